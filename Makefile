@@ -1,0 +1,49 @@
+# The two commands of the README are `make demo` and `make test`; both set everything up in .venv.
+PYTHON ?= 3.11
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+# uv is used where it stands; a machine without it gets it from pip, inside a folder of its own.
+UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
+
+.PHONY: demo test test-slow check format bench clean
+
+demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
+	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
+
+test: .stamps/test ## every test that takes seconds
+	$(PYTEST) -m "not slow"
+
+test-slow: .stamps/test ## the tests that take minutes
+	$(PYTEST) -m slow
+
+check: .stamps/check .stamps/test ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: .stamps/check
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .stamps/bench ## ratios against peers, written to docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .stamps
+
+.stamps/uv/bin/uv:
+	python3 -m venv .stamps/uv
+	.stamps/uv/bin/pip install --quiet uv
+
+.stamps/core: pyproject.toml constraints.txt | $(filter .stamps/%,$(UV))
+	mkdir -p .stamps
+	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[parquet]'
+	touch $@
+
+.stamps/test .stamps/check .stamps/bench: .stamps/%: .stamps/core
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --group $*
+	touch $@

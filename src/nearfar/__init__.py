@@ -1,0 +1,1 @@
+"""Contrastive representation learning, from the objective to the evidence."""

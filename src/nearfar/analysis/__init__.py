@@ -1,0 +1,1 @@
+"""Why an encoder is good: alignment, uniformity, distances of pairs, neighbours, maps."""

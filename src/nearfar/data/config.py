@@ -1,0 +1,31 @@
+"""What a run says of its data. Imports nothing heavy: the command line reads it for its help."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, from where, and how they are held."""
+
+    name: str = "digits"
+    """Name of the source; `nearfar data` lists them."""
+    root: Path | None = None
+    """Folder or file that holds the source's images; sources inside a package need none."""
+    download: bool = False
+    """Fetch the source over the network when it is not under `root`."""
+    train_part: Literal["train", "unlabelled", "both"] = "train"
+    """Part to learn from without labels; `unlabelled` and `both` need a source that has one."""
+    image_size: int | None = None
+    """Side in pixels that streamed images are brought to (short side, then centre square)."""
+    channels: int | None = None
+    """1 turns folder images grey, 3 makes them RGB; left out, the folder decides."""
+    test_fraction: float = 0.2
+    """Share held out for test where a source has no test part of its own; 0 to 1."""
+    max_corrupt: float = 0.01
+    """Largest share of unreadable images to skip before the run is refused; 0 to 1."""
+    in_memory_mib: int = 2048
+    """Largest decoded size that is held in memory; a larger source streams from disk."""
+    workers: int = 2
+    """Processes that decode a streamed source; 0 decodes in the main process."""

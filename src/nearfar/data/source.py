@@ -1,0 +1,74 @@
+"""A source of images: named parts, each with images, maybe labels, maybe file names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+class StreamedImages(Dataset[UInt8[Tensor, "channels height width"]]):
+    """Images decoded from disk when asked for, all of one shape; safe to use in worker processes.
+
+    Attributes:
+        shape: `(channels, height, width)` of every image.
+    """
+
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        """The number of images."""
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> UInt8[Tensor, "channels height width"]:
+        """One decoded image, 0 to 255."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a source: train, test or unlabelled.
+
+    Attributes:
+        images: All images at once, `(n, channels, height, width)` uint8, or a `StreamedImages`.
+        labels: Class of each image, `(n,)` int64 from 0, or None where there are none.
+        names: File name of each image, or None where the images are not files.
+    """
+
+    images: UInt8[Tensor, "n channels height width"] | StreamedImages
+    labels: Int64[Tensor, " n"] | None = None
+    names: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(channels, height, width)` of every image."""
+        if isinstance(self.images, StreamedImages):
+            return self.images.shape
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything a run needs to know of its data.
+
+    Attributes:
+        name: Name of the source.
+        train: What the encoder learns from (without labels) and the bank of the evaluation.
+        test: What is only ever used to judge, or None.
+        unlabelled: Images without labels beside `train`, or None.
+        class_names: Name of each class, or None where there are no labels.
+        notes: What a person should know of this load: skipped files, a made split.
+    """
+
+    name: str
+    train: Part
+    test: Part | None = None
+    unlabelled: Part | None = None
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,35 @@
+"""The one error a user is meant to read: what is wrong, where, and what to do about it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NearfarError(Exception):
+    """Bad input or a failed run, told in one line.
+
+    The command line prints the message alone, without a traceback, and exits with `exit_code`.
+    """
+
+    exit_code = 1
+
+
+class SettingError(NearfarError):
+    """A setting that is misspelt, impossible, or does not fit the others."""
+
+    exit_code = 2
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> SettingError:
+    """The error for a name that is not among the known ones, with the nearest of them.
+
+    Args:
+        kind: What the name stands for, as a person would say it: "backbone", "recipe".
+        name: What was asked for.
+        known: Every valid name.
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return SettingError(f"unknown {kind} {name!r}: did you mean {near[0]!r}?")
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return SettingError(f"unknown {kind} {name!r}: choose one of {shown}")

@@ -1,0 +1,1 @@
+"""How good a frozen encoder is: kNN, linear probe, few labels, beside its baselines."""

@@ -1,0 +1,1 @@
+"""Methods: parameters and state; views in, loss out."""

@@ -1,0 +1,1 @@
+"""Objectives as pure functions: tensors in, a scalar mean in nats out."""

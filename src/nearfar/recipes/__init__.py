@@ -1,0 +1,1 @@
+"""Complete typed runs by name."""

@@ -1,0 +1,26 @@
+"""A complete typed run. Imports nothing heavy: the command line reads it for its help."""
+
+from dataclasses import dataclass, field
+
+from nearfar.data.config import DataConfig
+from nearfar.encoders.config import EncoderConfig
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.methods.config import SimCLRConfig
+from nearfar.training.config import TrainingConfig
+from nearfar.views.config import ViewsConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a run comes out."""
+
+    recipe: str = "custom"
+    """Name of the recipe that this run began from."""
+    seed: int = 0
+    """Seeds the weights, the order of the data and the views."""
+    data: DataConfig = field(default_factory=DataConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    method: SimCLRConfig = field(default_factory=SimCLRConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

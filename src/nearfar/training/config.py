@@ -1,0 +1,36 @@
+"""What a run says of its training. Imports nothing heavy, for the command line's help."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long, how fast, on what."""
+
+    epochs: int = 100
+    """Passes over the training images."""
+    batch_size: int = 256
+    """Images in a step; each gives two views. At most the number of training images."""
+    optimizer: Literal["adamw", "sgd", "lars"] = "adamw"
+    """adamw, sgd (Nesterov-free momentum) or lars (layer-wise rates, for large batches)."""
+    learning_rate: float = 1e-3
+    """Highest learning rate, reached at the end of the warm-up; above 0."""
+    weight_decay: float = 1e-4
+    """Decay of weights; batch-norm parameters and biases are left out."""
+    momentum: float = 0.9
+    """Momentum of sgd and lars; 0 to 1."""
+    warmup_epochs: float = 10.0
+    """Epochs over which the rate rises from 0, step by step; cosine to 0 afterwards."""
+    clip_norm: float | None = None
+    """Largest gradient norm; left out, gradients are not clipped."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, …"""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto takes bf16 autocast where the hardware multiplies bf16 faster."""
+    knn_every: int = 5
+    """Epochs between kNN checks on held-out training images; 0 for none."""
+    checkpoint_every: int = 1
+    """Epochs between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints kept; 2 or more, so that a damaged one has a predecessor."""

@@ -1,0 +1,1 @@
+"""Random views of a whole batch on its device."""

@@ -1,0 +1,34 @@
+"""What a run says of its views. Imports nothing heavy: the command line reads it for its help."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """A preset, and what is changed in it: None keeps the preset's value."""
+
+    preset: str = "simclr"
+    """simclr, moco-v1, moco-v2, byol or digits."""
+    implementation: Literal["fused", "exact"] = "fused"
+    """fused is fast; exact follows the published order of operations step by step."""
+    size: int | None = None
+    """Side of a view in pixels; the image's own side where left out."""
+    crop_scale: tuple[float, float] | None = None
+    """Smallest and largest share of the area that a crop keeps; 0 to 1."""
+    crop_ratio: tuple[float, float] | None = None
+    """Smallest and largest width over height of a crop."""
+    flip: float | None = None
+    """Probability of a horizontal flip."""
+    rotation: float | None = None
+    """Largest rotation either way, degrees."""
+    jitter: float | None = None
+    """Probability of colour jitter."""
+    jitter_strength: float | None = None
+    """SimCLR's s: brightness, contrast and saturation .8s, hue .2s."""
+    grey: float | None = None
+    """Probability of losing all colour."""
+    blur: float | None = None
+    """Probability of Gaussian blur."""
+    solarize: float | None = None
+    """Probability of inverting what is brighter than half."""

@@ -1,0 +1,19 @@
+"""What every test shares: determinism, few threads, small sets of real and of made images."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "nearfar", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("nearfar")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Every test starts from the same global random state."""
+    torch.manual_seed(0)
+    np.random.seed(0)
