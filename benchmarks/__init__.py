@@ -1,0 +1,1 @@
+"""Speed and memory beside peers and the physical limit; never a test."""

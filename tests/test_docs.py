@@ -1,0 +1,134 @@
+"""Every snippet and every command in README and docs does what the page says.
+
+```python    runs whole, in an empty folder, and must not fail
+```console   lines that begin with `$ ` run in order in one empty folder per page: `nearfar …` in
+             this process, `make …` as a dry run (it would run this test), others as they are
+```console needs-data   the command's data is not on every machine: it must be refused in one
+             line that names what is missing, and no option of it may be unknown
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# A page's training commands are run as written but for their length.
+SHORT = ["--training.epochs", "1", "--training.knn-every", "0", "--evaluation.draws", "2"]
+
+
+def blocks(page: Path, language: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a language on a page, as (words behind the language, text)."""
+    return [
+        (match[2].strip(), match[3])
+        for match in FENCE.finditer(page.read_text())
+        if match[1] == language
+    ]
+
+
+def commands(text: str) -> list[str]:
+    """The commands of a console block, continuation lines joined."""
+    joined = text.replace("\\\n", " ")
+    return [line[2:].strip() for line in joined.splitlines() if line.startswith("$ ")]
+
+
+def python_snippets() -> list:
+    return [
+        pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
+        for page in PAGES
+        for number, (_, code) in enumerate(blocks(page, "python"))
+    ]
+
+
+def pages_with_commands() -> list:
+    return [
+        pytest.param(page, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+        if blocks(page, "console")
+    ]
+
+
+def run_nearfar(arguments: list[str]) -> int:
+    """Run the command line in this process and give its exit code."""
+    from nearfar.cli import main
+
+    if arguments[:1] == ["train"] and "--resume" not in arguments:
+        arguments = [*arguments, *SHORT]
+    try:
+        return main(arguments) or 0
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+@pytest.mark.parametrize("code", python_snippets())
+def test_snippet_runs(code, tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """What the pages take for granted in the reader's folder: some pictures in class folders."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    for index, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        if index < 300:
+            folder = tmp_path / "pictures" / f"digit-{label}"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((image * 15.9).astype("uint8")).save(folder / f"{index:04}.png")
+    shutil.copy(tmp_path / "pictures" / "digit-3" / "0003.png", tmp_path / "picture.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", pages_with_commands())
+def test_commands_run(page, pictures, monkeypatch, capfd):
+    monkeypatch.chdir(pictures)
+    for tag, text in blocks(page, "console"):
+        for command in commands(text):
+            words = shlex.split(command, comments=True)
+            capfd.readouterr()
+            if words[0] == "make":
+                done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True)
+                assert done.returncode == 0, done.stderr.decode()
+            elif words[0] == "nearfar":
+                code = run_nearfar(words[1:])
+                error = capfd.readouterr().err
+                if tag == "needs-data":
+                    assert code != 0, f"{command}: ran without its data"
+                    assert error.count("\n") == 1, error
+                    assert "unknown" not in error, error
+                else:
+                    assert code == 0, f"{command}\n{error}"
+            else:
+                done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+                assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, id=str(p.relative_to(ROOT))) for p in PAGES])
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_no_file_names_a_package_registry():
+    hosts = ["pypi" + ".org", "python" + "hosted.org", "registry.npm" + "js.org"]
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split("\0")
+    for name in filter(None, tracked):
+        text = (ROOT / name).read_bytes()
+        for host in hosts:
+            assert host.encode() not in text, f"{name} names {host}"
