@@ -1,7 +1,7 @@
 """SimCLR on Fashion-MNIST: 60 000 grey pictures of clothes, 28 px.
 
-Command: `nearfar train simclr-fashion --data.root FOLDER`, where the folder holds the four IDX files
-(Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist).
+Command: `nearfar train simclr-fashion --data.root FOLDER`, where the folder holds the four IDX
+files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist).
 Expected: the measured figures, beside raw pixels, are in docs/results.md.
 """
 
