@@ -1,0 +1,92 @@
+"""SimCLR: two views of an image near, all other images of the batch far."""
+
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nearfar.encoders.projection import ProjectionHead
+from nearfar.errors import SettingError
+from nearfar.methods.config import SimCLRConfig
+from nearfar.objectives import alignment, nt_xent, uniformity
+
+
+class SimCLR(nn.Module):
+    """SimCLR (Chen et al. 2020): encoder, projection head, NT-Xent.
+
+    Args:
+        config: Temperature and the head's widths.
+        encoder: A module with `num_features`; trained here, and all that is kept afterwards.
+
+    Raises:
+        SettingError: A temperature or a width that is not above 0.
+    """
+
+    def __init__(self, config: SimCLRConfig, encoder: nn.Module) -> None:
+        super().__init__()
+        check_simclr(config)
+        self.encoder = encoder
+        self.projection = ProjectionHead(
+            cast(int, encoder.num_features), config.projection_hidden, config.projection_dim
+        )
+        self.temperature = config.temperature
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def forward(
+        self,
+        views: tuple[
+            Float[Tensor, "batch channels size size"], Float[Tensor, "batch channels size size"]
+        ],
+        labels: Tensor | None = None,  # noqa: ARG002  every method takes them; this one learns without
+    ) -> Float[Tensor, ""]:
+        """The loss of two normalised views of a batch, in nats; labels are not used."""
+        embeddings = self.projection(self.encoder(torch.cat(views)))
+        first, second = embeddings.chunk(2)
+        self._last = (first.detach(), second.detach())
+        return nt_xent(first, second, temperature=self.temperature)
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """Of the last call's embeddings; computed when read, so that other steps pay nothing.
+
+        Returns:
+            `alignment` (0 to 4), `uniformity` (0 down to about −4, mean of both views) and
+            `nearest_is_positive`, the share of rows (0 to 1) whose nearest row is the other view of
+            the same image. Empty before the first call.
+        """
+        if self._last is None:
+            return {}
+        first, second = self._last
+        with torch.no_grad():
+            return {
+                "alignment": float(alignment(first, second)),
+                "uniformity": float((uniformity(first) + uniformity(second)) / 2),
+                "nearest_is_positive": float(_nearest_is_positive(first, second)),
+            }
+
+    def after_step(self, progress: float) -> None:
+        """SimCLR keeps nothing between steps."""
+
+
+def check_simclr(config: SimCLRConfig) -> None:
+    """Refuse settings that cannot be trained with.
+
+    Raises:
+        SettingError: A temperature or a width that is not above 0.
+    """
+    for name in ("temperature", "projection_hidden", "projection_dim"):
+        value = getattr(config, name)
+        if not 0 < value < float("inf"):
+            raise SettingError(f"method.{name} is {value}: it must be above 0")
+
+
+def _nearest_is_positive(
+    first: Float[Tensor, "batch dim"], second: Float[Tensor, "batch dim"]
+) -> Float[Tensor, ""]:
+    """Share of the 2·batch rows whose most similar other row is their positive."""
+    batch = first.shape[0]
+    rows = nn.functional.normalize(torch.cat((first, second)).float(), dim=1)
+    similarities = (rows @ rows.T).fill_diagonal_(-torch.inf)
+    positives = torch.arange(2 * batch, device=rows.device).roll(batch)
+    return (similarities.argmax(dim=1) == positives).float().mean()

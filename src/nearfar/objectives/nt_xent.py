@@ -1,0 +1,48 @@
+"""NT-Xent, the objective of SimCLR."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nearfar.objectives.checks import require_pairs, require_positive, require_several
+from nearfar.objectives.precision import unit_rows, without_autocast
+
+
+def nt_xent(
+    first: Float[Tensor, "batch dim"],
+    second: Float[Tensor, "batch dim"],
+    *,
+    temperature: float = 0.5,
+) -> Float[Tensor, ""]:
+    """Normalised temperature-scaled cross-entropy (Chen et al. 2020, equation 1).
+
+    The 2·batch rows of both views are anchors. A row's positive is the other view of its example,
+    its candidates are all other rows, and its loss is `lse_j s_ij − s_i⁺` with `s = cosine / T`.
+
+    Args:
+        first: Embeddings of one view; normalised here.
+        second: Embeddings of the other; row i belongs to row i of `first`.
+        temperature: Above 0.
+
+    Returns:
+        Mean over the 2·batch rows, in nats: float64 for float64, else float32. `log(2·batch − 1)`
+        where all rows are equal. NaN or infinity in the embeddings gives NaN.
+
+    Raises:
+        NearfarError: The shapes differ, or the batch is below 2.
+        SettingError: The temperature is not above 0.
+    """
+    require_pairs(first, second)
+    require_several(first, "nt_xent")
+    require_positive("temperature", temperature)
+    batch = first.shape[0]
+    with without_autocast(first):
+        rows = unit_rows(torch.cat((first, second)))
+        similarities = rows @ rows.T / temperature
+        positives = torch.cat((similarities.diagonal(batch), similarities.diagonal(-batch)))
+        # A finite value: an infinite one would turn a whole row's gradient into NaN if all were so.
+        similarities = similarities.masked_fill(
+            torch.eye(2 * batch, dtype=torch.bool, device=rows.device),
+            torch.finfo(similarities.dtype).min,
+        )
+        return (similarities.logsumexp(dim=1) - positives).mean()
