@@ -26,6 +26,35 @@ class StreamedImages(Dataset[UInt8[Tensor, "channels height width"]]):
         raise NotImplementedError
 
 
+class JoinedImages(StreamedImages):
+    """Two sets of images one after the other, each in memory or streamed.
+
+    Args:
+        first: Images `0` to `len(first) - 1`.
+        second: The images after them, of the same shape.
+    """
+
+    def __init__(
+        self,
+        first: UInt8[Tensor, "n channels height width"] | StreamedImages,
+        second: UInt8[Tensor, "m channels height width"] | StreamedImages,
+    ) -> None:
+        self.first = first
+        self.second = second
+        channels, height, width = first[0].shape
+        self.shape = (channels, height, width)
+
+    def __len__(self) -> int:
+        """The number of images in both."""
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, index: int) -> UInt8[Tensor, "channels height width"]:
+        """One image, 0 to 255."""
+        if index < len(self.first):
+            return self.first[index]
+        return self.second[index - len(self.first)]
+
+
 @dataclass(frozen=True)
 class Part:
     """One part of a source: train, test or unlabelled.

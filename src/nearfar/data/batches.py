@@ -1,0 +1,163 @@
+"""Batches of images on the device: shuffled for training, in order for evaluation."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nearfar.data.source import StreamedImages
+from nearfar.errors import NearfarError, SettingError
+
+Images = UInt8[Tensor, "n channels height width"] | StreamedImages
+
+
+class TrainingBatches:
+    """Shuffled batches of one size, whose order depends on the seed and the epoch alone.
+
+    The position in the data is `(epoch, step)`; there is no other state to save. Images in memory
+    move to the device once; streamed images are decoded by worker processes that live for one
+    epoch.
+
+    Args:
+        images: All images, uint8, or a `StreamedImages`.
+        labels: Class of each image, or None.
+        batch_size: Images in a batch; 1 up to the number of images.
+        seed: Seed of the order.
+        device: Where batches are wanted.
+        workers: Processes that decode streamed images; 0 decodes in this one.
+
+    Raises:
+        SettingError: If no batch of this size can be drawn.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        labels: Int64[Tensor, " n"] | None,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        workers: int = 0,
+    ) -> None:
+        if batch_size < 1:
+            raise SettingError(f"batch_size={batch_size}: at least 1")
+        if batch_size > len(images):
+            raise SettingError(
+                f"batch_size={batch_size} is larger than the data: there are {len(images)} "
+                "training images"
+            )
+        if labels is not None and len(labels) != len(images):
+            raise NearfarError(f"{len(labels)} labels for {len(images)} images: one each is needed")
+        self.batch_size = batch_size
+        self.seed = seed
+        self.device = torch.device(device)
+        self.workers = workers
+        self.images = images if isinstance(images, StreamedImages) else images.to(self.device)
+        self.labels = None if labels is None else labels.to(self.device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch; the last partial one is left out."""
+        return len(self.images) // self.batch_size
+
+    def epoch(
+        self, number: int, first_step: int = 0
+    ) -> Iterator[tuple[UInt8[Tensor, "b c h w"], Int64[Tensor, " b"] | None, Int64[Tensor, " b"]]]:
+        """Yield the batches of one epoch.
+
+        Args:
+            number: Which epoch, from 0; each has its own order.
+            first_step: Batches to pass over, unread: 0 up to `steps_per_epoch`.
+
+        Yields:
+            Images on the device, their labels there or None, and their indices on the CPU.
+        """
+        order = _shuffled(len(self.images), self.seed, number)
+        steps = range(first_step, self.steps_per_epoch)
+        batches = [order[step * self.batch_size :][: self.batch_size] for step in steps]
+        for images, indices in zip(
+            _gathered(self.images, batches, self.device, self.workers), batches, strict=True
+        ):
+            labels = None if self.labels is None else self.labels[indices.to(self.device)]
+            yield images, labels, indices
+
+
+def evaluation_batches(
+    images: Images, *, batch_size: int, device: torch.device | str, workers: int = 0
+) -> Iterator[tuple[UInt8[Tensor, "b c h w"], Int64[Tensor, " b"]]]:
+    """Yield every image exactly once, in order.
+
+    Args:
+        images: All images, uint8, or a `StreamedImages`.
+        batch_size: Largest number of images in a batch; at least 1.
+        device: Where batches are wanted.
+        workers: Processes that decode streamed images; 0 decodes in this one.
+
+    Yields:
+        Images on the device and their indices on the CPU.
+    """
+    if batch_size < 1:
+        raise SettingError(f"batch_size={batch_size}: at least 1")
+    batches = list(torch.arange(len(images)).split(batch_size)) if len(images) else []
+    yield from zip(_gathered(images, batches, torch.device(device), workers), batches, strict=True)
+
+
+def _shuffled(count: int, seed: int, epoch: int) -> Int64[Tensor, " n"]:
+    """The order of one epoch, from seed and epoch alone."""
+    mixed = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    # manual_seed takes 63 bits without wrapping.
+    generator = torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+    return torch.randperm(count, generator=generator)
+
+
+def _gathered(
+    images: Images, batches: Sequence[Int64[Tensor, " b"]], device: torch.device, workers: int
+) -> Iterator[UInt8[Tensor, "b c h w"]]:
+    """The images of each batch of indices, on the device."""
+    if not isinstance(images, StreamedImages):
+        for indices in batches:
+            yield images[indices.to(images.device)].to(device)
+        return
+    loader = DataLoader(
+        _ErrorsAsItems(images),
+        batch_sampler=[indices.tolist() for indices in batches],
+        num_workers=min(workers, len(batches)),
+        collate_fn=_stack_or_error,
+        pin_memory=device.type == "cuda",
+        # Its own generator: the loader must not draw from the one that a checkpoint restores.
+        generator=torch.Generator(),
+    )
+    for batch in loader:
+        if isinstance(batch, NearfarError):
+            raise batch
+        yield batch.to(device, non_blocking=True)
+
+
+class _ErrorsAsItems(Dataset):
+    """Hands an error over as an item: raised in a worker, its one line becomes a traceback."""
+
+    def __init__(self, images: StreamedImages) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor | NearfarError:
+        try:
+            return self.images[index]
+        except NearfarError as error:
+            return error
+
+
+def _stack_or_error(items: list[Tensor | NearfarError]) -> Tensor | NearfarError:
+    """The batch, or the first error in it."""
+    images: list[Tensor] = []
+    for item in items:
+        if isinstance(item, NearfarError):
+            return item
+        images.append(item)
+    return torch.stack(images)

@@ -1,0 +1,212 @@
+"""What each source is, whose it is and how to cite it. Imports nothing heavy."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nearfar.data.config import DataConfig
+from nearfar.errors import SettingError, unknown_name
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What a person should know of a source before using it.
+
+    Attributes:
+        summary: What the images show and how many there are.
+        classes: Number of classes, or None where the user's own data decide.
+        size: Size of an image, in words.
+        licence: Terms of the images as their makers state them.
+        citation: The paper or report to cite, or None for the user's own data.
+        home: The makers' page, or None for the user's own data.
+        root: What `data.root` must be: "none" (inside a package), "optional", "folder", "file".
+        downloads: Whether `data.download` can fetch it.
+        unlabelled: Whether it has a part without labels beside the labelled one.
+        sized_by_user: Whether `data.image_size` and `data.channels` shape its images.
+    """
+
+    summary: str
+    classes: int | None
+    size: str
+    licence: str
+    citation: str | None
+    home: str | None
+    root: Literal["none", "optional", "folder", "file"]
+    downloads: bool = False
+    unlabelled: bool = False
+    sized_by_user: bool = False
+
+
+_OWN_DATA = "your own images: their terms are yours to know"
+
+SOURCES: dict[str, SourceInfo] = {
+    "digits": SourceInfo(
+        summary="1797 handwritten digits: 1297 to learn from, 500 for test",
+        classes=10,
+        size="8 × 8, grey",
+        licence="CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)",
+        citation="Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI "
+        "Machine Learning Repository, doi:10.24432/C50P49",
+        home="archive.ics.uci.edu/dataset/80",
+        root="none",
+    ),
+    "fashion-mnist": SourceInfo(
+        summary="photographs of clothes: 60 000 to learn from, 10 000 for test",
+        classes=10,
+        size="28 × 28, grey",
+        licence="MIT",
+        citation="Xiao, Rasul and Vollgraf 2017, Fashion-MNIST: a Novel Image Dataset for "
+        "Benchmarking Machine Learning Algorithms, arXiv:1708.07747",
+        home="github.com/zalandoresearch/fashion-mnist",
+        root="optional",
+        downloads=True,
+    ),
+    "cifar10": SourceInfo(
+        summary="photographs of animals and vehicles: 50 000 to learn from, 10 000 for test",
+        classes=10,
+        size="32 × 32, RGB",
+        licence="none stated by its makers; images collected from the web",
+        citation="Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, "
+        "technical report, University of Toronto",
+        home="www.cs.toronto.edu/~kriz/cifar.html",
+        root="optional",
+        downloads=True,
+    ),
+    "cifar100": SourceInfo(
+        summary="photographs of 100 kinds of things: 50 000 to learn from, 10 000 for test",
+        classes=100,
+        size="32 × 32, RGB",
+        licence="none stated by its makers; images collected from the web",
+        citation="Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, "
+        "technical report, University of Toronto",
+        home="www.cs.toronto.edu/~kriz/cifar.html",
+        root="optional",
+        downloads=True,
+    ),
+    "stl10": SourceInfo(
+        summary="photographs: 5000 to learn from, 8000 for test, 100 000 unlabelled",
+        classes=10,
+        size="96 × 96, RGB",
+        licence="none stated by its makers; images taken from ImageNet, whose terms allow "
+        "non-commercial research and teaching only",
+        citation="Coates, Lee and Ng 2011, An Analysis of Single-Layer Networks in Unsupervised "
+        "Feature Learning, AISTATS",
+        home="cs.stanford.edu/~acoates/stl10",
+        root="optional",
+        downloads=True,
+        unlabelled=True,
+    ),
+    "imagenet": SourceInfo(
+        summary="ILSVRC 2012 photographs: 1 281 167 to learn from, 50 000 (validation) for test",
+        classes=1000,
+        size="any, RGB; streamed at data.image_size (256 where left out)",
+        licence="ImageNet's terms of access: non-commercial research and teaching only; "
+        "its makers do not own the images",
+        citation="Deng et al. 2009, ImageNet: A Large-Scale Hierarchical Image Database, CVPR; "
+        "Russakovsky et al. 2015, ImageNet Large Scale Visual Recognition Challenge, IJCV 115",
+        home="www.image-net.org",
+        root="folder",
+        sized_by_user=True,
+    ),
+    "folder": SourceInfo(
+        summary="a folder of image files, one sub-folder a class, or flat without labels",
+        classes=None,
+        size="any",
+        licence=_OWN_DATA,
+        citation=None,
+        home=None,
+        root="folder",
+        sized_by_user=True,
+    ),
+    "npz": SourceInfo(
+        summary="a NumPy .npz file: images, and maybe labels, test_images, test_labels",
+        classes=None,
+        size="any, any number of channels",
+        licence=_OWN_DATA,
+        citation=None,
+        home=None,
+        root="file",
+    ),
+}
+
+
+def download_folder(config: DataConfig) -> Path:
+    """Where a source that can be downloaded is looked for and downloaded to.
+
+    Args:
+        config: Which source.
+
+    Returns:
+        `config.root`, or the source's folder in the user's cache where no root is given.
+    """
+    if config.root is not None:
+        return config.root
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "nearfar" / config.name
+
+
+def check_data_config(config: DataConfig) -> None:
+    """Refuse what no load could satisfy, before anything heavy is imported or read.
+
+    Args:
+        config: The settings of `data`.
+
+    Raises:
+        SettingError: For an unknown name, a setting out of its range or without meaning for this
+            source, and a root that is missing or of the wrong kind.
+    """
+    if config.name not in SOURCES:
+        raise unknown_name("data source", config.name, SOURCES)
+    info = SOURCES[config.name]
+    _check_ranges(config)
+    if config.train_part != "train" and not info.unlabelled:
+        having = ", ".join(name for name, other in SOURCES.items() if other.unlabelled)
+        raise SettingError(
+            f"data.train_part={config.train_part}: {config.name} has no unlabelled part "
+            f"(sources that have one: {having})"
+        )
+    if config.download and not info.downloads:
+        raise SettingError(f"data.download: {config.name} cannot be downloaded; leave it out")
+    if config.image_size is not None and not info.sized_by_user:
+        raise SettingError(
+            f"data.image_size: the images of {config.name} keep their own size; "
+            "leave it out, and set views.size for the size of a view"
+        )
+    if config.channels is not None and config.name != "folder":
+        raise SettingError(f"data.channels is for the source folder, not for {config.name}")
+    _check_root(config, info)
+
+
+def _check_ranges(config: DataConfig) -> None:
+    """Refuse numbers out of range, whatever the source."""
+    if not 0 <= config.test_fraction < 1:
+        raise SettingError(f"data.test_fraction={config.test_fraction}: at least 0 and below 1")
+    if not 0 <= config.max_corrupt <= 1:
+        raise SettingError(f"data.max_corrupt={config.max_corrupt}: a share from 0 to 1")
+    if config.image_size is not None and not 4 <= config.image_size <= 4096:
+        raise SettingError(f"data.image_size={config.image_size}: from 4 to 4096 pixels")
+    if config.channels not in (None, 1, 3):
+        raise SettingError(f"data.channels={config.channels}: 1 (grey) or 3 (RGB)")
+    if config.in_memory_mib < 0:
+        raise SettingError(f"data.in_memory_mib={config.in_memory_mib}: 0 or more")
+    if config.workers < 0:
+        raise SettingError(f"data.workers={config.workers}: 0 or more")
+
+
+def _check_root(config: DataConfig, info: SourceInfo) -> None:
+    """Refuse a root that is missing, of the wrong kind, or of no use."""
+    root = config.root
+    if root is None:
+        if info.root in ("folder", "file"):
+            raise SettingError(f"{config.name} needs --data.root, a {info.root}: {info.summary}")
+        return
+    if info.root == "none":
+        raise SettingError(f"data.root: {config.name} is inside a package; leave it out")
+    if info.root == "file":
+        if not root.is_file():
+            raise SettingError(f"data.root={root}: no such file")
+    elif root.exists() and not root.is_dir():
+        raise SettingError(f"data.root={root}: a file, where {config.name} needs a folder")
+    elif not root.exists() and not config.download:
+        raise SettingError(f"data.root={root}: no such folder")

@@ -1,0 +1,107 @@
+"""Fashion-MNIST from its four IDX files."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nearfar.data.catalogue import download_folder
+from nearfar.data.config import DataConfig
+from nearfar.data.downloads import download
+from nearfar.data.idx import read_idx
+from nearfar.data.source import Part, Source
+from nearfar.errors import NearfarError
+
+CLASS_NAMES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package dataset-fashion-mnist puts the files."""
+
+_FILES = tuple(
+    f"{part}-{content}-ubyte"
+    for part in ("train", "t10k")
+    for content in ("images-idx3", "labels-idx1")
+)
+_LARGEST_FILE = 60_000 * 28 * 28
+
+
+def load_fashion_mnist(config: DataConfig) -> Source:
+    """Read Fashion-MNIST, gzipped or not.
+
+    Looked for in `config.root`; without a root in the folder of Debian's package
+    dataset-fashion-mnist, then in the cache. `config.download` lets torchvision fetch it.
+
+    Args:
+        config: `root` and `download`.
+
+    Returns:
+        60 000 images to learn from and 10 000 for test, 1×28×28.
+
+    Raises:
+        NearfarError: If files are missing or damaged.
+    """
+    folder = _find_folder(config)
+    train, test = (_read_part(folder, part) for part in ("train", "t10k"))
+    return Source("fashion-mnist", train, test, class_names=CLASS_NAMES)
+
+
+def _find_folder(config: DataConfig) -> Path:
+    """The folder that holds all four files, downloaded if need be and allowed."""
+    base = download_folder(config)
+    places = [base, base / "FashionMNIST" / "raw"]
+    if config.root is None:
+        places.insert(0, DEBIAN_FOLDER)
+    found = _first_complete(places)
+    if found is None and config.download:
+        download("FashionMNIST", base)
+        found = _first_complete(places)
+    if found is None:
+        raise NearfarError(
+            f"Fashion-MNIST is not in {places[0]}: put its four files ({_FILES[0]}.gz, …) there, "
+            "or install Debian's package dataset-fashion-mnist, name another folder with "
+            "--data.root, or fetch it with --data.download"
+        )
+    return found
+
+
+def _first_complete(places: list[Path]) -> Path | None:
+    """The first folder with all four files."""
+    for place in places:
+        if all(_file(place, name) for name in _FILES):
+            return place
+    return None
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    """The file as it is or gzipped, or None."""
+    candidates = (folder / name, folder / f"{name}.gz")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_part(folder: Path, part: str) -> Part:
+    """Images and labels of one part, checked against each other."""
+    image_file = _file(folder, f"{part}-images-idx3-ubyte")
+    label_file = _file(folder, f"{part}-labels-idx1-ubyte")
+    assert image_file is not None
+    assert label_file is not None
+    images = read_idx(image_file, 3, limit=_LARGEST_FILE)
+    labels = read_idx(label_file, 1, limit=_LARGEST_FILE)
+    if len(images) != len(labels) or len(images) == 0:
+        raise NearfarError(
+            f"{image_file} holds {len(images)} images and {label_file} {len(labels)} labels: "
+            "fetch both again"
+        )
+    if labels.max() >= len(CLASS_NAMES):
+        raise NearfarError(f"{label_file}: label {labels.max()}, above 9; fetch it again")
+    pixels = torch.from_numpy(images[:, None].copy())
+    return Part(pixels, torch.from_numpy(labels.astype(np.int64)))

@@ -1,0 +1,58 @@
+"""Labels as the rest of nearfar needs them: int64, from 0, without gaps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from nearfar.errors import NearfarError
+
+
+def encode_labels(
+    labels: ArrayLike, count: int, *, what: str = "labels", classes: Sequence | None = None
+) -> tuple[Int64[Tensor, " n"], list]:
+    """Number the classes from 0 in sorted order, so that gaps close.
+
+    Args:
+        labels: One whole number (0 or more) or one string for each image.
+        count: Number of images.
+        what: Name of the array in error messages.
+        classes: Classes already known; a label outside them is refused.
+
+    Returns:
+        Index of each label's class, `(count,)`, and the classes as they were given, sorted.
+
+    Raises:
+        NearfarError: If there is not one label for each image, or a label is negative, a
+            fraction, or of no known class.
+    """
+    values = np.asarray(labels)
+    if values.ndim != 1 or len(values) != count:
+        raise NearfarError(
+            f"{what}: shape {values.shape} for {count} images; give one label for each image, "
+            f"shape ({count},)"
+        )
+    if values.dtype.kind == "O" and all(isinstance(value, str) for value in values):
+        values = values.astype(str)
+    if values.dtype.kind not in "biuU":
+        raise NearfarError(
+            f"{what}: {values.dtype} values; labels are whole numbers from 0 (or strings): "
+            "convert them with .astype(int)"
+        )
+    if values.dtype.kind == "i" and values.min(initial=0) < 0:
+        raise NearfarError(
+            f"{what}: {int((values < 0).sum())} of {count} are negative (such as {values.min()}); "
+            "labels are whole numbers from 0: leave out images without a label"
+        )
+    known = np.unique(values) if classes is None else np.asarray(classes)
+    strange = np.setdiff1d(values, known)
+    if len(strange):
+        raise NearfarError(
+            f"{what}: class {strange[0]!s} is not among the {len(known)} classes of the training "
+            "labels; a class must have training images"
+        )
+    encoded = np.searchsorted(known, values).astype(np.int64)
+    return torch.from_numpy(encoded), known.tolist()

@@ -1,0 +1,63 @@
+"""Sources by name."""
+
+from collections.abc import Callable
+
+import torch
+
+from nearfar.data.arrays import load_npz
+from nearfar.data.catalogue import check_data_config
+from nearfar.data.config import DataConfig
+from nearfar.data.digits import load_digits
+from nearfar.data.fashion_mnist import load_fashion_mnist
+from nearfar.data.source import JoinedImages, Part, Source, StreamedImages
+from nearfar.errors import SettingError
+
+LOADERS: dict[str, Callable[[DataConfig], Source]] = {
+    "digits": load_digits,
+    "fashion-mnist": load_fashion_mnist,
+    "npz": load_npz,
+}
+
+
+def load_source(config: DataConfig) -> Source:
+    """Load the source that the settings name.
+
+    Args:
+        config: Which source, from where, and how it is held.
+
+    Returns:
+        The source: its parts in memory as uint8, or streamed where they are too large.
+
+    Raises:
+        SettingError: If the settings cannot be satisfied.
+        NearfarError: If files are missing or damaged.
+    """
+    check_data_config(config)
+    return LOADERS[config.name](config)
+
+
+def part_to_learn_from(source: Source, config: DataConfig) -> Part:
+    """The part that the encoder learns from, as `config.train_part` says.
+
+    Args:
+        source: The loaded source.
+        config: `train_part`: train, unlabelled, or both one after the other.
+
+    Returns:
+        The part; without labels where unlabelled images are in it.
+
+    Raises:
+        SettingError: If the source has no unlabelled part.
+    """
+    if config.train_part == "train":
+        return source.train
+    if source.unlabelled is None:
+        raise SettingError(
+            f"data.train_part={config.train_part}: {source.name} has no unlabelled part"
+        )
+    if config.train_part == "unlabelled":
+        return source.unlabelled
+    first, second = source.train.images, source.unlabelled.images
+    if isinstance(first, StreamedImages) or isinstance(second, StreamedImages):
+        return Part(JoinedImages(first, second))
+    return Part(torch.cat([first, second]))
