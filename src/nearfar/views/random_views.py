@@ -1,0 +1,135 @@
+"""Random views of a whole batch on its device, each image with its own parameters."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from nearfar.errors import SettingError
+from nearfar.views.config import ViewsConfig
+from nearfar.views.draws import draw
+from nearfar.views.exact import exact_views
+from nearfar.views.fused import fused_views
+from nearfar.views.parameters import ViewParameters
+from nearfar.views.presets import resolve
+
+
+class RandomViews:
+    """Two random views of every image.
+
+    The same images and the same state of the generator give the same views, bit by bit, on the
+    same machine. There is no other state.
+
+    Attributes:
+        parameters: What the first and the second view are drawn from.
+        channels: Channels that the images must have.
+    """
+
+    def __init__(
+        self,
+        parameters: tuple[ViewParameters, ViewParameters],
+        *,
+        channels: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        implementation: str = "fused",
+    ):
+        for name, values in (("mean", mean), ("std", std)):
+            if len(values) != channels:
+                raise SettingError(
+                    f"views: {name} has {len(values)} values for images of {channels} channels"
+                )
+        if min(std) <= 0:
+            raise SettingError(f"views: std is {min(std):g} in a channel: needs to be above 0")
+        self.parameters = parameters
+        self.channels = channels
+        self._mean = torch.tensor(tuple(mean), dtype=torch.float32)
+        self._std = torch.tensor(tuple(std), dtype=torch.float32)
+        self._implementation = implementation
+
+    def __call__(
+        self, images: UInt8[Tensor, "batch channels height width"], generator: torch.Generator
+    ) -> tuple[
+        Float32[Tensor, "batch channels size size"], Float32[Tensor, "batch channels size size"]
+    ]:
+        """Two views of every image, normalised with mean and standard deviation.
+
+        Args:
+            images: Originals, 0 to 255, on the device where the views are wanted.
+            generator: The only source of randomness, on any device.
+        """
+        return self.draw(images, generator, view=0), self.draw(images, generator, view=1)
+
+    @torch.no_grad()
+    def draw(
+        self,
+        images: UInt8[Tensor, "batch channels height width"],
+        generator: torch.Generator,
+        view: int = 0,
+        normalise: bool = True,
+    ) -> Float32[Tensor, "batch channels size size"]:
+        """One view of every image.
+
+        Args:
+            images: Originals, 0 to 255, on the device where the views are wanted.
+            generator: The only source of randomness, on any device.
+            view: 0 draws from the first view's parameters, 1 from the second's.
+            normalise: Subtract the mean and divide by the standard deviation; else 0 to 1, for
+                pictures.
+
+        Raises:
+            SettingError: The images are no `(batch, channels, height, width)` uint8 tensor with
+                the channels that these views were built for, or a side is 0.
+        """
+        self._check(images)
+        parameters = self.parameters[view]
+        count, _, height, width = images.shape
+        draws = draw(parameters, count, height, width, generator).to(images.device)
+        mean = self._mean if normalise else torch.zeros_like(self._mean)
+        std = self._std if normalise else torch.ones_like(self._std)
+        mean, std = mean.to(images.device), std.to(images.device)
+        if self._implementation == "fused":
+            return fused_views(images, draws, parameters, mean=mean, std=std)
+        views = exact_views(images, draws, parameters)
+        return (views - mean[:, None, None]) / std[:, None, None]
+
+    def _check(self, images: Tensor) -> None:
+        """Refuse what is no batch of images of the right kind."""
+        if images.dtype != torch.uint8:
+            kind = str(images.dtype).removeprefix("torch.")
+            raise SettingError(f"views need uint8 images of 0 to 255, not {kind}: convert them")
+        if images.ndim != 4 or images.shape[1] != self.channels or 0 in images.shape[2:]:
+            raise SettingError(
+                f"views need images (batch, {self.channels}, height, width), "
+                f"not {tuple(images.shape)}"
+            )
+
+
+def build_views(
+    config: ViewsConfig,
+    *,
+    channels: int,
+    size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> RandomViews:
+    """The views that a run asks for.
+
+    Args:
+        config: Preset, changes and implementation.
+        channels: Channels of the images; 1 or more.
+        size: Side of a view in pixels where `config.size` is left out.
+        mean: Mean of each channel, 0 to 1.
+        std: Standard deviation of each channel, same units; above 0.
+
+    Raises:
+        SettingError: A setting is unknown, out of range or does not fit the images.
+    """
+    return RandomViews(
+        resolve(config, channels, size),
+        channels=channels,
+        mean=mean,
+        std=std,
+        implementation=config.implementation,
+    )
