@@ -66,7 +66,7 @@ class TrainingBatches:
 
     def epoch(
         self, number: int, first_step: int = 0
-    ) -> Iterator[tuple[UInt8[Tensor, "b c h w"], Int64[Tensor, " b"] | None, Int64[Tensor, " b"]]]:
+    ) -> Iterator[tuple[UInt8[Tensor, "_ c h w"], Int64[Tensor, " _"] | None, Int64[Tensor, " _"]]]:
         """Yield the batches of one epoch.
 
         Args:
@@ -88,7 +88,7 @@ class TrainingBatches:
 
 def evaluation_batches(
     images: Images, *, batch_size: int, device: torch.device | str, workers: int = 0
-) -> Iterator[tuple[UInt8[Tensor, "b c h w"], Int64[Tensor, " b"]]]:
+) -> Iterator[tuple[UInt8[Tensor, "_ c h w"], Int64[Tensor, " _"]]]:
     """Yield every image exactly once, in order.
 
     Args:
@@ -115,8 +115,8 @@ def _shuffled(count: int, seed: int, epoch: int) -> Int64[Tensor, " n"]:
 
 
 def _gathered(
-    images: Images, batches: Sequence[Int64[Tensor, " b"]], device: torch.device, workers: int
-) -> Iterator[UInt8[Tensor, "b c h w"]]:
+    images: Images, batches: Sequence[Int64[Tensor, " _"]], device: torch.device, workers: int
+) -> Iterator[UInt8[Tensor, "_ c h w"]]:
     """The images of each batch of indices, on the device."""
     if not isinstance(images, StreamedImages):
         for indices in batches:
