@@ -1,0 +1,97 @@
+"""Run folders in, one HTML page out, which opens offline and asks no server for anything."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from nearfar.errors import NearfarError
+from nearfar.report.comparison import comparison
+from nearfar.report.run_files import RunFiles, read_run
+from nearfar.report.sections import run_section
+from nearfar.training.durable_files import write_durably
+
+
+def write_report(runs: Sequence[Path], out: Path) -> Path:
+    """Writes one self-contained page on one run, or on several side by side.
+
+    Args:
+        runs: Run folders, at least one; each may lack what it has not come to yet.
+        out: The page's file; replaced in one stroke once the page is whole.
+
+    Returns:
+        `out`.
+
+    Raises:
+        NearfarError: No run, a folder that is no run folder, or a damaged file in it.
+    """
+    if not runs:
+        raise NearfarError("report: no run folder given; name at least one")
+    read = _named([read_run(Path(run)) for run in runs])
+    page = _render(read)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NearfarError(f"cannot make the folder {out.parent}: {error.strerror}") from error
+    write_durably(out, page.encode())
+    return out
+
+
+def _named(runs: Sequence[RunFiles]) -> dict[str, RunFiles]:
+    """Runs by folder name, or by whole path where two folders share their name."""
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in runs]
+    if len(set(names)) < len(names):
+        raise NearfarError("report: the same run folder is given twice; name each once")
+    return dict(zip(names, runs, strict=True))
+
+
+def _render(runs: dict[str, RunFiles]) -> str:
+    environment = Environment(
+        loader=PackageLoader("nearfar.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure_json"] = _figure_json
+    scripts = [get_plotlyjs(), _template_text("page.js")]
+    return environment.get_template("page.html").render(
+        version=version("nearfar"),
+        policy=_content_security_policy(scripts),
+        scripts=[Markup(script) for script in scripts],
+        style=Markup(_template_text("page.css")),
+        comparison=comparison(runs) if len(runs) > 1 else None,
+        runs=[
+            run_section(run, name, f"run-{at}") for at, (name, run) in enumerate(runs.items(), 1)
+        ],
+    )
+
+
+def _content_security_policy(scripts: Sequence[str]) -> str:
+    """Nothing is loaded, and only our own scripts run: a class name that slips through stays text."""
+    hashes = " ".join(
+        f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _figure_json(figure: go.Figure) -> Markup:
+    """A figure as JSON that cannot end the script element it stands in."""
+    text = figure.to_json() or ""
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _template_text(name: str) -> str:
+    return files("nearfar.report").joinpath("templates", name).read_text(encoding="utf-8")

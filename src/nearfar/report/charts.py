@@ -1,0 +1,252 @@
+"""The page's charts as plotly figures, without colours: the page paints them, light or dark.
+
+Every trace names its colour in `meta["colour"]`, a custom property of the page's style sheet.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import log
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from nearfar.report.run_files import RunFiles
+from nearfar.report.scores import FEATURES, Row, shown_interval
+
+LARGEST_CURVE = 400
+"""Points of a curve; longer ones are averaged in bins, so that a page stays small."""
+CLASS_COLOURS = 10
+FEATURE_STYLE = {
+    "encoder": ("accent", "solid", "circle"),
+    "raw": ("orange", "dash", "square"),
+    "untrained": ("grey", "dot", "diamond"),
+}
+
+
+def plain(text: object) -> str:
+    """Text that plotly shows letter by letter: it reads labels as a kind of HTML."""
+    return escape(str(text), quote=False)
+
+
+def loss_curve(runs: Mapping[str, RunFiles], chance: float | None = None) -> go.Figure:
+    """Loss against epochs, one line a run; `chance` adds the level of an encoder that knows nothing."""
+    figure = _curves(runs, "loss", "loss, nats")
+    if chance is not None:
+        figure.add_hline(
+            y=chance,
+            line={"dash": "dot", "width": 1.5},
+            annotation_text=f"guessing: {chance:.2f}",
+            annotation_position="bottom right",
+        )
+    return figure
+
+
+def learning_rate_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
+    """Learning rate against epochs, one line a run."""
+    figure = _curves(runs, "learning_rate", "learning rate")
+    figure.update_yaxes(rangemode="tozero", exponentformat="e", nticks=5)
+    return figure
+
+
+def knn_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
+    """KNN top-1 on held-out training images against epochs, one line a run."""
+    figure = _frame("epoch", "kNN top-1, %")
+    for place, (name, run) in enumerate(runs.items()):
+        figure.add_scatter(
+            x=[line["epoch"] for line in run.knn],
+            y=[100 * line["top1"] for line in run.knn],
+            mode="lines+markers",
+            name=plain(name),
+            meta={"colour": _run_colour(place, runs)},
+            line={"dash": _dash(place)},
+            hovertemplate="epoch %{x:.0f}: %{y:.1f} %",
+        )
+    return figure
+
+
+def label_efficiency(rows: Sequence[Row]) -> go.Figure | None:
+    """Accuracy against labels a class, one line a feature, with the spread over draws."""
+    few = [row for row in rows if row.protocol == "few_labels" and row.metric == "top1"]
+    if len(few) < 2:
+        return None
+    figure = _frame("labels per class", "accuracy, %")
+    for feature, name in FEATURES.items():
+        judged = [row for row in few if feature in row.scores]
+        if not judged:
+            continue
+        scores = [row.scores[feature] for row in judged]
+        figure.add_scatter(
+            x=[row.labels_per_class for row in judged],
+            y=[100 * score.value for score in scores],
+            error_y={
+                "array": [100 * (shown_interval(score)[1] - score.value) for score in scores],
+                "arrayminus": [100 * (score.value - shown_interval(score)[0]) for score in scores],
+                "thickness": 1.5,
+                "width": 4,
+            },
+            **_feature_style(feature),
+            name=name,
+            hovertemplate="%{y:.1f} % with %{x} labels",
+        )
+    ticks = [row.labels_per_class for row in few]
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[str(tick) for tick in ticks])
+    return figure
+
+
+def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) -> go.Figure:
+    """The 2-D map of test images: one trace a class, wrong kNN answers as crosses, names in place."""
+    figure = _frame("", "")
+    for axis in (figure.layout.xaxis, figure.layout.yaxis):
+        axis.update(showticklabels=False, showgrid=False, zeroline=False, ticks="")
+    points = arrays["shown_map"]
+    labels = arrays.get("shown_labels")
+    if labels is None:
+        _map_trace(figure, points, np.arange(len(points)), "image", "accent", None)
+        figure.update_layout(showlegend=False)
+        return figure
+    predictions = arrays.get("shown_predictions")
+    wrong = None if predictions is None else predictions != labels
+    present = np.unique(labels)
+    for label in present:
+        rows = np.flatnonzero(labels == label)
+        name = plain(class_names[label])
+        colour = f"class-{label % CLASS_COLOURS}"
+        _map_trace(figure, points, rows, name, colour, None if wrong is None else wrong[rows])
+        if len(present) <= 2 * CLASS_COLOURS:
+            x, y = np.median(points[rows], axis=0)
+            figure.add_annotation(x=x, y=y, text=f"<b>{name}</b>", showarrow=False, name="label")
+    figure.update_layout(showlegend=len(present) <= 2 * CLASS_COLOURS)
+    return figure
+
+
+def distance_histograms(
+    positive: np.ndarray, random: np.ndarray, *, bins: int = 60, top: float | None = None
+) -> go.Figure:
+    """Distances on the unit sphere, 0 to 2, of two views of one image and of two images."""
+    figure = _frame("distance", "share of pairs, %")
+    edges = np.linspace(0, 2, bins + 1)
+    centres = (edges[1:] + edges[:-1]) / 2
+    styles = {
+        "two views of one image": (positive, "accent", "solid"),
+        "views of two images": (random, "orange", "dash"),
+    }
+    for name, (distances, colour, dash) in styles.items():
+        counts, _ = np.histogram(distances, bins=edges)
+        figure.add_scatter(
+            x=centres,
+            y=100 * counts / max(1, counts.sum()),
+            mode="lines",
+            line={"shape": "hvh", "width": 2, "dash": dash},
+            fill="tozeroy",
+            name=name,
+            meta={"colour": colour, "fill": 0.22},
+            hovertemplate="%{y:.1f} % near %{x:.2f}",
+        )
+    figure.update_xaxes(range=[0, 2])
+    figure.update_yaxes(rangemode="tozero", range=None if top is None else [0, top])
+    return figure
+
+
+def tallest_bin(distances: Sequence[np.ndarray], bins: int = 60) -> float:
+    """Largest share of pairs in one bin, per cent, so that histograms can share their scale."""
+    edges = np.linspace(0, 2, bins + 1)
+    return max(
+        100 * float(np.histogram(values, bins=edges)[0].max()) / max(1, len(values))
+        for values in distances
+    )
+
+
+def nt_xent_chance(config: Mapping[str, Any]) -> float | None:
+    """Loss of NT-Xent where all similarities are equal: ln(2B − 1) nats for a batch of B images."""
+    if config.get("method", {}).get("name") != "simclr":
+        return None
+    batch = config.get("training", {}).get("batch_size")
+    return log(2 * batch - 1) if batch else None
+
+
+def _curves(runs: Mapping[str, RunFiles], quantity: str, title: str) -> go.Figure:
+    figure = _frame("epoch", title)
+    for place, (name, run) in enumerate(runs.items()):
+        lines = [line for line in run.steps if line.get(quantity) is not None]
+        epochs, values = _binned(
+            np.array([line["epoch"] for line in lines], dtype=float),
+            np.array([line[quantity] for line in lines], dtype=float),
+        )
+        figure.add_scatter(
+            x=epochs,
+            y=values,
+            mode="lines",
+            name=plain(name),
+            meta={"colour": _run_colour(place, runs)},
+            line={"dash": _dash(place)},
+            hovertemplate="epoch %{x:.1f}: %{y:.4g}",
+        )
+    return figure
+
+
+def _binned(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of at most LARGEST_CURVE bins of neighbouring points."""
+    if len(values) <= LARGEST_CURVE:
+        return epochs, values
+    bins = np.array_split(np.arange(len(values)), LARGEST_CURVE)
+    return (
+        np.array([epochs[rows].mean() for rows in bins]),
+        np.array([values[rows].mean() for rows in bins]),
+    )
+
+
+def _frame(x: str, y: str) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        template=None,
+        autosize=True,
+        hovermode="closest",
+        margin={"l": 54, "r": 14, "t": 10, "b": 44},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+    )
+    figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False, automargin=True)
+    figure.update_yaxes(title={"text": y, "standoff": 8}, zeroline=False, automargin=True)
+    return figure
+
+
+def _map_trace(
+    figure: go.Figure,
+    points: np.ndarray,
+    rows: np.ndarray,
+    name: str,
+    colour: str,
+    wrong: np.ndarray | None,
+) -> None:
+    """Points of one class; `customdata` is the row in the contact sheet."""
+    symbols = "circle" if wrong is None else ["x" if miss else "circle" for miss in wrong]
+    sizes = 6 if wrong is None else [9 if miss else 6 for miss in wrong]
+    figure.add_scatter(
+        x=points[rows, 0],
+        y=points[rows, 1],
+        mode="markers",
+        name=name,
+        customdata=rows.tolist(),
+        meta={"colour": colour},
+        marker={"symbol": symbols, "size": sizes, "opacity": 0.85, "line": {"width": 0}},
+        hoverinfo="none",
+    )
+
+
+def _feature_style(feature: str) -> dict[str, Any]:
+    colour, dash, symbol = FEATURE_STYLE[feature]
+    return {
+        "mode": "lines+markers",
+        "meta": {"colour": colour},
+        "line": {"dash": dash, "width": 2},
+        "marker": {"symbol": symbol, "size": 8},
+    }
+
+
+def _run_colour(place: int, runs: Mapping[str, RunFiles]) -> str:
+    return "accent" if len(runs) == 1 else f"class-{place % CLASS_COLOURS}"
+
+
+def _dash(place: int) -> str:
+    """Tells runs apart without colour."""
+    return ("solid", "dash", "dot", "dashdot", "longdash")[place % 5]

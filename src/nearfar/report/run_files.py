@@ -1,0 +1,62 @@
+"""What a run folder holds, read once; what the run has not come to yet is empty."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfar.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run that the report shows.
+
+    Attributes:
+        path: The run folder.
+        config: Nested settings of the run.
+        environment: Versions, hardware, command and times; empty before training.
+        steps: Records of single training steps, oldest first.
+        knn: Records of the kNN checks during training, oldest first.
+        records: Flat records of the evaluation; empty where it has not run.
+        arrays: Arrays of the evaluation by name; empty where it has not run.
+        finished: Whether training came to its end and left an encoder.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    steps: list[dict[str, Any]]
+    knn: list[dict[str, Any]]
+    records: list[dict[str, Any]]
+    arrays: dict[str, np.ndarray]
+    finished: bool
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
+
+def read_run(path: Path) -> RunFiles:
+    """Reads a run folder as far as the run has come.
+
+    Args:
+        path: The run folder.
+
+    Raises:
+        NearfarError: The folder is no run folder, or a file in it is damaged.
+    """
+    folder = RunFolder.open(path)
+    metrics = folder.read_metrics() if folder.metrics.is_file() else []
+    return RunFiles(
+        path=path,
+        config=folder.read_config(),
+        environment=folder.read_environment() if folder.environment.is_file() else {},
+        steps=[line for line in metrics if line.get("kind") == "step"],
+        knn=[line for line in metrics if line.get("kind") == "knn"],
+        records=folder.read_evaluation() if folder.evaluation.is_file() else [],
+        arrays=folder.read_evaluation_arrays() if folder.evaluation_arrays.is_file() else {},
+        finished=folder.encoder_weights.is_file(),
+    )

@@ -1,0 +1,106 @@
+"""The records of `evaluation.json` as rows: one protocol each, with the score of every feature."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nearfar.report.uncertainty import Score, wilson_interval
+
+FEATURES = {"encoder": "Encoder", "raw": "Raw pixels", "untrained": "Untrained encoder"}
+"""What is judged, in the order of the table's columns."""
+PROTOCOL_ORDER = ("few_labels", "knn", "linear_probe", "alignment", "uniformity")
+ACCURACIES = frozenset({"top1", "top5"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One protocol with all its parameters, and what each feature scored under it."""
+
+    protocol: str
+    metric: str
+    parameters: tuple[tuple[str, Any], ...]
+    scores: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether the values are shares of the test examples."""
+        return self.metric in ACCURACIES
+
+    @property
+    def labels_per_class(self) -> int | None:
+        """Labels a class that the probe got, or None for other protocols."""
+        return dict(self.parameters).get("labels_per_class")
+
+    @property
+    def title(self) -> str:
+        """The protocol as a person would say it."""
+        if self.protocol == "few_labels":
+            count = self.labels_per_class
+            return f"{count} label{'' if count == 1 else 's'} per class"
+        names = {"knn": "kNN", "linear_probe": "Linear probe, all labels"}
+        return names.get(self.protocol, self.protocol.replace("_", " ").capitalize())
+
+    @property
+    def detail(self) -> str:
+        """The metric and the parameters that tell this row from its like."""
+        metric = {"top1": "top-1", "top5": "top-5"}.get(self.metric)
+        hidden = {"labels_per_class"}
+        symbols = {"temperature": "T", "draws": "draws"}
+        shown = [
+            f"{symbols.get(name, name.replace('_', ' '))} = {_short(value)}"
+            for name, value in self.parameters
+            if name not in hidden
+        ]
+        return ", ".join([*([metric] if metric else []), *shown])
+
+
+def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Groups records that differ in their features alone.
+
+    Args:
+        records: Records of `evaluation.json`, in any order.
+
+    Returns:
+        Few labels first (fewest first), then kNN, the linear probe and what is no accuracy; records of
+        one protocol keep their order.
+    """
+    rows: dict[tuple[Any, ...], Row] = {}
+    for record in records:
+        parameters = record.get("parameters") or {}
+        identity = tuple(
+            (name, _hashable(parameters[name]))
+            for name in parameters
+            if name in {"k", "temperature", "labels_per_class", "alpha", "t"}
+        )
+        key = (record["protocol"], record["metric"], identity)
+        row = rows.setdefault(key, Row(*key))
+        row.scores[record["features"]] = Score(
+            value=record["value"],
+            n=record.get("n") if record["metric"] in ACCURACIES else None,
+            sd=record.get("sd"),
+            draws=parameters.get("draws", 1),
+        )
+    return sorted(rows.values(), key=_order)
+
+
+def shown_interval(score: Score) -> tuple[float, float]:
+    """Ends of what a chart draws: value ± sd over draws, or the binomial 95 % of a single share."""
+    if score.sd is not None:
+        return score.value - score.sd, score.value + score.sd
+    if score.n:
+        return wilson_interval(score.value, score.n)
+    return score.value, score.value
+
+
+def _order(row: Row) -> tuple[int, int, int]:
+    known = row.protocol in PROTOCOL_ORDER
+    place = PROTOCOL_ORDER.index(row.protocol) if known else len(PROTOCOL_ORDER)
+    return place, 0 if row.metric == "top1" else 1, row.labels_per_class or 0
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,333 @@
+"""One run as what its part of the page shows: words, tables, pictures and charts."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nearfar.report import charts
+from nearfar.report.pictures import contact_sheet, picture
+from nearfar.report.run_files import RunFiles
+from nearfar.report.scores import FEATURES, Row, score_rows, shown_interval
+from nearfar.report.uncertainty import difference
+from nearfar.report.verdict import BASELINES, percent, verdict
+
+METHOD_NAMES = {"simclr": "SimCLR"}
+LARGEST_CONFUSION_TABLE = 20
+"""Classes beyond which only the most confused pairs are listed."""
+GALLERY_ROWS = 12
+VIEW_ROWS = 8
+
+
+def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
+    """Everything the template needs for one run; a part that the run lacks is None.
+
+    Args:
+        run: The run's files.
+        name: What the page calls it.
+        anchor: Prefix of the ids on the page, unique to the run.
+    """
+    rows = score_rows(run.records)
+    return {
+        "anchor": anchor,
+        "name": name,
+        "path": str(run.path),
+        "title": _title(run),
+        "summary": _summary(run),
+        "unfinished": None if run.finished else _unfinished(run),
+        "evaluated": bool(run.records),
+        "verdict": verdict(rows),
+        "score_table": score_table(rows),
+        "label_efficiency": charts.label_efficiency(rows),
+        "curves": _curves(run),
+        "views": _views(run.arrays),
+        "map": _map(run.arrays),
+        "gallery": _gallery(run.arrays),
+        "distances": _distances(run.arrays),
+        "confusion": _confusion(run.arrays),
+        "config": _groups(run.config),
+        "environment": _groups(run.environment),
+        "command": _command(run.environment),
+    }
+
+
+def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Encoder against its baselines, a row for each protocol."""
+    if not rows:
+        return None
+    features = [name for name in FEATURES if any(name in row.scores for row in rows)]
+    shown = []
+    for row in rows:
+        gaps = [
+            (name, difference(row.scores["encoder"], row.scores[name]))
+            for name in BASELINES
+            if row.is_accuracy and "encoder" in row.scores and name in row.scores
+        ]
+        shown.append(
+            {
+                "title": row.title,
+                "detail": row.detail,
+                "cells": [score_cell(row, name) for name in features],
+                "gap": {
+                    "outcome": gaps[0][1].outcome,
+                    "value": signed(gaps[0][1].value),
+                    "interval": f"{signed(gaps[0][1].low)} to {signed(gaps[0][1].high)}",
+                }
+                if gaps
+                else None,
+            }
+        )
+    baseline = next((name for name in BASELINES if name in features), None)
+    return {
+        "features": [FEATURES[name] for name in features],
+        "rows": shown,
+        "baseline": {"raw": "raw pixels", "untrained": "untrained"}.get(baseline or ""),
+    }
+
+
+def score_cell(row: Row, feature: str) -> dict[str, Any] | None:
+    """Value and uncertainty of one score as text, and as shares for the bar behind them."""
+    score = row.scores.get(feature)
+    if score is None:
+        return None
+    if not row.is_accuracy:
+        return {"value": f"{score.value:.3f}".replace("-", "−"), "spread": "", "share": None}
+    low, high = shown_interval(score)
+    spread = f"± {percent(score.sd)}" if score.sd is not None else f"{percent(low)}–{percent(high)}"
+    return {"value": percent(score.value), "spread": spread, "share": score.value}
+
+
+def signed(gap: float) -> str:
+    """A difference of fractions in percentage points with its sign."""
+    text = percent(gap)
+    return "0.0" if text in {"0.0", "−0.0"} else text if gap < 0 else f"+{text}"
+
+
+def _title(run: RunFiles) -> str:
+    method = run.config.get("method", {}).get("name", "encoder")
+    data = run.config.get("data", {}).get("name", "unknown data")
+    return f"{METHOD_NAMES.get(method, method)} on {data}"
+
+
+def _summary(run: RunFiles) -> str:
+    """What was trained, in one sentence."""
+    config = run.config
+    encoder, training = config.get("encoder", {}), config.get("training", {})
+    parts = [f"{encoder.get('name', 'an encoder')}, trained without labels"]
+    if "epochs" in training:
+        parts.append(f"for {training['epochs']} epochs in batches of {training.get('batch_size')}")
+    seconds = run.environment.get("training_seconds")
+    if seconds is not None:
+        parts.append(f"in {duration(seconds)}")
+    hardware = run.environment.get("hardware")
+    if isinstance(hardware, str):
+        parts.append(f"on {hardware}")
+    return f"{' '.join(parts)}. Recipe {config.get('recipe', 'custom')}, seed {config.get('seed')}."
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _unfinished(run: RunFiles) -> str:
+    epochs = run.config.get("training", {}).get("epochs", "?")
+    reached = run.steps[-1]["epoch"] if run.steps else 0
+    return (
+        f"Training stands at epoch {reached:.1f} of {epochs}. "
+        f"Go on with: nearfar train --resume {shlex.quote(str(run.path))}"
+    )
+
+
+def _curves(run: RunFiles) -> dict[str, Any] | None:
+    if not run.steps:
+        return None
+    runs = {run.name: run}
+    last = run.knn[-1] if run.knn else None
+    return {
+        "loss": charts.loss_curve(runs, charts.nt_xent_chance(run.config)),
+        "loss_text": f"from {run.steps[0]['loss']:.2f} to {run.steps[-1]['loss']:.2f} nats",
+        "rate": charts.learning_rate_curve(runs),
+        "knn": charts.knn_curve(runs) if last else None,
+        "knn_text": f"{percent(last['top1'])} % at the last check" if last else "",
+    }
+
+
+def _views(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
+    if not {"view_originals", "view_samples"} <= arrays.keys():
+        return None
+    pairs = zip(arrays["view_originals"], arrays["view_samples"], strict=True)
+    return [
+        {"original": picture(original), "samples": [picture(view) for view in views]}
+        for original, views in list(pairs)[:VIEW_ROWS]
+    ]
+
+
+def _map(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
+    if not {"shown_map", "shown_images"} <= arrays.keys():
+        return None
+    labels, predictions = arrays.get("shown_labels"), arrays.get("shown_predictions")
+    names = _class_names(arrays)
+    sheet = contact_sheet(arrays["shown_images"])
+    return {
+        "figure": charts.embedding_map(arrays, names),
+        "count": len(arrays["shown_map"]),
+        "labelled": labels is not None,
+        "wrong": None
+        if labels is None or predictions is None
+        else int((labels != predictions).sum()),
+        "hover": {
+            "uri": sheet.uri,
+            "columns": sheet.columns,
+            "rows": sheet.rows,
+            "labels": None if labels is None else labels.tolist(),
+            "predictions": None if predictions is None else predictions.tolist(),
+            "names": names,
+        },
+    }
+
+
+def _class_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Given names, or the class numbers where none were given."""
+    if "class_names" in arrays:
+        return [str(name) for name in arrays["class_names"]]
+    largest = [arrays[key].max() for key in ("shown_labels", "neighbor_labels") if key in arrays]
+    return [str(label) for label in range(int(max(largest, default=-1)) + 1)]
+
+
+def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
+    needed = {"gallery_queries", "gallery_images", "gallery_bank_indices", "neighbor_indices"}
+    if not needed <= arrays.keys():
+        return None
+    place = {int(index): at for at, index in enumerate(arrays["gallery_bank_indices"])}
+    labels, bank_labels = arrays.get("shown_labels"), arrays.get("neighbor_labels")
+    names = _class_names(arrays)
+    rows = []
+    for query in arrays["gallery_queries"][:GALLERY_ROWS]:
+        truth = None if labels is None else int(labels[query])
+        neighbors = []
+        for rank, index in enumerate(arrays["neighbor_indices"][query]):
+            if int(index) not in place:
+                continue
+            label = None if bank_labels is None else int(bank_labels[query, rank])
+            neighbors.append(
+                {
+                    "uri": picture(arrays["gallery_images"][place[int(index)]]),
+                    "rank": rank + 1,
+                    "name": None if label is None else names[label],
+                    "right": None if truth is None or label is None else label == truth,
+                    "similarity": f"{arrays['neighbor_similarities'][query, rank]:.2f}",
+                }
+            )
+        rows.append(
+            {
+                "uri": picture(arrays["shown_images"][query]),
+                "name": None if truth is None else names[truth],
+                "neighbors": neighbors,
+            }
+        )
+    return rows
+
+
+def _distances(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
+    pairs = {
+        "Trained": ("positive_distances", "random_distances"),
+        "Untrained": ("untrained_positive_distances", "untrained_random_distances"),
+    }
+    held = {
+        name: (arrays[first], arrays[second])
+        for name, (first, second) in pairs.items()
+        if first in arrays and second in arrays
+    }
+    if not held:
+        return None
+    top = 1.05 * charts.tallest_bin([values for pair in held.values() for values in pair])
+    return [
+        {
+            "name": name,
+            "figure": charts.distance_histograms(positive, random, top=top),
+            "positive": f"{positive.mean():.2f}",
+            "random": f"{random.mean():.2f}",
+            "nearer": percent(_share_nearer(positive, random)),
+        }
+        for name, (positive, random) in held.items()
+    ]
+
+
+def _share_nearer(positive: np.ndarray, random: np.ndarray) -> float:
+    """Share of (positive, random) choices in which the positive pair is nearer; ties count half."""
+    ordered = np.sort(random)
+    farther = len(ordered) - np.searchsorted(ordered, positive, side="right")
+    farther_or_level = len(ordered) - np.searchsorted(ordered, positive, side="left")
+    return float((farther + farther_or_level).mean() / 2 / len(ordered))
+
+
+def _confusion(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
+    if "confusion" not in arrays:
+        return None
+    counts, names = arrays["confusion"], _class_names(arrays)
+    names = names if len(names) == len(counts) else [str(label) for label in range(len(counts))]
+    wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:6]
+    pairs = [
+        {"true": names[row], "answer": names[column], "count": int(wrong[row, column])}
+        for row, column in (divmod(int(flat), len(counts)) for flat in worst)
+        if wrong[row, column] > 0
+    ]
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    return {
+        "names": names,
+        "pairs": pairs,
+        "total": int(counts.sum()),
+        "right": int(np.trace(counts)),
+        "table": None
+        if len(counts) > LARGEST_CONFUSION_TABLE
+        else [
+            {
+                "name": name,
+                "cells": [
+                    {"count": int(count), "share": round(float(share), 4), "right": row == column}
+                    for column, (count, share) in enumerate(
+                        zip(counts[row], shares[row], strict=True)
+                    )
+                ],
+            }
+            for row, name in enumerate(names)
+        ],
+    }
+
+
+def _groups(nested: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Nested settings as named groups of flat pairs, single settings first."""
+    single = [(key, _text(value)) for key, value in nested.items() if not isinstance(value, dict)]
+    groups = [("", single)] if single else []
+    groups += [
+        (key, [(name, _text(inner)) for name, inner in value.items()])
+        for key, value in nested.items()
+        if isinstance(value, dict) and value
+    ]
+    return groups
+
+
+def _text(value: Any) -> str:
+    """A setting as a person would write it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return ", ".join(_text(inner) for inner in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
+    return str(value)
+
+
+def _command(environment: Mapping[str, Any]) -> str | None:
+    command = environment.get("command")
+    return shlex.join(command) if isinstance(command, list) else command

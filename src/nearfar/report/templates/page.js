@@ -1,0 +1,98 @@
+"use strict";
+// Draws each chart when it comes near the screen, in the colours of the page, and redraws it when
+// the reader's device turns from light to dark. All text from the run goes in as text, never as HTML.
+(() => {
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const faint = (hex, alpha) => {
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    return `rgba(${red}, ${green}, ${blue}, ${alpha})`;
+  };
+  const json = (attribute, id) => {
+    const element = document.querySelector(`script[${attribute}="${id}"]`);
+    return element && JSON.parse(element.textContent);
+  };
+  const coarse = matchMedia("(pointer: coarse)").matches;
+
+  function painted(figure) {
+    const { data, layout } = structuredClone(figure);
+    for (const trace of data) {
+      const own = colour(trace.meta.colour);
+      trace.line = { width: 2, ...trace.line, color: own };
+      trace.marker = { ...trace.marker, color: own };
+      if (trace.error_y) trace.error_y.color = own;
+      if (trace.fill) trace.fillcolor = faint(own, trace.meta.fill);
+    }
+    const [ink, muted, grid, card] = ["ink", "muted", "grid", "card"].map(colour);
+    for (const axis of [layout.xaxis, layout.yaxis]) {
+      Object.assign(axis, { gridcolor: grid, linecolor: grid, tickcolor: grid, tickfont: { color: muted } });
+      axis.title.font = { size: 12, color: muted };
+    }
+    for (const shape of layout.shapes || []) shape.line.color = muted;
+    for (const note of layout.annotations || []) {
+      const label = note.name === "label";
+      note.font = { size: label ? 13 : 11, color: label ? ink : muted };
+      if (label) Object.assign(note, { bgcolor: faint(card, 0.72), borderpad: 1 });
+    }
+    Object.assign(layout, {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: colour("sans"), size: 12, color: ink },
+      hoverlabel: { bgcolor: card, bordercolor: grid, font: { color: ink } },
+      dragmode: coarse ? false : "zoom",
+    });
+    return { data, layout };
+  }
+
+  const figures = new Map();
+  const config = { responsive: true, displaylogo: false, displayModeBar: false };
+
+  async function draw(box) {
+    if (figures.has(box)) return;
+    const figure = json("data-figure-of", box.id);
+    figures.set(box, figure);
+    const { data, layout } = painted(figure);
+    await Plotly.newPlot(box, data, layout, config);
+    box.dataset.drawn = "yes";
+    const hover = json("data-hover-of", box.id);
+    if (hover) showPictures(box, hover);
+  }
+
+  function showPictures(box, hover) {
+    const card = document.getElementById("hover-card");
+    const [picture, text] = card.children;
+    const describe = (row) => {
+      if (!hover.labels) return `image ${row + 1}`;
+      const truth = hover.names[hover.labels[row]];
+      if (!hover.predictions) return truth;
+      const answer = hover.names[hover.predictions[row]];
+      return answer === truth ? `${truth}\n✓ kNN says so too` : `${truth}\n✗ kNN says ${answer}`;
+    };
+    box.on("plotly_hover", ({ points, event }) => {
+      const row = points[0].customdata;
+      const [across, down] = [row % hover.columns, Math.floor(row / hover.columns)];
+      picture.style.backgroundImage = `url(${hover.uri})`;
+      picture.style.backgroundSize = `${112 * hover.columns}px ${112 * hover.rows}px`;
+      picture.style.backgroundPosition = `${-112 * across}px ${-112 * down}px`;
+      text.textContent = describe(row);
+      card.hidden = false;
+      const { width, height } = card.getBoundingClientRect();
+      const left = event.clientX + 16 + width > innerWidth ? event.clientX - 16 - width : event.clientX + 16;
+      card.style.left = `${Math.max(4, left)}px`;
+      card.style.top = `${Math.max(4, Math.min(event.clientY + 12, innerHeight - height - 4))}px`;
+    });
+    box.on("plotly_unhover", () => { card.hidden = true; });
+    addEventListener("scroll", () => { card.hidden = true; }, { passive: true });
+  }
+
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
+  }, { rootMargin: "600px" });
+  document.querySelectorAll(".chart").forEach((box) => watcher.observe(box));
+
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const [box, figure] of figures) {
+      const { data, layout } = painted(figure);
+      Plotly.react(box, data, layout, config);
+    }
+  });
+  addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach(draw));
+})();

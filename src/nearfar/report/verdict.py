@@ -1,0 +1,118 @@
+"""What the scores amount to, in plain words."""
+
+from collections.abc import Sequence
+
+from nearfar.report.scores import Row
+from nearfar.report.uncertainty import Difference, difference
+
+BASELINES = {"raw": "raw pixels", "untrained": "the same network before training"}
+
+
+def percent(value: float) -> str:
+    """A fraction as per cent with one decimal, with a true minus sign."""
+    return f"{100 * value:.1f}".replace("-", "−")
+
+
+def points(gap: float) -> str:
+    """The size of a difference of fractions in percentage points."""
+    size = f"{100 * abs(gap):.1f}"
+    return f"{size} point{'' if size == '1.0' else 's'}"
+
+
+def main_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows that the verdict speaks of: about 10 labels a class, and the first kNN vote.
+
+    A run without few labels is judged by its linear probe, one without kNN by the other alone.
+    """
+    accuracies = [row for row in rows if row.metric == "top1" and "encoder" in row.scores]
+    few = [row for row in accuracies if row.protocol == "few_labels"]
+    chosen = sorted(few, key=lambda row: abs((row.labels_per_class or 0) - 10))[:1]
+    if not chosen:
+        chosen = [row for row in accuracies if row.protocol == "linear_probe"][:1]
+    return chosen + [row for row in accuracies if row.protocol == "knn"][:1]
+
+
+def verdict(rows: Sequence[Row]) -> list[str]:
+    """One sentence for each baseline that was judged: who leads, by how much, under what.
+
+    Args:
+        rows: The rows of one run's evaluation.
+
+    Returns:
+        Sentences, the one on raw pixels first; none where nothing can be compared.
+    """
+    sentences = []
+    for baseline, name in BASELINES.items():
+        compared = [
+            (row, difference(row.scores["encoder"], row.scores[baseline]))
+            for row in main_rows(rows)
+            if baseline in row.scores
+        ]
+        if not compared:
+            continue
+        first = _opening(name, *compared[0])
+        rest = [_further(row, gap) for row, gap in compared[1:]]
+        sentences.append("; ".join([first, *rest]) + ".")
+    return sentences
+
+
+def _opening(name: str, row: Row, gap: Difference) -> str:
+    """The clause that names both sides."""
+    under = _under(row)
+    if gap.outcome == "ahead":
+        return f"The encoder beats {name} by {points(gap.value)} {under}"
+    if gap.outcome == "behind":
+        return f"The encoder falls short of {name} by {points(gap.value)} {under}"
+    return f"The encoder and {name} are level within the noise {under}"
+
+
+def _further(row: Row, gap: Difference) -> str:
+    """A clause that adds another protocol to the opening."""
+    if gap.outcome == "ahead":
+        return f"{_under(row)} it leads by {points(gap.value)}"
+    if gap.outcome == "behind":
+        return f"{_under(row)} it trails by {points(gap.value)}"
+    return f"{_under(row)} the two are level within the noise"
+
+
+def _under(row: Row) -> str:
+    if row.protocol == "few_labels":
+        return f"with {row.title}"
+    return {"knn": "under kNN", "linear_probe": "under a linear probe"}.get(row.protocol, row.title)
+
+
+def run_verdict(names: Sequence[str], tables: Sequence[Sequence[Row]]) -> str | None:
+    """One sentence on several runs: which encoder leads under the first protocol that all share.
+
+    Args:
+        names: Name of each run.
+        tables: The rows of each run, in the same order.
+
+    Returns:
+        None where no two runs were judged alike.
+    """
+    judged = [
+        (name, {_key(row): row for row in main_rows(rows)})
+        for name, rows in zip(names, tables, strict=True)
+    ]
+    judged = [(name, rows) for name, rows in judged if rows]
+    if len(judged) < 2:
+        return None
+    for key in judged[0][1]:
+        scored = [(name, rows[key]) for name, rows in judged if key in rows]
+        if len(scored) < 2:
+            continue
+        scored.sort(key=lambda pair: -pair[1].scores["encoder"].value)
+        (best, row), (second, second_row) = scored[:2]
+        gap = difference(row.scores["encoder"], second_row.scores["encoder"])
+        if gap.outcome == "ahead":
+            return f"{best} leads {_under(row)}, {points(gap.value)} before {second}."
+        return (
+            f"{best} and {second} are the best {_under(row)}, level within the noise "
+            f"({points(gap.value)} apart)."
+        )
+    return None
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return row.protocol, row.metric, row.parameters
