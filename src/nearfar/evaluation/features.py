@@ -1,0 +1,141 @@
+"""Features of a frozen encoder: every image exactly once, in order, float32."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from nearfar.data.batches import evaluation_batches
+from nearfar.data.source import Part, StreamedImages
+from nearfar.errors import NearfarError
+
+
+@contextmanager
+def frozen(encoder: nn.Module) -> Iterator[nn.Module]:
+    """The encoder in eval mode and without gradients; afterwards every module is as it was.
+
+    Args:
+        encoder: Any module; each submodule's own training flag is restored, also after an error.
+    """
+    training = [(module, module.training) for module in encoder.modules()]
+    encoder.eval()
+    try:
+        with torch.inference_mode():
+            yield encoder
+    finally:
+        for module, flag in training:
+            module.training = flag
+
+
+def extract_features(
+    encoder: nn.Module,
+    part: Part,
+    *,
+    device: str | torch.device = "cpu",
+    batch_size: int = 512,
+    workers: int = 0,
+) -> Float[Tensor, "n dim"]:
+    """Features of every image of a part, from the encoder in eval mode, always in float32.
+
+    Args:
+        encoder: Takes uint8 images `(batch, channels, height, width)`, returns `(batch, dim)`:
+            a `SavedEncoder`. It must be on `device` already.
+        part: The images, each of which is seen exactly once.
+        device: Where the encoder is.
+        batch_size: Images in a batch; the features do not depend on it.
+        workers: Processes that decode streamed images.
+
+    Returns:
+        Row i holds the features of image i, on the CPU.
+
+    Raises:
+        NearfarError: If the part is empty or a feature is not finite.
+    """
+    if len(part) == 0:
+        raise NearfarError("no images to encode: the part is empty")
+    device = torch.device(device)
+    batches = evaluation_batches(part.images, batch_size=batch_size, device=device, workers=workers)
+    with frozen(encoder), torch.autocast(device.type, enabled=False):
+        rows = [encoder(images).float().flatten(1).cpu() for images, _ in batches]
+    # Joined outside inference mode, the features may be used by anything, autograd included.
+    return check_finite(torch.cat(rows), "the encoder's features")
+
+
+def raw_pixels(part: Part, *, max_side: int = 32, workers: int = 0) -> Float[Tensor, "n dim"]:
+    """The images themselves as features: the baseline that an encoder must beat.
+
+    Args:
+        part: The images.
+        max_side: Larger images are first shrunk to this height and width (area average), so that
+            the baseline stays computable; smaller ones are taken as they are.
+        workers: Processes that decode streamed images.
+
+    Returns:
+        Pixels in 0 to 1, one row an image.
+    """
+    _, height, width = part.image_shape
+    size = (min(height, max_side), min(width, max_side))
+    rows = []
+    batches = evaluation_batches(
+        part.images, batch_size=1024, device=torch.device("cpu"), workers=workers
+    )
+    for images, _ in batches:
+        pixels = images.float() / 255
+        if size != (height, width):
+            pixels = F.interpolate(pixels, size=size, mode="area")
+        rows.append(pixels.flatten(1))
+    return torch.cat(rows)
+
+
+def check_finite(features: Float[Tensor, "n dim"], what: str) -> Float[Tensor, "n dim"]:
+    """The features, if all are finite.
+
+    Args:
+        features: One row an image.
+        what: Names them in the message.
+
+    Raises:
+        NearfarError: Naming how many rows are not finite, and the first.
+    """
+    finite = torch.isfinite(features).all(dim=1)
+    if not bool(finite.all()):
+        bad = int((~finite).sum())
+        first = int((~finite).nonzero()[0, 0])
+        raise NearfarError(
+            f"{what} are NaN or infinite for {bad} of {len(features)} images (first: {first}): "
+            "the encoder has diverged, take an earlier checkpoint or a lower learning rate"
+        )
+    return features
+
+
+class _Chosen(StreamedImages):
+    """Some images of a streamed part."""
+
+    def __init__(self, images: StreamedImages, indices: Int64[Tensor, " m"]) -> None:
+        self.images = images
+        self.indices = indices
+        self.shape = images.shape
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.images[int(self.indices[index])]
+
+
+def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:
+    """The part that holds only these images, in this order.
+
+    Args:
+        part: In memory or streamed.
+        indices: Images to keep.
+    """
+    images, names = part.images, part.names
+    return Part(
+        images=_Chosen(images, indices) if isinstance(images, StreamedImages) else images[indices],
+        labels=None if part.labels is None else part.labels[indices],
+        names=None if names is None else [names[int(i)] for i in indices],
+    )

@@ -1,0 +1,82 @@
+"""The linear probe with a handful of labels a class, over several draws of them."""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from nearfar.errors import SettingError
+from nearfar.evaluation.knn import top_accuracy
+from nearfar.evaluation.linear_probe import Scaling, fit
+
+FEW_LABELS_L2 = 1e-3
+"""The one penalty of every few-label probe: no label is spared to choose it."""
+
+
+def draw_labels(
+    labels: Int64[Tensor, " n"], per_class: int, draws: int, *, seed: int
+) -> list[Int64[Tensor, " m"]]:
+    """Which training images get to keep their label, in every draw.
+
+    A draw depends on the labels, `per_class` and the seed alone: encoder and baselines that are
+    given the same draws differ by their features only, so their differences are paired.
+
+    Args:
+        labels: Class of every training image.
+        per_class: Labels a class; a class that has fewer gives all of them.
+        draws: Number of draws.
+        seed: Seeds them.
+
+    Returns:
+        `draws` tensors of image numbers, in rising order.
+
+    Raises:
+        SettingError: If `per_class` or `draws` is below 1.
+    """
+    if per_class < 1 or draws < 1:
+        raise SettingError(
+            f"few labels with {per_class} labels a class and {draws} draws: both must be 1 or more"
+        )
+    members = [(labels == c).nonzero().squeeze(1) for c in torch.unique(labels)]
+    chosen = []
+    for draw in range(draws):
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + per_class * 1009 + draw)
+        picked = [m[torch.randperm(len(m), generator=generator)[:per_class]] for m in members]
+        chosen.append(torch.cat(picked).sort().values)
+    return chosen
+
+
+def few_label_accuracies(
+    features: Float[Tensor, "n dim"],
+    labels: Int64[Tensor, " n"],
+    test_features: Float[Tensor, "m dim"],
+    test_labels: Int64[Tensor, " m"],
+    draws: list[Int64[Tensor, " k"]],
+    *,
+    num_classes: int,
+) -> list[float]:
+    """Top-1 accuracy on the test images of a probe fitted on each draw.
+
+    The scaling comes from all training features: images without labels are at hand in this
+    protocol, only labels are few.
+
+    Args:
+        features: Features of all training images.
+        labels: Their classes, of which only the drawn are looked at.
+        test_features: Features of the test images.
+        test_labels: Their classes.
+        draws: From `draw_labels`.
+        num_classes: Number of classes.
+    """
+    scaling = Scaling.of(features)
+    accuracies = []
+    for drawn in draws:
+        probe = fit(
+            features[drawn],
+            labels[drawn],
+            l2=FEW_LABELS_L2,
+            scaling=scaling,
+            num_classes=num_classes,
+        )
+        scores = probe.log_probabilities(test_features).exp()
+        accuracies.append(top_accuracy(scores, test_labels, 1))
+    return accuracies

@@ -1,0 +1,218 @@
+"""The whole evaluation of a frozen encoder beside its baselines: records and arrays."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from nearfar.analysis.embedding_map import MAX_POINTS
+from nearfar.data.source import Part, Source
+from nearfar.errors import SettingError
+from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records, notes_on
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.features import choose, extract_features, raw_pixels
+from nearfar.evaluation.pictures import picture_arrays, view_arrays
+from nearfar.evaluation.records import FeatureKind, Record
+from nearfar.evaluation.view_geometry import distance_arrays, geometry_records, view_geometry
+from nearfar.training.run_folder import RunFolder
+from nearfar.views.random_views import RandomViews
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        records: One figure each, as in `evaluation.json`.
+        arrays: By name, as in `evaluation.npz`.
+        notes: What could not be done as asked, one sentence each; also among the arrays.
+    """
+
+    records: tuple[Record, ...]
+    arrays: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+    def write(self, run_folder: RunFolder) -> None:
+        """Write `evaluation.npz` and then `evaluation.json`.
+
+        Args:
+            run_folder: Where.
+        """
+        run_folder.write_evaluation_arrays(self.arrays)
+        run_folder.write_evaluation([record.as_json() for record in self.records])
+
+
+def evaluate(
+    encoder: nn.Module,
+    source: Source,
+    config: EvaluationConfig,
+    *,
+    views: RandomViews | None = None,
+    untrained: nn.Module | None = None,
+    run_folder: RunFolder | None = None,
+    device: torch.device | str = "cpu",
+    batch_size: int = 512,
+    workers: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> Evaluation:
+    """Judge a frozen encoder by every protocol that the source allows, beside its baselines.
+
+    Without labels or without a test part there are no accuracies; without a test part, what is
+    shown and the views' geometry come from the training part. `notes` tells both.
+
+    Args:
+        encoder: Takes uint8 images, returns features: a `SavedEncoder`, on `device`.
+        source: Its training part is the bank and what probes learn from; its test part only judges.
+        config: Which protocols.
+        views: The views of the training; None leaves alignment, uniformity and views out.
+        untrained: The same encoder with its first weights; None leaves this baseline out.
+        run_folder: Where to write `evaluation.json` and `evaluation.npz`; None writes nothing.
+        device: Where the encoders are.
+        batch_size: Images in a batch.
+        workers: Processes that decode streamed images.
+        say: Told in a few words what is under way.
+
+    Raises:
+        SettingError: If a setting is impossible.
+        NearfarError: If features are not finite.
+    """
+    check_evaluation_config(config)
+    device = torch.device(device)
+    encoders: dict[FeatureKind, nn.Module] = {"encoder": encoder}
+    if config.baselines and untrained is not None:
+        encoders["untrained"] = untrained
+
+    def features(kind: FeatureKind, part: Part) -> Tensor:
+        say(f"features of {len(part)} images: {kind}")
+        if kind == "raw":
+            return raw_pixels(part, workers=workers)
+        return extract_features(
+            encoders[kind], part, device=device, batch_size=batch_size, workers=workers
+        )
+
+    notes = _why_no_accuracy(source)
+    records: list[Record] = []
+    arrays: dict[str, np.ndarray] = {}
+    predictions: Tensor | None = None
+    train = features("encoder", source.train)
+    judged = train if source.test is None else features("encoder", source.test)
+
+    if not notes:
+        labels = _Labels.of(source)
+        notes += notes_on(labels.train, config)
+        data = LabelledFeatures(
+            "encoder", train, labels.train, judged, labels.test, labels.num_classes
+        )
+        records, predictions = accuracy_records(data, config, say)
+        arrays["confusion"] = _confusion(labels.test, predictions, labels.num_classes)
+        baselines: tuple[FeatureKind, ...] = (*list(encoders)[1:], "raw")
+        for kind in baselines if config.baselines else ():
+            assert source.test is not None
+            baseline = replace(
+                data,
+                kind=kind,
+                train=features(kind, source.train),
+                test=features(kind, source.test),
+            )
+            records += accuracy_records(baseline, config, say)[0]
+
+    shown_rows = torch.arange(min(MAX_POINTS, len(judged)))
+    shown = None if source.test is None else choose(source.test, shown_rows)
+    arrays |= picture_arrays(
+        source.train,
+        train,
+        shown,
+        judged[shown_rows],
+        None if predictions is None else predictions[shown_rows],
+        seed=config.seed,
+        workers=workers,
+        say=say,
+    )
+    if views is not None:
+        say("views: alignment, uniformity, distances")
+        on_show = choose(source.train, shown_rows) if shown is None else shown
+        arrays |= view_arrays(on_show, views, device)
+        for kind, judged_encoder in encoders.items() if len(on_show) > 1 else ():
+            found = view_geometry(
+                judged_encoder,
+                on_show,
+                views,
+                seed=config.seed,
+                device=device,
+                batch_size=batch_size,
+                workers=workers,
+            )
+            records += geometry_records(found, kind)
+            arrays |= distance_arrays(found, kind)
+    if source.class_names is not None:
+        arrays["class_names"] = np.array(source.class_names, dtype=np.str_)
+    arrays["notes"] = np.array(notes, dtype=np.str_)
+    evaluation = Evaluation(tuple(records), arrays, tuple(notes))
+    if run_folder is not None:
+        evaluation.write(run_folder)
+    return evaluation
+
+
+def check_evaluation_config(config: EvaluationConfig) -> None:
+    """Refuse impossible settings before anything is read or trained.
+
+    Args:
+        config: What is asked for.
+
+    Raises:
+        SettingError: Naming the setting.
+    """
+    if not config.knn:
+        raise SettingError("evaluation.knn is empty: give at least one pair of k and temperature")
+    for k, temperature in config.knn:
+        if k < 1 or not temperature > 0:
+            raise SettingError(
+                f"evaluation.knn has k={k}, temperature={temperature}: k must be 1 or more and the"
+                " temperature above 0"
+            )
+    if any(count < 1 for count in config.labels_per_class):
+        raise SettingError("evaluation.labels_per_class must hold numbers of 1 or more")
+    if config.draws < 1:
+        raise SettingError(f"evaluation.draws is {config.draws}: it must be 1 or more")
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Labels of both parts of a source that has them."""
+
+    train: Int64[Tensor, " n"]
+    test: Int64[Tensor, " m"]
+    num_classes: int
+
+    @classmethod
+    def of(cls, source: Source) -> "_Labels":
+        assert source.train.labels is not None
+        assert source.test is not None
+        assert source.test.labels is not None
+        train, test = source.train.labels.cpu(), source.test.labels.cpu()
+        named = len(source.class_names or ())
+        return cls(train, test, max(named, int(train.max()) + 1, int(test.max()) + 1))
+
+
+def _why_no_accuracy(source: Source) -> list[str]:
+    """What stands in the way of accuracies, empty if nothing."""
+    if source.train.labels is None:
+        return ["no accuracies: the training images have no labels"]
+    if source.test is None or len(source.test) == 0:
+        return ["no accuracies: the source has no test part; what is shown is from training images"]
+    if source.test.labels is None:
+        return ["no accuracies: the test images have no labels"]
+    if len(torch.unique(source.train.labels)) < 2:
+        return ["no accuracies: the training images are all of one class"]
+    return []
+
+
+def _confusion(
+    labels: Int64[Tensor, " m"], predictions: Int64[Tensor, " m"], classes: int
+) -> Int64[np.ndarray, "classes classes"]:
+    """Counts of the test images, rows by true class, columns by predicted class."""
+    cells = torch.bincount(labels * classes + predictions, minlength=classes * classes)
+    return cells.view(classes, classes).numpy()

@@ -1,0 +1,56 @@
+"""The flat records of `evaluation.json`."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+FeatureKind = Literal["encoder", "untrained", "raw"]
+Protocol = Literal["knn", "linear_probe", "few_labels", "alignment", "uniformity"]
+Metric = Literal["top1", "top5", "mean"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One figure, with everything needed to say what it is.
+
+    Attributes:
+        protocol: How it was measured.
+        features: Of what: the trained encoder, the same one untrained, raw pixels.
+        metric: top1 and top5 are fractions of the test examples; mean is a mean over them.
+        value: The figure; its mean over draws where there are several.
+        sd: Sample standard deviation over draws; None for a single figure.
+        n: Number of test examples.
+        parameters: The protocol's parameters.
+    """
+
+    protocol: Protocol
+    features: FeatureKind
+    metric: Metric
+    value: float
+    n: int
+    sd: float | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as it stands in the file."""
+        return {
+            "protocol": self.protocol,
+            "features": self.features,
+            "metric": self.metric,
+            "value": self.value,
+            "sd": self.sd,
+            "n": self.n,
+            "parameters": self.parameters,
+        }
+
+
+def over_draws(values: list[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (n − 1) of several draws; one draw has no deviation.
+
+    Args:
+        values: One figure a draw.
+    """
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, None
+    return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
