@@ -1,0 +1,3 @@
+"""The command line: `nearfar COMMAND`. One file a command; none imports torch before it must."""
+
+from nearfar.cli.app import main as main

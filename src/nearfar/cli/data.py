@@ -1,0 +1,38 @@
+"""`nearfar data`: the sources of images, their size, licence and citation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nearfar.cli.arguments import parse
+
+
+@dataclass(frozen=True)
+class DataArguments:
+    """List the sources of images that --data.name takes."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs `nearfar data` with the words after it."""
+    parse(DataArguments, "data", words)
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from nearfar.data.catalogue import SOURCES
+
+    console = Console()
+    for name, source in SOURCES.items():
+        grid = Table.grid(padding=(0, 2))
+        facts = {
+            "images": source.summary,
+            "size": source.size,
+            "licence": source.licence,
+            "cite": source.citation,
+            "home": source.home,
+        }
+        for label, fact in facts.items():
+            if fact:
+                grid.add_row(f"  [dim]{label}[/dim]", escape(fact))
+        console.print(f"[bold]{escape(name)}[/bold]")
+        console.print(grid)

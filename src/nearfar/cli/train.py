@@ -1,0 +1,101 @@
+"""`nearfar train [RECIPE]`: train an encoder, judge it, write its report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from nearfar.cli.arguments import parse
+from nearfar.data.config import DataConfig
+from nearfar.encoders.config import EncoderConfig
+from nearfar.errors import SettingError
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.check import check_settings
+from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.config import TrainingConfig
+from nearfar.views.config import ViewsConfig
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Train an encoder by a recipe, judge it and write its report.
+
+    Defaults below are those of the recipe; any of them can be changed.
+    """
+
+    recipe: Positional[str] = DEFAULT_RECIPE
+    """Name of the recipe; `nearfar recipes` lists them."""
+    out: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Folder of the run; left out, a new one under runs/."""
+    overwrite: bool = False
+    """Replace the run that --out holds."""
+    resume: Annotated[Path | None, arg(metavar="RUN")] = None
+    """Go on with an interrupted run, exactly as it would have gone; takes no other option."""
+    seed: int = 0
+    """Seeds the weights, the order of the data and the views."""
+    data: DataConfig = field(default_factory=DataConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    method: SimCLRConfig = field(default_factory=SimCLRConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs `nearfar train` with the words after it."""
+    arguments = _read(words)
+    if arguments.resume is not None:
+        _resume(arguments)
+        return
+    recipe = Recipe(**{each.name: getattr(arguments, each.name) for each in fields(Recipe)})
+    check_settings(recipe)
+    out = arguments.out or _new_folder(recipe.recipe)
+
+    from nearfar.recipes.run import run_recipe
+
+    run_recipe(recipe, out, overwrite=arguments.overwrite)
+
+
+def _read(words: Sequence[str]) -> TrainArguments:
+    """Reads the words once for the recipe's name, then again with that recipe's defaults."""
+    named = parse(TrainArguments, "train", words, _defaults(_first_name(words))).recipe
+    return parse(TrainArguments, "train", words, _defaults(named))
+
+
+def _first_name(words: Sequence[str]) -> str:
+    """The recipe's name where it comes first, as it should: help then shows its defaults."""
+    return words[0] if words and not words[0].startswith("-") else DEFAULT_RECIPE
+
+
+def _defaults(name: str) -> TrainArguments:
+    """The arguments of a recipe with nothing changed."""
+    recipe = recipe_named(name)
+    return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+
+
+def _resume(arguments: TrainArguments) -> None:
+    """Goes on with a run; refuses to change it on the way."""
+    if replace(arguments, resume=None) != _defaults(DEFAULT_RECIPE):
+        raise SettingError(
+            f"--resume goes on with {arguments.resume} exactly as it began: leave every other "
+            "option out, or start a new run"
+        )
+
+    from nearfar.recipes.run import resume_run
+
+    assert arguments.resume is not None
+    resume_run(arguments.resume)
+
+
+def _new_folder(name: str) -> Path:
+    """runs/NAME, or the first of runs/NAME-2, -3… that does not exist."""
+    out = Path("runs") / name
+    number = 1
+    while out.exists():
+        number += 1
+        out = Path("runs") / f"{name}-{number}"
+    return out

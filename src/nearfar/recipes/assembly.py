@@ -1,0 +1,160 @@
+"""Puts the rooms together: from a recipe to everything that training and evaluation take."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from nearfar.data.batches import TrainingBatches
+from nearfar.data.normalisation import channel_statistics
+from nearfar.data.source import Part, Source
+from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.encoders.backbones import build_encoder
+from nearfar.encoders.saved import EncoderDescription, SavedEncoder
+from nearfar.methods.simclr import SimCLR
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.checks import check_training_config
+from nearfar.training.hardware import Hardware, choose_hardware
+from nearfar.views.random_views import RandomViews, build_views
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What an encoder must know of its images.
+
+    Attributes:
+        channels: Channels of an image.
+        size: Side in pixels of a view, and of what the encoder is given afterwards.
+        mean: Mean of each channel over the training part, in units where 255 is 1.
+        std: Standard deviation of each channel, likewise.
+    """
+
+    channels: int
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A run, ready to train.
+
+    Attributes:
+        recipe: What it was built from.
+        hardware: Where it computes.
+        source: All of the data.
+        part: What the encoder learns from.
+        format: Of the images.
+        views: Draws two views of each image.
+        batches: Gives the images, step by step.
+        method: The encoder with all that trains it, on the device, at its first weights.
+    """
+
+    recipe: Recipe
+    hardware: Hardware
+    source: Source
+    part: Part
+    format: ImageFormat
+    views: RandomViews
+    batches: TrainingBatches
+    method: SimCLR
+
+
+def assemble(recipe: Recipe) -> Assembly:
+    """Loads the data and builds everything that the recipe names.
+
+    Args:
+        recipe: Checked by `check_settings`.
+
+    Raises:
+        SettingError: The settings do not fit the data or this machine.
+        NearfarError: The data are missing or damaged.
+    """
+    hardware = choose_hardware(recipe.training.device, recipe.training.precision)
+    source = load_source(recipe.data)
+    part = part_to_learn_from(source, recipe.data)
+    check_training_config(recipe.training, examples=len(part))
+    image_format = format_of(recipe, part)
+    return Assembly(
+        recipe=recipe,
+        hardware=hardware,
+        source=source,
+        part=part,
+        format=image_format,
+        views=build_views(
+            recipe.views,
+            channels=image_format.channels,
+            size=image_format.size,
+            mean=image_format.mean,
+            std=image_format.std,
+        ),
+        batches=TrainingBatches(
+            part.images,
+            part.labels,
+            batch_size=recipe.training.batch_size,
+            seed=recipe.seed,
+            device=hardware.device,
+            workers=recipe.data.workers,
+        ),
+        method=build_method(recipe, image_format).to(hardware.device),
+    )
+
+
+def format_of(recipe: Recipe, part: Part) -> ImageFormat:
+    """Channels, side and statistics of the images that an encoder learns from.
+
+    Args:
+        recipe: Its views may set another side than the images' shorter one.
+        part: The images.
+    """
+    channels, height, width = part.image_shape
+    mean, std = channel_statistics(part)
+    return ImageFormat(channels, recipe.views.size or min(height, width), mean, std)
+
+
+def build_method(recipe: Recipe, image_format: ImageFormat) -> SimCLR:
+    """The method at its first weights, which the recipe's seed alone decides.
+
+    Args:
+        recipe: Encoder, method and seed.
+        image_format: Channels and side of the images.
+    """
+    # No CUDA generator is forked: weights are drawn on the CPU, the same on every machine.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        encoder = build_encoder(
+            recipe.encoder, channels=image_format.channels, image_size=image_format.size
+        )
+        return SimCLR(recipe.method, encoder)
+
+
+def untrained_encoder(recipe: Recipe, image_format: ImageFormat) -> SavedEncoder:
+    """The encoder as it was before the first step: the baseline of the trained one.
+
+    Args:
+        recipe: The run's.
+        image_format: The run's.
+    """
+    return taking_images(build_method(recipe, image_format).encoder, recipe, image_format)
+
+
+def taking_images(encoder: nn.Module, recipe: Recipe, image_format: ImageFormat) -> SavedEncoder:
+    """An encoder in memory as `load_encoder` would give it: for uint8 images, in eval mode.
+
+    Args:
+        encoder: What `build_encoder` gave; its weights are shared, not copied.
+        recipe: The run's.
+        image_format: The run's.
+    """
+    return SavedEncoder(
+        encoder,
+        EncoderDescription(
+            encoder=recipe.encoder,
+            channels=image_format.channels,
+            image_size=image_format.size,
+            mean=image_format.mean,
+            std=image_format.std,
+            num_features=encoder.num_features,  # type: ignore[arg-type]
+            weights_sha256="",
+        ),
+    )

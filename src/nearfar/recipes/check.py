@@ -1,0 +1,68 @@
+"""Refuses impossible settings before data are read and before torch is imported.
+
+Each room knows what it cannot do; this asks them all. What only the data can tell (an unknown
+number of images, a missing file) is refused when they are there, still before training.
+"""
+
+import math
+
+from nearfar.data.catalogue import check_data_config
+from nearfar.encoders.backbones import check_encoder
+from nearfar.errors import SettingError
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.checks import check_training_config
+from nearfar.views.presets import resolve
+
+
+def check_settings(recipe: Recipe) -> None:
+    """Refuses a recipe with a setting that no run can have.
+
+    Args:
+        recipe: Any recipe.
+
+    Raises:
+        SettingError: Naming the first such setting, its value and what it may be.
+    """
+    if recipe.seed < 0:
+        raise SettingError(f"seed is {recipe.seed}: it must be 0 or more")
+    check_data_config(recipe.data)
+    # The channels and the side are the images' own, as yet unknown: any will do for the check.
+    resolve(recipe.views, channels=3, size=32)
+    check_encoder(recipe.encoder)
+    _check_method(recipe.method)
+    check_training_config(recipe.training)
+    check_evaluation(recipe.evaluation)
+
+
+def check_evaluation(evaluation: EvaluationConfig) -> None:
+    """Refuses impossible settings of the evaluation.
+
+    Args:
+        evaluation: Which protocols are to judge the encoder.
+
+    Raises:
+        SettingError: As `check_settings`.
+    """
+    if not evaluation.knn:
+        raise SettingError("evaluation.knn is empty: it needs a pair of k and T, such as 200 0.1")
+    for k, temperature in evaluation.knn:
+        if k < 1 or not 0 < temperature < math.inf:
+            raise SettingError(
+                f"evaluation.knn has k = {k}, T = {temperature}: k must be 1 or more, T above 0"
+            )
+    if any(labels < 1 for labels in evaluation.labels_per_class):
+        raise SettingError("evaluation.labels_per_class: every number must be 1 or more")
+    if evaluation.draws < 1:
+        raise SettingError(f"evaluation.draws is {evaluation.draws}: it must be 1 or more")
+    if evaluation.seed < 0:
+        raise SettingError(f"evaluation.seed is {evaluation.seed}: it must be 0 or more")
+
+
+def _check_method(method: SimCLRConfig) -> None:
+    """Temperature and widths; the method itself refuses them too, but needs torch to be there."""
+    for name in ("temperature", "projection_hidden", "projection_dim"):
+        value = getattr(method, name)
+        if not 0 < value < math.inf:
+            raise SettingError(f"method.{name} is {value}: it must be above 0")

@@ -1,0 +1,93 @@
+"""What a person reads while a run goes on: the header, the scores, where the report lies."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nearfar.recipes.assembly import Assembly
+from nearfar.report.scores import FEATURES, Row, score_rows
+from nearfar.report.uncertainty import Score
+from nearfar.report.verdict import verdict
+
+
+def print_header(console: Console, assembly: Assembly, out: Path) -> None:
+    """Says what is trained, on what, where, and for how long.
+
+    Args:
+        console: Where to print.
+        assembly: The run.
+        out: Its folder.
+    """
+    recipe, image_format = assembly.recipe, assembly.format
+    weights = sum(parameter.numel() for parameter in assembly.method.encoder.parameters())
+    _, height, width = assembly.part.image_shape
+    steps = assembly.batches.steps_per_epoch
+    lines = {
+        "recipe": f"{recipe.recipe}, seed {recipe.seed}",
+        "data": f"{assembly.source.name}: {len(assembly.part):,} images of {width} × {height}, "
+        + {1: "grey", 3: "colour"}.get(image_format.channels, f"{image_format.channels} channels")
+        + f", views {recipe.views.preset} at {image_format.size} px",
+        "encoder": f"{recipe.encoder.name}, {weights / 1e6:.2f} M weights, "
+        f"{assembly.method.encoder.num_features} features",
+        "method": f"{recipe.method.name}, T = {recipe.method.temperature:g}",
+        "training": f"{recipe.training.epochs} epochs of {steps} steps of "
+        f"{recipe.training.batch_size} images, {recipe.training.optimizer}",
+        "hardware": assembly.hardware.summary,
+        "folder": str(out),
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, text in lines.items():
+        grid.add_row(f"[dim]{name}[/dim]", escape(text))
+    console.print(grid)
+    for note in assembly.source.notes:
+        console.print(f"[yellow]note[/yellow]  {escape(note)}")
+    console.print()
+
+
+def print_scores(
+    console: Console, records: Sequence[dict[str, Any]], notes: Sequence[str] = ()
+) -> None:
+    """The scores of the encoder beside its baselines, and what they amount to.
+
+    Args:
+        console: Where to print.
+        records: As in `evaluation.json`.
+        notes: What could not be judged as asked.
+    """
+    rows = score_rows(records)
+    if rows:
+        console.print(_score_table(rows))
+    for sentence in verdict(rows):
+        console.print(escape(sentence))
+    for note in notes:
+        console.print(f"[yellow]note[/yellow]  {escape(note)}")
+
+
+def _score_table(rows: Sequence[Row]) -> Table:
+    """One row a protocol, one column a kind of features; the best accuracy of a row in bold."""
+    kinds = [kind for kind in FEATURES if any(kind in row.scores for row in rows)]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("protocol")
+    for kind in kinds:
+        table.add_column(FEATURES[kind], justify="right")
+    for row in rows:
+        best = max(score.value for score in row.scores.values())
+        cells = [_cell(row, row.scores.get(kind), best) for kind in kinds]
+        detail = f" [dim]{escape(row.detail)}[/dim]" if row.detail else ""
+        table.add_row(escape(row.title) + detail, *cells)
+    return table
+
+
+def _cell(row: Row, score: Score | None, best: float) -> str:
+    """A score as a person reads it: per cent for accuracies, ± over draws."""
+    if score is None:
+        return ""
+    if not row.is_accuracy:
+        return f"{score.value:.3f}"
+    spread = "" if score.sd is None else f" ± {100 * score.sd:.1f}"
+    text = f"{100 * score.value:.1f}{spread}"
+    return f"[bold]{text}[/bold]" if score.value == best else text

@@ -1,0 +1,197 @@
+"""From a recipe to its report; going on with a cut run; judging a finished one again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from nearfar.data.config import DataConfig
+from nearfar.data.source import Source
+from nearfar.data.sources import load_source
+from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
+from nearfar.errors import SettingError
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.protocols import evaluate
+from nearfar.recipes.assembly import Assembly, ImageFormat, assemble, untrained_encoder
+from nearfar.recipes.check import check_evaluation, check_settings
+from nearfar.recipes.config_json import read_recipe, recipe_to_json
+from nearfar.recipes.console import print_header, print_scores
+from nearfar.recipes.knn_check import knn_check
+from nearfar.recipes.recipe import Recipe
+from nearfar.report.build import write_report
+from nearfar.training.hardware import choose_hardware
+from nearfar.training.loop import train
+from nearfar.training.run_folder import RunFolder
+from nearfar.views.random_views import build_views
+
+
+def run_recipe(
+    recipe: Recipe, out: Path | str, *, overwrite: bool = False, console: Console | None = None
+) -> Path:
+    """Trains an encoder, judges it beside its baselines and writes its report.
+
+    Everything random follows from `recipe.seed`: the same recipe on the same machine with the same
+    threads gives the same weights.
+
+    Args:
+        recipe: What to do.
+        out: The run folder; new or empty, unless `overwrite`.
+        overwrite: Replace the run that `out` holds, once the new one is ready to train.
+        console: Where a person watches; by default standard output.
+
+    Returns:
+        The page that shows the run, `out/report.html`.
+
+    Raises:
+        SettingError: A setting is impossible or does not fit the data; nothing was written.
+        NearfarError: The data cannot be read, `out` is taken, or training failed.
+    """
+    console = console or Console()
+    out = Path(out)
+    check_settings(recipe)
+    if out.exists() and not overwrite:
+        RunFolder.create(out)
+    assembly = assemble(recipe)
+    run_folder = RunFolder.create(out, overwrite=overwrite)
+    run_folder.write_config(recipe_to_json(recipe))
+    print_header(console, assembly, out)
+    return _train_and_judge(assembly, run_folder, console, resume=False)
+
+
+def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
+    """Goes on with a run that was cut, to the same weights as if it had not been.
+
+    Args:
+        run: The run folder.
+        console: Where a person watches; by default standard output.
+
+    Returns:
+        The page that shows the run.
+
+    Raises:
+        NearfarError: `run` is no run folder, or what it needs is gone.
+    """
+    console = console or Console()
+    run_folder = RunFolder.open(run)
+    recipe = read_recipe(run_folder.path)
+    check_settings(recipe)
+    assembly = assemble(recipe)
+    print_header(console, assembly, run_folder.path)
+    return _train_and_judge(assembly, run_folder, console, resume=True)
+
+
+def evaluate_run(
+    run: Path | str,
+    *,
+    data: DataConfig | None = None,
+    evaluation: EvaluationConfig | None = None,
+    console: Console | None = None,
+) -> RunFolder:
+    """Judges the encoder of a run again, on its own data or on other data.
+
+    On its own data the run's evaluation and report are replaced. Other data, whose images must have
+    as many channels, go into a run folder of their own inside, `on-NAME`, and leave the run as
+    it was.
+
+    Args:
+        run: The run folder.
+        data: Other data; by default the run's own.
+        evaluation: Other protocols; by default the run's own.
+        console: Where a person watches; by default standard output.
+
+    Returns:
+        The folder that holds the evaluation.
+
+    Raises:
+        SettingError: A setting is impossible, or the encoder does not take such images.
+        NearfarError: `run` holds no trained encoder, or the data cannot be read.
+    """
+    console = console or Console()
+    run_folder = RunFolder.open(run)
+    trained = read_recipe(run_folder.path)
+    judged = replace(
+        trained, data=data or trained.data, evaluation=evaluation or trained.evaluation
+    )
+    check_evaluation(judged.evaluation)
+    encoder = load_encoder(run_folder.path)
+    source = load_source(judged.data)
+    channels = source.train.image_shape[0]
+    if channels != encoder.channels:
+        raise SettingError(
+            f"the encoder of {run} takes images of {encoder.channels} channels, and those of "
+            f"{source.name} have {channels}"
+        )
+    own_data = judged.data == trained.data
+    target = run_folder if own_data else RunFolder(run_folder.path / f"on-{source.name}")
+    if not own_data:
+        target.path.mkdir(exist_ok=True)
+    target.write_config(recipe_to_json(judged))
+    _judge(judged, source, encoder, target, console)
+    write_report([target.path], target.report)
+    console.print(f"report: {escape(str(target.report))}")
+    return target
+
+
+def _train_and_judge(
+    assembly: Assembly, run_folder: RunFolder, console: Console, *, resume: bool
+) -> Path:
+    """Trains (on), saves the encoder, judges it and writes the report."""
+    recipe = assembly.recipe
+    train(
+        assembly.method,
+        assembly.views,
+        assembly.batches,
+        recipe.training,
+        run_folder,
+        seed=recipe.seed,
+        resume=resume,
+        knn=knn_check(assembly),
+        console=console,
+    )
+    save_encoder(
+        run_folder.path,
+        assembly.method.encoder,
+        recipe.encoder,
+        channels=assembly.format.channels,
+        image_size=assembly.format.size,
+        mean=assembly.format.mean,
+        std=assembly.format.std,
+    )
+    # Judged as it lies on disk: what others will load is what the figures speak of.
+    _judge(recipe, assembly.source, load_encoder(run_folder.path), run_folder, console)
+    write_report([run_folder.path], run_folder.report)
+    console.print(f"\nreport: {escape(str(run_folder.report))}")
+    return run_folder.report
+
+
+def _judge(
+    recipe: Recipe, source: Source, encoder: SavedEncoder, target: RunFolder, console: Console
+) -> None:
+    """Evaluates an encoder beside its baselines and prints the scores."""
+    device = choose_hardware(recipe.training.device, recipe.training.precision).device
+    image_format = ImageFormat(
+        encoder.channels,
+        encoder.image_size,
+        tuple(encoder.mean.tolist()),
+        tuple(encoder.std.tolist()),
+    )
+    with console.status("judging the encoder") as status:
+        found = evaluate(
+            encoder.to(device),
+            source,
+            recipe.evaluation,
+            views=build_views(
+                recipe.views,
+                channels=image_format.channels,
+                size=image_format.size,
+                mean=image_format.mean,
+                std=image_format.std,
+            ),
+            untrained=untrained_encoder(recipe, image_format).to(device),
+            run_folder=target,
+            device=device,
+            workers=recipe.data.workers,
+            say=status.update,
+        )
+    print_scores(console, [record.as_json() for record in found.records], found.notes)
