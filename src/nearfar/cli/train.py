@@ -51,7 +51,9 @@ def run(words: Sequence[str]) -> None:
     if arguments.resume is not None:
         _resume(arguments)
         return
-    recipe = Recipe(**{each.name: getattr(arguments, each.name) for each in fields(Recipe)})
+    recipe = _with_fitting_warmup(
+        Recipe(**{each.name: getattr(arguments, each.name) for each in fields(Recipe)})
+    )
     check_settings(recipe)
     out = arguments.out or _new_folder(recipe.recipe)
 
@@ -75,6 +77,16 @@ def _defaults(name: str) -> TrainArguments:
     """The arguments of a recipe with nothing changed."""
     recipe = recipe_named(name)
     return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+
+
+def _with_fitting_warmup(recipe: Recipe) -> Recipe:
+    """Keeps the recipe's warm-up in proportion where fewer epochs were asked for than it takes."""
+    asked, usual = recipe.training, recipe_named(recipe.recipe).training
+    if asked.warmup_epochs <= asked.epochs or asked.warmup_epochs != usual.warmup_epochs:
+        return recipe
+    shorter = usual.warmup_epochs * max(asked.epochs, 0) / usual.epochs
+    print(f"note  warm-up of {shorter:g} epochs, as {usual.warmup_epochs:g} of {usual.epochs}")
+    return replace(recipe, training=replace(asked, warmup_epochs=shorter))
 
 
 def _resume(arguments: TrainArguments) -> None:

@@ -60,18 +60,19 @@ class Assembly:
     method: SimCLR
 
 
-def assemble(recipe: Recipe) -> Assembly:
+def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     """Loads the data and builds everything that the recipe names.
 
     Args:
         recipe: Checked by `check_settings`.
+        source: Data that are there already; by default those that the recipe names.
 
     Raises:
         SettingError: The settings do not fit the data or this machine.
         NearfarError: The data are missing or damaged.
     """
     hardware = choose_hardware(recipe.training.device, recipe.training.precision)
-    source = load_source(recipe.data)
+    source = source or load_source(recipe.data)
     part = part_to_learn_from(source, recipe.data)
     check_training_config(recipe.training, examples=len(part))
     image_format = format_of(recipe, part)

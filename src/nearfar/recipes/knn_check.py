@@ -36,13 +36,11 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float]] | N
     k = min(NEIGHBORS, len(bank))
 
     def judge(encoder: nn.Module) -> dict[str, float]:
-        training = encoder.training
         seeing = taking_images(encoder, assembly.recipe, assembly.format).to(device)
         features, asked = (
             extract_features(seeing, part, device=device, workers=workers)
             for part in (bank, queries)
         )
-        encoder.train(training)
         assert bank.labels is not None
         assert queries.labels is not None
         scores = KNNBank(features, bank.labels).predict(asked, k, TEMPERATURE)

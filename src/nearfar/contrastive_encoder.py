@@ -1,0 +1,246 @@
+"""Contrastive learning behind scikit-learn's interface: `fit` without labels, then `transform`."""
+
+import tempfile
+import warnings
+from math import isqrt
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from rich.console import Console
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from nearfar.data.source import Part, Source
+from nearfar.encoders.config import EncoderConfig
+from nearfar.evaluation.features import extract_features
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.assembly import assemble, taking_images
+from nearfar.recipes.check import check_settings
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.config import TrainingConfig
+from nearfar.training.hardware import choose_hardware
+from nearfar.training.interruption import Interrupted
+from nearfar.training.loop import train
+from nearfar.training.run_folder import RunFolder
+from nearfar.views.config import ViewsConfig
+
+SMALLEST_SIDE = 8
+"""Pixels below which the own backbone has nothing to look at: smaller images are enlarged."""
+
+
+class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Learns features of images without labels, by SimCLR (Chen et al. 2020).
+
+    Images come as `(n, height, width)`, `(n, height, width, channels)` or flat as `(n, features)`,
+    of any numeric type. Values are kept as 8 bits: bytes as they are, other types between the
+    lowest and the highest value that `fit` saw (what lies outside later is clipped).
+
+    Flat rows are images of `image_shape`. Where it is left out, a row whose length is a square is
+    a square grey image, and any other row is folded into the smallest square that holds it, with
+    a warning: crops and blurs suppose that neighbouring values belong together, which the columns
+    of a table do not, so expect little there.
+
+    Args:
+        image_shape: `(height, width)` or `(height, width, channels)` of flat rows.
+        backbone: `small-resnet`, or `timm/NAME`.
+        width: Channels of small-resnet's first stage.
+        views: Preset of the random views: simclr, moco-v1, moco-v2, byol or digits.
+        temperature: Divides cosine similarities in the loss; above 0.
+        projection_hidden: Width of the projection head's hidden layer.
+        projection_dim: Width of the embedding that the loss compares.
+        epochs: Passes over the images.
+        batch_size: Images in a step; fewer where there are fewer images.
+        learning_rate: Highest learning rate of AdamW, above 0; a tenth of the epochs warms up.
+        weight_decay: Decay of weights, without batch norm and biases.
+        device: auto, cpu, cuda, …
+        random_state: Seeds weights, order and views; an int makes `fit` repeatable.
+        verbose: Show the progress of training.
+
+    Attributes:
+        encoder_: The trained `SavedEncoder`; takes uint8 images.
+        image_shape_: `(height, width, channels)` of an image.
+        value_range_: Lowest and highest value, which became 0 and 255.
+        n_features_in_: Values of an image.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        backbone: str = "small-resnet",
+        width: int = 32,
+        views: str = "simclr",
+        temperature: float = 0.5,
+        projection_hidden: int = 512,
+        projection_dim: int = 128,
+        epochs: int = 100,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-4,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.image_shape = image_shape
+        self.backbone = backbone
+        self.width = width
+        self.views = views
+        self.temperature = temperature
+        self.projection_hidden = projection_hidden
+        self.projection_dim = projection_dim
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002  (scikit-learn passes labels)
+        """Learns from images alone.
+
+        Args:
+            X: `(n, height, width[, channels])` or `(n, features)`, n ≥ 2.
+            y: Not used.
+
+        Raises:
+            ValueError: The images do not fit `image_shape`, hold NaN, or are fewer than two.
+            SettingError: A parameter is impossible.
+        """
+        rows, own_shape = self._rows(X, reset=True)
+        self.image_shape_ = self._find_shape(rows.shape[1], own_shape)
+        self.value_range_ = (
+            (0.0, 255.0) if rows.dtype == np.uint8 else (float(rows.min()), float(rows.max()))
+        )
+        part = Part(self._as_images(rows))
+        recipe = self._recipe(len(part))
+        check_settings(recipe)
+        assembly = assemble(recipe, Source("array", part))
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                train(
+                    assembly.method,
+                    assembly.views,
+                    assembly.batches,
+                    recipe.training,
+                    RunFolder.create(Path(folder) / "run"),
+                    seed=recipe.seed,
+                    console=Console() if self.verbose else None,
+                )
+            except Interrupted as error:
+                # Its checkpoint goes with the temporary folder, so its advice would be wrong.
+                raise KeyboardInterrupt from error
+        self.encoder_ = taking_images(assembly.method.encoder.cpu(), recipe, assembly.format)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Features of images, from the encoder in eval mode.
+
+        Args:
+            X: Images shaped as those of `fit`.
+
+        Returns:
+            `(n, features)` float32.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            ValueError: The images have another shape, or hold NaN.
+        """
+        check_is_fitted(self)
+        rows, own_shape = self._rows(X, reset=False)
+        if own_shape is not None and own_shape != self.image_shape_:
+            raise ValueError(f"X holds images of {own_shape}, and fit saw {self.image_shape_}")
+        device = choose_hardware(self.device, "fp32").device
+        try:
+            features = extract_features(
+                self.encoder_.to(device), Part(self._as_images(rows)), device=device
+            )
+        finally:
+            # Left on the CPU, so that it can be pickled here and read where there is no GPU.
+            self.encoder_.cpu()
+        return features.numpy()
+
+    @property
+    def _n_features_out(self) -> int:
+        """For `get_feature_names_out`."""
+        return self.encoder_.num_features
+
+    def __sklearn_tags__(self) -> Any:
+        """float32 comes back as float32; other types come back as float32 too."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _rows(self, X: Any, *, reset: bool) -> tuple[np.ndarray, tuple[int, int, int] | None]:
+        """X checked and flat, and the shape of an image where X itself tells it."""
+        own_shape = None
+        if getattr(X, "ndim", 2) in (3, 4):
+            X = np.asarray(X)
+            height, width, channels = (*X.shape[1:], 1)[:3]
+            own_shape = (height, width, channels)
+            X = X.reshape(len(X), height * width * channels)
+        rows = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1)
+        return rows, own_shape
+
+    def _find_shape(
+        self, count: int, own_shape: tuple[int, int, int] | None
+    ) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        if own_shape is not None:
+            return own_shape
+        if self.image_shape is not None:
+            height, width, channels = (*self.image_shape, 1)[:3]
+            if height * width * channels != count:
+                raise ValueError(
+                    f"image_shape {tuple(self.image_shape)} takes {height * width * channels} "
+                    f"values, and the rows of X have {count}"
+                )
+            return height, width, channels
+        side = isqrt(count - 1) + 1
+        if side**2 != count:
+            warnings.warn(
+                f"rows of {count} values are no square image, so they are folded into {side} × "
+                f"{side}: give image_shape where they are images",
+                stacklevel=3,
+            )
+        return side, side, 1
+
+    def _as_images(self, rows: np.ndarray) -> torch.Tensor:
+        """Rows as uint8 images `(n, channels, height, width)`; a folded square ends in zeros."""
+        low, high = self.value_range_
+        scale = 255.0 / (high - low) if high > low else 0.0
+        values = np.clip((rows.astype(np.float64) - low) * scale, 0, 255)
+        height, width, channels = self.image_shape_
+        images = np.zeros((len(rows), height * width * channels), dtype=np.uint8)
+        images[:, : rows.shape[1]] = np.rint(values)
+        shaped = images.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
+        return torch.from_numpy(np.ascontiguousarray(shaped))
+
+    def _recipe(self, count: int) -> Recipe:
+        """The parameters as a typed run."""
+        side = min(self.image_shape_[:2])
+        return Recipe(
+            recipe="ContrastiveEncoder",
+            seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
+            views=ViewsConfig(preset=self.views, size=max(side, SMALLEST_SIDE)),
+            encoder=EncoderConfig(name=self.backbone, width=self.width),
+            method=SimCLRConfig(
+                temperature=self.temperature,
+                projection_hidden=self.projection_hidden,
+                projection_dim=self.projection_dim,
+            ),
+            training=TrainingConfig(
+                epochs=self.epochs,
+                batch_size=min(self.batch_size, count),
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+                warmup_epochs=self.epochs / 10,
+                device=self.device,
+                knn_every=0,
+                # Nobody goes on with a fit, so one checkpoint at the end is enough.
+                checkpoint_every=max(self.epochs, 1),
+            ),
+        )
