@@ -1,0 +1,158 @@
+"""Checkpoints on disk: tensors in safetensors, the rest in JSON beside them, both checksummed.
+
+The tensors are written first and the JSON, which holds their checksum, last: a checkpoint exists
+from the moment its JSON does. Nothing goes through pickle, and nothing read is executed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from nearfar.errors import NearfarError
+from nearfar.training.durable_files import UNFINISHED, sync_folder, write_durably
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is saved of a run, whatever its method.
+
+    Attributes:
+        step: Steps taken so far.
+        tensors: Everything that is a tensor, by name.
+        scalars: Everything else, as JSON knows it.
+    """
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    scalars: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file name without its ending."""
+        return f"step-{self.step:08d}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The newest whole checkpoint of a folder.
+
+    Attributes:
+        checkpoint: Its content, tensors on the CPU.
+        path: Its tensor file.
+        damaged: Newer ones that were passed over, each with what is wrong with it.
+    """
+
+    checkpoint: Checkpoint
+    path: Path
+    damaged: tuple[str, ...]
+
+
+def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
+    """Write a checkpoint, then remove those that are no longer wanted.
+
+    Args:
+        folder: The run's checkpoints; made where it does not exist.
+        checkpoint: What to save. Tensors that share memory are saved once each.
+        keep: Newest checkpoints that stay, this one included.
+
+    Returns:
+        The tensor file.
+
+    Raises:
+        NearfarError: The disk is full or refuses; earlier checkpoints are untouched.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise NearfarError(f"cannot make {folder}: {error.strerror}") from error
+    path = folder / f"{checkpoint.name}.safetensors"
+    content = safetensors.torch.save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    )
+    described = {
+        "format": _FORMAT,
+        "step": checkpoint.step,
+        "tensors_sha256": hashlib.sha256(content).hexdigest(),
+        "scalars": checkpoint.scalars,
+    }
+    described["sha256"] = _checksum(described)
+    write_durably(path, content)
+    write_durably(path.with_suffix(".json"), json.dumps(described, indent=1).encode())
+    _prune(folder, newest=checkpoint.step, keep=keep)
+    return path
+
+
+def load_newest(folder: Path) -> Loaded | None:
+    """The newest checkpoint that is whole, passing over damaged ones.
+
+    Args:
+        folder: The run's checkpoints.
+
+    Returns:
+        The checkpoint, or None where the folder holds none.
+
+    Raises:
+        NearfarError: There are checkpoints, and every one of them is damaged.
+    """
+    damaged = []
+    for described in sorted(folder.glob("step-*.json"), reverse=True):
+        path = described.with_suffix(".safetensors")
+        try:
+            return Loaded(_read(described, path), path, tuple(damaged))
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            damaged.append(f"{path} ({_reason(error)})")
+    if damaged:
+        raise NearfarError("every checkpoint is damaged: " + "; ".join(damaged))
+    return None
+
+
+def _read(described: Path, path: Path) -> Checkpoint:
+    """One checkpoint, with its checksums checked; raises where anything is amiss."""
+    record = json.loads(described.read_bytes())
+    claimed = record.pop("sha256")
+    if claimed != _checksum(record):
+        raise ValueError(f"checksum of {described.name} does not match")
+    if record["format"] != _FORMAT:
+        raise ValueError(f"format {record['format']} is not known to this version of nearfar")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != record["tensors_sha256"]:
+        raise ValueError(f"checksum of {path.name} does not match")
+    return Checkpoint(record["step"], safetensors.torch.load(content), record["scalars"])
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON object, whatever its layout in the file."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a checkpoint, in a few words."""
+    if isinstance(error, FileNotFoundError):
+        return "its tensor file is missing"
+    if isinstance(error, json.JSONDecodeError):
+        return "its JSON is cut short or changed"
+    if isinstance(error, KeyError):
+        return f"it holds no {error.args[0]}"
+    return str(error)
+
+
+def _prune(folder: Path, *, newest: int, keep: int) -> None:
+    """Remove older checkpoints, later ones of a past that was given up, and unfinished files."""
+    steps = {int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.json")}
+    kept = sorted(step for step in steps if step <= newest)[-keep:]
+    for path in folder.glob("step-*"):
+        described = path.suffix == ".json" or path.suffix == ".safetensors"
+        if path.name.endswith(UNFINISHED) or (
+            described and int(path.stem.removeprefix("step-")) not in kept
+        ):
+            path.unlink(missing_ok=True)
+    sync_folder(folder)

@@ -1,0 +1,71 @@
+"""Refuses impossible training settings. Imports nothing heavy, so the answer comes at once."""
+
+import math
+import re
+from typing import get_args, get_type_hints
+
+from nearfar.errors import SettingError, unknown_name
+from nearfar.training.config import TrainingConfig
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+def check_training_config(config: TrainingConfig, examples: int | None = None) -> None:
+    """Refuse a setting that cannot be trained with, before any work is done.
+
+    Whether the device exists on this machine is asked later, by `choose_hardware`.
+
+    Args:
+        config: The settings.
+        examples: Number of training images; None while it is not known yet.
+
+    Raises:
+        SettingError: A setting is unknown, out of range, or does not fit the number of images.
+    """
+    kinds = get_type_hints(TrainingConfig)
+    for setting in ("optimizer", "precision"):
+        value, known = getattr(config, setting), get_args(kinds[setting])
+        if value not in known:
+            raise unknown_name(setting, value, known)
+    if not _DEVICE.fullmatch(config.device):
+        raise unknown_name("device", config.device, ("auto", "cpu", "cuda", "cuda:0"))
+
+    _require(config.epochs >= 1, config, "epochs", "1 or more")
+    _require(config.batch_size >= 2, config, "batch_size", "2 or more: others are the negatives")
+    _require(0 < config.learning_rate < math.inf, config, "learning_rate", "above 0")
+    _require(0 <= config.weight_decay < math.inf, config, "weight_decay", "0 or more")
+    _require(0 <= config.momentum < 1, config, "momentum", "0 or more and below 1")
+    _require(config.warmup_epochs >= 0, config, "warmup_epochs", "0 or more")
+    _require(
+        config.warmup_epochs <= config.epochs,
+        config,
+        "warmup_epochs",
+        f"at most training.epochs, which is {config.epochs}",
+    )
+    _require(
+        config.clip_norm is None or 0 < config.clip_norm < math.inf,
+        config,
+        "clip_norm",
+        "above 0, or left out",
+    )
+    _require(config.knn_every >= 0, config, "knn_every", "0 (never) or more")
+    _require(config.checkpoint_every >= 1, config, "checkpoint_every", "1 or more")
+    _require(
+        config.keep_checkpoints >= 2,
+        config,
+        "keep_checkpoints",
+        "2 or more: a damaged checkpoint needs a predecessor",
+    )
+    if examples is not None:
+        _require(
+            config.batch_size <= examples,
+            config,
+            "batch_size",
+            f"at most the number of training images, which is {examples}",
+        )
+
+
+def _require(holds: bool, config: TrainingConfig, setting: str, wanted: str) -> None:
+    if not holds:
+        value = getattr(config, setting)
+        raise SettingError(f"training.{setting} is {value}: it must be {wanted}")

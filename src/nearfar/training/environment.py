@@ -1,0 +1,81 @@
+"""Under what a run was made: versions, hardware, threads, command and times."""
+
+import contextlib
+import datetime
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+
+import torch
+
+from nearfar.errors import NearfarError
+from nearfar.training.hardware import Hardware, cpu_name
+from nearfar.training.run_folder import Json, RunFolder
+
+_PACKAGES = ("nearfar", "torch", "torchvision", "timm", "numpy", "scikit-learn", "safetensors")
+
+
+@contextmanager
+def recorded_environment(
+    run_folder: RunFolder, hardware: Hardware, *, resumed_at: int | None, seconds: float
+) -> Iterator[Callable[[], float]]:
+    """Write `environment.json` before training, and how long it took after it, however it ends.
+
+    Args:
+        run_folder: Where.
+        hardware: What the run computes on.
+        resumed_at: Step that a run goes on from; None for a new one.
+        seconds: Seconds of training before.
+
+    Yields:
+        A clock: seconds of training so far, over all processes of the run.
+    """
+    environment = _describe(hardware)
+    if resumed_at is not None and run_folder.environment.exists():
+        before = run_folder.read_environment()
+        environment |= {name: before[name] for name in ("started", "command")}
+        environment["resumed_at_steps"] = [*before["resumed_at_steps"], resumed_at]
+    run_folder.write_environment(environment | {"seconds": seconds})
+    begun = time.monotonic() - seconds
+
+    def clock() -> float:
+        return round(time.monotonic() - begun, 3)
+
+    try:
+        yield clock
+    except BaseException:
+        with contextlib.suppress(NearfarError):  # of a full disk the first error tells
+            run_folder.write_environment(environment | {"seconds": clock()})
+        raise
+    run_folder.write_environment(environment | {"seconds": clock()})
+
+
+def _describe(hardware: Hardware) -> Json:
+    """Everything but the seconds."""
+    return {
+        "command": shlex.join(sys.argv),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "resumed_at_steps": [],
+        "device": str(hardware.device),
+        "hardware": hardware.summary,
+        "bf16": hardware.bf16,
+        "channels_last": hardware.channels_last,
+        "threads": torch.get_num_threads(),
+        "cpu": cpu_name(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cuda": torch.version.cuda if hardware.device.type == "cuda" else None,
+        "versions": {package: _version(package) for package in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    """The installed version, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

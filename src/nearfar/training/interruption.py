@@ -1,0 +1,62 @@
+"""A run that is told to stop finishes its step, saves, and says how to go on."""
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+from nearfar.errors import NearfarError
+
+_HEEDED = (signal.SIGINT, signal.SIGTERM)
+_SEEN = b"\nfinishing the step and saving; the same signal again stops at once\n"
+
+
+class Interrupted(NearfarError):  # noqa: N818  (it is an end, not an error)
+    """A signal stopped the run, and a checkpoint holds all of it.
+
+    Args:
+        message: What was saved and how to go on.
+        signal_number: Which signal; the exit code is 128 more, as shells have it.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+class StopSignals:
+    """While it is entered, the first SIGINT or SIGTERM is only noted; a second one kills at once.
+
+    Outside the main thread Python does not let signals be handled: there it notes nothing.
+
+    Attributes:
+        received: The signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in _HEEDED:
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.received is not None:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        self.received = signal.Signals(number)
+        os.write(2, _SEEN)  # not print: a handler may run in the middle of one

@@ -1,0 +1,100 @@
+"""All that a run is made of between two steps, as a checkpoint: taken apart and put together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from nearfar.errors import NearfarError
+from nearfar.methods.method import Method
+from nearfar.training.checkpoints import Checkpoint
+from nearfar.training.generators import Generators
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in the data a run stands.
+
+    Attributes:
+        epoch: Epoch, from 0.
+        step: Steps taken in it. When all are, what ends an epoch (kNN) is still to be done.
+    """
+
+    epoch: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Parameters, buffers, optimiser and generators: everything that changes and is not on disk."""
+
+    method: Method
+    optimizer: Optimizer
+    generators: Generators
+
+    def take(self, step: int, scalars: Mapping[str, Any]) -> Checkpoint:
+        """The state after `step` steps, as a checkpoint.
+
+        Args:
+            step: Steps taken.
+            scalars: What else the loop wants to find again.
+        """
+        tensors = {f"method.{name}": value for name, value in self.method.state_dict().items()}
+        for name, parameter in self._optimized():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                if value is not None:  # SGD without momentum
+                    tensors[f"optimizer.{key}.{name}"] = value
+        drawn, numbers = self.generators.state()
+        tensors |= {f"generator.{name}": value for name, value in drawn.items()}
+        return Checkpoint(step, tensors, {**scalars, "generators": numbers})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Put everything back as it was.
+
+        Raises:
+            NearfarError: The checkpoint is of another method or optimiser.
+        """
+        method = _under("method.", checkpoint.tensors)
+        saved = _under("optimizer.", checkpoint.tensors)
+        drawn = _under("generator.", checkpoint.tensors)
+        try:
+            self.method.load_state_dict(method)
+            self._restore_optimizer(saved)
+            self.generators.restore(drawn, checkpoint.scalars["generators"])
+        except (RuntimeError, KeyError) as error:
+            first = str(error).strip().splitlines()[-1].strip()
+            raise NearfarError(
+                f"checkpoint {checkpoint.name} does not fit this configuration: {first}"
+            ) from error
+
+    def _restore_optimizer(self, saved: Mapping[str, Tensor]) -> None:
+        state: dict[int, dict[str, Tensor]] = {}
+        places = {name: index for index, (name, _) in enumerate(self._optimized())}
+        parameters = dict(self._optimized())
+        for entry, value in saved.items():
+            key, _, name = entry.partition(".")
+            parameter = parameters[name]
+            if value.shape == parameter.shape:
+                # In the parameter's own memory order: another one changes the order of sums.
+                value = torch.empty_like(parameter).copy_(value)
+            state.setdefault(places[name], {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _optimized(self) -> list[tuple[str, nn.Parameter]]:
+        """Names and parameters in the optimiser's own order."""
+        names = {parameter: name for name, parameter in self.method.named_parameters()}
+        groups = self.optimizer.param_groups
+        return [(names[parameter], parameter) for group in groups for parameter in group["params"]]
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin so, without that beginning."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,78 @@
+"""A real training small enough to be killed a hundred times: SimCLR on made images."""
+
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from nearfar.data.batches import TrainingBatches
+from nearfar.encoders.backbones import build_encoder
+from nearfar.encoders.config import EncoderConfig
+from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.simclr import SimCLR
+from nearfar.training.config import TrainingConfig
+from nearfar.training.loop import train
+from nearfar.training.run_folder import RunFolder
+from nearfar.views.config import ViewsConfig
+from nearfar.views.random_views import build_views
+
+TINY = TrainingConfig(
+    epochs=6,
+    batch_size=8,
+    warmup_epochs=2,
+    device="cpu",
+    precision="fp32",
+    knn_every=2,
+    keep_checkpoints=3,
+)
+
+
+def images(count: int = 33) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(5)
+    return torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=generator)
+
+
+def build_method(seed: int = 0) -> SimCLR:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
+        return SimCLR(SimCLRConfig(projection_hidden=8, projection_dim=4), encoder)
+
+
+def fake_knn(encoder: nn.Module) -> dict[str, float]:
+    """Stands in for the evaluation: a number that depends on the weights."""
+    assert not encoder.training
+    with torch.no_grad():
+        features = encoder(images(4).float() / 255)
+    return {"top1": float(features.sigmoid().mean()), "top5": 1.0}
+
+
+def train_tiny(
+    path: Path,
+    config: TrainingConfig = TINY,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+    method: nn.Module | None = None,
+    views=None,
+    batches=None,
+    seed: int = 3,
+) -> nn.Module:
+    """Train in a folder, anew or resumed, as the command line would."""
+    torch.set_num_threads(1)
+    folder = RunFolder(path) if resume else RunFolder.create(path)
+    method = method or build_method()
+    train(
+        method,
+        views or build_views(ViewsConfig("digits"), channels=1, size=8, mean=(0.5,), std=(0.5,)),
+        batches
+        or TrainingBatches(images(), None, batch_size=config.batch_size, seed=seed, device="cpu"),
+        config,
+        folder,
+        seed=seed,
+        resume=resume,
+        knn=fake_knn,
+        console=console,
+    )
+    return method
