@@ -97,6 +97,7 @@ def draw(
         low, high = max(0.0, 1.0 - spread), 1.0 + spread
         return torch.where(jittered, low + (high - low) * uniform[:, column], 1.0)
 
+    blur = parameters.blur if parameters.blur_radius else 0.0
     low, high = parameters.blur_sigma
     sigma = low + (high - low) * uniform[:, _SIGMA]
     return Draws(
@@ -112,7 +113,7 @@ def draw(
         hue=torch.where(jittered, (2 * uniform[:, _HUE] - 1) * parameters.hue, 0.0),
         order=uniform[:, _ORDER].argsort(dim=1),
         grey=uniform[:, _GREY] < parameters.grey,
-        sigma=torch.where(uniform[:, _BLUR] < parameters.blur, sigma, 0.0),
+        sigma=torch.where(uniform[:, _BLUR] < blur, sigma, 0.0),
         solarize=uniform[:, _SOLARIZE] < parameters.solarize,
     )
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from nearfar.views import colour
 from nearfar.views.draws import Draws
 from nearfar.views.parameters import ViewParameters
-from nearfar.views.resampling import blur_matrices, resize_matrices
+from nearfar.views.resampling import along_columns, along_rows, blur_taps, resize_taps
 from nearfar.views.rotation import rotate
 
 
@@ -31,7 +31,7 @@ def exact_views(
         views = _jittered(views, draws)
     if parameters.grey:
         views = colour.grey(views, draws.grey)
-    if parameters.blur and parameters.blur_radius:
+    if parameters.blur_radius:
         views = _blurred(views, draws.sigma, parameters)
     if parameters.solarize:
         views = colour.solarize(views, draws.solarize)
@@ -41,11 +41,9 @@ def exact_views(
 def _cropped(images: Tensor, draws: Draws, size: int) -> Tensor:
     """Crops brought to the size of a view, some of them mirrored."""
     height, width = images.shape[2:]
-    rows = resize_matrices(draws.top, draws.height, source=height, target=size)
-    columns = resize_matrices(
-        draws.left, draws.width, source=width, target=size, mirrored=draws.flip
-    )
-    return rows[:, None] @ (images / 255) @ columns[:, None].transpose(2, 3)
+    rows = resize_taps(draws.top, draws.height, source=height, target=size)
+    columns = resize_taps(draws.left, draws.width, source=width, target=size, mirrored=draws.flip)
+    return along_columns(along_rows(images / 255, rows), columns)
 
 
 def _jittered(views: Tensor, draws: Draws) -> Tensor:
@@ -65,6 +63,6 @@ def _jittered(views: Tensor, draws: Draws) -> Tensor:
 def _blurred(views: Tensor, sigma: Tensor, parameters: ViewParameters) -> Tensor:
     """The views that were drawn for it blurred, the others as they are."""
     rows = (sigma > 0).nonzero().squeeze(1)
-    matrices = blur_matrices(sigma[rows], side=parameters.size, radius=parameters.blur_radius)
-    matrices = matrices[:, None]
-    return torch.index_copy(views, 0, rows, matrices @ views[rows] @ matrices.transpose(2, 3))
+    taps = blur_taps(sigma[rows], side=parameters.size, radius=parameters.blur_radius)
+    blurred = along_columns(along_rows(views[rows], taps), taps)
+    return torch.index_copy(views, 0, rows, blurred)

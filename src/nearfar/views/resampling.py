@@ -1,65 +1,114 @@
-"""Crops, mirrors and blurs as small matrices: one for the rows of an image, one for its columns."""
+"""Resizing and blurring along one axis: each new row is a weighted sum of a few old ones.
+
+A row's few sources ("taps") and their weights differ from image to image. Summing whole rows by
+`embedding_bag` costs a fraction of a product with the matrix that the taps stand for (mostly
+zeros), and vectorises over the other axis; columns are rows of the transposed image.
+"""
+
+import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
+from torch.nn import functional as F
 
 
-def resize_matrices(
+@dataclass(frozen=True)
+class Taps:
+    """What each row of a result is the weighted sum of."""
+
+    index: Int64[Tensor, "batch target taps"]
+    """Rows of the source."""
+    weight: Float32[Tensor, "batch target taps"]
+    """Their weights; each row's sum to 1."""
+
+    def __getitem__(self, images: slice) -> "Taps":
+        """The taps of some of the images."""
+        return Taps(self.index[images], self.weight[images])
+
+
+def resize_taps(
     start: Int64[Tensor, " batch"],
     length: Int64[Tensor, " batch"],
     *,
     source: int,
     target: int,
     mirrored: Bool[Tensor, " batch"] | None = None,
-) -> Float32[Tensor, "batch target source"]:
-    """Matrices that bring a stretch of each line of `source` pixels to `target` pixels.
+) -> Taps:
+    """Taps that bring a stretch of `source` rows to `target` rows.
 
     Bilinear, and antialiased where it shrinks: the triangle is widened to the step between target
-    pixels, as `torch.nn.functional.interpolate(antialias=True)` does. Only pixels of the stretch
-    are read; rows sum to 1.
+    rows, as `torch.nn.functional.interpolate(antialias=True)` does. Only the stretch is read.
 
     Args:
-        start: First pixel of each stretch.
-        length: Pixels of each stretch; 1 or more.
-        source: Pixels of the whole line.
-        target: Pixels of the result.
+        start: First row of each stretch.
+        length: Rows of each stretch; 1 or more.
+        source: Rows of the whole image.
+        target: Rows of the result.
         mirrored: Which results are turned end to end.
     """
-    step = (length / target)[:, None]
-    index = torch.arange(target, device=start.device) + 0.5
-    index = index.expand(len(start), target)
+    place = torch.arange(target, device=start.device) + 0.5
+    place = place.expand(len(start), target)
     if mirrored is not None:
-        index = torch.where(mirrored[:, None], target - index, index)
-    # Position of each target pixel's centre, in source pixels from the middle of pixel 0.
-    centre = start[:, None] + index * step - 0.5
-    pixel = torch.arange(source, device=start.device, dtype=torch.float32)
-    distance = (pixel - centre[:, :, None]).abs_()
-    weights = (1 - distance / step.clamp(min=1)[:, :, None]).clamp_(min=0)
-    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
-    weights *= inside[:, None, :]
-    return weights / weights.sum(dim=2, keepdim=True)
+        place = torch.where(mirrored[:, None], target - place, place)
+    step = (length / target)[:, None]
+    centre = start[:, None] + place * step - 0.5  # 0 is the middle of row 0
+    support = step.clamp(min=1)
+    first = torch.floor(centre - support).long() + 1
+    taps = math.ceil(2 * max(1, source / target))
+    index = first[:, :, None] + torch.arange(taps, device=start.device)
+    weight = (1 - (index - centre[:, :, None]).abs_() / support[:, :, None]).clamp_(min=0)
+    low, high = start[:, None, None], (start + length - 1)[:, None, None]
+    weight *= (index >= low) & (index <= high)
+    weight /= weight.sum(dim=2, keepdim=True)
+    return Taps(index.clamp(low, high), weight)
 
 
-def blur_matrices(
-    sigma: Float32[Tensor, " batch"], *, side: int, radius: int
-) -> Float32[Tensor, "batch side side"]:
-    """Matrices that blur a line of `side` pixels with a Gaussian cut off at `radius` pixels.
+def blur_taps(sigma: Float32[Tensor, " batch"], *, side: int, radius: int) -> Taps:
+    """Taps that blur `side` rows with a Gaussian cut off at `radius` rows.
 
-    The line is continued by reflection, the outermost pixel not repeated; rows sum to 1.
+    The image is continued by reflection, the outermost row not repeated.
 
     Args:
-        sigma: Standard deviation of each Gaussian in pixels; above 0.
-        side: Pixels of the line; more than `radius`.
-        radius: Pixels that the kernel reaches either way.
+        sigma: Standard deviation of each Gaussian in rows; above 0.
+        side: Rows of the image; more than `radius`.
+        radius: Rows that the kernel reaches either way.
     """
-    offset = torch.arange(-radius, radius + 1, device=sigma.device, dtype=torch.float32)
+    offset = torch.arange(-radius, radius + 1, device=sigma.device)
     kernel = torch.exp(-0.5 * (offset / sigma[:, None]).square())
     kernel /= kernel.sum(dim=1, keepdim=True)
-    rows = torch.arange(side, device=sigma.device)[:, None]
-    columns = (rows + offset.long()).abs()
-    columns = torch.where(columns >= side, 2 * (side - 1) - columns, columns)
-    matrices = torch.zeros(len(sigma), side * side, device=sigma.device)
-    flat = (rows * side + columns).flatten()
-    matrices.index_add_(1, flat, kernel.repeat(1, side))
-    return matrices.view(-1, side, side)
+    index = (torch.arange(side, device=sigma.device)[:, None] + offset).abs()
+    index = torch.where(index >= side, 2 * (side - 1) - index, index)
+    shape = (len(sigma), *index.shape)
+    return Taps(index.expand(shape), kernel[:, None].expand(shape))
+
+
+def along_rows(
+    images: Float32[Tensor, "batch channels rows columns"], taps: Taps
+) -> Float32[Tensor, "batch channels target columns"]:
+    """New rows, each the weighted sum of its taps among the old ones.
+
+    Args:
+        images: Any images.
+        taps: One set an image, the same for all of its channels.
+    """
+    count, channels, rows, columns = images.shape
+    target, number = taps.index.shape[1:]
+    first = torch.arange(0, count * channels * rows, rows, device=images.device)
+    index = taps.index[:, None] + first.view(count, channels, 1, 1)
+    weight = taps.weight[:, None].expand(index.shape).reshape(-1, number)
+    summed = F.embedding_bag(
+        index.view(-1, number),
+        images.reshape(-1, columns),
+        per_sample_weights=weight,
+        mode="sum",
+    )
+    return summed.view(count, channels, target, columns)
+
+
+def along_columns(
+    images: Float32[Tensor, "batch channels rows columns"], taps: Taps
+) -> Float32[Tensor, "batch channels rows target"]:
+    """New columns, each the weighted sum of its taps among the old ones."""
+    return along_rows(images.transpose(2, 3), taps).transpose(2, 3)
