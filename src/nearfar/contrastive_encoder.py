@@ -4,7 +4,7 @@ import tempfile
 import warnings
 from math import isqrt
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -182,7 +182,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             height, width, channels = (*X.shape[1:], 1)[:3]
             own_shape = (height, width, channels)
             X = X.reshape(len(X), height * width * channels)
-        rows = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1)
+        fewest = 2 if reset else 1
+        rows = cast(np.ndarray, validate_data(self, X, reset=reset, ensure_min_samples=fewest))
         return rows, own_shape
 
     def _find_shape(

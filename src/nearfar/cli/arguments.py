@@ -38,7 +38,7 @@ def parse(
                 prog=f"nearfar {command}",
                 args=list(words),
                 return_unknown_args=True,
-                **({} if default is None else {"default": default}),
+                default=tyro.MISSING_NONPROP if default is None else default,
             )
     except SystemExit as exit_:
         if exit_.code in (0, None):

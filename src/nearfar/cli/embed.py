@@ -25,7 +25,7 @@ class EmbedArguments:
     data: Annotated[Path, arg(metavar="FOLDER")]
     """Folder of images; sub-folders too."""
     out: Annotated[Path, arg(metavar="FILE")]
-    """FILE.npz with arrays `names` (n,) and `features` (n, d), or FILE.parquet with these columns."""
+    """NAME.npz with arrays `names` (n,) and `features` (n, d), or NAME.parquet with such columns"""
     max_corrupt: float = 0.01
     """Largest share of unreadable images to skip before the folder is refused; 0 to 1."""
     device: str = "auto"

@@ -1,13 +1,15 @@
 """Features of every image of a folder, as `embed` and `neighbors` need them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nearfar.data.config import DataConfig
+from nearfar.data.image_files import read_image
+from nearfar.data.source import Part
 from nearfar.data.sources import load_source
 from nearfar.encoders.saved import SavedEncoder
 from nearfar.errors import SettingError
@@ -25,8 +27,8 @@ class FolderFeatures:
         notes: What a person should know: files that were skipped.
     """
 
-    names: Sequence[str]
-    features: Tensor
+    names: list[str]
+    features: Float[Tensor, "n dim"]
     notes: tuple[str, ...]
 
 
@@ -45,11 +47,7 @@ def folder_features(
         SettingError: The encoder takes neither grey nor RGB images, or there is no such folder.
         NearfarError: There are no images, or too many of them are unreadable.
     """
-    if encoder.channels not in (1, 3):
-        raise SettingError(
-            f"this encoder takes images of {encoder.channels} channels; those of a folder are "
-            "read as grey (1) or RGB (3)"
-        )
+    _check_channels(encoder)
     where = choose_hardware(device, "fp32").device
     config = DataConfig(
         name="folder",
@@ -67,3 +65,31 @@ def folder_features(
     ]
     names = [name for part in parts for name in part.names or ()]
     return FolderFeatures(names, torch.cat(features), source.notes)
+
+
+def image_features(encoder: SavedEncoder, file: Path) -> Float[Tensor, "1 dim"]:
+    """Reads one image file as `folder_features` reads those of a folder, and encodes it.
+
+    Args:
+        encoder: A loaded encoder, on the CPU.
+        file: The image.
+
+    Raises:
+        SettingError: The encoder takes neither grey nor RGB images, or there is no such file.
+        NearfarError: The file is no image.
+    """
+    _check_channels(encoder)
+    if not file.is_file():
+        raise SettingError(f"no such image: {file}")
+    side = encoder.image_size
+    pixels = torch.from_numpy(read_image(file, (encoder.channels, side, side)))
+    return extract_features(encoder, Part(pixels[None]))
+
+
+def _check_channels(encoder: SavedEncoder) -> None:
+    """Refuses encoders that no image file can feed."""
+    if encoder.channels not in (1, 3):
+        raise SettingError(
+            f"this encoder takes images of {encoder.channels} channels; image files are read as "
+            "grey (1) or RGB (3)"
+        )
