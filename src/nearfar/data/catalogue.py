@@ -24,6 +24,7 @@ class SourceInfo:
         downloads: Whether `data.download` can fetch it.
         unlabelled: Whether it has a part without labels beside the labelled one.
         sized_by_user: Whether `data.image_size` and `data.channels` shape its images.
+        train_images: Images of the training part, or None where the user's own data decide.
     """
 
     summary: str
@@ -36,6 +37,7 @@ class SourceInfo:
     downloads: bool = False
     unlabelled: bool = False
     sized_by_user: bool = False
+    train_images: int | None = None
 
 
 _OWN_DATA = "your own images: their terms are yours to know"
@@ -49,6 +51,7 @@ SOURCES: dict[str, SourceInfo] = {
         citation="Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI "
         "Machine Learning Repository, doi:10.24432/C50P49",
         home="archive.ics.uci.edu/dataset/80",
+        train_images=1297,
         root="none",
     ),
     "fashion-mnist": SourceInfo(
@@ -59,6 +62,7 @@ SOURCES: dict[str, SourceInfo] = {
         citation="Xiao, Rasul and Vollgraf 2017, Fashion-MNIST: a Novel Image Dataset for "
         "Benchmarking Machine Learning Algorithms, arXiv:1708.07747",
         home="github.com/zalandoresearch/fashion-mnist",
+        train_images=60_000,
         root="optional",
         downloads=True,
     ),
@@ -70,6 +74,7 @@ SOURCES: dict[str, SourceInfo] = {
         citation="Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, "
         "technical report, University of Toronto",
         home="www.cs.toronto.edu/~kriz/cifar.html",
+        train_images=50_000,
         root="optional",
         downloads=True,
     ),
@@ -81,6 +86,7 @@ SOURCES: dict[str, SourceInfo] = {
         citation="Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, "
         "technical report, University of Toronto",
         home="www.cs.toronto.edu/~kriz/cifar.html",
+        train_images=50_000,
         root="optional",
         downloads=True,
     ),
@@ -93,6 +99,7 @@ SOURCES: dict[str, SourceInfo] = {
         citation="Coates, Lee and Ng 2011, An Analysis of Single-Layer Networks in Unsupervised "
         "Feature Learning, AISTATS",
         home="cs.stanford.edu/~acoates/stl10",
+        train_images=5_000,
         root="optional",
         downloads=True,
         unlabelled=True,
@@ -106,6 +113,7 @@ SOURCES: dict[str, SourceInfo] = {
         citation="Deng et al. 2009, ImageNet: A Large-Scale Hierarchical Image Database, CVPR; "
         "Russakovsky et al. 2015, ImageNet Large Scale Visual Recognition Challenge, IJCV 115",
         home="www.image-net.org",
+        train_images=1_281_167,
         root="folder",
         sized_by_user=True,
     ),

@@ -6,7 +6,7 @@ number of images, a missing file) is refused when they are there, still before t
 
 import math
 
-from nearfar.data.catalogue import check_data_config
+from nearfar.data.catalogue import SOURCES, check_data_config
 from nearfar.encoders.backbones import check_encoder
 from nearfar.errors import SettingError
 from nearfar.evaluation.config import EvaluationConfig
@@ -32,7 +32,9 @@ def check_settings(recipe: Recipe) -> None:
     resolve(recipe.views, channels=3, size=32)
     check_encoder(recipe.encoder)
     _check_method(recipe.method)
-    check_training_config(recipe.training)
+    whole_part = recipe.data.train_part == "train"
+    known = SOURCES[recipe.data.name].train_images if whole_part else None
+    check_training_config(recipe.training, examples=known)
     check_evaluation(recipe.evaluation)
 
 
