@@ -11,28 +11,27 @@ from nearfar.views.draws import Draws
 
 
 def colour_maps(
-    mean: Float32[Tensor, "batch channels"], draws: Draws
+    draws: Draws, channels: int
 ) -> tuple[Float32[Tensor, "batch channels channels"], Float32[Tensor, "batch channels"]]:
-    """The matrix and the offset that jitter, and grey after it, come to without clamps.
+    """What jitter, and grey after it, come to without clamps.
 
     Brightness and contrast scale all channels by the product of their factors, and contrast adds
     its share of the mean grey back. Saturation blends with luma. Hue turns about the grey axis.
 
     Args:
-        mean: Mean of each channel of each image before jitter, 0 to 1.
         draws: What to do to each image.
+        channels: Channels of the images.
 
     Returns:
-        Matrix and offset that map a pixel's channels, values in 0 to 1.
+        A matrix for every pixel's channels, and weights for the image's mean channels before
+        jitter, whose weighted sum is added to every channel.
     """
     gain = (draws.brightness * draws.contrast)[:, None, None]
     returned = (draws.brightness * (1 - draws.contrast))[:, None]
-    channels = mean.shape[1]
     if channels != 3:
-        shade = mean.mean(dim=1, keepdim=True)
-        mixing = gain * torch.eye(channels, device=mean.device)
-        return mixing, (returned * shade).expand_as(mean)
-    luma = torch.tensor(LUMA, device=mean.device).expand_as(mean)
+        mixing = gain * torch.eye(channels, device=gain.device)
+        return mixing, (returned / channels).expand(-1, channels)
+    luma = torch.tensor(LUMA, device=gain.device).expand(len(gain), 3)
     turn = hue_turns(draws.hue)
     turned_luma = (luma[:, None] @ turn).squeeze(1)
     saturation = draws.saturation[:, None]
@@ -46,8 +45,7 @@ def colour_maps(
     dulled = torch.where(
         saturation_place < hue_place, torch.lerp(luma, turned_luma, saturation), turned_luma
     )
-    shade = torch.where(hue_place < contrast_place, dulled, luma)
-    return mixing, (returned * (shade * mean).sum(dim=1, keepdim=True)).expand_as(mean)
+    return mixing, returned * torch.where(hue_place < contrast_place, dulled, luma)
 
 
 def hue_turns(shift: Float32[Tensor, " batch"]) -> Float32[Tensor, "batch 3 3"]:

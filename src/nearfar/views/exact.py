@@ -7,7 +7,14 @@ from torch import Tensor
 from nearfar.views import colour
 from nearfar.views.draws import Draws
 from nearfar.views.parameters import ViewParameters
-from nearfar.views.resampling import along_columns, along_rows, blur_taps, resize_taps
+from nearfar.views.resampling import (
+    along_columns,
+    along_rows,
+    blur_taps,
+    gaussian_kernels,
+    neighbours,
+    resize_taps,
+)
 from nearfar.views.rotation import rotate
 
 
@@ -63,6 +70,8 @@ def _jittered(views: Tensor, draws: Draws) -> Tensor:
 def _blurred(views: Tensor, sigma: Tensor, parameters: ViewParameters) -> Tensor:
     """The views that were drawn for it blurred, the others as they are."""
     rows = (sigma > 0).nonzero().squeeze(1)
-    taps = blur_taps(sigma[rows], side=parameters.size, radius=parameters.blur_radius)
+    radius = parameters.blur_radius
+    kernels = gaussian_kernels(sigma[rows], radius)
+    taps = blur_taps(kernels, neighbours(parameters.size, radius, views.device))
     blurred = along_columns(along_rows(views[rows], taps), taps)
     return torch.index_copy(views, 0, rows, blurred)

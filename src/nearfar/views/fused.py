@@ -13,11 +13,19 @@ from torch.nn import functional as F
 from nearfar.views.colour_maps import colour_maps
 from nearfar.views.draws import Draws
 from nearfar.views.parameters import ViewParameters
-from nearfar.views.resampling import Taps, along_rows, blur_taps, resize_taps
+from nearfar.views.resampling import (
+    Taps,
+    along_rows,
+    blur_taps,
+    gaussian_kernels,
+    neighbours,
+    resize_taps,
+)
 from nearfar.views.rotation import rotate, turned_positions
 
-# Values in a micro-batch of views on a CPU: with its intermediates it stays in a core's caches.
-_CACHED_VALUES = 160_000
+# Values in a micro-batch of views on a CPU: small enough for a core's caches, large enough that
+# starting each operation costs little.
+_CACHED_VALUES = 300_000
 
 
 def fused_views(
@@ -39,52 +47,58 @@ def fused_views(
     """
     count, channels, height, width = images.shape
     size = parameters.size
-    views = torch.empty(count, channels, size, size, device=images.device)
+    # All that is small is computed for all images at once, large arrays by micro-batches.
     columns = resize_taps(draws.left, draws.width, source=width, target=size, mirrored=draws.flip)
     rows = resize_taps(draws.top, draws.height, source=height, target=size)
-    step = count
-    if images.device.type == "cpu":
-        step = max(1, _CACHED_VALUES // (channels * max(size, height) * max(size, width)))
+    kernels = gaussian_kernels(draws.sigma, parameters.blur_radius)
+    near = neighbours(size, parameters.blur_radius, images.device)
+    mixing, returned = colour_maps(draws, channels)
+    mixing = mixing / (255 * std[:, None])
+    returned = returned[:, None] / (255 * std[:, None])
+    lowest, highest = -mean / std, (1 - mean) / std
+    bounds = list(zip(lowest.tolist(), highest.tolist(), strict=True))
+    views = torch.empty(count, channels, size, size, device=images.device)
+    step = _micro_batch(images, size)
     for first in range(0, count, step):
         part = slice(first, first + step)
-        _write_views(
-            views[part], images[part], draws[part], columns[part], rows[part], parameters, mean, std
-        )
+        if parameters.rotation:
+            transposed = _rotated(images[part], draws[part], columns[part], rows[part], size)
+        else:
+            transposed = along_rows(_transposed(images[part]), columns[part])
+        chosen = draws.sigma[part].nonzero().squeeze(1)
+        blur = blur_taps(kernels[part][chosen], near)
+        _blur_rows(transposed, chosen, blur)
+        upright = transposed.transpose(2, 3).contiguous()
+        if not parameters.rotation:
+            upright = along_rows(upright, rows[part])
+        _blur_rows(upright, chosen, blur)
+        colours = upright.flatten(2)
+        offset = torch.baddbmm(lowest[:, None], returned[part], colours.mean(dim=2)[:, :, None])
+        mixed = torch.baddbmm(offset, mixing[part], colours).view_as(upright)
+        for channel, (low, high) in enumerate(bounds):
+            torch.clamp(mixed[:, channel], low, high, out=views[part, channel])
+    if parameters.solarize:
+        _solarize(views, draws, (lowest + highest) / 2)
     return views
 
 
-def _write_views(
-    views: Tensor,
-    images: Tensor,
-    draws: Draws,
-    columns: Taps,
-    rows: Taps,
-    parameters: ViewParameters,
-    mean: Tensor,
-    std: Tensor,
-) -> None:
-    """Fill `views` with the views of a micro-batch."""
-    size = parameters.size
-    chosen = draws.sigma.nonzero().squeeze(1)
-    blur = blur_taps(draws.sigma[chosen], side=size, radius=parameters.blur_radius)
-    # Columns are worked on as the rows of transposed images.
-    if parameters.rotation:
-        transposed = _rotated(images, draws, columns, rows, size)
-    else:
-        transposed = along_rows(_transposed_float(images), columns)
-    _blur_rows(transposed, chosen, blur)
-    upright = transposed.transpose(2, 3).contiguous()
-    if not parameters.rotation:
-        upright = along_rows(upright, rows)
-    _blur_rows(upright, chosen, blur)
-    _mix_colours(views, upright, draws, mean, std)
-    if parameters.solarize:
-        _solarize(views, draws, mean, std)
+def _micro_batch(images: Tensor, size: int) -> int:
+    """How many images to work on at a time; all at once on an accelerator."""
+    if images.device.type != "cpu":
+        return max(1, len(images))
+    channels, height, width = images.shape[1:]
+    return max(1, _CACHED_VALUES // (channels * max(size, height) * max(size, width)))
 
 
-def _transposed_float(images: Tensor) -> Tensor:
+def _transposed(images: Tensor) -> Tensor:
     """Rows and columns exchanged, as float32 of 0 to 255."""
     return images.transpose(2, 3).to(torch.float32, memory_format=torch.contiguous_format)
+
+
+def _blur_rows(images: Tensor, chosen: Tensor, blur: Taps) -> None:
+    """Blur the chosen images down their columns, in place."""
+    if len(chosen):
+        images.index_copy_(0, chosen, along_rows(images.index_select(0, chosen), blur))
 
 
 def _rotated(images: Tensor, draws: Draws, columns: Taps, rows: Taps, size: int) -> Tensor:
@@ -94,10 +108,10 @@ def _rotated(images: Tensor, draws: Draws, columns: Taps, rows: Taps, size: int)
     """
     height, width = images.shape[2:]
     if max(height, width) > size:
-        source = along_rows(along_rows(_transposed_float(images), columns).transpose(2, 3), rows)
+        source = along_rows(along_rows(_transposed(images), columns).transpose(2, 3), rows)
         return rotate(source, draws.angle).transpose(2, 3).contiguous()
     across, down = turned_positions(draws.angle, size)
-    # As in the exact views, nothing beside the crop is seen: black fades in over a pixel.
+    # As in the exact views, what lies beside the crop is black, and fades in over a pixel.
     visible = _fade(across, size) * _fade(down, size)
     across = torch.where(draws.flip[:, None, None], -across, across)
     x = _positions_in_crop(across, draws.left, draws.width, width)
@@ -123,25 +137,9 @@ def _positions_in_crop(position: Tensor, start: Tensor, length: Tensor, source: 
     return (2 * pixel + 1) / source - 1
 
 
-def _blur_rows(images: Tensor, chosen: Tensor, blur: Taps) -> None:
-    """Blur the chosen images down their columns, in place."""
-    if len(chosen):
-        images.index_copy_(0, chosen, along_rows(images.index_select(0, chosen), blur))
-
-
-def _mix_colours(views: Tensor, images: Tensor, draws: Draws, mean: Tensor, std: Tensor) -> None:
-    """Fill `views` with jittered, grey, normalised and clamped images, given 0 to 255."""
-    mixing, offset = colour_maps(images.mean(dim=(2, 3)) / 255, draws)
-    mixed = torch.bmm(mixing / (255 * std[:, None]), images.flatten(2)).view_as(images)
-    mixed += ((offset - mean) / std)[:, :, None, None]
-    lowest, highest = (-mean / std).tolist(), ((1 - mean) / std).tolist()
-    for channel, (low, high) in enumerate(zip(lowest, highest, strict=True)):
-        torch.clamp(mixed[:, channel], low, high, out=views[:, channel])
-
-
-def _solarize(views: Tensor, draws: Draws, mean: Tensor, std: Tensor) -> None:
+def _solarize(views: Tensor, draws: Draws, half: Tensor) -> None:
     """Invert what is at least half in the chosen views, which are normalised already."""
     chosen = draws.solarize.nonzero().squeeze(1)
-    half = ((0.5 - mean) / std)[:, None, None]
+    half = half[:, None, None]
     bright = views[chosen]
     views.index_copy_(0, chosen, torch.where(bright >= half, 2 * half - bright, bright))

@@ -65,23 +65,35 @@ def resize_taps(
     return Taps(index.clamp(low, high), weight)
 
 
-def blur_taps(sigma: Float32[Tensor, " batch"], *, side: int, radius: int) -> Taps:
-    """Taps that blur `side` rows with a Gaussian cut off at `radius` rows.
-
-    The image is continued by reflection, the outermost row not repeated.
+def gaussian_kernels(
+    sigma: Float32[Tensor, " batch"], radius: int
+) -> Float32[Tensor, "batch taps"]:
+    """Gaussians cut off at `radius` pixels either way, each of sum 1.
 
     Args:
-        sigma: Standard deviation of each Gaussian in rows; above 0.
-        side: Rows of the image; more than `radius`.
-        radius: Rows that the kernel reaches either way.
+        sigma: Standard deviations in pixels, 0 or more; 0 leaves the middle alone.
+        radius: Pixels that the kernel reaches either way.
     """
     offset = torch.arange(-radius, radius + 1, device=sigma.device)
-    kernel = torch.exp(-0.5 * (offset / sigma[:, None]).square())
-    kernel /= kernel.sum(dim=1, keepdim=True)
-    index = (torch.arange(side, device=sigma.device)[:, None] + offset).abs()
-    index = torch.where(index >= side, 2 * (side - 1) - index, index)
-    shape = (len(sigma), *index.shape)
-    return Taps(index.expand(shape), kernel[:, None].expand(shape))
+    # From a ten-thousandth of a pixel down, all neighbours weigh 0 in float32.
+    kernel = torch.exp(-0.5 * (offset / sigma.clamp(min=1e-4)[:, None]).square())
+    return kernel / kernel.sum(dim=1, keepdim=True)
+
+
+def neighbours(side: int, radius: int, device: torch.device) -> Int64[Tensor, "side taps"]:
+    """The rows within `radius` of each row; beyond the edge the image is continued by reflection.
+
+    The outermost row is not repeated. `radius` must be less than `side`.
+    """
+    index = torch.arange(side, device=device)[:, None]
+    index = (index + torch.arange(-radius, radius + 1, device=device)).abs_()
+    return torch.where(index >= side, 2 * (side - 1) - index, index)
+
+
+def blur_taps(kernels: Float32[Tensor, "batch taps"], index: Int64[Tensor, "side taps"]) -> Taps:
+    """Taps that blur with a kernel an image over the neighbours of each row."""
+    count, (side, taps) = len(kernels), index.shape
+    return Taps(index.expand(count, -1, -1), kernels[:, None].expand(-1, side, taps))
 
 
 def along_rows(
