@@ -1,7 +1,6 @@
 """A `Recipe` as nested JSON and back: the `config.json` of a run folder."""
 
 from dataclasses import fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -11,6 +10,8 @@ from nearfar.errors import SettingError, unknown_name
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.run_folder import RunFolder
 
+_RECIPE = TypeAdapter(Recipe)
+
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
     """The recipe as nested dictionaries of JSON's own types, every setting named.
@@ -18,7 +19,7 @@ def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
     Args:
         recipe: Any recipe.
     """
-    return _adapter().dump_python(recipe, mode="json")
+    return _RECIPE.dump_python(recipe, mode="json")
 
 
 def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json") -> Recipe:
@@ -34,7 +35,7 @@ def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json
     """
     _refuse_unknown(values, Recipe, prefix="", where=where)
     try:
-        return _adapter().validate_python(values)
+        return _RECIPE.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -53,12 +54,6 @@ def read_recipe(run: Path) -> Recipe:
     """
     folder = RunFolder.open(run)
     return recipe_from_json(folder.read_config(), where=folder.config)
-
-
-@cache
-def _adapter() -> TypeAdapter[Recipe]:
-    """Built at first use: it costs a little time."""
-    return TypeAdapter(Recipe)
 
 
 def _refuse_unknown(values: dict[str, Any], kind: type, *, prefix: str, where: str | Path) -> None:

@@ -21,6 +21,6 @@ def simclr_digits() -> Recipe:
         encoder=EncoderConfig(name="small-resnet", width=32),
         method=SimCLRConfig(temperature=0.2, projection_hidden=128, projection_dim=64),
         training=TrainingConfig(
-            epochs=100, batch_size=256, learning_rate=2e-3, warmup_epochs=5, knn_every=10
+            epochs=100, batch_size=256, learning_rate=2e-3, warmup_epochs=5.0, knn_every=10
         ),
     )

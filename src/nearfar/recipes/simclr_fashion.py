@@ -22,6 +22,6 @@ def simclr_fashion() -> Recipe:
         encoder=EncoderConfig(name="small-resnet", width=32),
         method=SimCLRConfig(temperature=0.2, projection_hidden=256, projection_dim=128),
         training=TrainingConfig(
-            epochs=15, batch_size=512, learning_rate=2e-3, warmup_epochs=1, knn_every=5
+            epochs=15, batch_size=512, learning_rate=2e-3, warmup_epochs=1.0, knn_every=5
         ),
     )

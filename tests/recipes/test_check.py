@@ -1,0 +1,54 @@
+from dataclasses import replace
+
+import pytest
+
+from nearfar.errors import SettingError
+from nearfar.recipes.check import check_settings
+from nearfar.recipes.names import RECIPES, recipe_named
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_pass(name):
+    check_settings(recipe_named(name))
+
+
+@pytest.mark.parametrize(
+    ("room", "changes", "said"),
+    [
+        ("data", {"name": "digitz"}, "did you mean 'digits'"),
+        ("views", {"preset": "simcrl"}, "did you mean 'simclr'"),
+        ("views", {"flip": 1.5}, "flip"),
+        ("encoder", {"name": "timm/resnt50"}, "did you mean 'timm/resnet50'"),
+        ("encoder", {"width": 0}, "width"),
+        ("method", {"temperature": 0.0}, "method.temperature is 0.0: it must be above 0"),
+        ("method", {"temperature": -1.0}, "method.temperature"),
+        ("method", {"temperature": float("nan")}, "method.temperature"),
+        ("method", {"projection_dim": 0}, "method.projection_dim"),
+        ("training", {"epochs": 0}, "training.epochs"),
+        ("training", {"batch_size": 1}, "training.batch_size"),
+        ("training", {"batch_size": 1298}, "training images, which is 1297"),
+        ("evaluation", {"knn": ()}, "evaluation.knn"),
+        ("evaluation", {"knn": ((0, 0.1),)}, "k = 0"),
+        ("evaluation", {"knn": ((5, 0.0),)}, "T = 0.0"),
+        ("evaluation", {"labels_per_class": (0,)}, "labels_per_class"),
+        ("evaluation", {"draws": 0}, "draws"),
+        ("evaluation", {"seed": -1}, "evaluation.seed"),
+    ],
+)
+def test_an_impossible_setting_is_refused_by_name(room, changes, said):
+    recipe = recipe_named("simclr-digits")
+    wrong = replace(recipe, **{room: replace(getattr(recipe, room), **changes)})
+    with pytest.raises(SettingError) as refusal:
+        check_settings(wrong)
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(SettingError, match="seed is -1"):
+        check_settings(replace(recipe_named("simclr-digits"), seed=-1))
+
+
+def test_the_batch_of_a_recipe_fits_its_data():
+    recipe = recipe_named("simclr-digits")
+    check_settings(replace(recipe, training=replace(recipe.training, batch_size=1297)))

@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearfar.data.config import DataConfig
+from nearfar.errors import NearfarError, SettingError
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
+from nearfar.recipes.names import RECIPES, recipe_named
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.config import TrainingConfig
+from nearfar.views.config import ViewsConfig
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_the_way_through_json(name):
+    recipe = recipe_named(name)
+    assert recipe_from_json(json.loads(json.dumps(recipe_to_json(recipe)))) == recipe
+
+
+share = st.floats(0.01, 1)
+
+
+@given(
+    views=st.builds(
+        ViewsConfig,
+        crop_scale=st.none() | st.tuples(share, share),
+        flip=st.none() | share,
+        size=st.none() | st.integers(1, 999),
+    ),
+    training=st.builds(
+        TrainingConfig,
+        epochs=st.integers(1, 10**6),
+        learning_rate=st.floats(1e-12, 1e3),
+        clip_norm=st.none() | share,
+        optimizer=st.sampled_from(["adamw", "sgd", "lars"]),
+    ),
+    data=st.builds(
+        DataConfig,
+        root=st.none() | st.text("abc/ äß.", min_size=1).map(Path),
+        download=st.booleans(),
+    ),
+    evaluation=st.builds(
+        EvaluationConfig,
+        knn=st.lists(st.tuples(st.integers(1, 500), share), max_size=4).map(tuple),
+        labels_per_class=st.lists(st.integers(1, 50), max_size=4).map(tuple),
+    ),
+)
+def test_any_settings_survive_the_way_through_json(views, training, data, evaluation):
+    recipe = Recipe(views=views, training=training, data=data, evaluation=evaluation)
+    assert recipe_from_json(json.loads(json.dumps(recipe_to_json(recipe)))) == recipe
+
+
+def test_what_is_left_out_keeps_its_default():
+    assert recipe_from_json({"seed": 3}) == Recipe(seed=3)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"sed": 1}, "unknown setting 'sed': did you mean 'seed'"),
+        ({"training": {"epoch": 1}}, "did you mean 'training.epochs'"),
+        ({"training": {"epochs": "many"}}, "training.epochs: "),
+        ({"training": 3}, "training: "),
+        ({"training": {"optimizer": "adam"}}, "training.optimizer: "),
+        ({"views": {"crop_scale": [0.1]}}, "views.crop_scale"),
+        ({"evaluation": {"knn": [[1, 2, 3]]}}, "evaluation.knn"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(values, said):
+    with pytest.raises(SettingError) as refusal:
+        recipe_from_json(values, where="runs/x/config.json")
+    assert str(refusal.value).startswith("runs/x/config.json: ")
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(NearfarError, match="not a run folder"):
+        read_recipe(tmp_path)
+
+
+def test_a_damaged_config_is_refused_by_name(tmp_path):
+    (tmp_path / "config.json").write_text('{"seed": 1')
+    with pytest.raises(NearfarError, match="config.json"):
+        read_recipe(tmp_path)

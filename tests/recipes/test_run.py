@@ -1,0 +1,183 @@
+import io
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+from safetensors.numpy import load_file
+from tiny_run import tiny_recipe, write_images
+
+from nearfar.data.config import DataConfig
+from nearfar.encoders.saved import load_encoder
+from nearfar.errors import NearfarError, SettingError
+from nearfar.recipes.assembly import assemble, build_method, format_of, untrained_encoder
+from nearfar.recipes.config_json import read_recipe
+from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run folder and what was printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    console = Console(file=io.StringIO(), width=80)
+    run_recipe(tiny_recipe(folder), folder / "run", console=console)
+    return folder / "run", console.file.getvalue()
+
+
+def run_quietly(recipe, out, **options):
+    return run_recipe(recipe, out, console=Console(quiet=True), **options)
+
+
+def weights(run):
+    return load_file(run / "encoder.safetensors")
+
+
+def assert_same_weights(first, second):
+    first, second = weights(first), weights(second)
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_leaves_everything_that_was_promised(trained):
+    run, _ = trained
+    for name in (
+        "config.json",
+        "environment.json",
+        "metrics.jsonl",
+        "encoder.safetensors",
+        "encoder.json",
+        "evaluation.json",
+        "evaluation.npz",
+        "report.html",
+    ):
+        assert (run / name).stat().st_size > 0, name
+    assert read_recipe(run) == tiny_recipe(run.parent)
+
+
+def test_the_encoder_is_judged_beside_both_baselines(trained):
+    records = json.loads((trained[0] / "evaluation.json").read_text())
+    for protocol in ("knn", "linear_probe", "few_labels"):
+        kinds = {record["features"] for record in records if record["protocol"] == protocol}
+        assert kinds == {"encoder", "untrained", "raw"}, protocol
+
+
+def test_the_knn_check_is_logged_each_epoch(trained):
+    lines = [json.loads(line) for line in (trained[0] / "metrics.jsonl").read_text().splitlines()]
+    checks = [line for line in lines if line["kind"] == "knn"]
+    assert [check["epoch"] for check in checks] == [1, 2]
+    assert all(0 <= check["top1"] <= check["top5"] <= 1 for check in checks)
+
+
+def test_a_person_reads_what_is_trained_and_how_it_came_out(trained):
+    run, printed = trained
+    for words in ("76 images of 8 × 8", "small-resnet", "CPU", "Raw pixels", "report: "):
+        assert words in printed
+    assert str(run / "report.html") in printed.replace("\n", "")
+
+
+def test_the_same_recipe_gives_the_same_weights_and_another_seed_does_not(trained, tmp_path):
+    run, _ = trained
+    recipe = tiny_recipe(run.parent)
+    run_quietly(recipe, tmp_path / "again")
+    assert_same_weights(run, tmp_path / "again")
+    run_quietly(replace(recipe, seed=1), tmp_path / "other")
+    with pytest.raises(AssertionError):
+        assert_same_weights(run, tmp_path / "other")
+
+
+def test_the_untrained_baseline_has_the_weights_that_training_began_with(tmp_path):
+    recipe = tiny_recipe(tmp_path)
+    assembly = assemble(recipe)
+    began = assembly.method.encoder.state_dict()
+    baseline = untrained_encoder(recipe, assembly.format).backbone.state_dict()
+    assert all((began[name] == baseline[name]).all() for name in began)
+
+
+def test_building_the_weights_leaves_the_global_generator_alone(tmp_path):
+    import torch
+
+    recipe = tiny_recipe(tmp_path)
+    image_format = format_of(recipe, assemble(recipe).part)
+    before = torch.get_rng_state()
+    build_method(recipe, image_format)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_run_that_ended_after_training_is_finished_by_resume(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    for name in ("encoder.safetensors", "encoder.json", "evaluation.json", "report.html"):
+        (run / name).unlink()
+    resume_run(run, console=Console(quiet=True))
+    assert_same_weights(trained[0], run)
+    assert (run / "report.html").is_file()
+
+
+def test_a_taken_folder_is_refused_and_stays_as_it_was(trained):
+    run, _ = trained
+    before = (run / "metrics.jsonl").read_bytes()
+    with pytest.raises(NearfarError, match="holds a run already"):
+        run_quietly(tiny_recipe(run.parent), run)
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+def test_overwrite_replaces_a_run(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    run_quietly(tiny_recipe(trained[0].parent, seed=5), run, overwrite=True)
+    assert read_recipe(run).seed == 5
+
+
+def test_overwrite_keeps_the_old_run_where_the_new_one_cannot_start(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    recipe = tiny_recipe(trained[0].parent)
+    too_large = replace(recipe, training=replace(recipe.training, batch_size=77))
+    with pytest.raises(SettingError, match="which is 76"):
+        run_quietly(too_large, run, overwrite=True)
+    assert_same_weights(trained[0], run)
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path):
+    recipe = tiny_recipe(tmp_path)
+    gone = replace(recipe, data=replace(recipe.data, root=tmp_path / "gone.npz"))
+    with pytest.raises(SettingError, match=r"gone\.npz"):
+        run_quietly(gone, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluating_again_gives_the_same_figures(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    (run / "evaluation.json").unlink()
+    evaluate_run(run, console=Console(quiet=True))
+    again, first = (json.loads((path / "evaluation.json").read_text()) for path in (run, trained[0]))
+    assert again == first
+
+
+def test_other_data_are_judged_beside_the_run_and_leave_it_alone(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    before = (run / "evaluation.json").read_bytes()
+    other = DataConfig(name="npz", root=write_images(tmp_path / "other.npz", seed=9))
+    found = evaluate_run(run, data=other, console=Console(quiet=True))
+    assert found.path.parent == run
+    assert (run / "evaluation.json").read_bytes() == before
+    assert read_recipe(found.path).data == other
+    assert found.report.is_file()
+
+
+def test_data_of_other_channels_are_refused(trained, tmp_path):
+    other = DataConfig(name="npz", root=write_images(tmp_path / "rgb.npz", channels=3))
+    with pytest.raises(SettingError, match="1 channels, and those of .* have 3"):
+        evaluate_run(trained[0], data=other, console=Console(quiet=True))
+
+
+def test_images_without_labels_train_too(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=images)
+    run_quietly(tiny_recipe(tmp_path), tmp_path / "run")
+    assert load_encoder(tmp_path / "run").channels == 3
+    assert (tmp_path / "run" / "report.html").is_file()

@@ -1,0 +1,45 @@
+"""A run that takes seconds: small images of four classes in an .npz file, a narrow encoder."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nearfar.data.config import DataConfig
+from nearfar.encoders.config import EncoderConfig
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.config import TrainingConfig
+from nearfar.views.config import ViewsConfig
+
+
+def write_images(file: Path, *, channels: int = 1, seed: int = 0) -> Path:
+    """96 images of 8×8: a bright quarter, which names the class, on noise."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(96) % 4
+    images = random.integers(0, 100, (96, 8, 8, channels), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        top, left = 4 * (label // 2), 4 * (label % 2)
+        image[top : top + 4, left : left + 4] += 120
+    np.savez(file, images=images, labels=labels)
+    return file
+
+
+def tiny_recipe(folder: Path, **changes) -> Recipe:
+    """Two epochs on the images of `write_images`."""
+    file = folder / "images.npz"
+    if not file.exists():
+        write_images(file)
+    recipe = Recipe(
+        recipe="simclr-digits",
+        data=DataConfig(name="npz", root=file),
+        views=ViewsConfig(preset="digits"),
+        encoder=EncoderConfig(width=4),
+        method=SimCLRConfig(projection_hidden=8, projection_dim=4),
+        training=TrainingConfig(
+            epochs=2, batch_size=32, warmup_epochs=0.0, device="cpu", precision="fp32", knn_every=1
+        ),
+        evaluation=EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2),
+    )
+    return replace(recipe, **changes)
