@@ -18,6 +18,8 @@ def nt_xent(
 
     The 2·batch rows of both views are anchors. A row's positive is the other view of its example,
     its candidates are all other rows, and its loss is `lse_j s_ij − s_i⁺` with `s = cosine / T`.
+    It is computed as `log(1 + e^{lse of the negatives − s_i⁺})`, which is the same and keeps its
+    precision where the loss is nearly 0.
 
     Args:
         first: Embeddings of one view; normalised here.
@@ -40,9 +42,9 @@ def nt_xent(
         rows = unit_rows(torch.cat((first, second)))
         similarities = rows @ rows.T / temperature
         positives = torch.cat((similarities.diagonal(batch), similarities.diagonal(-batch)))
-        # A finite value: an infinite one would turn a whole row's gradient into NaN if all were so.
-        similarities = similarities.masked_fill(
-            torch.eye(2 * batch, dtype=torch.bool, device=rows.device),
-            torch.finfo(similarities.dtype).min,
-        )
-        return (similarities.logsumexp(dim=1) - positives).mean()
+        itself = torch.eye(2 * batch, dtype=torch.bool, device=rows.device)
+        no_negative = itself | itself.roll(batch, dims=0)
+        # Finite, because a gradient through an infinite value can be NaN.
+        excluded = torch.finfo(similarities.dtype).min
+        negatives = similarities.masked_fill(no_negative, excluded).logsumexp(dim=1)
+        return torch.logaddexp(negatives - positives, positives.new_zeros(())).mean()

@@ -1,0 +1,146 @@
+"""Encoders on disk: what comes back is what was written, and what is damaged is told."""
+
+import hashlib
+import json
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from nearfar.encoders.backbones import build_encoder
+from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.saved import DESCRIPTION_FILE, WEIGHTS_FILE, load_encoder, save_encoder
+from nearfar.errors import NearfarError
+
+
+def trained(config, channels=1, image_size=8):
+    """A backbone whose batch-norm statistics are not those it was born with."""
+    encoder = build_encoder(config, channels=channels, image_size=image_size)
+    encoder(torch.randn(8, channels, image_size, image_size))
+    return encoder
+
+
+@pytest.fixture
+def digits_encoder(tmp_path):
+    encoder = trained(EncoderConfig(width=8))
+    save_encoder(
+        tmp_path, encoder, EncoderConfig(width=8), channels=1, image_size=8, mean=[0.3], std=[0.4]
+    )
+    return encoder
+
+
+@pytest.mark.parametrize("file", ["", WEIGHTS_FILE, DESCRIPTION_FILE])
+def test_features_are_those_of_the_encoder_that_was_saved(digits_encoder, tmp_path, file):
+    loaded = load_encoder(tmp_path / file)
+    images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = digits_encoder.eval()((images / 255 - 0.3) / 0.4)
+        torch.testing.assert_close(loaded(images), expected)
+    assert not loaded.training
+    assert (loaded.num_features, loaded.channels, loaded.image_size) == (32, 1, 8)
+    assert loaded.config == EncoderConfig(width=8)
+    assert loaded.mean.tolist() == pytest.approx([0.3])
+    assert loaded.std.tolist() == pytest.approx([0.4])
+
+
+def test_wide_images_give_the_features_of_their_centre_square(digits_encoder, tmp_path):
+    loaded = load_encoder(tmp_path)
+    images = torch.randint(0, 256, (2, 1, 8, 16), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(images), loaded(images[..., 4:12]))
+
+
+def test_larger_images_are_scaled_to_the_size_that_was_trained_on(digits_encoder, tmp_path):
+    loaded = load_encoder(tmp_path)
+    flat = torch.tensor([40, 200], dtype=torch.uint8).view(2, 1, 1, 1)
+    with torch.no_grad():
+        small = loaded(flat.expand(2, 1, 8, 8))
+        torch.testing.assert_close(loaded(flat.expand(2, 1, 21, 34)), small)
+    assert not torch.allclose(small[0], small[1])
+
+
+def test_images_of_other_channels_are_refused(digits_encoder, tmp_path):
+    with pytest.raises(NearfarError, match="takes images of 1 channels, not 3"):
+        load_encoder(tmp_path)(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("stem", ["standard", "small"])
+def test_a_timm_backbone_loads_into_timms_own_model(tmp_path, stem):
+    config = EncoderConfig("timm/resnet18", stem)
+    encoder = trained(config, channels=2, image_size=32)
+    save_encoder(
+        tmp_path, encoder, config, channels=2, image_size=32, mean=[0.5, 0.5], std=[0.2, 0.2]
+    )
+    model = timm.create_model("resnet18", num_classes=0, in_chans=2)
+    if stem == "small":
+        model.conv1 = nn.Conv2d(2, 64, 3, 1, padding=1, bias=False)
+        model.maxpool = nn.Identity()
+    model.load_state_dict(load_file(tmp_path / WEIGHTS_FILE), strict=True)
+    images = torch.randint(0, 256, (2, 2, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = model.eval()((images / 255 - 0.5) / 0.2)
+        torch.testing.assert_close(load_encoder(tmp_path)(images), expected)
+
+
+@pytest.mark.parametrize("file", [WEIGHTS_FILE, DESCRIPTION_FILE])
+def test_a_missing_file_is_told(digits_encoder, tmp_path, file):
+    (tmp_path / file).unlink()
+    with pytest.raises(NearfarError, match=f"no trained encoder in .*: cannot read {file}"):
+        load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.999])
+def test_one_changed_byte_of_the_weights_is_told(digits_encoder, tmp_path, at):
+    file = tmp_path / WEIGHTS_FILE
+    data = bytearray(file.read_bytes())
+    data[int(at * len(data))] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(NearfarError, match="damaged or of another run"):
+        load_encoder(tmp_path)
+
+
+def change_description(folder, **changes):
+    file = folder / DESCRIPTION_FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_damaged_description_is_told(digits_encoder, tmp_path):
+    change_description(tmp_path, channels="one")
+    with pytest.raises(NearfarError, match=r"encoder.json is damaged: channels: "):
+        load_encoder(tmp_path)
+    change_description(tmp_path, channels=2)
+    with pytest.raises(NearfarError, match="one value for each of the 2 channels"):
+        load_encoder(tmp_path)
+    (tmp_path / DESCRIPTION_FILE).write_text("{")
+    with pytest.raises(NearfarError, match=r"encoder.json is damaged: the file: "):
+        load_encoder(tmp_path)
+
+
+def test_weights_that_do_not_fit_are_told(digits_encoder, tmp_path):
+    change_description(tmp_path, encoder={"name": "small-resnet", "stem": "standard", "width": 16})
+    with pytest.raises(NearfarError, match=r"does not fit encoder.json beside it: .*size mismatch"):
+        load_encoder(tmp_path)
+
+
+def test_weights_that_are_no_safetensors_are_told(digits_encoder, tmp_path):
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"no weights at all")
+    change_description(tmp_path, weights_sha256=hashlib.sha256(b"no weights at all").hexdigest())
+    with pytest.raises(NearfarError, match="no safetensors file"):
+        load_encoder(tmp_path)
+
+
+def test_an_interrupted_write_leaves_the_old_encoder(digits_encoder, tmp_path, monkeypatch):
+    before = load_file(tmp_path / WEIGHTS_FILE)
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    other = trained(EncoderConfig(width=8))
+    with pytest.raises(OSError, match="disk full"):
+        save_encoder(
+            tmp_path, other, EncoderConfig(width=8), channels=1, image_size=8, mean=[0.0], std=[1.0]
+        )
+    monkeypatch.undo()
+    after = load_file(tmp_path / WEIGHTS_FILE)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    load_encoder(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [DESCRIPTION_FILE, WEIGHTS_FILE]
