@@ -26,7 +26,7 @@ def write_images(file: Path, *, channels: int = 1, seed: int = 0) -> Path:
     return file
 
 
-def tiny_recipe(folder: Path, **changes) -> Recipe:
+def small_recipe(folder: Path, **changes) -> Recipe:
     """Two epochs on the images of `write_images`."""
     file = folder / "images.npz"
     if not file.exists():

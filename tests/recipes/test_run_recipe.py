@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
-from tiny_run import tiny_recipe, write_images
+from small_recipe import small_recipe, write_images
 
 from nearfar.data.config import DataConfig
 from nearfar.encoders.saved import load_encoder
@@ -22,7 +22,7 @@ def trained(tmp_path_factory):
     """A run folder and what was printed."""
     folder = tmp_path_factory.mktemp("trained")
     console = Console(file=io.StringIO(), width=80)
-    run_recipe(tiny_recipe(folder), folder / "run", console=console)
+    run_recipe(small_recipe(folder), folder / "run", console=console)
     return folder / "run", console.file.getvalue()
 
 
@@ -53,7 +53,7 @@ def test_a_run_leaves_everything_that_was_promised(trained):
         "report.html",
     ):
         assert (run / name).stat().st_size > 0, name
-    assert read_recipe(run) == tiny_recipe(run.parent)
+    assert read_recipe(run) == small_recipe(run.parent)
 
 
 def test_the_encoder_is_judged_beside_both_baselines(trained):
@@ -79,7 +79,7 @@ def test_a_person_reads_what_is_trained_and_how_it_came_out(trained):
 
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_does_not(trained, tmp_path):
     run, _ = trained
-    recipe = tiny_recipe(run.parent)
+    recipe = small_recipe(run.parent)
     run_quietly(recipe, tmp_path / "again")
     assert_same_weights(run, tmp_path / "again")
     run_quietly(replace(recipe, seed=1), tmp_path / "other")
@@ -88,7 +88,7 @@ def test_the_same_recipe_gives_the_same_weights_and_another_seed_does_not(traine
 
 
 def test_the_untrained_baseline_has_the_weights_that_training_began_with(tmp_path):
-    recipe = tiny_recipe(tmp_path)
+    recipe = small_recipe(tmp_path)
     assembly = assemble(recipe)
     began = assembly.method.encoder.state_dict()
     baseline = untrained_encoder(recipe, assembly.format).backbone.state_dict()
@@ -98,7 +98,7 @@ def test_the_untrained_baseline_has_the_weights_that_training_began_with(tmp_pat
 def test_building_the_weights_leaves_the_global_generator_alone(tmp_path):
     import torch
 
-    recipe = tiny_recipe(tmp_path)
+    recipe = small_recipe(tmp_path)
     image_format = format_of(recipe, assemble(recipe).part)
     before = torch.get_rng_state()
     build_method(recipe, image_format)
@@ -119,21 +119,21 @@ def test_a_taken_folder_is_refused_and_stays_as_it_was(trained):
     run, _ = trained
     before = (run / "metrics.jsonl").read_bytes()
     with pytest.raises(NearfarError, match="holds a run already"):
-        run_quietly(tiny_recipe(run.parent), run)
+        run_quietly(small_recipe(run.parent), run)
     assert (run / "metrics.jsonl").read_bytes() == before
 
 
 def test_overwrite_replaces_a_run(trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained[0], run)
-    run_quietly(tiny_recipe(trained[0].parent, seed=5), run, overwrite=True)
+    run_quietly(small_recipe(trained[0].parent, seed=5), run, overwrite=True)
     assert read_recipe(run).seed == 5
 
 
 def test_overwrite_keeps_the_old_run_where_the_new_one_cannot_start(trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained[0], run)
-    recipe = tiny_recipe(trained[0].parent)
+    recipe = small_recipe(trained[0].parent)
     too_large = replace(recipe, training=replace(recipe.training, batch_size=77))
     with pytest.raises(SettingError, match="which is 76"):
         run_quietly(too_large, run, overwrite=True)
@@ -141,7 +141,7 @@ def test_overwrite_keeps_the_old_run_where_the_new_one_cannot_start(trained, tmp
 
 
 def test_a_refused_run_leaves_no_folder(tmp_path):
-    recipe = tiny_recipe(tmp_path)
+    recipe = small_recipe(tmp_path)
     gone = replace(recipe, data=replace(recipe.data, root=tmp_path / "gone.npz"))
     with pytest.raises(SettingError, match=r"gone\.npz"):
         run_quietly(gone, tmp_path / "run")
@@ -178,6 +178,6 @@ def test_data_of_other_channels_are_refused(trained, tmp_path):
 def test_images_without_labels_train_too(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", images=images)
-    run_quietly(tiny_recipe(tmp_path), tmp_path / "run")
+    run_quietly(small_recipe(tmp_path), tmp_path / "run")
     assert load_encoder(tmp_path / "run").channels == 3
     assert (tmp_path / "run" / "report.html").is_file()
