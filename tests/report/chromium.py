@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +25,15 @@ FLAGS = (
     "--remote-debugging-pipe",
 )
 
+# Chromium reads commands from descriptor 3 and answers on 4; the pipes may have any numbers.
+MOVE_PIPES = """
+import fcntl, os, sys
+moved = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 100) for end in sys.argv[1:3]]
+os.dup2(moved[0], 3)
+os.dup2(moved[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
 
 def find_chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser")
@@ -36,13 +46,13 @@ class Chromium:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        # Chromium reads commands from descriptor 3 and answers on 4.
         self._process = subprocess.Popen(
             [
-                "sh",
+                sys.executable,
                 "-c",
-                f'exec "$@" 3<&{to_browser} 4>&{from_browser}',
-                "sh",
+                MOVE_PIPES,
+                str(to_browser),
+                str(from_browser),
                 program,
                 *FLAGS,
                 f"--user-data-dir={self._profile.name}",
@@ -120,7 +130,7 @@ class Chromium:
         path.write_bytes(base64.b64decode(data))
 
     def complaints(self) -> list[str]:
-        """Console errors and warnings, uncaught exceptions and log entries since the page loaded."""
+        """Console errors and warnings, uncaught exceptions, log entries since the page loaded."""
         found = []
         for event in self.events:
             method, params = event["method"], event["params"]

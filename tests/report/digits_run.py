@@ -1,4 +1,4 @@
-"""A run folder with real numbers in it: scikit-learn's digits under PCA, in the contract's format."""
+"""A run folder with real numbers in it: scikit-learn's digits under PCA, as a run leaves it."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import TSNE
 from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
@@ -110,7 +111,7 @@ def _metrics(epochs, rng):
 def _records(features, bank_labels, test_labels, rng):
     records = []
 
-    def add(protocol, name, metric, value, parameters, sd=None, n=len(test_labels)):
+    def add(protocol, name, metric, value, parameters, sd=None):
         records.append(
             {
                 "protocol": protocol,
@@ -118,7 +119,7 @@ def _records(features, bank_labels, test_labels, rng):
                 "metric": metric,
                 "value": float(value),
                 "sd": sd,
-                "n": n,
+                "n": len(test_labels),
                 "parameters": parameters,
             }
         )
@@ -170,7 +171,9 @@ def _arrays(encoders, features, bank, test, bank_labels, test_labels, rng):
         "shown_images": test[:SHOWN],
         "shown_labels": test_labels[:SHOWN],
         "shown_predictions": predictions[:SHOWN],
-        "shown_map": PCA(2).fit_transform(test_features[:SHOWN]).astype(np.float32),
+        "shown_map": TSNE(2, init="pca", random_state=0, max_iter=400)
+        .fit_transform(test_features[:SHOWN])
+        .astype(np.float32),
         "neighbor_indices": indices,
         "neighbor_similarities": (1 - distances**2 / 2).astype(np.float32),
         "neighbor_labels": bank_labels[indices],
@@ -180,7 +183,7 @@ def _arrays(encoders, features, bank, test, bank_labels, test_labels, rng):
         "confusion": confusion_matrix(test_labels, predictions),
         "view_originals": bank[:6],
         "view_samples": np.stack([shift(bank[:6], rng) for _ in range(6)], axis=1),
-        "class_names": np.array(["zero", "one", "two", "three", "four"] + list("56789")),
+        "class_names": np.array(["zero", "one", "two", "three", "four", *"56789"]),
     }
     for prefix, name in (("", "encoder"), ("untrained_", "untrained")):
         one, two = encoders[name](first), encoders[name](second)

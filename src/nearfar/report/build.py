@@ -77,7 +77,7 @@ def _render(runs: dict[str, RunFiles]) -> str:
 
 
 def _content_security_policy(scripts: Sequence[str]) -> str:
-    """Nothing is loaded, and only our own scripts run: a class name that slips through stays text."""
+    """Nothing is loaded and only our own scripts run, whatever slips through the escaping."""
     hashes = " ".join(
         f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts
     )

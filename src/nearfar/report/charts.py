@@ -30,7 +30,7 @@ def plain(text: object) -> str:
 
 
 def loss_curve(runs: Mapping[str, RunFiles], chance: float | None = None) -> go.Figure:
-    """Loss against epochs, one line a run; `chance` adds the level of an encoder that knows nothing."""
+    """Loss against epochs, one line a run; `chance` adds the level of guessing."""
     figure = _curves(runs, "loss", "loss, nats")
     if chance is not None:
         figure.add_hline(
@@ -95,10 +95,12 @@ def label_efficiency(rows: Sequence[Row]) -> go.Figure | None:
 
 
 def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) -> go.Figure:
-    """The 2-D map of test images: one trace a class, wrong kNN answers as crosses, names in place."""
+    """The 2-D map of test images: a trace a class, wrong kNN answers as crosses, names in place."""
     figure = _frame("", "")
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
-        axis.update(showticklabels=False, showgrid=False, zeroline=False, ticks="")
+        axis.update(visible=False)
+    figure.update_yaxes(scaleanchor="x")
+    figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4})
     points = arrays["shown_map"]
     labels = arrays.get("shown_labels")
     if labels is None:
@@ -110,6 +112,8 @@ def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) 
     present = np.unique(labels)
     for label in present:
         rows = np.flatnonzero(labels == label)
+        if wrong is not None:  # right ones first: crosses lie on top, and the legend shows a circle
+            rows = rows[np.argsort(wrong[rows], kind="stable")]
         name = plain(class_names[label])
         colour = f"class-{label % CLASS_COLOURS}"
         _map_trace(figure, points, rows, name, colour, None if wrong is None else wrong[rows])
@@ -204,6 +208,7 @@ def _frame(x: str, y: str) -> go.Figure:
         hovermode="closest",
         margin={"l": 54, "r": 14, "t": 10, "b": 44},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        legend_itemsizing="constant",
     )
     figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False, automargin=True)
     figure.update_yaxes(title={"text": y, "standoff": 8}, zeroline=False, automargin=True)

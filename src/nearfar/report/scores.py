@@ -42,16 +42,13 @@ class Row:
 
     @property
     def detail(self) -> str:
-        """The metric and the parameters that tell this row from its like."""
-        metric = {"top1": "top-1", "top5": "top-5"}.get(self.metric)
-        hidden = {"labels_per_class"}
-        symbols = {"temperature": "T", "draws": "draws"}
+        """What tells this row from its like: top-5, and the parameters not in the title."""
         shown = [
-            f"{symbols.get(name, name.replace('_', ' '))} = {_short(value)}"
+            f"{'T' if name == 'temperature' else name} = {_short(value)}"
             for name, value in self.parameters
-            if name not in hidden
+            if name != "labels_per_class"
         ]
-        return ", ".join([*([metric] if metric else []), *shown])
+        return ", ".join(["top-5", *shown] if self.metric == "top5" else shown)
 
 
 def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -61,8 +58,8 @@ def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
         records: Records of `evaluation.json`, in any order.
 
     Returns:
-        Few labels first (fewest first), then kNN, the linear probe and what is no accuracy; records of
-        one protocol keep their order.
+        Few labels first (fewest first), then kNN, the linear probe and what is no accuracy; records
+        of one protocol keep their order.
     """
     rows: dict[tuple[Any, ...], Row] = {}
     for record in records:

@@ -16,6 +16,8 @@ from nearfar.report.verdict import BASELINES, percent, verdict
 METHOD_NAMES = {"simclr": "SimCLR"}
 LARGEST_CONFUSION_TABLE = 20
 """Classes beyond which only the most confused pairs are listed."""
+SMALL_IMAGE = 40
+"""Side in pixels up to which an image is enlarged without smoothing."""
 GALLERY_ROWS = 12
 VIEW_ROWS = 8
 
@@ -37,8 +39,9 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "summary": _summary(run),
         "unfinished": None if run.finished else _unfinished(run),
         "evaluated": bool(run.records),
-        "verdict": verdict(rows),
-        "score_table": score_table(rows),
+        "verdict": [*verdict(rows), *_nearness(run.arrays)],
+        "score_table": score_table([row for row in rows if row.metric == "top1"]),
+        "more_scores": score_table([row for row in rows if row.metric != "top1"]),
         "label_efficiency": charts.label_efficiency(rows),
         "curves": _curves(run),
         "views": _views(run.arrays),
@@ -47,42 +50,47 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "distances": _distances(run.arrays),
         "confusion": _confusion(run.arrays),
         "config": _groups(run.config),
-        "environment": _groups(run.environment),
+        "environment": _groups(
+            {key: value for key, value in run.environment.items() if key != "command"}
+        ),
+        "pixels": _has_small_images(run.arrays),
         "command": _command(run.environment),
     }
 
 
 def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Encoder against its baselines, a row for each protocol."""
+    """Encoder against its baselines, a row for each protocol; the lead is over the first."""
     if not rows:
         return None
     features = [name for name in FEATURES if any(name in row.scores for row in rows)]
-    shown = []
-    for row in rows:
-        gaps = [
-            (name, difference(row.scores["encoder"], row.scores[name]))
-            for name in BASELINES
-            if row.is_accuracy and "encoder" in row.scores and name in row.scores
-        ]
-        shown.append(
-            {
-                "title": row.title,
-                "detail": row.detail,
-                "cells": [score_cell(row, name) for name in features],
-                "gap": {
-                    "outcome": gaps[0][1].outcome,
-                    "value": signed(gaps[0][1].value),
-                    "interval": f"{signed(gaps[0][1].low)} to {signed(gaps[0][1].high)}",
-                }
-                if gaps
-                else None,
-            }
-        )
     baseline = next((name for name in BASELINES if name in features), None)
+    shown = [
+        {
+            "title": row.title,
+            "detail": row.detail,
+            "cells": [score_cell(row, name) for name in features],
+            "gap": _gap(row, baseline),
+        }
+        for row in rows
+    ]
     return {
         "features": [FEATURES[name] for name in features],
         "rows": shown,
-        "baseline": {"raw": "raw pixels", "untrained": "untrained"}.get(baseline or ""),
+        "lead": {"raw": "raw pixels", "untrained": "untrained"}[baseline]
+        if baseline and any(row["gap"] for row in shown)
+        else None,
+    }
+
+
+def _gap(row: Row, baseline: str | None) -> dict[str, str] | None:
+    """Encoder minus baseline in points, where both have an accuracy."""
+    if not row.is_accuracy or baseline not in row.scores or "encoder" not in row.scores:
+        return None
+    gap = difference(row.scores["encoder"], row.scores[baseline])
+    return {
+        "outcome": gap.outcome,
+        "value": signed(gap.value),
+        "interval": f"{signed(gap.low)} to {signed(gap.high)}",
     }
 
 
@@ -114,7 +122,7 @@ def _summary(run: RunFiles) -> str:
     """What was trained, in one sentence."""
     config = run.config
     encoder, training = config.get("encoder", {}), config.get("training", {})
-    parts = [f"{encoder.get('name', 'an encoder')}, trained without labels"]
+    parts = [f"Backbone {encoder.get('name', 'unknown')}, trained without labels"]
     if "epochs" in training:
         parts.append(f"for {training['epochs']} epochs in batches of {training.get('batch_size')}")
     seconds = run.environment.get("training_seconds")
@@ -144,14 +152,16 @@ def _unfinished(run: RunFiles) -> str:
 
 
 def _curves(run: RunFiles) -> dict[str, Any] | None:
-    if not run.steps:
+    losses = [line["loss"] for line in run.steps if line.get("loss") is not None]
+    if not losses:
         return None
     runs = {run.name: run}
     last = run.knn[-1] if run.knn else None
     return {
         "loss": charts.loss_curve(runs, charts.nt_xent_chance(run.config)),
-        "loss_text": f"from {run.steps[0]['loss']:.2f} to {run.steps[-1]['loss']:.2f} nats",
+        "loss_text": f"from {losses[0]:.2f} to {losses[-1]:.2f} nats",
         "rate": charts.learning_rate_curve(runs),
+        "rate_text": f"at most {max(line['learning_rate'] for line in run.steps):.3g}",
         "knn": charts.knn_curve(runs) if last else None,
         "knn_text": f"{percent(last['top1'])} % at the last check" if last else "",
     }
@@ -184,11 +194,18 @@ def _map(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
             "uri": sheet.uri,
             "columns": sheet.columns,
             "rows": sheet.rows,
+            "pixels": _has_small_images(arrays),
             "labels": None if labels is None else labels.tolist(),
             "predictions": None if predictions is None else predictions.tolist(),
             "names": names,
         },
     }
+
+
+def _has_small_images(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether images are so small that their pixels are shown as squares."""
+    held = [arrays[name] for name in ("shown_images", "view_originals") if name in arrays]
+    return bool(held) and max(held[0].shape[1:3]) <= SMALL_IMAGE
 
 
 def _class_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
@@ -233,16 +250,35 @@ def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
     return rows
 
 
-def _distances(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
+def _pair_distances(
+    arrays: Mapping[str, np.ndarray],
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Distances of positive and of random pairs, for the encoders that they were measured on."""
     pairs = {
         "Trained": ("positive_distances", "random_distances"),
         "Untrained": ("untrained_positive_distances", "untrained_random_distances"),
     }
-    held = {
+    return {
         name: (arrays[first], arrays[second])
         for name, (first, second) in pairs.items()
         if first in arrays and second in arrays
     }
+
+
+def _nearness(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """What the verdict says of distances, which needs no labels."""
+    shares = {name: _share_nearer(*pair) for name, pair in _pair_distances(arrays).items()}
+    if "Trained" not in shares:
+        return []
+    before = f", {percent(shares['Untrained'])} % before training" if "Untrained" in shares else ""
+    return [
+        "Two views of one image lie nearer than views of two images in "
+        f"{percent(shares['Trained'])} % of choices{before}."
+    ]
+
+
+def _distances(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
+    held = _pair_distances(arrays)
     if not held:
         return None
     top = 1.05 * charts.tallest_bin([values for pair in held.values() for values in pair])

@@ -63,8 +63,9 @@ def difference(first: Score, second: Score) -> Difference:
     """First minus second, with 95 %: chance of the test examples and of the draws together.
 
     The test examples count by Newcombe's interval (Newcombe 1998, method 10), the draws by Welch's
-    (Welch 1947); both take the two scores as independent. As they share test examples and draws, the
-    true interval is narrower: a lead that is called a lead here is one.
+    (Welch 1947); the two are added as independent errors are. Both take the scores as independent.
+    Scores that share test examples and draws differ by less chance than that, so the interval is
+    wide rather than narrow.
 
     Args:
         first: The score that is judged; its value and the other's are fractions where `n` is given.

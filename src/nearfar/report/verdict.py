@@ -51,7 +51,8 @@ def verdict(rows: Sequence[Row]) -> list[str]:
         if not compared:
             continue
         first = _opening(name, *compared[0])
-        rest = [_further(row, gap) for row, gap in compared[1:]]
+        subject = "the encoder" if compared[0][1].outcome == "level" else "it"
+        rest = [_further(subject, row, gap) for row, gap in compared[1:]]
         sentences.append("; ".join([first, *rest]) + ".")
     return sentences
 
@@ -66,12 +67,12 @@ def _opening(name: str, row: Row, gap: Difference) -> str:
     return f"The encoder and {name} are level within the noise {under}"
 
 
-def _further(row: Row, gap: Difference) -> str:
+def _further(subject: str, row: Row, gap: Difference) -> str:
     """A clause that adds another protocol to the opening."""
     if gap.outcome == "ahead":
-        return f"{_under(row)} it leads by {points(gap.value)}"
+        return f"{_under(row)} {subject} leads by {points(gap.value)}"
     if gap.outcome == "behind":
-        return f"{_under(row)} it trails by {points(gap.value)}"
+        return f"{_under(row)} {subject} trails by {points(gap.value)}"
     return f"{_under(row)} the two are level within the noise"
 
 
@@ -106,7 +107,7 @@ def run_verdict(names: Sequence[str], tables: Sequence[Sequence[Row]]) -> str | 
         (best, row), (second, second_row) = scored[:2]
         gap = difference(row.scores["encoder"], second_row.scores["encoder"])
         if gap.outcome == "ahead":
-            return f"{best} leads {_under(row)}, {points(gap.value)} before {second}."
+            return f"{best} leads {_under(row)}, {points(gap.value)} ahead of {second}."
         return (
             f"{best} and {second} are the best {_under(row)}, level within the noise "
             f"({points(gap.value)} apart)."

@@ -72,6 +72,7 @@
       picture.style.backgroundImage = `url(${hover.uri})`;
       picture.style.backgroundSize = `${112 * hover.columns}px ${112 * hover.rows}px`;
       picture.style.backgroundPosition = `${-112 * across}px ${-112 * down}px`;
+      picture.classList.toggle("pixels", hover.pixels);
       text.textContent = describe(row);
       card.hidden = false;
       const { width, height } = card.getBoundingClientRect();
@@ -94,5 +95,8 @@
       Plotly.react(box, data, layout, config);
     }
   });
+  document.querySelectorAll('a[href^="#"]').forEach((link) => link.addEventListener("click", () => {
+    document.getElementById(link.hash.slice(1)).open = true;
+  }));
   addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach(draw));
 })();

@@ -1,0 +1,74 @@
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nearfar.report import charts
+from nearfar.report.run_files import RunFiles
+
+
+def run_of(steps=(), knn=()):
+    return RunFiles(Path("r"), {}, {}, list(steps), list(knn), [], {}, True)
+
+
+def test_a_long_curve_is_averaged_and_keeps_its_mean_and_ends():
+    steps = [{"epoch": step / 100, "loss": float(step)} for step in range(12_345)]
+    trace = charts.loss_curve({"r": run_of(steps)}).data[0]
+    assert len(trace.x) == charts.LARGEST_CURVE
+    assert np.mean(trace.y) == pytest.approx(np.mean([line["loss"] for line in steps]), rel=1e-2)
+    assert trace.y[0] < 31
+    assert trace.y[-1] > 12_300
+
+
+def test_a_loss_that_was_not_finite_leaves_a_gap_and_no_error():
+    steps = [{"epoch": 1.0, "loss": 3.0}, {"epoch": 2.0, "loss": None}]
+    assert list(charts.loss_curve({"r": run_of(steps)}).data[0].y) == [3.0]
+
+
+def test_runs_differ_by_colour_and_by_dash():
+    runs = {str(at): run_of([{"epoch": 1.0, "loss": 1.0}]) for at in range(4)}
+    traces = charts.loss_curve(runs).data
+    assert len({trace.meta["colour"] for trace in traces}) == 4
+    assert len({trace.line.dash for trace in traces}) == 4
+
+
+def test_guessing_is_the_loss_of_equal_similarities():
+    config = {"method": {"name": "simclr"}, "training": {"batch_size": 256}}
+    assert charts.nt_xent_chance(config) == pytest.approx(log(511))
+    assert charts.nt_xent_chance({"method": {"name": "other"}}) is None
+    assert charts.nt_xent_chance({}) is None
+
+
+def test_the_map_marks_wrong_answers_and_counts_each_image_once():
+    arrays = {
+        "shown_map": np.arange(12, dtype=np.float32).reshape(6, 2),
+        "shown_labels": np.array([0, 0, 0, 1, 1, 1]),
+        "shown_predictions": np.array([1, 0, 0, 1, 1, 0]),
+    }
+    figure = charts.embedding_map(arrays, ["cat", "<b>dog</b>"])
+    rows = [row for trace in figure.data for row in trace.customdata]
+    assert sorted(rows) == list(range(6))
+    wrong = {
+        row
+        for trace in figure.data
+        for row, symbol in zip(trace.customdata, trace.marker.symbol, strict=True)
+        if symbol == "x"
+    }
+    assert wrong == {0, 5}
+    # The legend takes the first point's symbol.
+    assert [trace.marker.symbol[0] for trace in figure.data] == ["circle", "circle"]
+    assert figure.data[1].name == "&lt;b&gt;dog&lt;/b&gt;"
+
+
+def test_the_map_needs_no_labels():
+    figure = charts.embedding_map({"shown_map": np.zeros((3, 2), np.float32)}, [])
+    assert len(figure.data) == 1
+    assert figure.data[0].customdata == (0, 1, 2)
+
+
+def test_histograms_hold_every_pair():
+    near, far = np.array([0.0, 0.1, 2.0]), np.array([1.0, 1.5])
+    figure = charts.distance_histograms(near, far)
+    assert [float(np.sum(trace.y)) for trace in figure.data] == pytest.approx([100, 100])
+    assert charts.tallest_bin([near, far]) == pytest.approx(50)

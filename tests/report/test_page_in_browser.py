@@ -1,0 +1,123 @@
+"""The page as a reader meets it: in a real browser, wide and narrow, light and dark."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from nearfar.report.build import write_report
+from nearfar.training.run_folder import RunFolder
+
+pytestmark = pytest.mark.browser
+
+OVERFLOW = "document.documentElement.scrollWidth > innerWidth"
+SPILLS = """[...document.querySelectorAll('main *')]
+  .filter(e => !e.closest('.scroll, svg, .unseen, thead') && e.getClientRects().length
+               && e.getBoundingClientRect().right > innerWidth + 0.5)
+  .map(e => e.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def one(digits_run, tmp_path_factory):
+    return write_report([digits_run], tmp_path_factory.mktemp("page") / "one.html")
+
+
+@pytest.fixture(scope="module")
+def two(digits_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    name = "a-name-of-a-run-that-is-much-longer-than-a-telephone-is-wide-0123456789"
+    other = shutil.copytree(digits_run, folder / name)
+    return write_report([digits_run, other], folder / "two.html")
+
+
+@pytest.mark.parametrize("page", ["one", "two"])
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (400, False)])
+def test_no_complaint_no_request_no_overflow(browser, request, page, width, dark):
+    file = request.getfixturevalue(page)
+    browser.show(file, width=width, dark=dark)
+    assert not browser.evaluate(OVERFLOW)
+    browser.draw_everything()
+    assert not browser.evaluate(OVERFLOW)
+    assert browser.evaluate(SPILLS) == []
+    assert browser.complaints() == []
+    assert browser.requests() == [file.resolve().as_uri()]
+
+
+def test_a_page_that_reaches_out_would_be_noticed(browser, one, tmp_path):
+    file = tmp_path / "loud.html"
+    page = one.read_text().replace("<main>", "<main><img src='https://example.org/a.png' alt='a'>")
+    file.write_text(page.replace("</body>", "<script>window.loud = 1</script></body>"))
+    browser.show(file, width=1200)
+    browser.draw_everything()
+    assert any("Content Security Policy" in line for line in browser.complaints())
+    assert browser.evaluate("window.loud") is None
+
+
+def test_charts_wait_until_they_come_near(browser, one):
+    browser.show(one, width=1200, height=900)
+    browser.wait_for("document.querySelector('#run-1-labels').dataset.drawn")
+    assert browser.evaluate("document.querySelector('#run-1-map').dataset.drawn") is None
+
+
+def test_charts_follow_the_device_from_light_to_dark(browser, one):
+    line = "getComputedStyle(document.querySelector('#run-1-loss .js-line')).stroke"
+    browser.show(one, width=1200)
+    browser.draw_everything()
+    assert browser.evaluate(line) == "rgb(31, 95, 168)"
+    browser.set_dark(True)
+    browser.wait_for(f"{line} === 'rgb(116, 178, 245)'")
+    assert browser.complaints() == []
+
+
+def test_pointing_at_the_map_shows_the_image(browser, one):
+    browser.show(one, width=1200)
+    browser.draw_everything()
+    place = browser.evaluate(
+        """(() => {
+             const box = document.querySelector('#run-1-map');
+             box.scrollIntoView({behavior: 'instant'});
+             const marks = [...box.querySelectorAll('.points path')];
+             const points = marks.map(p => p.getBoundingClientRect());
+             const lonely = points.map(p => Math.min(...points.filter(q => q !== p)
+               .map(q => Math.hypot(p.x - q.x, p.y - q.y))));
+             const at = points[lonely.indexOf(Math.max(...lonely))];
+             return [at.x + at.width / 2, at.y + at.height / 2];
+           })()"""
+    )
+    assert browser.evaluate("document.getElementById('hover-card').hidden")
+    browser.move_mouse(place[0] - 40, place[1])
+    browser.move_mouse(*place)
+    browser.wait_for("!document.getElementById('hover-card').hidden")
+    assert "kNN says" in browser.evaluate("document.getElementById('hover-card').innerText")
+    picture = "document.querySelector('.hover-picture').style"
+    assert browser.evaluate(f"{picture}.backgroundImage").startswith('url("data:image/png')
+    assert browser.evaluate(f"{picture}.backgroundPosition") != ""
+
+
+def test_hostile_names_are_shown_and_not_run(browser, digits_run, tmp_path):
+    folder = RunFolder(shutil.copytree(digits_run, tmp_path / "<img src=x onerror=hacked=1>"))
+    arrays = folder.read_evaluation_arrays()
+    hostile = "</script><script>window.hacked=1</script><a href='javascript:hacked=1'>"
+    arrays["class_names"] = np.array([f"{i}{hostile}" for i in range(10)])
+    folder.write_evaluation_arrays(arrays)
+    file = write_report([folder.path, digits_run], tmp_path / "r.html")
+    browser.show(file, width=400)
+    browser.draw_everything()
+    assert browser.evaluate("window.hacked") is None
+    assert (
+        browser.evaluate("document.querySelectorAll('[href^=javascript], [onerror]').length") == 0
+    )
+    # The policy would have complained, had anything come through the escaping.
+    assert browser.complaints() == []
+    labels = browser.evaluate(
+        "[...document.querySelectorAll('#run-1-map .annotation-text')].map(e => e.textContent)"
+    )
+    assert f"3{hostile}" in labels
+    assert not browser.evaluate(OVERFLOW)
+
+
+def test_a_link_to_a_run_opens_it(browser, two):
+    browser.show(two, width=1200)
+    assert not browser.evaluate("document.getElementById('run-2').open")
+    browser.evaluate("document.querySelector('a[href=\"#run-2\"]').click()")
+    assert browser.evaluate("document.getElementById('run-2').open")

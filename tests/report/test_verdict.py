@@ -1,0 +1,89 @@
+from nearfar.report.scores import score_rows
+from nearfar.report.verdict import run_verdict, verdict
+
+
+def record(protocol, features, value, *, metric="top1", n=500, sd=None, **parameters):
+    return {
+        "protocol": protocol,
+        "features": features,
+        "metric": metric,
+        "value": value,
+        "sd": sd,
+        "n": n,
+        "parameters": parameters,
+    }
+
+
+def few(features, value, labels=10, sd=0.005):
+    return record("few_labels", features, value, sd=sd, labels_per_class=labels, draws=5)
+
+
+def knn(features, value, k=200):
+    return record("knn", features, value, k=k, temperature=0.1)
+
+
+def test_it_says_who_leads_by_how_much_under_what():
+    rows = score_rows(
+        [few("encoder", 0.95), few("raw", 0.876), knn("encoder", 0.988), knn("raw", 0.982)]
+    )
+    assert verdict(rows) == [
+        "The encoder beats raw pixels by 7.4 points with 10 labels per class; "
+        "under kNN the two are level within the noise."
+    ]
+
+
+def test_it_does_not_hide_a_loss():
+    rows = score_rows(
+        [
+            *(few("encoder", 0.7), few("raw", 0.9), few("untrained", 0.703)),
+            *(knn("encoder", 0.99), knn("raw", 0.8), knn("untrained", 0.5)),
+        ]
+    )
+    assert verdict(rows) == [
+        "The encoder falls short of raw pixels by 20.0 points with 10 labels per class; "
+        "under kNN it leads by 19.0 points.",
+        "The encoder and the same network before training are level within the noise "
+        "with 10 labels per class; under kNN the encoder leads by 49.0 points.",
+    ]
+
+
+def test_it_speaks_of_the_count_of_labels_nearest_to_ten_and_of_the_first_knn():
+    rows = score_rows(
+        [
+            *(few("encoder", 0.5, 1), few("raw", 0.1, 1), few("encoder", 0.9, 8)),
+            *(few("raw", 0.8, 8), knn("encoder", 0.9), knn("raw", 0.5)),
+            *(knn("encoder", 0.5, 20), knn("raw", 0.9, 20)),
+        ]
+    )
+    assert verdict(rows) == [
+        "The encoder beats raw pixels by 10.0 points with 8 labels per class; "
+        "under kNN it leads by 40.0 points."
+    ]
+
+
+def test_one_label_and_one_point_are_singular():
+    many = {"n": 10_000_000, "sd": 0.0001, "labels_per_class": 1, "draws": 5}
+    rows = score_rows(
+        [record("few_labels", "encoder", 0.51, **many), record("few_labels", "raw", 0.50, **many)]
+    )
+    assert verdict(rows) == ["The encoder beats raw pixels by 1.0 point with 1 label per class."]
+
+
+def test_without_baselines_or_accuracies_it_says_nothing():
+    assert verdict([]) == []
+    assert verdict(score_rows([knn("encoder", 0.9)])) == []
+    assert verdict(score_rows([record("alignment", "encoder", 0.3, metric="mean")])) == []
+
+
+def test_runs_are_ranked_by_what_they_share():
+    good = score_rows([few("encoder", 0.95), knn("encoder", 0.99)])
+    poor = score_rows([few("encoder", 0.80), knn("encoder", 0.99)])
+    near = score_rows([few("encoder", 0.948)])
+    assert run_verdict(["a", "b"], [poor, good]) == (
+        "b leads with 10 labels per class, 15.0 points ahead of a."
+    )
+    assert run_verdict(["a", "b", "c"], [good, poor, near]) == (
+        "a and c are the best with 10 labels per class, level within the noise (0.2 points apart)."
+    )
+    assert run_verdict(["a", "b"], [good, []]) is None
+    assert run_verdict(["b", "c"], [score_rows([knn("encoder", 0.9)]), near]) is None
