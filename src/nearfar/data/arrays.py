@@ -13,7 +13,7 @@ from torch import Tensor
 from nearfar.data.config import DataConfig
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
-from nearfar.data.splits import SPLIT_SEED, stratified_split
+from nearfar.data.splits import SPLIT_SEED, split_part
 from nearfar.errors import NearfarError, SettingError, unknown_name
 
 _KEYS = ("images", "labels", "test_images", "test_labels")
@@ -99,32 +99,6 @@ def load_npz(config: DataConfig) -> Source:
             f"{path}: not a readable .npz file ({_first_line(error)}); write it with "
             "numpy.savez(path, images=…, labels=…)"
         ) from None
-
-
-def split_part(part: Part, test_fraction: float) -> tuple[Part, Part | None]:
-    """Hold out a stratified test part of a part in memory.
-
-    Args:
-        part: Images in memory, labels or None, names or None.
-        test_fraction: Share to hold out; 0 holds out none.
-
-    Returns:
-        What is left to learn from, and the test part or None.
-    """
-    labels = None if part.labels is None else part.labels.numpy()
-    kept, held_out = stratified_split(len(part), labels, test_fraction)
-    if not len(held_out):
-        return part, None
-    return _take(part, kept), _take(part, held_out)
-
-
-def _take(part: Part, indices: np.ndarray) -> Part:
-    """The chosen examples of a part in memory."""
-    assert isinstance(part.images, Tensor)
-    chosen = torch.from_numpy(indices)
-    labels = None if part.labels is None else part.labels[chosen]
-    names = None if part.names is None else [part.names[int(index)] for index in indices]
-    return Part(part.images[chosen], labels, names)
 
 
 def _given_test_part(

@@ -1,5 +1,6 @@
 """Batches of images on the device: shuffled for training, in order for evaluation."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -127,6 +128,7 @@ def _gathered(
         batch_sampler=[indices.tolist() for indices in batches],
         num_workers=min(workers, len(batches)),
         collate_fn=_stack_or_error,
+        worker_init_fn=_quieten_pillow,
         pin_memory=device.type == "cuda",
         # Its own generator: the loader must not draw from the one that a checkpoint restores.
         generator=torch.Generator(),
@@ -135,6 +137,11 @@ def _gathered(
         if isinstance(batch, NearfarError):
             raise batch
         yield batch.to(device, non_blocking=True)
+
+
+def _quieten_pillow(worker: int) -> None:  # noqa: ARG001  (the loader passes it)
+    """Keep Pillow's warnings of odd metadata out of the progress display, in a worker process."""
+    warnings.filterwarnings("ignore", module=r"PIL\b")
 
 
 class _ErrorsAsItems(Dataset):

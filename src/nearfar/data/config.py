@@ -18,7 +18,7 @@ class DataConfig:
     train_part: Literal["train", "unlabelled", "both"] = "train"
     """Part to learn from without labels; `unlabelled` and `both` need a source that has one."""
     image_size: int | None = None
-    """Side in pixels that streamed images are brought to (short side, then centre square)."""
+    """Side in pixels of images from files (folder, imagenet): short side, then centre square."""
     channels: int | None = None
     """1 turns folder images grey, 3 makes them RGB; left out, the folder decides."""
     test_fraction: float = 0.2

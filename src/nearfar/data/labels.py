@@ -48,6 +48,8 @@ def encode_labels(
             "labels are whole numbers from 0: leave out images without a label"
         )
     known = np.unique(values) if classes is None else np.asarray(classes)
+    if (known.dtype.kind == "U") != (values.dtype.kind == "U"):
+        raise NearfarError(f"{what}: {values.dtype} values, where classes are {known.dtype} values")
     strange = np.setdiff1d(values, known)
     if len(strange):
         raise NearfarError(

@@ -6,15 +6,24 @@ import torch
 
 from nearfar.data.arrays import load_npz
 from nearfar.data.catalogue import check_data_config
+from nearfar.data.cifar import load_cifar10, load_cifar100
 from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
 from nearfar.data.fashion_mnist import load_fashion_mnist
+from nearfar.data.folder import load_folder
+from nearfar.data.imagenet import load_imagenet
 from nearfar.data.source import JoinedImages, Part, Source, StreamedImages
+from nearfar.data.stl10 import load_stl10
 from nearfar.errors import SettingError
 
 LOADERS: dict[str, Callable[[DataConfig], Source]] = {
     "digits": load_digits,
     "fashion-mnist": load_fashion_mnist,
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+    "stl10": load_stl10,
+    "imagenet": load_imagenet,
+    "folder": load_folder,
     "npz": load_npz,
 }
 

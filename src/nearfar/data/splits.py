@@ -1,11 +1,33 @@
 """A test part for sources that come without one: stratified and always the same."""
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 from numpy import ndarray
+from torch import Tensor
+
+from nearfar.data.source import Part
+from nearfar.data.streamed_files import StreamedFiles
 
 SPLIT_SEED = 0
 """Seed of every split, fixed: the test part must not change from run to run."""
+
+
+def split_part(part: Part, test_fraction: float) -> tuple[Part, Part | None]:
+    """Hold out a test part, stratified where there are labels and always the same.
+
+    Args:
+        part: Images in memory or in files, labels or None, names or None.
+        test_fraction: Share to hold out; 0 holds out none.
+
+    Returns:
+        What is left to learn from, and the test part or None.
+    """
+    labels = None if part.labels is None else part.labels.numpy()
+    kept, held_out = stratified_split(len(part), labels, test_fraction)
+    if not len(held_out):
+        return part, None
+    return _take(part, kept), _take(part, held_out)
 
 
 def stratified_split(
@@ -40,3 +62,13 @@ def stratified_split(
 def _members(labels: Int64[ndarray, " n"]) -> list[Int64[ndarray, " members"]]:
     """Indices of the examples of each class."""
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+
+def _take(part: Part, indices: ndarray) -> Part:
+    """The chosen examples of a part."""
+    assert isinstance(part.images, Tensor | StreamedFiles)
+    chosen = torch.from_numpy(indices)
+    images = part.images[chosen] if isinstance(part.images, Tensor) else part.images.take(indices)
+    labels = None if part.labels is None else part.labels[chosen]
+    names = None if part.names is None else [part.names[int(index)] for index in indices]
+    return Part(images, labels, names)

@@ -1,0 +1,104 @@
+"""The image files under a folder, and the classes that its sub-folders make."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nearfar.data.image_files import SUFFIXES, shown
+from nearfar.errors import NearfarError
+
+
+@dataclass
+class Listing:
+    """Image files in a fixed order.
+
+    Attributes:
+        files: Paths, sorted within their folder.
+        labels: Name of the class of each file, or None where there are no classes.
+        notes: What was passed over, and why.
+    """
+
+    files: list[Path]
+    labels: list[str] | None
+    notes: list[str] = field(default_factory=list)
+
+
+def list_images(folder: Path) -> Listing:
+    """List images by class: every sub-folder with images, at any depth, is one class.
+
+    Images that lie flat, or all in one sub-folder, have no labels. Hidden files and folders and
+    files that are not named like images are passed over, and so is a folder that was already
+    read under another name, which ends loops of symbolic links.
+
+    Args:
+        folder: The folder to list.
+
+    Returns:
+        Its images, in the order of their class and name.
+
+    Raises:
+        NearfarError: If there is no image, or if some lie beside the class folders.
+    """
+    files, linked_again = _walk(folder)
+    if not files:
+        suffixes = " ".join(sorted(SUFFIXES))
+        raise NearfarError(f"{folder}: no image in it (file names ending in {suffixes})")
+    notes = [f"passed over {shown(path)}: a link to a folder already read" for path in linked_again]
+    labels = [_class_of(path, folder) for path in files]
+    classes = sorted({label for label in labels if label is not None})
+    if None in labels and classes:
+        stray = files[labels.index(None)]
+        raise NearfarError(
+            f"{folder}: {labels.count(None)} images lie beside the sub-folders, such as "
+            f"{shown(Path(stray.name))} beside {classes[0]}: move them into a class or away"
+        )
+    if len(classes) == 1:
+        notes.append(f"all images lie in one sub-folder, {classes[0]}: taken as having no labels")
+    return Listing(files, [str(label) for label in labels] if len(classes) > 1 else None, notes)
+
+
+def _class_of(path: Path, folder: Path) -> str | None:
+    """Name of the sub-folder that the file is under, or None where it lies flat."""
+    below = path.parts[len(folder.parts) :]
+    return shown(Path(below[0])) if len(below) > 1 else None
+
+
+def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
+    """All images under a folder, depth first in order of name, and folders met twice."""
+    files: list[Path] = []
+    linked_again: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        try:
+            status = current.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                linked_again.append(current)
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
+        except OSError as error:
+            raise NearfarError(f"{shown(current)}: cannot be read ({error.strerror})") from None
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+        waiting += [Path(entry.path) for entry in reversed(visible) if is_folder(entry)]
+        files += [Path(entry.path) for entry in visible if _is_image(entry)]
+    return files, linked_again
+
+
+def is_folder(entry: os.DirEntry) -> bool:
+    """Whether an entry is a folder or a link to one; a link to itself is none."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+
+
+def _is_image(entry: os.DirEntry) -> bool:
+    """Whether an entry is named like an image and is a file, or a link that leads nowhere.
+
+    A broken link is kept: it stands for an image that is missing, and reading it says so. Pipes
+    and devices are not, whatever their name: opening them could wait for ever.
+    """
+    if Path(entry.name).suffix.lower() not in SUFFIXES:
+        return False
+    if entry.is_symlink():
+        return os.path.isfile(entry.path) or not os.path.exists(entry.path)
+    return entry.is_file()

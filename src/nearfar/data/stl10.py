@@ -1,0 +1,140 @@
+"""STL-10 from its binary files, with its unlabelled part."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from nearfar.data.catalogue import download_folder
+from nearfar.data.config import DataConfig
+from nearfar.data.downloads import download
+from nearfar.data.labels import encode_labels
+from nearfar.data.source import Part, Source, StreamedImages
+from nearfar.errors import NearfarError
+
+_SHAPE = (3, 96, 96)
+_IMAGE_BYTES = 3 * 96 * 96
+_FILES = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "class_names.txt")
+_UNLABELLED = "unlabeled_X.bin"
+
+
+class STL10Images(StreamedImages):
+    """The images of one of STL-10's binary files, read when asked for.
+
+    Args:
+        path: The file: for each image 96×96 red, then green, then blue bytes, column by column.
+
+    Raises:
+        NearfarError: If the file is no whole number of images.
+    """
+
+    def __init__(self, path: Path) -> None:
+        size = path.stat().st_size
+        if size == 0 or size % _IMAGE_BYTES:
+            raise NearfarError(
+                f"{path}: {size} bytes are no whole number of 96×96 RGB images "
+                f"({_IMAGE_BYTES} bytes each); fetch it again"
+            )
+        self.path = path
+        self.count = size // _IMAGE_BYTES
+        self.shape = _SHAPE
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return self.count
+
+    def __getitem__(self, index: int) -> UInt8[Tensor, "3 96 96"]:
+        """One image, 0 to 255."""
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        offset = index * _IMAGE_BYTES
+        content = np.fromfile(self.path, np.uint8, count=_IMAGE_BYTES, offset=offset)
+        if len(content) < _IMAGE_BYTES:
+            raise NearfarError(f"{self.path}: became shorter while it was read")
+        return _upright(torch.from_numpy(content))[0]
+
+    def in_memory(self) -> UInt8[Tensor, "n 3 96 96"]:
+        """All images at once."""
+        return _upright(torch.from_numpy(np.fromfile(self.path, np.uint8)))
+
+
+def load_stl10(config: DataConfig) -> Source:
+    """Read STL-10 from `stl10_binary`; torchvision downloads it.
+
+    The unlabelled part (2.8 GB) streams unless it is what is learnt from and fits
+    `in_memory_mib`; where its file is missing, the source has no such part.
+
+    Args:
+        config: `root` (that folder or the one above it), `download`, `train_part` and
+            `in_memory_mib`.
+
+    Returns:
+        5000 images to learn from, 8000 for test and 100 000 unlabelled, 3×96×96.
+
+    Raises:
+        NearfarError: If files are missing or damaged.
+    """
+    folder = _find_folder(config)
+    names = (folder / "class_names.txt").read_text(encoding="utf-8", errors="replace").split()
+    train, test = (
+        _read_part(folder / f"{part}_X.bin", folder / f"{part}_y.bin", len(names), config)
+        for part in ("train", "test")
+    )
+    source = Source("stl10", train, test, class_names=tuple(names))
+    unlabelled = folder / _UNLABELLED
+    if not unlabelled.is_file():
+        note = f"{unlabelled} is missing: no unlabelled part"
+        return replace(source, notes=(note,))
+    images = STL10Images(unlabelled)
+    if config.train_part == "train":
+        return replace(source, unlabelled=Part(images))
+    return replace(source, unlabelled=Part(_held(images, config)))
+
+
+def _find_folder(config: DataConfig) -> Path:
+    """The folder that holds the labelled parts, downloaded if need be and allowed."""
+    base = download_folder(config)
+    places = [base / "stl10_binary", base]
+    found = _first_complete(places)
+    if found is None and config.download:
+        download("STL10", base, split="train")
+        found = _first_complete(places)
+    if found is None:
+        raise NearfarError(
+            f"STL-10 is not in {base}: unpack stl10_binary.tar.gz there, so that "
+            f"{places[0] / _FILES[0]} exists, name another folder with --data.root, or fetch it "
+            "with --data.download"
+        )
+    return found
+
+
+def _first_complete(places: list[Path]) -> Path | None:
+    """The first folder with every file of the labelled parts."""
+    for place in places:
+        if all((place / file).is_file() for file in _FILES):
+            return place
+    return None
+
+
+def _read_part(image_file: Path, label_file: Path, classes: int, config: DataConfig) -> Part:
+    """Images and labels of one part; the file counts classes from 1."""
+    images = STL10Images(image_file)
+    numbers = np.fromfile(label_file, np.uint8)
+    labels, _ = encode_labels(
+        numbers, len(images), what=str(label_file), classes=range(1, classes + 1)
+    )
+    return Part(_held(images, config), labels)
+
+
+def _held(images: STL10Images, config: DataConfig) -> UInt8[Tensor, "n 3 96 96"] | STL10Images:
+    """The images in memory where they fit, else streamed."""
+    fits = len(images) * _IMAGE_BYTES <= config.in_memory_mib * 2**20
+    return images.in_memory() if fits else images
+
+
+def _upright(content: UInt8[Tensor, " bytes"]) -> UInt8[Tensor, "n 3 96 96"]:
+    """Images with rows before columns."""
+    return content.reshape(-1, *_SHAPE).transpose(2, 3).contiguous()

@@ -1,0 +1,53 @@
+"""Image files decoded when asked for."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from nearfar.data.image_files import UnreadableImageError, read_image
+from nearfar.data.source import StreamedImages
+
+
+class StreamedFiles(StreamedImages):
+    """Image files on disk, each decoded into one shape.
+
+    Args:
+        files: Paths of the images.
+        shape: `(channels, height, width)` that each is brought to.
+    """
+
+    def __init__(self, files: Sequence[Path], shape: tuple[int, int, int]) -> None:
+        # One block of bytes, not a million objects: worker processes share it without copying,
+        # where counting references to objects would copy the whole list into each of them.
+        self._paths = np.array([os.fsencode(path) for path in files], dtype=np.bytes_)
+        self.shape = shape
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> UInt8[Tensor, "channels height width"]:
+        """One decoded image, 0 to 255.
+
+        Raises:
+            UnreadableImageError: If the file is damaged or gone.
+        """
+        path = Path(os.fsdecode(self._paths[index]))
+        try:
+            return torch.from_numpy(read_image(path, self.shape))
+        except UnreadableImageError as error:
+            raise UnreadableImageError(
+                f"{error}; put a good copy in its place, then go on with --resume"
+            ) from None
+
+    def take(self, indices: Int64[ndarray, " m"]) -> "StreamedFiles":
+        """The chosen images, in the order of `indices`."""
+        chosen = StreamedFiles([], self.shape)
+        chosen._paths = self._paths[indices]
+        return chosen

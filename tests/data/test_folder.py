@@ -1,0 +1,233 @@
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from source_files import write_images
+
+from nearfar.data.batches import evaluation_batches
+from nearfar.data.config import DataConfig
+from nearfar.data.sources import load_source
+from nearfar.data.streamed_files import StreamedFiles
+from nearfar.errors import NearfarError
+
+
+def _load(root, **settings):
+    return load_source(DataConfig(name="folder", root=root, **settings))
+
+
+def _levels(part):
+    """The level that each image was written with."""
+    images = torch.cat([b for b, _ in evaluation_batches(part.images, batch_size=3, device="cpu")])
+    return images[:, 0, 0, 0].tolist()
+
+
+def test_sub_folders_are_classes(tmp_path):
+    write_images(tmp_path, [f"{name}/{n}.png" for name in ("dog", "cat") for n in range(5)])
+    source = _load(tmp_path, test_fraction=0.0)
+    assert source.class_names == ("cat", "dog")
+    assert source.train.labels.tolist() == [0] * 5 + [1] * 5
+    assert source.train.names[0] == "cat/0.png"
+    assert _levels(source.train) == [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]
+    assert source.test is None
+    assert source.train.image_shape == (3, 12, 16)
+    assert source.notes == ()
+
+
+def test_the_made_split_is_stratified_and_always_the_same(tmp_path):
+    write_images(tmp_path, [f"{name}/{n}.png" for name in "ab" for n in range(10)])
+    source, again = _load(tmp_path, test_fraction=0.3), _load(tmp_path, test_fraction=0.3)
+    assert source.test.names == again.test.names
+    assert source.test.labels.tolist() == [0] * 3 + [1] * 3
+    assert not set(source.test.names) & set(source.train.names)
+    assert len(source.train) == 14
+    assert "6 of 20" in source.notes[0]
+
+
+def test_flat_images_have_no_labels(tmp_path):
+    write_images(tmp_path, [f"{n}.png" for n in range(10)])
+    source = _load(tmp_path)
+    assert source.train.labels is None
+    assert source.class_names is None
+    assert (len(source.train), len(source.test)) == (8, 2)
+    assert sorted([*source.train.names, *source.test.names]) == [f"{n}.png" for n in range(10)]
+
+
+def test_one_sub_folder_is_no_class(tmp_path):
+    write_images(tmp_path, [f"all/deep/{n}.png" for n in range(4)])
+    source = _load(tmp_path)
+    assert source.train.labels is None
+    assert "one sub-folder, all" in source.notes[0]
+
+
+def test_train_and_test_folders_are_the_parts(tmp_path):
+    train = [f"train/{name}/{n}.png" for name in ("b", "a", "c") for n in range(2)]
+    write_images(tmp_path, [*train, "test/c/x.png", "test/a/y.png", "extra/z.png"])
+    source = _load(tmp_path)
+    assert source.class_names == ("a", "b", "c")
+    assert source.test.names == ["test/a/y.png", "test/c/x.png"]
+    assert source.test.labels.tolist() == [0, 2]
+    assert len(source.train) == 6
+    assert source.notes == ("passed over extra/: only train/ and test/ are read",)
+
+
+def test_a_train_folder_alone_is_split(tmp_path):
+    write_images(tmp_path, [f"train/{name}/{n}.png" for name in "ab" for n in range(5)])
+    source = _load(tmp_path)
+    assert source.class_names == ("a", "b")
+    assert (len(source.train), len(source.test)) == (8, 2)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    write_images(tmp_path, [f"{name}/{n}.png" for name in ("bus", "train") for n in range(3)])
+    assert _load(tmp_path).class_names == ("bus", "train")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([], "no image in it"),
+        (["notes.txt"], "no image in it"),
+        (["a/1.png", "b/1.png", "stray.png"], "stray.png beside a"),
+        (["train/a/1.png", "train/b/1.png", "test/1.png"], "lay both out alike"),
+        (
+            ["train/a/1.png", "train/b/1.png", "test/c/1.png", "test/a/1.png"],
+            "class c is not among the 2 classes",
+        ),
+    ],
+)
+def test_layouts_that_make_no_sense_are_refused(tmp_path, names, words):
+    write_images(tmp_path, [name for name in names if name.endswith(".png")])
+    for name in names:
+        if not name.endswith(".png"):
+            (tmp_path / name).write_text("text")
+    with pytest.raises(NearfarError, match=words) as caught:
+        _load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_image_is_passed_over(tmp_path):
+    write_images(tmp_path, ["a.png", "B.PNG", ".hidden.png", ".cache/c.png", "d.png"])
+    (tmp_path / "readme.txt").write_text("text")
+    (tmp_path / "table.csv").write_text("text")
+    os.mkfifo(tmp_path / "pipe.png")
+    source = _load(tmp_path, test_fraction=0.0, max_corrupt=0.0)
+    assert source.train.names == ["B.PNG", "a.png", "d.png"]
+
+
+def test_loops_of_links_end(tmp_path):
+    write_images(tmp_path, ["a/1.png", "b/2.png"])
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "b" / "again").symlink_to(tmp_path / "b")
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    source = _load(tmp_path, test_fraction=0.0)
+    assert source.train.names == ["a/1.png", "b/2.png"]
+    assert sum("a link to a folder already read" in note for note in source.notes) == 3
+
+
+def test_linked_files_and_folders_are_read_and_broken_links_named(tmp_path):
+    write_images(tmp_path / "elsewhere", ["1.png", "2.png"])
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "folder").symlink_to(tmp_path / "elsewhere")
+    (root / "other").mkdir()
+    (root / "other" / "link.png").symlink_to(tmp_path / "elsewhere" / "1.png")
+    (root / "other" / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    source = _load(root, test_fraction=0.0, max_corrupt=0.3)
+    assert source.train.names == ["folder/1.png", "folder/2.png", "other/link.png"]
+    assert "skipped 1 of 4 images: other/broken.png (" in source.notes[0]
+
+
+@pytest.mark.parametrize("in_memory_mib", [0, 64])
+def test_unreadable_files_are_skipped_and_named(tmp_path, in_memory_mib):
+    write_images(tmp_path, [f"{name}/{n}.png" for name in "ab" for n in range(10)])
+    noise = np.random.RandomState(0).randint(0, 256, (12, 16, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a" / "3.png")
+    whole = (tmp_path / "a" / "3.png").read_bytes()
+    (tmp_path / "a" / "3.png").write_bytes(whole[: len(whole) // 2])  # its header is good
+    (tmp_path / "b" / "7.png").write_text("no image")
+    with pytest.raises(NearfarError, match=r"of 20 images cannot be read, over data.max_corrupt"):
+        _load(tmp_path, in_memory_mib=in_memory_mib)
+    source = _load(tmp_path, max_corrupt=0.1, test_fraction=0.0, in_memory_mib=in_memory_mib)
+    assert len(source.train) == 18
+    assert source.train.labels.tolist() == [0] * 9 + [1] * 9
+    assert _levels(source.train) == [n for n in range(20) if n not in (3, 17)]
+    assert "skipped 2 of 20 images: a/3.png (" in source.notes[0]
+    assert "b/7.png (not an image of a known format)" in source.notes[0]
+
+
+def test_many_unreadable_files_are_counted_not_all_named(tmp_path):
+    for n in range(30):
+        (tmp_path / f"{n:02}.png").write_text("no image")
+    with pytest.raises(NearfarError, match=r"30 of 30 .*19.png \(.*\) and 10 more$"):
+        _load(tmp_path, max_corrupt=1.0)
+
+
+def test_a_class_without_one_readable_image_in_test_is_no_crash(tmp_path):
+    write_images(tmp_path, [f"train/{name}/{n}.png" for name in "ab" for n in range(5)])
+    write_images(tmp_path, ["test/a/1.png", "test/b/1.png"])
+    for name in "ab":
+        (tmp_path / "test" / name / "1.png").write_text("no image")
+    with pytest.raises(NearfarError, match="not one image of the test part"):
+        _load(tmp_path, max_corrupt=0.5)
+
+
+def test_sizes_and_modes_are_brought_together(tmp_path):
+    write_images(tmp_path, ["1.png"], size=(40, 30))
+    write_images(tmp_path, ["2.png"], size=(20, 60))
+    write_images(tmp_path, ["3.png"], size=(50, 50), mode="L")
+    source = _load(tmp_path, test_fraction=0.0)
+    assert source.train.image_shape == (3, 30, 30)
+    assert "3 sizes (short sides 20 to 50 px) are brought to 30×30" in source.notes[0]
+    assert _load(tmp_path, test_fraction=0.0, channels=1).train.image_shape == (1, 30, 30)
+    sized = _load(tmp_path, test_fraction=0.0, image_size=24)
+    assert sized.train.image_shape == (3, 24, 24)
+    assert sized.notes == ()
+
+
+def test_grey_folders_stay_grey_and_can_be_made_rgb(tmp_path):
+    write_images(tmp_path, ["1.png", "2.png"], mode="L")
+    assert _load(tmp_path, test_fraction=0.0).train.image_shape == (1, 12, 16)
+    assert _load(tmp_path, test_fraction=0.0, channels=3).train.image_shape == (3, 12, 16)
+
+
+def test_large_images_are_brought_to_a_size_one_can_train_on(tmp_path):
+    write_images(tmp_path, ["1.png", "2.png"], size=(500, 400))
+    source = _load(tmp_path, test_fraction=0.0)
+    assert source.train.image_shape == (3, 256, 256)
+    assert "256×256" in source.notes[0]
+
+
+def test_streamed_and_held_folders_are_the_same(tmp_path):
+    write_images(tmp_path, [f"{name}/{n}.png" for name in "ab" for n in range(6)])
+    held, streamed = _load(tmp_path), _load(tmp_path, in_memory_mib=0, workers=0)
+    for first, second in ((held.train, streamed.train), (held.test, streamed.test)):
+        assert isinstance(first.images, torch.Tensor)
+        assert isinstance(second.images, StreamedFiles)
+        assert first.names == second.names
+        assert torch.equal(first.labels, second.labels)
+        assert _levels(first) == _levels(second)
+        moved = pickle.loads(pickle.dumps(second.images))
+        assert torch.equal(moved[1], first.images[1])
+
+
+def test_names_of_any_bytes_can_be_written_down(tmp_path):
+    write_images(tmp_path, [os.fsdecode(b"\xff\n.png"), "ä.png"])
+    names = _load(tmp_path, test_fraction=0.0).train.names
+    assert sorted(names) == ["\\xff\n.png", "ä.png"]
+    "".join(names).encode()
+
+
+def test_folders_that_may_not_be_read_are_named(tmp_path):
+    write_images(tmp_path, ["a/1.png", "b/1.png"])
+    (tmp_path / "b").chmod(0)
+    try:
+        if os.access(tmp_path / "b", os.R_OK):
+            pytest.skip("this user may read everything")
+        with pytest.raises(NearfarError, match="b: cannot be read"):
+            _load(tmp_path)
+    finally:
+        (tmp_path / "b").chmod(0o700)

@@ -1,0 +1,115 @@
+import hashlib
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from source_files import write_stl10
+from torchvision import datasets
+
+from nearfar.data.batches import TrainingBatches, evaluation_batches
+from nearfar.data.config import DataConfig
+from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.data.stl10 import STL10Images
+from nearfar.errors import NearfarError, SettingError
+
+
+def _config(root, **settings):
+    return DataConfig(name="stl10", root=root, **settings)
+
+
+def _all(images):
+    return torch.cat([batch for batch, _ in evaluation_batches(images, batch_size=2, device="cpu")])
+
+
+def test_it_reads_what_torchvision_reads(tmp_path, monkeypatch):
+    folder = write_stl10(tmp_path)
+    for attribute in ("train_list", "test_list"):
+        known = [
+            [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
+            for name, _ in getattr(datasets.STL10, attribute)
+            if (folder / name).exists()
+        ]
+        monkeypatch.setattr(datasets.STL10, attribute, known)
+    source = load_source(_config(tmp_path))
+    for part, split in (
+        (source.train, "train"),
+        (source.test, "test"),
+        (source.unlabelled, "unlabeled"),
+    ):
+        monkeypatch.setattr(datasets.STL10, "_STL10__load_folds", lambda self, folds: None)
+        expected = datasets.STL10(tmp_path, split=split)
+        np.testing.assert_array_equal(_all(part.images), expected.data)
+        if split != "unlabeled":
+            np.testing.assert_array_equal(part.labels, expected.labels)
+    assert list(source.class_names) == expected.classes
+
+
+def test_held_or_streamed_the_images_are_the_same(tmp_path):
+    write_stl10(tmp_path)
+    held = load_source(_config(tmp_path, train_part="unlabelled"))
+    streamed = load_source(_config(tmp_path, train_part="unlabelled", in_memory_mib=0))
+    for name in ("train", "test", "unlabelled"):
+        first, second = getattr(held, name).images, getattr(streamed, name).images
+        assert isinstance(first, torch.Tensor)
+        assert isinstance(second, STL10Images)
+        assert torch.equal(first, _all(second))
+        assert torch.equal(first, _all(pickle.loads(pickle.dumps(second))))
+
+
+@pytest.mark.parametrize("in_memory_mib", [0, 2048])
+def test_what_is_learnt_from_follows_the_setting(tmp_path, in_memory_mib):
+    write_stl10(tmp_path)
+    for train_part, count in (("train", 4), ("unlabelled", 5), ("both", 9)):
+        config = _config(tmp_path, train_part=train_part, in_memory_mib=in_memory_mib)
+        source = load_source(config)
+        part = part_to_learn_from(source, config)
+        assert len(part) == count
+        assert (part.labels is None) == (train_part != "train")
+        assert part.image_shape == (3, 96, 96)
+    expected = torch.cat([_all(source.train.images), _all(source.unlabelled.images)])
+    assert torch.equal(_all(part.images), expected)
+
+
+def test_workers_give_the_batches_that_memory_gives(tmp_path):
+    write_stl10(tmp_path)
+    batches = []
+    for in_memory_mib in (0, 2048):
+        config = _config(tmp_path, train_part="both", in_memory_mib=in_memory_mib)
+        part = part_to_learn_from(load_source(config), config)
+        batches.append(
+            TrainingBatches(part.images, None, batch_size=4, seed=1, device="cpu", workers=2)
+        )
+    for (first, _, rows), (second, _, other_rows) in zip(
+        batches[0].epoch(3), batches[1].epoch(3), strict=True
+    ):
+        assert torch.equal(first, second)
+        assert torch.equal(rows, other_rows)
+
+
+def test_a_missing_unlabelled_part_is_noted_and_refused_when_wanted(tmp_path):
+    (write_stl10(tmp_path) / "unlabeled_X.bin").unlink()
+    config = _config(tmp_path, train_part="both")
+    source = load_source(config)
+    assert "unlabeled_X.bin is missing" in source.notes[0]
+    with pytest.raises(SettingError, match="no unlabelled part"):
+        part_to_learn_from(source, config)
+
+
+def test_damaged_files_are_refused(tmp_path):
+    folder = write_stl10(tmp_path)
+    labels = (folder / "test_y.bin").read_bytes()
+    (folder / "test_y.bin").write_bytes(labels[:-1])
+    with pytest.raises(NearfarError, match=r"test_y.bin.*3 images"):
+        load_source(_config(tmp_path))
+    (folder / "test_y.bin").write_bytes(bytes([0]) + labels[1:])
+    with pytest.raises(NearfarError, match=r"test_y.bin: class 0"):
+        load_source(_config(tmp_path))
+    (folder / "train_X.bin").write_bytes(bytes(27647))
+    with pytest.raises(NearfarError, match="no whole number"):
+        load_source(_config(tmp_path))
+
+
+def test_missing_files_say_what_to_put_where(tmp_path):
+    with pytest.raises(NearfarError, match=r"unpack stl10_binary.tar.gz there"):
+        load_source(_config(tmp_path))
