@@ -79,7 +79,7 @@ def _environment(path):
     return {
         "command": f"nearfar train simclr-digits --out {path.name} --overwrite",
         "started": "2026-11-22T04:15:35Z",
-        "training_seconds": 47.3,
+        "seconds": 47.3,
         "hardware": "2 CPU cores",
         "threads": 2,
         "versions": {"python": "3.11.2", "torch": "2.15.0", "nearfar": "0.1.0"},

@@ -11,7 +11,7 @@ from nearfar.report.build import write_report
 from nearfar.training.run_folder import RunFolder
 
 EMPTY_STATES = (
-    "Not judged yet.",
+    "Not judged yet",
     "No training step has been recorded yet.",
     "No views were kept.",
     "No map:",
@@ -121,8 +121,16 @@ def test_training_under_way_shows_its_curves_and_how_to_go_on(changed, tmp_path)
         file.write('{"kind": "step", "ep')
     page = report_on(changed.path, out=tmp_path / "r.html")
     assert "Training stands at epoch 40.0 of 40." in page.text
-    assert "Not judged yet." in page.text
+    assert "Not judged yet: the encoder is judged when training is done." in page.text
     assert any(attrs.get("id") == "run-1-loss" for _, attrs in page.tags)
+
+
+def test_a_trained_encoder_that_nobody_judged_says_how_to(changed, tmp_path):
+    changed.evaluation.unlink()
+    changed.evaluation_arrays.unlink()
+    page = report_on(changed.path, out=tmp_path / "r.html")
+    assert f"Not judged yet. nearfar evaluate {changed.path} does so." in page.text
+    assert "Not finished" not in page.text
 
 
 def test_without_labels_there_are_a_map_and_neighbours_but_no_classes(changed, tmp_path):
@@ -148,6 +156,22 @@ def test_without_a_test_part_the_rest_is_there(changed, tmp_path):
         assert state in page.text
     assert "Trained" in page.text
     assert "Untrained" not in page.text
+
+
+def test_what_the_evaluation_notes_is_told(changed, tmp_path):
+    note = "few labels: skipped 50 a class, as one class has only 7"
+    arrays = changed.read_evaluation_arrays() | {"notes": np.array([note])}
+    changed.write_evaluation_arrays(arrays)
+    page = report_on(changed.path, out=tmp_path / "r.html")
+    assert "F" + note[1:] + "." in page.text
+
+
+def test_an_encoder_judged_elsewhere_is_not_called_unfinished(changed, tmp_path):
+    for name in ("encoder.safetensors", "metrics.jsonl", "environment.json"):
+        (changed.path / name).unlink()
+    page = report_on(changed.path, out=tmp_path / "r.html")
+    assert "Not finished" not in page.text
+    assert "raw pixels" in page.text
 
 
 def test_many_classes_are_told_by_their_worst_pairs(changed, tmp_path):

@@ -21,7 +21,7 @@ class RunFiles:
         knn: Records of the kNN checks during training, oldest first.
         records: Flat records of the evaluation; empty where it has not run.
         arrays: Arrays of the evaluation by name; empty where it has not run.
-        finished: Whether training came to its end and left an encoder.
+        finished: Whether training came to its end: it left an encoder, or one was judged.
     """
 
     path: Path
@@ -58,5 +58,5 @@ def read_run(path: Path) -> RunFiles:
         knn=[line for line in metrics if line.get("kind") == "knn"],
         records=folder.read_evaluation() if folder.evaluation.is_file() else [],
         arrays=folder.read_evaluation_arrays() if folder.evaluation_arrays.is_file() else {},
-        finished=folder.encoder_weights.is_file(),
+        finished=folder.encoder_weights.is_file() or folder.evaluation.is_file(),
     )

@@ -18,8 +18,6 @@ LARGEST_CONFUSION_TABLE = 20
 """Classes beyond which only the most confused pairs are listed."""
 SMALL_IMAGE = 40
 """Side in pixels up to which an image is enlarged without smoothing."""
-GALLERY_ROWS = 12
-VIEW_ROWS = 8
 
 
 def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
@@ -38,6 +36,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "title": _title(run),
         "summary": _summary(run),
         "unfinished": None if run.finished else _unfinished(run),
+        "notes": [str(note) for note in run.arrays.get("notes", [])],
         "evaluated": bool(run.records),
         "verdict": [*verdict(rows), *_nearness(run.arrays)],
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
@@ -125,7 +124,7 @@ def _summary(run: RunFiles) -> str:
     parts = [f"Backbone {encoder.get('name', 'unknown')}, trained without labels"]
     if "epochs" in training:
         parts.append(f"for {training['epochs']} epochs in batches of {training.get('batch_size')}")
-    seconds = run.environment.get("training_seconds")
+    seconds = run.environment.get("seconds")
     if seconds is not None:
         parts.append(f"in {duration(seconds)}")
     hardware = run.environment.get("hardware")
@@ -173,7 +172,7 @@ def _views(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
     pairs = zip(arrays["view_originals"], arrays["view_samples"], strict=True)
     return [
         {"original": picture(original), "samples": [picture(view) for view in views]}
-        for original, views in list(pairs)[:VIEW_ROWS]
+        for original, views in pairs
     ]
 
 
@@ -224,7 +223,7 @@ def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
     labels, bank_labels = arrays.get("shown_labels"), arrays.get("neighbor_labels")
     names = _class_names(arrays)
     rows = []
-    for query in arrays["gallery_queries"][:GALLERY_ROWS]:
+    for query in arrays["gallery_queries"]:
         truth = None if labels is None else int(labels[query])
         neighbors = []
         for rank, index in enumerate(arrays["neighbor_indices"][query]):
