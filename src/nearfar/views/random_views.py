@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from torch import Tensor
 
 from nearfar.errors import SettingError
@@ -49,14 +49,15 @@ class RandomViews:
         self._implementation = implementation
 
     def __call__(
-        self, images: UInt8[Tensor, "batch channels height width"], generator: torch.Generator
+        self, images: Tensor, generator: torch.Generator
     ) -> tuple[
         Float32[Tensor, "batch channels size size"], Float32[Tensor, "batch channels size size"]
     ]:
         """Two views of every image, normalised with mean and standard deviation.
 
         Args:
-            images: Originals, 0 to 255, on the device where the views are wanted.
+            images: Originals, `(batch, channels, height, width)` uint8 of 0 to 255, on the device
+                where the views are wanted.
             generator: The only source of randomness, on any device.
         """
         return self.draw(images, generator, view=0), self.draw(images, generator, view=1)
@@ -64,7 +65,7 @@ class RandomViews:
     @torch.no_grad()
     def draw(
         self,
-        images: UInt8[Tensor, "batch channels height width"],
+        images: Tensor,
         generator: torch.Generator,
         view: int = 0,
         normalise: bool = True,
@@ -72,7 +73,8 @@ class RandomViews:
         """One view of every image.
 
         Args:
-            images: Originals, 0 to 255, on the device where the views are wanted.
+            images: Originals, `(batch, channels, height, width)` uint8 of 0 to 255, on the device
+                where the views are wanted.
             generator: The only source of randomness, on any device.
             view: 0 draws from the first view's parameters, 1 from the second's.
             normalise: Subtract the mean and divide by the standard deviation; else 0 to 1, for
