@@ -20,7 +20,7 @@ from nearfar.views.random_views import build_views
 TINY = TrainingConfig(
     epochs=6,
     batch_size=8,
-    warmup_epochs=2,
+    warmup_epochs=2.0,
     device="cpu",
     precision="fp32",
     knn_every=2,

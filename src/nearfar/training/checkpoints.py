@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -61,7 +62,7 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
 
     Args:
         folder: The run's checkpoints; made where it does not exist.
-        checkpoint: What to save. Tensors that share memory are saved once each.
+        checkpoint: What to save. Tied tensors are saved once for each name.
         keep: Newest checkpoints that stay, this one included.
 
     Returns:
@@ -76,7 +77,10 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         raise NearfarError(f"cannot make {folder}: {error.strerror}") from error
     path = folder / f"{checkpoint.name}.safetensors"
     content = safetensors.torch.save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+        {  # copies: safetensors refuses tied weights and knows no other memory order
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in checkpoint.tensors.items()
+        }
     )
     described = {
         "format": _FORMAT,

@@ -3,7 +3,7 @@
 import math
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from rich.console import Console
@@ -31,6 +31,7 @@ _MOST_RECORDS = 10_000
 _MOST_EXAMPLES = 16
 
 
+@runtime_checkable
 class Batches(Protocol):
     """What the loop asks of the data; `TrainingBatches` gives it."""
 
@@ -48,6 +49,7 @@ class Batches(Protocol):
         ...
 
 
+@runtime_checkable
 class Views(Protocol):
     """What the loop asks of the views; `RandomViews` gives it."""
 

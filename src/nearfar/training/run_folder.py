@@ -30,8 +30,9 @@ _FILES = (
     "evaluation.json",
     "evaluation.npz",
     "report.html",
-    ".lock",
+    ".training-lock",
 )
+_FOLDERS = ("checkpoints", "tensorboard")
 
 
 class RunFolder:
@@ -53,7 +54,7 @@ class RunFolder:
         self.evaluation = self.path / "evaluation.json"
         self.evaluation_arrays = self.path / "evaluation.npz"
         self.report = self.path / "report.html"
-        self._lock = self.path / ".lock"
+        self._lock = self.path / ".training-lock"
 
     def __str__(self) -> str:
         return str(self.path)
@@ -78,7 +79,8 @@ class RunFolder:
             raise NearfarError(f"cannot make the run folder {path}: {error.strerror}") from error
         if not left:
             return folder
-        holds_run = folder.config.is_file() or folder.metrics.is_file()
+        # `config.json` alone says little: many programs write one.
+        holds_run = folder.environment.is_file() or set(left) <= {*_FILES, *_FOLDERS}
         if not overwrite:
             advice = (
                 f"go on with `nearfar train --resume {path}`, pass --overwrite to start anew, "
@@ -92,7 +94,8 @@ class RunFolder:
             raise NearfarError(
                 f"will not overwrite {path}: it holds {left[0]} but no run; choose another --out"
             )
-        folder._clear()
+        with folder.held():
+            folder._clear()
         return folder
 
     @classmethod
@@ -129,8 +132,10 @@ class RunFolder:
     def _clear(self) -> None:
         """Remove what a run writes; the configuration goes last, so that a cut repeat can go on."""
         try:
-            for folder in (self.checkpoints, self.tensorboard):
-                if folder.exists():
+            for folder in map(self.path.joinpath, _FOLDERS):
+                if folder.is_symlink():
+                    folder.unlink()
+                elif folder.exists():
                     shutil.rmtree(folder)
             for name in reversed(_FILES):
                 (self.path / name).unlink(missing_ok=True)

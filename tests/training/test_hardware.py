@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from nearfar.errors import SettingError
+from nearfar.training import hardware
+from nearfar.training.hardware import choose_hardware
+
+
+def pretend(monkeypatch, *, amx=False, avx=False, cuda: tuple[int, int] | None = None):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda is not None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0 if cuda is None else 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Pretend GPU")
+
+
+@pytest.mark.parametrize(("amx", "avx"), [(True, False), (False, True), (False, False)])
+def test_a_processor_with_bf16_units_uses_them(monkeypatch, amx, avx):
+    pretend(monkeypatch, amx=amx, avx=avx)
+    chosen = choose_hardware("auto", "auto")
+    assert chosen.device == torch.device("cpu")
+    assert chosen.bf16 == chosen.channels_last == (amx or avx)
+    assert ("bf16" in chosen.summary) == (amx or avx)
+
+
+@pytest.mark.parametrize(("capability", "fast"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_a_gpu_is_taken_and_judged_by_its_capability(monkeypatch, capability, fast):
+    pretend(monkeypatch, avx=True, cuda=capability)
+    chosen = choose_hardware("auto", "auto")
+    assert chosen.device == torch.device("cuda:0")
+    assert chosen.bf16 == fast
+    assert "Pretend GPU" in chosen.summary
+    assert choose_hardware("cuda:1", "fp32").device == torch.device("cuda:1")
+
+
+def test_what_is_asked_for_is_given(monkeypatch):
+    pretend(monkeypatch, avx=True)
+    assert not choose_hardware("cpu", "fp32").bf16
+    pretend(monkeypatch)
+    assert choose_hardware("cpu", "bf16").bf16
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "message"),
+    [
+        ("cuda", "auto", "no CUDA device"),
+        ("cuda:3", "auto", "no CUDA device"),
+        ("mps", "auto", "not supported"),
+        ("nonsense", "auto", "unknown device"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(monkeypatch, device, precision, message):
+    pretend(monkeypatch)
+    with pytest.raises(SettingError, match=message):
+        choose_hardware(device, precision)
+
+
+def test_an_old_gpu_refuses_bf16_and_a_missing_one_is_counted(monkeypatch):
+    pretend(monkeypatch, cuda=(7, 0))
+    with pytest.raises(SettingError, match="no bf16 units"):
+        choose_hardware("cuda", "bf16")
+    with pytest.raises(SettingError, match="2 CUDA devices"):
+        choose_hardware("cuda:2", "fp32")
+
+
+def test_the_processor_has_a_name():
+    assert hardware.cpu_name()

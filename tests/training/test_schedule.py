@@ -1,0 +1,29 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearfar.training.schedule import learning_rate_at
+
+
+def rates(peak, warmup_steps, total_steps):
+    return [
+        learning_rate_at(step, peak=peak, warmup_steps=warmup_steps, total_steps=total_steps)
+        for step in range(total_steps)
+    ]
+
+
+def test_known_values():
+    assert rates(8.0, 4, 7) == pytest.approx(
+        [2.0, 4.0, 6.0, 8.0, 4.0 * (1 + 2**-0.5), 4.0, 4.0 * (1 - 2**-0.5)]
+    )
+
+
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_rises_to_the_peak_then_falls_and_wastes_no_step(steps):
+    warmup, total = steps
+    values = rates(0.3, warmup, total)
+    assert all(0 < value <= 0.3 for value in values)
+    assert values[:warmup] == sorted(values[:warmup])
+    assert values[max(warmup - 1, 0) :] == sorted(values[max(warmup - 1, 0) :], reverse=True)
+    if warmup:
+        assert values[warmup - 1] == 0.3

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from nearfar.errors import SettingError
+from nearfar.training.checks import check_training_config
+from nearfar.training.config import TrainingConfig
+
+
+def misset(**settings) -> TrainingConfig:
+    """A configuration as a JSON file may hold it: past the types that dataclasses are given."""
+    config = TrainingConfig()
+    for name, value in settings.items():
+        object.__setattr__(config, name, value)
+    return config
+
+
+def test_the_defaults_and_their_limits_pass():
+    check_training_config(TrainingConfig())
+    check_training_config(TrainingConfig(), examples=256)
+    check_training_config(replace(TrainingConfig(), epochs=10, device="cuda:7", clip_norm=1.0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "training.epochs is 0"),
+        ({"batch_size": 1}, "training.batch_size is 1"),
+        ({"batch_size": 257}, "at most the number of training images, which is 256"),
+        ({"learning_rate": 0.0}, "training.learning_rate is 0.0"),
+        ({"learning_rate": float("nan")}, "training.learning_rate is nan"),
+        ({"learning_rate": float("inf")}, "training.learning_rate is inf"),
+        ({"weight_decay": -1e-6}, "training.weight_decay"),
+        ({"momentum": 1.0}, "training.momentum"),
+        ({"warmup_epochs": -1.0}, "training.warmup_epochs"),
+        ({"warmup_epochs": 100.5}, "at most training.epochs, which is 100"),
+        ({"clip_norm": 0.0}, "training.clip_norm"),
+        ({"knn_every": -1}, "training.knn_every"),
+        ({"checkpoint_every": 0}, "training.checkpoint_every"),
+        ({"keep_checkpoints": 1}, "training.keep_checkpoints"),
+        ({"optimizer": "adamv"}, "did you mean 'adamw'"),
+        ({"precision": "bf61"}, "did you mean 'bf16'"),
+        ({"device": "cudo"}, "did you mean 'cuda'"),
+        ({"device": "cuda:"}, "unknown device 'cuda:'"),
+        ({"device": "cpu\n"}, "unknown device"),
+    ],
+)
+def test_impossible_settings_are_refused_in_one_line(settings, message):
+    with pytest.raises(SettingError) as caught:
+        check_training_config(misset(**settings), examples=256)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_checking_needs_no_torch():
+    code = (
+        "import sys; import nearfar.training.checks; "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'rich')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
