@@ -4,7 +4,7 @@ import tempfile
 import warnings
 from math import isqrt
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -99,7 +99,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002  (scikit-learn passes labels)
+    def fit(self, X: Any, y: Any = None) -> "ContrastiveEncoder":  # noqa: ARG002  (scikit-learn passes labels)
         """Learns from images alone.
 
         Args:

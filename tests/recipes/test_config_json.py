@@ -85,5 +85,5 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 def test_a_damaged_config_is_refused_by_name(tmp_path):
     (tmp_path / "config.json").write_text('{"seed": 1')
-    with pytest.raises(NearfarError, match="config.json"):
+    with pytest.raises(NearfarError, match=r"config\.json"):
         read_recipe(tmp_path)

@@ -1,0 +1,188 @@
+import importlib.util
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import (
+    check_do_not_raise_errors_in_init_or_set_params,
+    parametrize_with_checks,
+)
+
+from nearfar import ContrastiveEncoder, contrastive_encoder
+from nearfar.errors import SettingError
+
+SMALL = {
+    "epochs": 1,
+    "batch_size": 64,
+    "width": 4,
+    "projection_hidden": 8,
+    "projection_dim": 4,
+    "views": "digits",
+    "device": "cpu",
+    "random_state": 0,
+}
+
+
+# The checks feed tables, whose rows of 10 or 2 columns are folded with a warning.
+@pytest.mark.filterwarnings("ignore:rows of")
+@parametrize_with_checks([ContrastiveEncoder(**SMALL)])
+def test_scikit_learn_is_content(estimator, check):
+    if check.func is check_do_not_raise_errors_in_init_or_set_params:
+        pytest.skip("run below without the types that tests check on every call")
+    check(estimator)
+
+
+def test_init_and_set_params_take_anything():
+    # Under a name outside nearfar the test run's type checker leaves the module as it is.
+    spec = importlib.util.spec_from_file_location("untyped", contrastive_encoder.__file__)
+    untyped = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(untyped)
+    estimator = untyped.ContrastiveEncoder()
+    check_do_not_raise_errors_in_init_or_set_params("ContrastiveEncoder", estimator)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits().images[:128]
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    return ContrastiveEncoder(**SMALL).fit(digits)
+
+
+def test_features_are_float32_one_row_an_image(fitted, digits):
+    features = fitted.transform(digits)
+    assert features.shape == (128, fitted.encoder_.num_features)
+    assert features.dtype == np.float32
+    assert np.isfinite(features).all()
+    assert len(fitted.get_feature_names_out()) == features.shape[1]
+    assert fitted.get_feature_names_out()[0] == "contrastiveencoder0"
+
+
+def test_flat_rows_and_images_give_the_same(fitted, digits):
+    flat = ContrastiveEncoder(**SMALL).fit(digits.reshape(128, -1))
+    assert flat.image_shape_ == fitted.image_shape_ == (8, 8, 1)
+    assert flat.n_features_in_ == fitted.n_features_in_ == 64
+    np.testing.assert_array_equal(flat.transform(digits.reshape(128, -1)), fitted.transform(digits))
+
+
+def test_bytes_are_taken_as_they_are(fitted, digits):
+    scaled = np.rint(digits * 255 / 16).astype(np.uint8)
+    encoder = ContrastiveEncoder(**SMALL).fit(scaled)
+    assert encoder.value_range_ == (0, 255)
+    assert fitted.value_range_ == (0, 16)
+    np.testing.assert_array_equal(encoder.transform(scaled), fitted.transform(digits))
+
+
+def test_an_int_random_state_makes_fit_repeatable(fitted, digits):
+    again = clone(fitted).fit(digits)
+    np.testing.assert_array_equal(again.transform(digits), fitted.transform(digits))
+    other = clone(fitted).set_params(random_state=1).fit(digits)
+    assert not np.allclose(other.transform(digits), fitted.transform(digits))
+
+
+def test_fit_leaves_the_global_generators_alone(digits):
+    import torch
+
+    torch.manual_seed(3)
+    before, drawn = torch.get_rng_state(), np.random.get_state()[1].copy()
+    ContrastiveEncoder(**SMALL).fit(digits)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(np.random.get_state()[1], drawn)
+
+
+def test_a_fitted_encoder_survives_pickling(fitted, digits):
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.transform(digits), fitted.transform(digits))
+
+
+def test_training_changes_the_features(fitted, digits):
+    longer = clone(fitted).set_params(epochs=3).fit(digits)
+    assert not np.allclose(longer.transform(digits), fitted.transform(digits), atol=1e-3)
+
+
+def test_in_a_pipeline_training_helps_the_classifier_behind_it():
+    images, labels = load_digits(return_X_y=True)
+    encoder = ContrastiveEncoder(
+        **{**SMALL, "epochs": 8, "width": 8, "projection_hidden": 64, "projection_dim": 32},
+        temperature=0.2,
+        learning_rate=2e-3,
+    )
+    pipeline = make_pipeline(encoder, KNeighborsClassifier(metric="cosine"))
+
+    def score(**changes):
+        changed = clone(pipeline).set_params(**changes)
+        return changed.fit(images[:600], labels[:600]).score(images[600:900], labels[600:900])
+
+    untrained = score(contrastiveencoder__learning_rate=1e-12, contrastiveencoder__epochs=1)
+    assert score() > untrained + 0.1
+
+
+def test_colour_images_have_three_channels():
+    images = np.random.default_rng(0).integers(0, 256, (16, 10, 12, 3), dtype=np.uint8)
+    encoder = ContrastiveEncoder(**SMALL).fit(images)
+    assert encoder.image_shape_ == (10, 12, 3)
+    assert encoder.encoder_.channels == 3
+    flat = ContrastiveEncoder(**SMALL, image_shape=(10, 12, 3)).fit(images.reshape(16, -1))
+    np.testing.assert_array_equal(flat.transform(images.reshape(16, -1)), encoder.transform(images))
+
+
+def test_rows_that_are_no_square_are_folded_with_a_warning():
+    table = np.random.default_rng(0).normal(size=(16, 10))
+    with pytest.warns(UserWarning, match="rows of 10 values .* folded into 4 × 4"):
+        encoder = ContrastiveEncoder(**SMALL).fit(table)
+    assert encoder.image_shape_ == (4, 4, 1)
+
+
+def test_square_rows_and_given_shapes_do_not_warn(digits):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ContrastiveEncoder(**SMALL, image_shape=(4, 16)).fit(digits.reshape(128, -1))
+
+
+def test_equal_images_do_not_divide_by_zero():
+    encoder = ContrastiveEncoder(**SMALL).fit(np.full((8, 64), 3.0))
+    assert np.isfinite(encoder.transform(np.full((2, 64), 7.0))).all()
+
+
+def test_values_beyond_the_range_of_fit_are_clipped(fitted, digits):
+    brighter = np.where(digits == digits.max(), 1e9, digits)
+    np.testing.assert_array_equal(fitted.transform(brighter), fitted.transform(digits))
+
+
+def test_transform_before_fit_is_refused(digits):
+    with pytest.raises(NotFittedError):
+        ContrastiveEncoder().transform(digits)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (np.zeros((4, 4, 16)), r"images of \(4, 16, 1\), and fit saw \(8, 8, 1\)"),
+        (np.zeros((4, 63)), "63 features"),
+        (np.full((4, 64), np.nan), "NaN"),
+    ],
+)
+def test_images_unlike_those_of_fit_are_refused(fitted, images, said):
+    with pytest.raises(ValueError, match=said):
+        fitted.transform(images)
+
+
+def test_a_shape_that_does_not_fit_the_rows_is_refused(digits):
+    with pytest.raises(ValueError, match=r"image_shape \(8, 9\) takes 72 values"):
+        ContrastiveEncoder(**SMALL, image_shape=(8, 9)).fit(digits.reshape(128, -1))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": 0.0}, {"epochs": 0}, {"backbone": "smal-resnet"}, {"views": "simcrl"}]
+)
+def test_impossible_parameters_are_refused(digits, wrong):
+    with pytest.raises(SettingError):
+        ContrastiveEncoder(**{**SMALL, **wrong}).fit(digits)

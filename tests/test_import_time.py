@@ -1,0 +1,63 @@
+"""What must answer at once imports nothing heavy. Seconds depend on the machine; imports do not."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "pandas", "plotly", "tensorboard")
+
+RUN = """
+import sys
+from nearfar.cli import main
+try:
+    main({words!r})
+except SystemExit:
+    pass
+print("imported:", *(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)
+"""
+
+
+def heavy_imports(code: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stderr.splitlines()[-1].split()[1:]
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = f"""
+import sys, nearfar
+nearfar.__version__, nearfar.Recipe
+print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)
+"""
+    assert heavy_imports(code) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["train", "--training.epocs", "3"],
+        ["train", "simclr-digit"],
+        ["train", "--method.temperature", "0"],
+        ["train", "--training.batch-size", "5000"],
+        ["train", "--encoder.name", "timm/resnt50"],
+        ["train", "--views.preset", "simcrl"],
+        ["train", "--data.name", "digts"],
+        ["evaluate", "no/such/run"],
+        ["embed", "no/such/run", "--data", ".", "--out", "vectors.csv"],
+        ["data"],
+        ["recipes"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_refusals_do_not_wait_for_torch(words):
+    assert heavy_imports(RUN.format(words=words, heavy=HEAVY)) == []
+
+
+def test_the_check_sees_an_import():
+    code = "import sys, wave; print('imported:', *({'wave'} & sys.modules.keys()), file=sys.stderr)"
+    assert heavy_imports(code) == ["wave"]
