@@ -90,16 +90,16 @@ def linear_probe_records(data: LabelledFeatures, seed: int) -> list[Record]:
 
 
 def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[Record]:
-    """Top-1 over draws for every number of labels a class that the training images have.
+    """Top-1 over draws for every number of labels a class that at least one class has.
 
     Args:
         data: Features and labels.
         config: Labels a class, draws, seed.
     """
-    smallest = int(torch.bincount(data.train_labels)[torch.unique(data.train_labels)].min())
+    largest_class = int(torch.bincount(data.train_labels).max())
     records = []
     for per_class in config.labels_per_class:
-        if per_class > smallest:
+        if per_class > largest_class:
             continue
         draws = draw_labels(data.train_labels, per_class, config.draws, seed=config.seed)
         values = few_label_accuracies(
@@ -134,12 +134,17 @@ def notes_on(train_labels: Int64[Tensor, " n"], config: EvaluationConfig) -> lis
     for k, _ in dict.fromkeys(config.knn):
         if k > len(train_labels):
             notes.append(f"kNN with k={k}: the bank holds {len(train_labels)} images, all vote")
-    smallest = int(torch.bincount(train_labels)[torch.unique(train_labels)].min())
-    skipped = [str(count) for count in config.labels_per_class if count > smallest]
-    if skipped:
-        notes.append(
-            f"few labels: skipped {', '.join(skipped)} a class, as one class has only {smallest}"
-        )
+    counts = torch.bincount(train_labels)
+    counts = counts[counts > 0]
+    for count in config.labels_per_class:
+        short = int((counts < count).sum())
+        if short == len(counts):
+            notes.append(f"few labels: no class has {count} training images, left out")
+        elif short:
+            notes.append(
+                f"few labels: {short} of {len(counts)} classes have fewer than {count} training"
+                " images and give all they have"
+            )
     return notes
 
 

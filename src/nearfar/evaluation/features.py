@@ -54,8 +54,7 @@ def extract_features(
     Raises:
         NearfarError: If the part is empty or a feature is not finite.
     """
-    if len(part) == 0:
-        raise NearfarError("no images to encode: the part is empty")
+    _check_not_empty(part)
     device = torch.device(device)
     batches = evaluation_batches(part.images, batch_size=batch_size, device=device, workers=workers)
     with frozen(encoder), torch.autocast(device.type, enabled=False):
@@ -75,7 +74,11 @@ def raw_pixels(part: Part, *, max_side: int = 32, workers: int = 0) -> Float[Ten
 
     Returns:
         Pixels in 0 to 1, one row an image.
+
+    Raises:
+        NearfarError: If the part is empty.
     """
+    _check_not_empty(part)
     _, height, width = part.image_shape
     size = (min(height, max_side), min(width, max_side))
     rows = []
@@ -109,6 +112,11 @@ def check_finite(features: Float[Tensor, "n dim"], what: str) -> Float[Tensor, "
             "the encoder has diverged, take an earlier checkpoint or a lower learning rate"
         )
     return features
+
+
+def _check_not_empty(part: Part) -> None:
+    if len(part) == 0:
+        raise NearfarError("no images to take features of: the part is empty")
 
 
 class _Chosen(StreamedImages):

@@ -8,7 +8,7 @@ from nearfar.errors import SettingError
 from nearfar.evaluation.knn import top_accuracy
 from nearfar.evaluation.linear_probe import Scaling, fit
 
-FEW_LABELS_L2 = 1e-3
+FEW_LABELS_L2 = 1e-4
 """The one penalty of every few-label probe: no label is spared to choose it."""
 
 

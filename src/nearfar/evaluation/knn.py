@@ -7,11 +7,15 @@ from torch import Tensor
 
 from nearfar.errors import SettingError
 from nearfar.evaluation.features import check_finite
+from nearfar.evaluation.largest import largest
+from nearfar.evaluation.screening import Screen, bfloat16_is_fast
 
-# A block of similarities takes at most 256 × 65536 floats, 64 MiB, whatever the bank's size.
-QUERY_BLOCK = 256
-BANK_BLOCK = 65536
-GROUP = 32
+# A block of similarities takes at most 128 × 61440 floats, 30 MiB, whatever the bank's size. The C
+# library keeps blocks below 32 MiB for reuse; larger ones come from the system, page by page, anew.
+QUERY_BLOCK = 128
+BANK_BLOCK = 61440
+# A first look in bfloat16 pays where the bank is at least so many times larger than k.
+SCREEN_FROM = 64
 
 
 class KNNBank:
@@ -42,6 +46,7 @@ class KNNBank:
         if labels is not None and int(labels.min()) < 0:
             raise SettingError("the kNN bank has labels below 0: leave unlabelled images out")
         self.features = F.normalize(check_finite(features, "the bank's features").float(), dim=1)
+        self._screen: Screen | None = None
         self.labels = labels
         self.num_classes = num_classes
         if num_classes is None and labels is not None:
@@ -72,25 +77,53 @@ class KNNBank:
         queries = F.normalize(check_finite(queries, "the queries' features").float(), dim=1)
         similarities = queries.new_empty(len(queries), k)
         indices = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
+        screening = len(self) >= SCREEN_FROM * k and bfloat16_is_fast(queries.device)
         for start in range(0, len(queries), QUERY_BLOCK):
             rows = slice(start, start + QUERY_BLOCK)
-            similarities[rows], indices[rows] = self._neighbors_of_block(queries[rows], k)
+            block = queries[rows]
+            if not screening:
+                similarities[rows], indices[rows] = self._search(block, k)
+                continue
+            similarities[rows], indices[rows], certain = self._screened_search(block, k)
+            unsure = (~certain).nonzero().squeeze(1)
+            if len(unsure):
+                similarities[start + unsure], indices[start + unsure] = self._search(
+                    block[unsure], k
+                )
+            # Where the bank crowds so closely that bfloat16 cannot tell, it only costs.
+            screening = 2 * len(unsure) < len(block)
         return similarities, indices
 
-    def _neighbors_of_block(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Stream over the bank, keeping the k best so far."""
-        best, where = torch.empty(0), torch.empty(0)
+    def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Stream over the bank in float32, keeping the k best so far."""
+        best = _Best(k)
         for start in range(0, len(self), BANK_BLOCK):
             block = queries @ self.features[start : start + BANK_BLOCK].T
             values, columns = largest(block, min(k, block.shape[1]))
-            columns += start
-            if start:
-                values = torch.cat([best, values], dim=1)
-                columns = torch.cat([where, columns], dim=1)
-                values, chosen = values.topk(min(k, values.shape[1]), dim=1)
-                columns = columns.gather(1, chosen)
-            best, where = values, columns
-        return best, where
+            best.add(values, columns + start)
+        return best.values, best.indices
+
+    def _screened_search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Candidates in bfloat16, ranked in float32; and for which queries none can be missing."""
+        if self._screen is None:
+            self._screen = Screen(self.features)
+        best = _Best(k)
+        highest_missed = queries.new_full((len(queries),), -torch.inf)
+        for start in range(0, len(self), BANK_BLOCK):
+            stop = min(start + BANK_BLOCK, len(self))
+            count = min(2 * k, stop - start)
+            candidates, bound = self._screen.candidates(queries, start, stop, count)
+            # One query at a time: its candidates' features then fit the cache.
+            values = torch.stack(
+                [
+                    torch.mv(self.features.index_select(0, rows), query)
+                    for rows, query in zip(candidates, queries, strict=True)
+                ]
+            )
+            best.add(values, candidates)
+            if count < stop - start:
+                highest_missed = torch.maximum(highest_missed, bound)
+        return best.values, best.indices, best.values[:, -1] >= highest_missed
 
     def predict(
         self, queries: Float[Tensor, "m dim"], k: int, temperature: float
@@ -111,32 +144,21 @@ class KNNBank:
         return vote(similarities, self.labels[indices], temperature, self.num_classes)
 
 
-def largest(
-    values: Float[Tensor, "m n"], k: int
-) -> tuple[Float[Tensor, "m k"], Int64[Tensor, "m k"]]:
-    """The k largest of every row, in falling order, as `topk` gives them but faster on a CPU.
+class _Best:
+    """The k largest values seen so far, in falling order, and where they were."""
 
-    The k largest values lie within the k groups whose maxima are largest, so only those groups are
-    searched: a maximum over groups streams through memory, a top-k over everything does not.
+    def __init__(self, k: int) -> None:
+        self.k = k
+        self.values = torch.empty(0)
+        self.indices = torch.empty(0, dtype=torch.int64)
 
-    Args:
-        values: Any numbers, without NaN.
-        k: At most n.
-    """
-    rows, columns = values.shape
-    groups = columns // GROUP
-    if values.is_cuda or groups < 2 * k:
-        return values.topk(k, dim=1)
-    body = values[:, : groups * GROUP].unflatten(1, (groups, GROUP))
-    chosen = body.amax(dim=2).topk(k, dim=1, sorted=False).indices
-    inside = body.gather(1, chosen.unsqueeze(2).expand(rows, k, GROUP)).flatten(1)
-    where = (chosen.unsqueeze(2) * GROUP + torch.arange(GROUP, device=values.device)).flatten(1)
-    if groups * GROUP < columns:
-        rest = torch.arange(groups * GROUP, columns, device=values.device).expand(rows, -1)
-        inside = torch.cat([inside, values[:, groups * GROUP :]], dim=1)
-        where = torch.cat([where, rest], dim=1)
-    top, order = inside.topk(k, dim=1)
-    return top, where.gather(1, order)
+    def add(self, values: Tensor, indices: Tensor) -> None:
+        """Merge another block's values into the best."""
+        if len(self.values):
+            values = torch.cat([self.values, values], dim=1)
+            indices = torch.cat([self.indices, indices], dim=1)
+        self.values, chosen = values.topk(min(self.k, values.shape[1]), dim=1)
+        self.indices = indices.gather(1, chosen)
 
 
 def vote(

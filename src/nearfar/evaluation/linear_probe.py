@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -21,17 +22,21 @@ CHOICE_LIMIT = 20_000
 """Training images that the choice uses at most; the final fit uses all."""
 MAX_ITERATIONS = 200
 """Steps of L-BFGS at most."""
+TOLERANCE = 1e-5
+"""Largest entry of the gradient (nats) at which L-BFGS comes to rest."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Brings features to mean 0 and mean squared length 1, one factor for all dimensions.
+    """Brings rows to length 1, then takes off their mean and divides by one factor.
 
-    One factor, and not one a dimension: it keeps the encoder's geometry, and a pixel that is
-    nearly always 0 is not blown up to weigh as much as the others.
+    Rows have length 1 because that is what kNN and the contrastive losses look at. There is one
+    factor, and not one a dimension, so that a pixel or feature that hardly ever changes is not
+    blown up to weigh as much as the others. Afterwards the mean squared length is 1, which gives a
+    penalty the same meaning for features of any kind.
 
     Attributes:
-        mean: `(dim,)`, taken from training features.
+        mean: `(dim,)` of the training features.
         length: Root of the mean squared length of the centred training features.
     """
 
@@ -45,9 +50,10 @@ class Scaling:
         Args:
             features: Training features; labels are not needed.
         """
-        mean = features.double().mean(dim=0)
-        length = float((features.double() - mean).square().sum(dim=1).mean().sqrt())
-        return cls(mean.float(), length or 1.0)
+        rows = F.normalize(features, dim=1)
+        mean = rows.mean(dim=0)
+        length = float((rows - mean).square().sum(dim=1).mean().sqrt())
+        return cls(mean, length or 1.0)
 
     def __call__(self, features: Float[Tensor, "m dim"]) -> Float[Tensor, "m dim"]:
         """The scaled features.
@@ -55,7 +61,7 @@ class Scaling:
         Args:
             features: Training or test features.
         """
-        return (features - self.mean) / self.length
+        return (F.normalize(features, dim=1) - self.mean) / self.length
 
 
 @dataclass(frozen=True)
@@ -113,15 +119,19 @@ def fit(
     # scikit-learn's stopping rule wants features of size about 1 a dimension; a factor on the
     # features is the same problem with its square on the penalty.
     factor = dim**0.5
+    penalty = l2 * dim
+    if len(present) == 2:
+        # It then fits the difference w of the two rows alone; as rows ±w/2 they cost half as much.
+        penalty /= 2
     model = LogisticRegression(
-        C=1 / (l2 * dim * count), max_iter=MAX_ITERATIONS, tol=1e-4, solver="lbfgs"
+        C=1 / (penalty * count), max_iter=MAX_ITERATIONS, tol=TOLERANCE, solver="lbfgs"
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         model.fit((scaling(features) * factor).numpy(), labels.numpy())
     coefficients = torch.from_numpy(np.asarray(model.coef_, dtype=np.float32)) * factor
     intercepts = torch.from_numpy(np.asarray(model.intercept_, dtype=np.float32))
-    if len(present) == 2:  # scikit-learn keeps one row then: the log-odds of the second class
+    if len(present) == 2:
         coefficients = torch.cat([-coefficients / 2, coefficients / 2])
         intercepts = torch.cat([-intercepts / 2, intercepts / 2])
     weight = torch.zeros(num_classes, dim)

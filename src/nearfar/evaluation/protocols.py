@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from nearfar.analysis.embedding_map import MAX_POINTS
 from nearfar.data.source import Part, Source
-from nearfar.errors import SettingError
 from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records, notes_on
+from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.features import choose, extract_features, raw_pixels
 from nearfar.evaluation.pictures import picture_arrays, view_arrays
@@ -79,7 +79,7 @@ def evaluate(
         SettingError: If a setting is impossible.
         NearfarError: If features are not finite.
     """
-    check_evaluation_config(config)
+    check_evaluation(config)
     device = torch.device(device)
     encoders: dict[FeatureKind, nn.Module] = {"encoder": encoder}
     if config.baselines and untrained is not None:
@@ -154,29 +154,6 @@ def evaluate(
     if run_folder is not None:
         evaluation.write(run_folder)
     return evaluation
-
-
-def check_evaluation_config(config: EvaluationConfig) -> None:
-    """Refuse impossible settings before anything is read or trained.
-
-    Args:
-        config: What is asked for.
-
-    Raises:
-        SettingError: Naming the setting.
-    """
-    if not config.knn:
-        raise SettingError("evaluation.knn is empty: give at least one pair of k and temperature")
-    for k, temperature in config.knn:
-        if k < 1 or not temperature > 0:
-            raise SettingError(
-                f"evaluation.knn has k={k}, temperature={temperature}: k must be 1 or more and the"
-                " temperature above 0"
-            )
-    if any(count < 1 for count in config.labels_per_class):
-        raise SettingError("evaluation.labels_per_class must hold numbers of 1 or more")
-    if config.draws < 1:
-        raise SettingError(f"evaluation.draws is {config.draws}: it must be 1 or more")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,316 @@
+"""The whole evaluation: the contract of its records and arrays, and that test stays unseen."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nearfar.data.config import DataConfig
+from nearfar.data.source import Part, Source, StreamedImages
+from nearfar.data.sources import load_source
+from nearfar.errors import NearfarError, SettingError
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.protocols import evaluate
+from nearfar.training.run_folder import RunFolder
+from nearfar.views.config import ViewsConfig
+from nearfar.views.random_views import build_views
+
+
+class Projecting(nn.Module):
+    """A fixed random linear map of the pixels: an encoder that takes no time."""
+
+    def __init__(self, size=64, dim=24, seed=0):
+        super().__init__()
+        weight = torch.randn(dim, size, generator=torch.Generator().manual_seed(seed))
+        self.weight = nn.Parameter(weight)
+        self.shown = []
+
+    def forward(self, images):
+        self.shown.append(images)
+        return (images.float() / 255).flatten(1) @ self.weight.T
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_source(DataConfig())
+
+
+def some(part, count, labels=True):
+    return Part(part.images[:count], part.labels[:count] if labels else None)
+
+
+def small(source, train=200, test=60):
+    return Source(
+        "digits",
+        some(source.train, train),
+        some(source.test, test),
+        class_names=tuple(str(c) for c in range(10)),
+    )
+
+
+VIEWS = build_views(ViewsConfig(preset="digits"), channels=1, size=8, mean=(0.3,), std=(0.3,))
+QUICK = EvaluationConfig(knn=((20, 0.07), (5, 0.5)), labels_per_class=(1, 5), draws=3)
+
+
+def by(evaluation, **wanted):
+    """The records with these attributes."""
+    return [r for r in evaluation.records if all(getattr(r, k) == v for k, v in wanted.items())]
+
+
+def test_records_and_arrays_are_those_of_the_contract(digits, tmp_path):
+    source = small(digits)
+    folder = RunFolder.create(tmp_path / "run")
+    said = []
+    evaluation = evaluate(
+        Projecting(),
+        source,
+        QUICK,
+        views=VIEWS,
+        untrained=Projecting(seed=1),
+        run_folder=folder,
+        say=said.append,
+    )
+    records = folder.read_evaluation()
+    assert records == [record.as_json() for record in evaluation.records]
+    assert {tuple(r) for r in records} == {
+        ("protocol", "features", "metric", "value", "sd", "n", "parameters")
+    }
+    found = {(r["protocol"], r["features"], r["metric"]) for r in records}
+    kinds = ("encoder", "untrained", "raw")
+    accuracies = {("knn", kind, top) for kind in kinds for top in ("top1", "top5")}
+    accuracies |= {("linear_probe", kind, top) for kind in kinds for top in ("top1", "top5")}
+    accuracies |= {("few_labels", kind, "top1") for kind in kinds}
+    means = {(p, k, "mean") for p in ("alignment", "uniformity") for k in kinds[:2]}
+    assert found == accuracies | means
+    assert len(records) == 3 * (2 * 2 + 2 + 2) + 4
+    for r in records:
+        if r["metric"] != "mean":
+            assert 0 <= r["value"] <= 1
+        assert (r["sd"] is not None) == (r["protocol"] == "few_labels")
+        assert r["n"] == 60
+
+    arrays = folder.read_evaluation_arrays()
+    expected = {
+        "shown_images": ((60, 8, 8, 1), "uint8"),
+        "shown_labels": ((60,), "int64"),
+        "shown_predictions": ((60,), "int64"),
+        "shown_map": ((60, 2), "float32"),
+        "neighbor_indices": ((60, 8), "int64"),
+        "neighbor_similarities": ((60, 8), "float32"),
+        "neighbor_labels": ((60, 8), "int64"),
+        "gallery_queries": ((16,), "int64"),
+        "confusion": ((10, 10), "int64"),
+        "positive_distances": ((60,), "float32"),
+        "random_distances": ((60,), "float32"),
+        "untrained_positive_distances": ((60,), "float32"),
+        "untrained_random_distances": ((60,), "float32"),
+        "view_originals": ((6, 8, 8, 1), "uint8"),
+        "view_samples": ((6, 6, 8, 8, 1), "uint8"),
+    }
+    for name, (shape, dtype) in expected.items():
+        assert arrays[name].shape == shape, name
+        assert arrays[name].dtype == dtype, name
+    assert set(arrays) == {
+        *expected,
+        "gallery_images",
+        "gallery_bank_indices",
+        "class_names",
+        "notes",
+    }
+    assert arrays["class_names"].tolist() == [str(c) for c in range(10)]
+    assert said
+
+    bank = source.train.images.permute(0, 2, 3, 1).numpy()
+    np.testing.assert_array_equal(arrays["gallery_images"], bank[arrays["gallery_bank_indices"]])
+    used = arrays["neighbor_indices"][arrays["gallery_queries"]]
+    assert set(used.ravel()) == set(arrays["gallery_bank_indices"])
+    np.testing.assert_array_equal(
+        arrays["neighbor_labels"], source.train.labels.numpy()[arrays["neighbor_indices"]]
+    )
+    top1 = by(evaluation, protocol="knn", features="encoder", metric="top1")[0]
+    assert top1.parameters == {"k": 20, "temperature": 0.07}
+    assert np.trace(arrays["confusion"]) == round(top1.value * 60)
+    right = arrays["shown_predictions"] == arrays["shown_labels"]
+    assert right.mean() == pytest.approx(top1.value)
+    np.testing.assert_array_equal(
+        arrays["confusion"].sum(axis=1), np.bincount(source.test.labels, minlength=10)
+    )
+
+
+def test_every_test_image_is_encoded_exactly_once_for_the_accuracies(digits):
+    encoder = Projecting()
+    source = small(digits, test=53)
+    evaluate(encoder, source, QUICK, batch_size=16)
+    shown = torch.cat(encoder.shown)
+    assert torch.equal(shown, torch.cat([source.train.images, source.test.images]))
+
+
+def test_test_labels_change_no_choice_and_no_prediction(digits):
+    source = small(digits)
+    permuted = source.test.labels[torch.randperm(60)]
+    other = Source("digits", source.train, Part(source.test.images, permuted))
+    first, second = (evaluate(Projecting(), s, QUICK) for s in (source, other))
+    chosen = [[r.parameters["l2"] for r in by(e, protocol="linear_probe")] for e in (first, second)]
+    assert chosen[0] == chosen[1]
+    np.testing.assert_array_equal(
+        first.arrays["shown_predictions"], second.arrays["shown_predictions"]
+    )
+    np.testing.assert_array_equal(first.arrays["shown_map"], second.arrays["shown_map"])
+    # The same figures against other labels: the test can tell.
+    assert by(first, protocol="knn")[0].value != by(second, protocol="knn")[0].value
+
+
+def test_test_images_change_nothing_that_is_learnt(digits):
+    source = small(digits)
+    other = Source("digits", source.train, Part(source.test.images.flip(0), source.test.labels))
+    chosen = [
+        [r.parameters["l2"] for r in by(evaluate(Projecting(), s, QUICK), protocol="linear_probe")]
+        for s in (source, other)
+    ]
+    assert chosen[0] == chosen[1]
+
+
+def test_draws_are_paired_between_features(digits):
+    """An untrained encoder that is the trained one gets its figures, draw by draw."""
+    evaluation = evaluate(Projecting(), small(digits), QUICK, untrained=Projecting())
+    few = {
+        kind: [r.parameters["values"] for r in by(evaluation, protocol="few_labels", features=kind)]
+        for kind in ("encoder", "untrained", "raw")
+    }
+    assert few["encoder"] == few["untrained"] != few["raw"]
+    assert all(len(set(values)) > 1 for values in few["encoder"])
+    record = by(evaluation, protocol="few_labels", features="raw")[0]
+    assert record.value == pytest.approx(np.mean(few["raw"][0]))
+    assert record.sd == pytest.approx(np.std(few["raw"][0], ddof=1))
+
+
+def test_the_same_call_gives_the_same_evaluation(digits):
+    first, second = (evaluate(Projecting(), small(digits), QUICK, views=VIEWS) for _ in range(2))
+    assert first.records == second.records
+    assert first.arrays.keys() == second.arrays.keys()
+    for name, array in first.arrays.items():
+        np.testing.assert_array_equal(array, second.arrays[name], err_msg=name)
+
+
+def test_without_labels_there_is_still_something_to_see(digits):
+    source = Source("pictures", some(digits.train, 80, False), some(digits.test, 30, False))
+    evaluation = evaluate(Projecting(), source, QUICK, views=VIEWS, untrained=Projecting(seed=1))
+    assert evaluation.notes == ("no accuracies: the training images have no labels",)
+    assert {r.protocol for r in evaluation.records} == {"alignment", "uniformity"}
+    labelled = {"shown_labels", "shown_predictions", "neighbor_labels", "confusion", "class_names"}
+    assert not labelled & set(evaluation.arrays)
+    assert evaluation.arrays["shown_map"].shape == (30, 2)
+    assert evaluation.arrays["gallery_queries"].shape == (16,)
+
+
+def test_without_a_test_part_training_images_are_shown_but_not_judged(digits):
+    source = Source("digits", some(digits.train, 90))
+    evaluation = evaluate(Projecting(), source, QUICK, views=VIEWS)
+    assert "no test part" in evaluation.notes[0]
+    assert {r.protocol for r in evaluation.records} == {"alignment", "uniformity"}
+    arrays = evaluation.arrays
+    assert "shown_predictions" not in arrays
+    assert arrays["neighbor_indices"].shape == (90, 8)
+    assert (arrays["neighbor_indices"] != np.arange(90)[:, None]).all()
+    assert arrays["shown_labels"].shape == (90,)
+
+
+def test_twins_are_not_their_own_neighbors(digits):
+    images = digits.train.images[:1].expand(20, -1, -1, -1).contiguous()
+    arrays = evaluate(Projecting(), Source("twins", Part(images)), QUICK, views=VIEWS).arrays
+    assert arrays["neighbor_indices"].shape == (20, 8)
+    assert (arrays["neighbor_indices"] != np.arange(20)[:, None]).all()
+
+
+def test_what_the_data_cannot_give_is_said(digits):
+    train = some(digits.train, 60)
+    keep = torch.cat([(train.labels != 3).nonzero().squeeze(1), (train.labels == 3).nonzero()[0]])
+    source = Source("digits", Part(train.images[keep], train.labels[keep]), some(digits.test, 20))
+    config = EvaluationConfig(knn=((200, 0.1),), labels_per_class=(1, 2, 50), draws=2)
+    evaluation = evaluate(Projecting(), source, config)
+    assert evaluation.notes == (
+        f"kNN with k=200: the bank holds {len(keep)} images, all vote",
+        "few labels: 1 of 10 classes have fewer than 2 training images and give all they have",
+        "few labels: no class has 50 training images, left out",
+    )
+    assert evaluation.arrays["notes"].tolist() == list(evaluation.notes)
+    knn = by(evaluation, protocol="knn", features="encoder")[0]
+    assert knn.parameters == {"k": 200, "temperature": 0.1, "k_used": len(keep)}
+    counts = [r.parameters["labels_per_class"] for r in by(evaluation, protocol="few_labels")]
+    assert counts == [1, 2] * 2
+
+
+def test_one_class_gives_no_accuracy(digits):
+    part = Part(digits.train.images[:20], torch.zeros(20, dtype=torch.int64))
+    evaluation = evaluate(Projecting(), Source("one", part, part), QUICK)
+    assert evaluation.notes == ("no accuracies: the training images are all of one class",)
+
+
+def test_a_class_known_to_test_alone_counts_as_wrong(digits):
+    train = some(digits.train, 100)
+    keep = train.labels < 9
+    source = Source("digits", Part(train.images[keep], train.labels[keep]), some(digits.test, 100))
+    evaluation = evaluate(Projecting(), source, QUICK)
+    confusion = evaluation.arrays["confusion"]
+    assert confusion.shape == (10, 10)
+    assert confusion[:, 9].sum() == 0 < confusion[9].sum()
+
+
+def test_without_baselines_only_the_encoder_is_judged(digits):
+    config = EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2, baselines=False)
+    evaluation = evaluate(Projecting(), small(digits), config, untrained=Projecting(), views=VIEWS)
+    assert {r.features for r in evaluation.records} == {"encoder"}
+
+
+class Large(StreamedImages):
+    """Images that do not lie in memory and are larger than a thumbnail."""
+
+    def __init__(self, count):
+        self.count = count
+        self.shape = (3, 100, 150)
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(index)
+        return torch.randint(256, self.shape, dtype=torch.uint8, generator=generator)
+
+
+def test_large_streamed_images_are_stored_as_thumbnails():
+    labels = torch.arange(24) % 2
+    source = Source("large", Part(Large(24), labels), Part(Large(12), labels[:12]))
+    config = EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2)
+    encoder = Projecting(3 * 100 * 150, 8)
+    arrays = evaluate(encoder, source, config).arrays
+    assert arrays["shown_images"].shape == (12, 43, 64, 3)
+    assert arrays["gallery_images"].shape[1:] == (43, 64, 3)
+    # Test images are training images here: the nearest neighbour is the image itself.
+    assert arrays["neighbor_indices"][:, 0].tolist() == list(range(12))
+
+
+def test_a_diverged_encoder_is_refused(digits, tmp_path):
+    encoder = Projecting()
+    encoder.weight.data[0, 5] = torch.nan
+    folder = RunFolder.create(tmp_path / "run")
+    with pytest.raises(NearfarError, match="NaN or infinite"):
+        evaluate(encoder, small(digits), QUICK, run_folder=folder)
+    assert list(folder.path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (EvaluationConfig(knn=()), "evaluation.knn is empty"),
+        (EvaluationConfig(knn=((0, 0.1),)), "k must be 1 or more"),
+        (EvaluationConfig(knn=((5, 0.0),)), "temperature above 0"),
+        (EvaluationConfig(knn=((5, float("nan")),)), "temperature above 0"),
+        (EvaluationConfig(labels_per_class=(0,)), "labels_per_class"),
+        (EvaluationConfig(draws=0), "draws"),
+    ],
+)
+def test_impossible_settings_are_refused_before_any_work(digits, config, message):
+    encoder = Projecting()
+    with pytest.raises(SettingError, match=message):
+        evaluate(encoder, small(digits), config)
+    assert encoder.shown == []
