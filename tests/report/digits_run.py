@@ -149,7 +149,7 @@ def _records(features, bank_labels, test_labels, rng):
                 name,
                 "top1",
                 np.mean(drawn),
-                {"labels_per_class": count, "draws": 5},
+                {"labels_per_class": count, "draws": 5, "values": drawn},
                 sd=float(np.std(drawn, ddof=1)),
             )
         if name != "raw":

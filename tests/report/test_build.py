@@ -13,11 +13,7 @@ from nearfar.training.run_folder import RunFolder
 EMPTY_STATES = (
     "Not judged yet",
     "No training step has been recorded yet.",
-    "No views were kept.",
-    "No map:",
-    "No neighbours:",
-    "No distances were measured.",
-    "No confusion matrix:",
+    "They are shown once the encoder has been judged.",
     "The run has not recorded its command.",
 )
 
@@ -152,10 +148,29 @@ def test_without_a_test_part_the_rest_is_there(changed, tmp_path):
     changed.write_evaluation_arrays({k: v for k, v in arrays.items() if k.startswith(keep)})
     changed.write_evaluation([])
     page = report_on(changed.path, out=tmp_path / "r.html")
-    for state in ("No map:", "No neighbours:", "No confusion matrix:"):
+    for state in ("No map was drawn.", "No neighbours were sought.", "No confusion matrix:"):
         assert state in page.text
     assert "Trained" in page.text
     assert "Untrained" not in page.text
+
+
+def test_an_evaluation_without_views_says_so(changed, tmp_path):
+    without(changed, "view_originals", "positive_distances", "untrained_positive_distances")
+    page = report_on(changed.path, out=tmp_path / "r.html")
+    assert "No views were drawn." in page.text
+    assert "No distances were measured." in page.text
+
+
+def test_the_command_is_what_one_types(changed, tmp_path):
+    for recorded, typed in {
+        "/home/me/.venv/bin/nearfar train x": "nearfar train x",
+        "/lib/nearfar/__main__.py train x": "python -m nearfar train x",
+    }.items():
+        changed.write_environment({"command": recorded})
+        assert (
+            f"How to repeat it {typed} Configuration"
+            in report_on(changed.path, out=tmp_path / "r.html").text
+        )
 
 
 def test_what_the_evaluation_notes_is_told(changed, tmp_path):

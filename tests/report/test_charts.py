@@ -61,6 +61,13 @@ def test_the_map_marks_wrong_answers_and_counts_each_image_once():
     assert figure.data[1].name == "&lt;b&gt;dog&lt;/b&gt;"
 
 
+def test_the_name_of_a_class_in_two_groups_stands_in_the_larger_one():
+    points = np.array([[0, 0], [0, 1], [1, 0], [9, 9], [9, 8]], np.float32)
+    arrays = {"shown_map": points, "shown_labels": np.zeros(5, int)}
+    label = charts.embedding_map(arrays, ["cat"]).layout.annotations[0]
+    assert [label.x, label.y] in points[:3].tolist()
+
+
 def test_the_map_needs_no_labels():
     figure = charts.embedding_map({"shown_map": np.zeros((3, 2), np.float32)}, [])
     assert len(figure.data) == 1
@@ -69,6 +76,5 @@ def test_the_map_needs_no_labels():
 
 def test_histograms_hold_every_pair():
     near, far = np.array([0.0, 0.1, 2.0]), np.array([1.0, 1.5])
-    figure = charts.distance_histograms(near, far)
+    figure = charts.distance_histograms(near, far, top=2.0)
     assert [float(np.sum(trace.y)) for trace in figure.data] == pytest.approx([100, 100])
-    assert charts.tallest_bin([near, far]) == pytest.approx(50)

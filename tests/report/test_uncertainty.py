@@ -3,7 +3,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ttest_ind_from_stats
+from scipy.stats import binomtest, ttest_ind_from_stats, ttest_rel
 
 from nearfar.report.uncertainty import Score, difference, wilson_interval
 
@@ -39,6 +39,16 @@ def test_difference_of_two_means_is_welchs(first, second):
     # p is below .05 exactly where the interval of 95 % leaves out 0.
     if abs(test.pvalue - 0.05) > 1e-6:
         assert (gap.outcome == "level") == (test.pvalue > 0.05)
+
+
+def test_draws_that_were_kept_are_compared_one_by_one():
+    one, other = (0.70, 0.80, 0.60, 0.75, 0.66), (0.65, 0.78, 0.55, 0.69, 0.60)
+    gap = difference(
+        Score(sum(one) / 5, None, 0.08, 5, one), Score(sum(other) / 5, None, 0.09, 5, other)
+    )
+    expected = ttest_rel(one, other).confidence_interval(0.95)
+    assert (gap.low, gap.high) == pytest.approx((expected.low, expected.high))
+    assert gap.outcome == "ahead"
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 2000))

@@ -17,6 +17,7 @@ from nearfar.report.scores import FEATURES, Row, shown_interval
 LARGEST_CURVE = 400
 """Points of a curve; longer ones are averaged in bins, so that a page stays small."""
 CLASS_COLOURS = 10
+BINS = 50
 FEATURE_STYLE = {
     "encoder": ("accent", "solid", "circle"),
     "raw": ("orange", "dash", "square"),
@@ -100,7 +101,7 @@ def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) 
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         axis.update(visible=False)
     figure.update_yaxes(scaleanchor="x")
-    figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4})
+    figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, legend_itemsizing="constant")
     points = arrays["shown_map"]
     labels = arrays.get("shown_labels")
     if labels is None:
@@ -118,25 +119,29 @@ def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) 
         colour = f"class-{label % CLASS_COLOURS}"
         _map_trace(figure, points, rows, name, colour, None if wrong is None else wrong[rows])
         if len(present) <= 2 * CLASS_COLOURS:
-            x, y = np.median(points[rows], axis=0)
+            x, y = _medoid(points[rows])
             figure.add_annotation(x=x, y=y, text=f"<b>{name}</b>", showarrow=False, name="label")
     figure.update_layout(showlegend=len(present) <= 2 * CLASS_COLOURS)
     return figure
 
 
-def distance_histograms(
-    positive: np.ndarray, random: np.ndarray, *, bins: int = 60, top: float | None = None
-) -> go.Figure:
-    """Distances on the unit sphere, 0 to 2, of two views of one image and of two images."""
+def distance_histograms(positive: np.ndarray, random: np.ndarray, *, top: float) -> go.Figure:
+    """Distances on the unit sphere of two views of one image and of views of two images.
+
+    Args:
+        positive: Distances of two views of one image, 0 to 2.
+        random: Distances of views of two images, 0 to 2.
+        top: Where the axis ends, so that several histograms share it.
+    """
     figure = _frame("distance", "share of pairs, %")
-    edges = np.linspace(0, 2, bins + 1)
+    edges = np.linspace(0, top, BINS + 1)
     centres = (edges[1:] + edges[:-1]) / 2
     styles = {
         "two views of one image": (positive, "accent", "solid"),
         "views of two images": (random, "orange", "dash"),
     }
     for name, (distances, colour, dash) in styles.items():
-        counts, _ = np.histogram(distances, bins=edges)
+        counts, _ = np.histogram(distances.clip(0, top), bins=edges)
         figure.add_scatter(
             x=centres,
             y=100 * counts / max(1, counts.sum()),
@@ -147,18 +152,9 @@ def distance_histograms(
             meta={"colour": colour, "fill": 0.22},
             hovertemplate="%{y:.1f} % near %{x:.2f}",
         )
-    figure.update_xaxes(range=[0, 2])
-    figure.update_yaxes(rangemode="tozero", range=None if top is None else [0, top])
+    figure.update_xaxes(range=[0, top])
+    figure.update_yaxes(rangemode="tozero")
     return figure
-
-
-def tallest_bin(distances: Sequence[np.ndarray], bins: int = 60) -> float:
-    """Largest share of pairs in one bin, per cent, so that histograms can share their scale."""
-    edges = np.linspace(0, 2, bins + 1)
-    return max(
-        100 * float(np.histogram(values, bins=edges)[0].max()) / max(1, len(values))
-        for values in distances
-    )
 
 
 def nt_xent_chance(config: Mapping[str, Any]) -> float | None:
@@ -208,7 +204,6 @@ def _frame(x: str, y: str) -> go.Figure:
         hovermode="closest",
         margin={"l": 54, "r": 14, "t": 10, "b": 44},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
-        legend_itemsizing="constant",
     )
     figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False, automargin=True)
     figure.update_yaxes(title={"text": y, "standoff": 8}, zeroline=False, automargin=True)
@@ -236,6 +231,12 @@ def _map_trace(
         marker={"symbol": symbols, "size": sizes, "opacity": 0.85, "line": {"width": 0}},
         hoverinfo="none",
     )
+
+
+def _medoid(points: np.ndarray) -> np.ndarray:
+    """The point nearest to all others: inside a group, even where a class falls into several."""
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
+    return points[gaps.sum(axis=1).argmin()]
 
 
 def _feature_style(feature: str) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from typing import Any
 
 from nearfar.report import charts
 from nearfar.report.run_files import RunFiles
+from nearfar.report.score_table import score_cell
 from nearfar.report.scores import Row, score_rows
-from nearfar.report.sections import _text, score_cell
+from nearfar.report.settings import setting_text
 from nearfar.report.uncertainty import difference
 from nearfar.report.verdict import run_verdict
 
@@ -67,7 +68,7 @@ def _differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str,
     """Settings that are not the same in all runs, by dotted name."""
     flat = [_flat(config) for config in configs]
     names = list(dict.fromkeys(name for config in flat for name in config))
-    rows = [(name, [_text(config.get(name)) for config in flat]) for name in names]
+    rows = [(name, [setting_text(config.get(name)) for config in flat]) for name in names]
     return [(name, values) for name, values in rows if len(set(values)) > 1]
 
 

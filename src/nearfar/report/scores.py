@@ -76,6 +76,7 @@ def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
             n=record.get("n") if record["metric"] in ACCURACIES else None,
             sd=record.get("sd"),
             draws=parameters.get("draws", 1),
+            values=tuple(parameters.get("values", ())),
         )
     return sorted(rows.values(), key=_order)
 

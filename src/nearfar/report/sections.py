@@ -1,7 +1,7 @@
 """One run as what its part of the page shows: words, tables, pictures and charts."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,10 @@ import numpy as np
 from nearfar.report import charts
 from nearfar.report.pictures import contact_sheet, picture
 from nearfar.report.run_files import RunFiles
-from nearfar.report.scores import FEATURES, Row, score_rows, shown_interval
-from nearfar.report.uncertainty import difference
-from nearfar.report.verdict import BASELINES, percent, verdict
+from nearfar.report.score_table import score_table
+from nearfar.report.scores import score_rows
+from nearfar.report.settings import setting_groups, typed_command
+from nearfar.report.verdict import percent, verdict
 
 METHOD_NAMES = {"simclr": "SimCLR"}
 LARGEST_CONFUSION_TABLE = 20
@@ -38,6 +39,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "unfinished": None if run.finished else _unfinished(run),
         "notes": [str(note) for note in run.arrays.get("notes", [])],
         "evaluated": bool(run.records),
+        "shows_images": bool(run.arrays),
         "verdict": [*verdict(rows), *_nearness(run.arrays)],
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
         "more_scores": score_table([row for row in rows if row.metric != "top1"]),
@@ -48,67 +50,13 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "gallery": _gallery(run.arrays),
         "distances": _distances(run.arrays),
         "confusion": _confusion(run.arrays),
-        "config": _groups(run.config),
-        "environment": _groups(
+        "config": setting_groups(run.config),
+        "environment": setting_groups(
             {key: value for key, value in run.environment.items() if key != "command"}
         ),
         "pixels": _has_small_images(run.arrays),
-        "command": _command(run.environment),
+        "command": typed_command(run.environment),
     }
-
-
-def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Encoder against its baselines, a row for each protocol; the lead is over the first."""
-    if not rows:
-        return None
-    features = [name for name in FEATURES if any(name in row.scores for row in rows)]
-    baseline = next((name for name in BASELINES if name in features), None)
-    shown = [
-        {
-            "title": row.title,
-            "detail": row.detail,
-            "cells": [score_cell(row, name) for name in features],
-            "gap": _gap(row, baseline),
-        }
-        for row in rows
-    ]
-    return {
-        "features": [FEATURES[name] for name in features],
-        "rows": shown,
-        "lead": {"raw": "raw pixels", "untrained": "untrained"}[baseline]
-        if baseline and any(row["gap"] for row in shown)
-        else None,
-    }
-
-
-def _gap(row: Row, baseline: str | None) -> dict[str, str] | None:
-    """Encoder minus baseline in points, where both have an accuracy."""
-    if not row.is_accuracy or baseline not in row.scores or "encoder" not in row.scores:
-        return None
-    gap = difference(row.scores["encoder"], row.scores[baseline])
-    return {
-        "outcome": gap.outcome,
-        "value": signed(gap.value),
-        "interval": f"{signed(gap.low)} to {signed(gap.high)}",
-    }
-
-
-def score_cell(row: Row, feature: str) -> dict[str, Any] | None:
-    """Value and uncertainty of one score as text, and as shares for the bar behind them."""
-    score = row.scores.get(feature)
-    if score is None:
-        return None
-    if not row.is_accuracy:
-        return {"value": f"{score.value:.3f}".replace("-", "−"), "spread": "", "share": None}
-    low, high = shown_interval(score)
-    spread = f"± {percent(score.sd)}" if score.sd is not None else f"{percent(low)}–{percent(high)}"
-    return {"value": percent(score.value), "spread": spread, "share": score.value}
-
-
-def signed(gap: float) -> str:
-    """A difference of fractions in percentage points with its sign."""
-    text = percent(gap)
-    return "0.0" if text in {"0.0", "−0.0"} else text if gap < 0 else f"+{text}"
 
 
 def _title(run: RunFiles) -> str:
@@ -280,7 +228,8 @@ def _distances(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
     held = _pair_distances(arrays)
     if not held:
         return None
-    top = 1.05 * charts.tallest_bin([values for pair in held.values() for values in pair])
+    farthest = max(float(values.max()) for pair in held.values() for values in pair)
+    top = min(2.0, np.ceil(10 * farthest + 1e-9) / 10)
     return [
         {
             "name": name,
@@ -334,35 +283,3 @@ def _confusion(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
             for row, name in enumerate(names)
         ],
     }
-
-
-def _groups(nested: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Nested settings as named groups of flat pairs, single settings first."""
-    single = [(key, _text(value)) for key, value in nested.items() if not isinstance(value, dict)]
-    groups = [("", single)] if single else []
-    groups += [
-        (key, [(name, _text(inner)) for name, inner in value.items()])
-        for key, value in nested.items()
-        if isinstance(value, dict) and value
-    ]
-    return groups
-
-
-def _text(value: Any) -> str:
-    """A setting as a person would write it."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list):
-        return ", ".join(_text(inner) for inner in value) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
-    return str(value)
-
-
-def _command(environment: Mapping[str, Any]) -> str | None:
-    command = environment.get("command")
-    return shlex.join(command) if isinstance(command, list) else command

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf, sqrt
+from statistics import stdev
 
 from scipy.special import stdtrit
 
@@ -18,12 +19,14 @@ class Score:
         n: Number of test examples, or None where the value is no share of examples.
         sd: Standard deviation over draws, or None for a single value.
         draws: Number of draws that `value` and `sd` come from.
+        values: The value of each draw, where they were kept.
     """
 
     value: float
     n: int | None = None
     sd: float | None = None
     draws: int = 1
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,11 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 def difference(first: Score, second: Score) -> Difference:
     """First minus second, with 95 %: chance of the test examples and of the draws together.
 
-    The test examples count by Newcombe's interval (Newcombe 1998, method 10), the draws by Welch's
-    (Welch 1947); the two are added as independent errors are. Both take the scores as independent.
-    Scores that share test examples and draws differ by less chance than that, so the interval is
-    wide rather than narrow.
+    The test examples count by Newcombe's interval (Newcombe 1998, method 10); the draws by the
+    interval of their differences, draw by draw, where the values of both are known, else by Welch's
+    (Welch 1947). The two are added as independent errors are. Newcombe's takes the scores as
+    independent; scores that share their test examples differ by less chance than that, so the
+    interval is wide rather than narrow.
 
     Args:
         first: The score that is judged; its value and the other's are fractions where `n` is given.
@@ -89,7 +93,10 @@ def _test_margins(first: Score, second: Score) -> tuple[float, float]:
 
 
 def _draw_margin(first: Score, second: Score) -> float:
-    """Half of Welch's interval for the difference of two means over draws."""
+    """Half the interval of the difference of two means over draws: paired, or else Welch's."""
+    if len(first.values) == len(second.values) >= 2:
+        gaps = [one - other for one, other in zip(first.values, second.values, strict=True)]
+        return float(stdtrit(len(gaps) - 1, 0.975)) * stdev(gaps) / sqrt(len(gaps))
     drawn = [score for score in (first, second) if score.sd is not None]
     if not drawn:
         return 0.0
