@@ -1,10 +1,11 @@
 import hashlib
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
 import torch
-from source_files import write_stl10
+from source_files import served, write_stl10
 from torchvision import datasets
 
 from nearfar.data.batches import TrainingBatches, evaluation_batches
@@ -22,8 +23,8 @@ def _all(images):
     return torch.cat([batch for batch, _ in evaluation_batches(images, batch_size=2, device="cpu")])
 
 
-def test_it_reads_what_torchvision_reads(tmp_path, monkeypatch):
-    folder = write_stl10(tmp_path)
+def _let_torchvision_know(monkeypatch, folder):
+    """Give torchvision the checksums of the small files; it also wants a list of folds."""
     for attribute in ("train_list", "test_list"):
         known = [
             [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
@@ -31,13 +32,18 @@ def test_it_reads_what_torchvision_reads(tmp_path, monkeypatch):
             if (folder / name).exists()
         ]
         monkeypatch.setattr(datasets.STL10, attribute, known)
+    monkeypatch.setattr(datasets.STL10, "_STL10__load_folds", lambda self, folds: None)
+
+
+def test_it_reads_what_torchvision_reads(tmp_path, monkeypatch):
+    folder = write_stl10(tmp_path)
+    _let_torchvision_know(monkeypatch, folder)
     source = load_source(_config(tmp_path))
     for part, split in (
         (source.train, "train"),
         (source.test, "test"),
         (source.unlabelled, "unlabeled"),
     ):
-        monkeypatch.setattr(datasets.STL10, "_STL10__load_folds", lambda self, folds: None)
         expected = datasets.STL10(tmp_path, split=split)
         np.testing.assert_array_equal(_all(part.images), expected.data)
         if split != "unlabeled":
@@ -113,3 +119,17 @@ def test_damaged_files_are_refused(tmp_path):
 def test_missing_files_say_what_to_put_where(tmp_path):
     with pytest.raises(NearfarError, match=r"unpack stl10_binary.tar.gz there"):
         load_source(_config(tmp_path))
+
+
+def test_the_download_is_torchvision_s(tmp_path, monkeypatch):
+    mirror = tmp_path / "mirror"
+    folder = write_stl10(mirror)
+    _let_torchvision_know(monkeypatch, folder)
+    archive = mirror / datasets.STL10.filename
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, folder.name)
+    monkeypatch.setattr(datasets.STL10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    with served(mirror) as address:
+        monkeypatch.setattr(datasets.STL10, "url", f"{address}/{archive.name}")
+        source = load_source(_config(tmp_path / "new", download=True))
+    assert (len(source.train), len(source.unlabelled)) == (4, 5)

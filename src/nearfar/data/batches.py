@@ -26,7 +26,7 @@ class TrainingBatches:
         images: All images, uint8, or a `StreamedImages`.
         labels: Class of each image, or None.
         batch_size: Images in a batch; 1 up to the number of images.
-        seed: Seed of the order.
+        seed: Seed of the order; 0 or more.
         device: Where batches are wanted.
         workers: Processes that decode streamed images; 0 decodes in this one.
 
@@ -51,6 +51,8 @@ class TrainingBatches:
                 f"batch_size={batch_size} is larger than the data: there are {len(images)} "
                 "training images"
             )
+        if seed < 0:
+            raise SettingError(f"seed={seed}: 0 or more")
         if labels is not None and len(labels) != len(images):
             raise NearfarError(f"{len(labels)} labels for {len(images)} images: one each is needed")
         self.batch_size = batch_size
