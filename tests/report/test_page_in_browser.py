@@ -1,9 +1,12 @@
 """The page as a reader meets it: in a real browser, wide and narrow, light and dark."""
 
 import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nearfar.report.build import write_report
 from nearfar.training.run_folder import RunFolder
@@ -121,3 +124,17 @@ def test_a_link_to_a_run_opens_it(browser, two):
     assert not browser.evaluate("document.getElementById('run-2').open")
     browser.evaluate("document.querySelector('a[href=\"#run-2\"]').click()")
     assert browser.evaluate("document.getElementById('run-2').open")
+
+
+def test_the_documented_command_makes_the_picture(browser, one, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    command = page.split("```sh\n")[1].split("```")[0]
+    (tmp_path / "runs" / "demo").mkdir(parents=True)
+    (tmp_path / "docs").mkdir()
+    shutil.copy(one, tmp_path / "runs" / "demo" / "report.html")
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    with Image.open(tmp_path / "docs" / "report.png") as picture:
+        assert picture.size == (1200, 1500)
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 24)}
+    # The chart of labels lies in the picture: raw pixels are drawn in this colour.
+    assert (184, 92, 0) in colours
