@@ -137,7 +137,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, kind):
     assert "step-00000002.safetensors (" in loaded.damaged[0]
     assert "\n" not in loaded.damaged[0]
     (tmp_path / "step-00000001.json").write_text("")
-    with pytest.raises(NearfarError, match="every checkpoint is damaged.*00000002.*00000001"):
+    with pytest.raises(NearfarError, match=r"every checkpoint is damaged.*00000002.*00000001"):
         load_newest(tmp_path)
 
 

@@ -74,7 +74,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path):
 def test_opening_needs_a_run(run, tmp_path):
     with pytest.raises(NearfarError, match="no run folder at"):
         RunFolder.open(tmp_path / "none")
-    with pytest.raises(NearfarError, match="is not a run folder: it holds no config.json"):
+    with pytest.raises(NearfarError, match=r"is not a run folder: it holds no config\.json"):
         RunFolder.open(run.path)
     run.write_config({})
     assert RunFolder.open(run.path).path == run.path

@@ -108,7 +108,6 @@ def train(
 
     with (
         run_folder.held(),
-        StopSignals() as stop,
         Generators(seed, hardware.device) as generators,
         TrainingProgress(console, config.epochs, steps_per_epoch, batches.batch_size) as progress,
     ):
@@ -120,6 +119,8 @@ def train(
             progress.note(f"{run_folder} is trained already: all {config.epochs} epochs are done")
             return
         progress.note(f"{config.epochs} epochs of {steps_per_epoch} steps on {hardware.summary}")
+        if resume:
+            progress.note(f"going on after step {start.step} of {total_steps}")
 
         with (
             recorded_environment(
@@ -128,7 +129,8 @@ def train(
                 resumed_at=start.step if resume else None,
                 seconds=start.seconds,
             ) as clock,
-            MetricsLog(run_folder, step=start.step, size=start.metrics_size) as metrics,
+            MetricsLog(run_folder, steps_per_epoch, start.step, start.metrics_size) as metrics,
+            StopSignals() as stop,
         ):
             saver = Saver(
                 run_folder,
@@ -148,7 +150,9 @@ def train(
                     pair = views(images, generators.views)
                     loss, norm = _gradients(method, pair, labels, optimizer, hardware)
                     if not math.isfinite(loss + norm):
-                        raise _not_finite(loss, step + 1, epoch + 1, indices.tolist(), saver)
+                        examples = {"examples": indices.tolist()}
+                        metrics.write("not_finite", step + 1, examples)
+                        raise _not_finite(loss, step + 1, epoch + 1, indices, run_folder, saver)
                     _update(optimizer, rate, norm, config.clip_norm)
                     step += 1
                     method.after_step(step / total_steps)
@@ -157,7 +161,7 @@ def train(
                         figures = {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
                         figures["images_per_second"] = progress.images_per_second()
                         figures |= method.scalars
-                        metrics.write(step, step / steps_per_epoch, "step", figures)
+                        metrics.write("step", step, figures)
                     if stop.received:
                         saver.save(step, Position(epoch, step - epoch * steps_per_epoch))
                         raise _interrupted(stop.received, step, total_steps, run_folder)
@@ -167,7 +171,7 @@ def train(
                 if knn is not None and config.knn_every and (done % config.knn_every == 0 or last):
                     method.train(False)
                     accuracies = knn(method.encoder)
-                    metrics.write(step, done, "knn", accuracies)
+                    metrics.write("knn", step, accuracies)
                     progress.knn(accuracies["top1"])
                 if done % config.checkpoint_every == 0 or last or stop.received:
                     saver.save(step, Position(done))
@@ -227,15 +231,16 @@ def _update(optimizer: Optimizer, rate: float, norm: float, clip_norm: float | N
 
 
 def _not_finite(
-    loss: float, step: int, epoch: int, examples: list[int], saver: Saver
+    loss: float, step: int, epoch: int, indices: Tensor, run_folder: RunFolder, saver: Saver
 ) -> NearfarError:
     """The error for a batch that would have spoilt the weights; they were not touched."""
-    what = f"loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
-    shown = ", ".join(str(index) for index in examples[:_MOST_EXAMPLES])
-    more = f" and {len(examples) - _MOST_EXAMPLES} more" if len(examples) > _MOST_EXAMPLES else ""
+    what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+    shown = ", ".join(str(index) for index in indices[:_MOST_EXAMPLES].tolist())
+    if len(indices) > _MOST_EXAMPLES:
+        shown += f" … ({len(indices)} in all, listed in {run_folder.metrics})"
     return NearfarError(
-        f"stopped at step {step} (epoch {epoch}): {what}; the batch was training images "
-        f"{shown}{more}; {saver.last_good}: lower training.learning_rate, or look at these images"
+        f"stopped at step {step} (epoch {epoch}): {what}; the batch was training images {shown}; "
+        f"{saver.last_good}: lower training.learning_rate, or look at these images"
     )
 
 
@@ -245,6 +250,6 @@ def _interrupted(
     """The error that says how to go on."""
     return Interrupted(
         f"stopped by {received.name} after step {step} of {total_steps}, all saved: "
-        f"go on with `nearfar train --resume {run_folder}`",
+        f"go on with `{run_folder.resume_command}`",
         received,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -13,18 +14,19 @@ class MetricsLog:
 
     Args:
         run_folder: Where.
+        steps_per_epoch: Turns steps into epochs.
         step: Steps taken before. What either file holds beyond them is dropped, so that a resumed
             run doubles nothing.
         size: Bytes of `metrics.jsonl` at that step.
     """
 
-    def __init__(self, run_folder: RunFolder, *, step: int = 0, size: int = 0) -> None:
+    def __init__(self, run_folder: RunFolder, steps_per_epoch: int, step: int, size: int) -> None:
         self._run_folder = run_folder
+        self._steps_per_epoch = steps_per_epoch
         run_folder.truncate_metrics(size)
-        resumed = step > 0
         # Events of `step` itself may be only partly wanted: purge them, and write the kept ones.
-        self._events = SummaryWriter(run_folder.tensorboard, purge_step=step if resumed else None)
-        if resumed and run_folder.metrics.exists():
+        self._events = SummaryWriter(run_folder.tensorboard, purge_step=step)
+        if size:
             for record in run_folder.read_metrics():
                 if record["step"] == step:
                     self._write_events(record)
@@ -40,16 +42,16 @@ class MetricsLog:
     ) -> None:
         self._events.close()
 
-    def write(self, step: int, epoch: float, kind: str, values: Mapping[str, float]) -> None:
+    def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Write one record.
 
         Args:
+            kind: `step`, `knn`, or `not_finite` for what stopped the run.
             step: Steps taken.
-            epoch: Epochs done, with their fraction.
-            kind: `step` or `knn`.
-            values: The scalars.
+            values: The scalars; what is none goes into `metrics.jsonl` alone.
         """
-        record = {"kind": kind, "step": step, "epoch": round(epoch, 6), **values}
+        epoch = round(step / self._steps_per_epoch, 6)
+        record = {"kind": kind, "step": step, "epoch": epoch, **values}
         self._run_folder.append_metrics(record)
         self._write_events(record)
 
@@ -61,5 +63,5 @@ class MetricsLog:
     def _write_events(self, record: Json) -> None:
         group = "train" if record["kind"] == "step" else record["kind"]
         for name, value in record.items():
-            if name not in ("kind", "step") and value is not None:
+            if name != "step" and isinstance(value, int | float):
                 self._events.add_scalar(f"{group}/{name}", value, record["step"])

@@ -15,8 +15,8 @@ from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.state import Position, TrainingState
 
-_FREE_TO_CHANGE = ("device", "precision", "knn_every", "checkpoint_every", "keep_checkpoints")
-"""Settings that decide nothing about the steps, or that the hardware decides anyway."""
+_FREE_TO_CHANGE = ("precision", "knn_every", "checkpoint_every", "keep_checkpoints")
+"""Settings that decide nothing about the steps, or that the hardware has a say in."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,8 @@ def settings_of(
     decisive = dataclasses.asdict(config)
     for name in _FREE_TO_CHANGE:
         del decisive[name]
-    decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch}
-    wished = {
-        "device": hardware.device.type,
-        "bf16": hardware.bf16,
-        "threads": torch.get_num_threads(),
-    }
-    return Settings(decisive, wished)
+    decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}
+    return Settings(decisive, {"bf16": hardware.bf16, "threads": torch.get_num_threads()})
 
 
 def new_start(run_folder: RunFolder) -> Start:
@@ -70,8 +65,8 @@ def new_start(run_folder: RunFolder) -> Start:
     """
     if next(run_folder.checkpoints.glob("step-*"), None) is not None:
         raise NearfarError(
-            f"{run_folder} holds checkpoints of a run: go on with `nearfar train --resume "
-            f"{run_folder}`, or choose another --out"
+            f"{run_folder} holds checkpoints of a run: go on with `{run_folder.resume_command}`, "
+            "or choose another --out"
         )
     return Start()
 
@@ -104,7 +99,6 @@ def find_start(run_folder: RunFolder, state: TrainingState, settings: Settings) 
         if scalars["hardware"].get(name) != value
     ]
     position = Position(**scalars["position"])
-    notes.append(f"going on from {loaded.path}")
     return Start(
         position, checkpoint.step, scalars["metrics_size"], scalars["seconds"], tuple(notes)
     )
@@ -168,7 +162,7 @@ class Saver:
             save(self._run_folder.checkpoints, self._state.take(step, scalars), keep=self._keep)
         except NearfarError as error:
             raise NearfarError(
-                f"{error}; {self.last_good}: make room, then `nearfar train --resume "
-                f"{self._run_folder}`"
+                f"{error}; {self.last_good}: put that right, then "
+                f"`{self._run_folder.resume_command}`"
             ) from error
         self._saved_step = step

@@ -8,6 +8,7 @@ import fcntl
 import io
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,11 @@ class RunFolder:
     def __str__(self) -> str:
         return str(self.path)
 
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with this run."""
+        return f"nearfar train --resume {shlex.quote(str(self.path))}"
+
     @classmethod
     def create(cls, path: str | Path, *, overwrite: bool = False) -> "RunFolder":
         """Make a new run folder, or empty an old one.
@@ -83,7 +89,7 @@ class RunFolder:
         holds_run = folder.environment.is_file() or set(left) <= {*_FILES, *_FOLDERS}
         if not overwrite:
             advice = (
-                f"go on with `nearfar train --resume {path}`, pass --overwrite to start anew, "
+                f"go on with `{folder.resume_command}`, pass --overwrite to start anew, "
                 "or choose another --out"
                 if holds_run
                 else "choose another --out"
@@ -119,14 +125,20 @@ class RunFolder:
         Raises:
             NearfarError: Another process is at it.
         """
-        with self._lock.open("w") as file:
+        try:
+            file = self._lock.open("w")
+        except OSError as error:
+            raise NearfarError(f"cannot write in {self.path}: {error.strerror}") from error
+        with file:
             try:
                 # A record lock: it goes when the process dies, and its forked children have none.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except (BlockingIOError, PermissionError) as error:
                 raise NearfarError(
                     f"another process is training in {self.path}: wait for it, or stop it"
                 ) from error
+            except OSError:
+                pass  # a file system without locks
             yield
 
     def _clear(self) -> None:
