@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 import torch
 from hypothesis import given
@@ -28,6 +30,9 @@ class _Streamed(StreamedImages):
     def __getitem__(self, index):
         self.asked.append(index)
         assert (get_worker_info() is not None) == self.in_worker
+        if self.in_worker:
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         if index == self.broken:
             raise NearfarError(f"image {index} is damaged")
         return _images(self.count)[index]
@@ -103,6 +108,18 @@ def test_workers_decode_and_keep_the_order(workers):
         batches = list(evaluation_batches(images, batch_size=6, device="cpu", workers=workers_now))
         assert torch.equal(torch.cat([rows for _, rows in batches]), torch.arange(20))
         assert torch.equal(torch.cat([batch for batch, _ in batches]), _images(20))
+
+
+def test_interrupts_are_left_to_the_main_process():
+    """A handler that the main process set, to save before it ends, must not run in workers."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, lambda *_: pytest.fail("handled"))
+        assert len(_order(_batches(_Streamed(8, in_worker=True), 4, workers=1), 0)) == 2
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_streaming_leaves_the_global_generator_alone():

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +32,12 @@ def test_files_are_read_as_they_are(tmp_path, zipped, below):
     assert torch.equal(source.train.labels, torch.arange(30) % 10)
     assert source.class_names is not None
     assert len(source.class_names) == 10
+
+
+def test_a_root_below_home_may_be_written_with_a_tilde(tmp_path, monkeypatch):
+    write_fashion(tmp_path / "clothes")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(load_source(_config(Path("~/clothes"))).train) == 30
 
 
 def test_debian_s_package_is_found_without_a_root(tmp_path, monkeypatch):

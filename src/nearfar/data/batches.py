@@ -1,5 +1,6 @@
 """Batches of images on the device: shuffled for training, in order for evaluation."""
 
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -130,7 +131,7 @@ def _gathered(
         batch_sampler=[indices.tolist() for indices in batches],
         num_workers=min(workers, len(batches)),
         collate_fn=_stack_or_error,
-        worker_init_fn=_quieten_pillow,
+        worker_init_fn=_prepare_worker,
         pin_memory=device.type == "cuda",
         # Its own generator: the loader must not draw from the one that a checkpoint restores.
         generator=torch.Generator(),
@@ -141,8 +142,10 @@ def _gathered(
         yield batch.to(device, non_blocking=True)
 
 
-def _quieten_pillow(worker: int) -> None:  # noqa: ARG001  (the loader passes it)
-    """Keep Pillow's warnings of odd metadata out of the progress display, in a worker process."""
+def _prepare_worker(worker: int) -> None:  # noqa: ARG001  (the loader passes it)
+    """Leave interrupts to the main process, which saves first, and be quiet about odd metadata."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 

@@ -149,7 +149,7 @@ def download_folder(config: DataConfig) -> Path:
         `config.root`, or the source's folder in the user's cache where no root is given.
     """
     if config.root is not None:
-        return config.root
+        return config.root.expanduser()
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "nearfar" / config.name
 
@@ -204,13 +204,13 @@ def _check_ranges(config: DataConfig) -> None:
 
 def _check_root(config: DataConfig, info: SourceInfo) -> None:
     """Refuse a root that is missing, of the wrong kind, or of no use."""
-    root = config.root
-    if root is None:
+    if config.root is None:
         if info.root in ("folder", "file"):
             raise SettingError(f"{config.name} needs --data.root, a {info.root}: {info.summary}")
         return
     if info.root == "none":
         raise SettingError(f"data.root: {config.name} is inside a package; leave it out")
+    root = config.root.expanduser()
     if info.root == "file":
         if not root.is_file():
             raise SettingError(f"data.root={root}: no such file")

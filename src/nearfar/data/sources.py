@@ -1,6 +1,7 @@
 """Sources by name."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -42,6 +43,8 @@ def load_source(config: DataConfig) -> Source:
         NearfarError: If files are missing or damaged.
     """
     check_data_config(config)
+    if config.root is not None:
+        config = replace(config, root=config.root.expanduser())
     return LOADERS[config.name](config)
 
 
