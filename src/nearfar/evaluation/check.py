@@ -25,3 +25,5 @@ def check_evaluation(config: EvaluationConfig) -> None:
         raise SettingError("evaluation.labels_per_class must hold numbers of 1 or more")
     if config.draws < 1:
         raise SettingError(f"evaluation.draws is {config.draws}: it must be 1 or more")
+    if config.seed < 0:
+        raise SettingError(f"evaluation.seed is {config.seed}: it must be 0 or more")

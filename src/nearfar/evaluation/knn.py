@@ -14,6 +14,8 @@ from nearfar.evaluation.screening import Screen, bfloat16_is_fast
 # library keeps blocks below 32 MiB for reuse; larger ones come from the system, page by page, anew.
 QUERY_BLOCK = 128
 BANK_BLOCK = 61440
+# Bank rows multiplied at once: so many stay in a core's cache.
+PRODUCT_BLOCK = 1024
 # A first look in bfloat16 pays where the bank is at least so many times larger than k.
 SCREEN_FROM = 64
 
@@ -98,8 +100,12 @@ class KNNBank:
         """Stream over the bank in float32, keeping the k best so far."""
         best = _Best(k)
         for start in range(0, len(self), BANK_BLOCK):
-            block = queries @ self.features[start : start + BANK_BLOCK].T
-            values, columns = largest(block, min(k, block.shape[1]))
+            bank = self.features[start : start + BANK_BLOCK]
+            block = queries.new_empty(len(queries), len(bank))
+            for first in range(0, len(bank), PRODUCT_BLOCK):
+                part = slice(first, first + PRODUCT_BLOCK)
+                torch.mm(queries, bank[part].T, out=block[:, part])
+            values, columns = largest(block, min(k, len(bank)))
             best.add(values, columns + start)
         return best.values, best.indices
 
