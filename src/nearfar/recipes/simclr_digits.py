@@ -19,8 +19,8 @@ def simclr_digits() -> Recipe:
         data=DataConfig(name="digits"),
         views=ViewsConfig(preset="digits"),
         encoder=EncoderConfig(name="small-resnet", width=32),
-        method=SimCLRConfig(temperature=0.2, projection_hidden=128, projection_dim=64),
+        method=SimCLRConfig(temperature=0.5, projection_hidden=512, projection_dim=128),
         training=TrainingConfig(
-            epochs=100, batch_size=256, learning_rate=2e-3, warmup_epochs=5.0, knn_every=10
+            epochs=130, batch_size=256, learning_rate=3e-3, warmup_epochs=13.0, knn_every=10
         ),
     )
