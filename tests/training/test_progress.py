@@ -35,7 +35,9 @@ def test_a_file_gets_a_line_every_few_seconds_and_the_last(clock):
     lines = file.getvalue().splitlines()
     assert 4 <= len(lines) <= 6
     assert lines[-1] == "epoch 100/100 · loss 4.000 · kNN 97.4 % · 2,560 images/s"
-    assert lines[0].startswith("epoch 20/100 · loss 4.800 · kNN 97.4 % · 2,560 images/s · 0:40 left")
+    assert lines[0].startswith(
+        "epoch 20/100 · loss 4.800 · kNN 97.4 % · 2,560 images/s · 0:40 left"
+    )
 
 
 def test_a_resumed_run_reckons_with_its_own_steps(clock):
