@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import TypeVar, get_type_hints
 
 import tyro
 
@@ -30,10 +30,11 @@ def parse(
             fit, or something needed is missing.
         SystemExit: Help was asked for and has been printed.
     """
+    _refuse_unknown_options(words, kind)
     told = io.StringIO()
     try:
         with redirect_stderr(told):
-            arguments, unknown = tyro.cli(
+            arguments, strays = tyro.cli(
                 kind,
                 prog=f"nearfar {command}",
                 args=list(words),
@@ -44,8 +45,10 @@ def parse(
         if exit_.code in (0, None):
             raise
         raise SettingError(f"{_first_words(told.getvalue())} (nearfar {command} --help)") from None
-    if unknown:
-        raise _unknown_argument(unknown, kind, command)
+    if strays:
+        raise SettingError(
+            f"{command} does not know what to do with {strays[0]!r} (nearfar {command} --help)"
+        )
     return arguments
 
 
@@ -65,30 +68,33 @@ def option_names(kind: type, prefix: str = "--") -> list[str]:
             names += option_names(hint, f"{name}.")  # type: ignore[arg-type]
         else:
             names.append(name)
+            if hint is bool:
+                names.append(f"{prefix}no-{name.removeprefix(prefix)}")
     return names
 
 
-def _unknown_argument(unknown: list[str], kind: type, command: str) -> SettingError:
-    """The error for the first word that no option takes."""
-    options = [word for word in unknown if word.startswith("-")]
-    if not options:
-        return SettingError(
-            f"{command} does not know what to do with {unknown[0]!r} (nearfar {command} --help)"
-        )
-    name = options[0].partition("=")[0]
-    # Underscores are read as hyphens everywhere else, so they must not hide the nearest name.
-    return unknown_name("setting", name.replace("_", "-"), option_names(kind))
+def _refuse_unknown_options(words: Sequence[str], kind: type) -> None:
+    """Refuses the first option that does not exist, before anything that is missing is named."""
+    known = option_names(kind)
+    for word in words:
+        # Underscores are read as hyphens everywhere, so they must not hide the nearest name.
+        name = word.partition("=")[0].replace("_", "-")
+        if name.startswith("--") and name not in (*known, "--help"):
+            raise unknown_name("setting", name, known)
 
 
 def _first_words(box: str) -> str:
     """The message inside tyro's box: what stands before its first rule or blank line."""
-    lines: list[Any] = []
+    lines: list[str] = []
     for line in box.splitlines():
-        text = line.strip().strip("│").strip()
-        if not text or re.fullmatch(r"[─╭╮╰╯]+", text):
+        text = line.strip("│╭╮╰╯").rstrip()
+        if not text.strip("─ "):
             if lines:
                 break
             continue
-        if not text.startswith("╭"):
+        if not line.startswith("╭"):
             lines.append(text)
-    return " ".join(lines).removeprefix("Error parsing ")
+    if lines and lines[0].startswith(" Missing from"):
+        # Each option that is missing stands on a line of its own, its help deeper below it.
+        return "missing " + ", ".join(line.strip() for line in lines if re.match(r" {5}\S", line))
+    return " ".join(line.strip() for line in lines).removeprefix("Error parsing ")

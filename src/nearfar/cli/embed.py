@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class EmbedArguments:
     """Turn every image of a folder into the encoder's features, with its file name."""
 
-    encoder: Positional[Path]
+    encoder: Annotated[Positional[Path], arg(metavar="ENCODER")]
     """Run folder, or the encoder.safetensors in it."""
     data: Annotated[Path, arg(metavar="FOLDER")]
     """Folder of images; sub-folders too."""

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
 from nearfar.data.catalogue import check_data_config
 from nearfar.data.config import DataConfig
+from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.recipes.check import check_evaluation
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -23,7 +24,7 @@ class EvaluateArguments:
     a folder inside the run.
     """
 
-    run: Positional[Path]
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
     """Folder of the run."""
     data: DataConfig = field(default_factory=DataConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -82,7 +82,7 @@ def image_features(encoder: SavedEncoder, file: Path) -> Float[Tensor, "1 dim"]:
     if not file.is_file():
         raise SettingError(f"no such image: {file}")
     side = encoder.image_size
-    pixels = torch.from_numpy(read_image(file, (encoder.channels, side, side)))
+    pixels = torch.tensor(read_image(file, (encoder.channels, side, side)))
     return extract_features(encoder, Part(pixels[None]))
 
 

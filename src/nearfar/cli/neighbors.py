@@ -15,9 +15,9 @@ from nearfar.errors import SettingError
 class NeighborsArguments:
     """List the images of a folder that lie nearest to one image, most similar first."""
 
-    encoder: Positional[Path]
+    encoder: Annotated[Positional[Path], arg(metavar="ENCODER")]
     """Run folder, or the encoder.safetensors in it."""
-    image: Positional[Path]
+    image: Annotated[Positional[Path], arg(metavar="IMAGE")]
     """The image to look for; where it lies in the folder, it is left out of the answer."""
     data: Annotated[Path, arg(metavar="FOLDER")]
     """Folder of images to look among; sub-folders too."""

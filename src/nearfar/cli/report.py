@@ -15,7 +15,7 @@ from nearfar.errors import SettingError
 class ReportArguments:
     """Write one page that shows a run, or several runs side by side. Opens offline."""
 
-    runs: Positional[tuple[Path, ...]]
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN…]")]
     """Run folders."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None
     """The page; left out, report.html in the run, or in this folder for several runs."""

@@ -27,7 +27,7 @@ class TrainArguments:
     Defaults below are those of the recipe; any of them can be changed.
     """
 
-    recipe: Positional[str] = DEFAULT_RECIPE
+    recipe: Annotated[Positional[str], arg(metavar="[RECIPE]")] = DEFAULT_RECIPE
     """Name of the recipe; `nearfar recipes` lists them."""
     out: Annotated[Path | None, arg(metavar="DIR")] = None
     """Folder of the run; left out, a new one under runs/."""
@@ -82,10 +82,10 @@ def _defaults(name: str) -> TrainArguments:
 def _with_fitting_warmup(recipe: Recipe) -> Recipe:
     """Keeps the recipe's warm-up in proportion where fewer epochs were asked for than it takes."""
     asked, usual = recipe.training, recipe_named(recipe.recipe).training
-    if asked.warmup_epochs <= asked.epochs or asked.warmup_epochs != usual.warmup_epochs:
+    if asked.warmup_epochs != usual.warmup_epochs or not 1 <= asked.epochs < asked.warmup_epochs:
         return recipe
-    shorter = usual.warmup_epochs * max(asked.epochs, 0) / usual.epochs
-    print(f"note  warm-up of {shorter:g} epochs, as {usual.warmup_epochs:g} of {usual.epochs}")
+    shorter = usual.warmup_epochs * asked.epochs / usual.epochs
+    print(f"note  warm-up shortened to {shorter:.2g} epochs, in proportion")
     return replace(recipe, training=replace(asked, warmup_epochs=shorter))
 
 

@@ -9,7 +9,7 @@ import math
 from nearfar.data.catalogue import SOURCES, check_data_config
 from nearfar.encoders.backbones import check_encoder
 from nearfar.errors import SettingError
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.check import check_evaluation
 from nearfar.methods.config import SimCLRConfig
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
@@ -36,30 +36,6 @@ def check_settings(recipe: Recipe) -> None:
     known = SOURCES[recipe.data.name].train_images if whole_part else None
     check_training_config(recipe.training, examples=known)
     check_evaluation(recipe.evaluation)
-
-
-def check_evaluation(evaluation: EvaluationConfig) -> None:
-    """Refuses impossible settings of the evaluation.
-
-    Args:
-        evaluation: Which protocols are to judge the encoder.
-
-    Raises:
-        SettingError: As `check_settings`.
-    """
-    if not evaluation.knn:
-        raise SettingError("evaluation.knn is empty: it needs a pair of k and T, such as 200 0.1")
-    for k, temperature in evaluation.knn:
-        if k < 1 or not 0 < temperature < math.inf:
-            raise SettingError(
-                f"evaluation.knn has k = {k}, T = {temperature}: k must be 1 or more, T above 0"
-            )
-    if any(labels < 1 for labels in evaluation.labels_per_class):
-        raise SettingError("evaluation.labels_per_class: every number must be 1 or more")
-    if evaluation.draws < 1:
-        raise SettingError(f"evaluation.draws is {evaluation.draws}: it must be 1 or more")
-    if evaluation.seed < 0:
-        raise SettingError(f"evaluation.seed is {evaluation.seed}: it must be 0 or more")
 
 
 def _check_method(method: SimCLRConfig) -> None:

@@ -11,10 +11,11 @@ from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
 from nearfar.errors import SettingError
+from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.protocols import evaluate
 from nearfar.recipes.assembly import Assembly, ImageFormat, assemble, untrained_encoder
-from nearfar.recipes.check import check_evaluation, check_settings
+from nearfar.recipes.check import check_settings
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.console import print_header, print_scores
 from nearfar.recipes.knn_check import knn_check

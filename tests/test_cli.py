@@ -1,0 +1,291 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nearfar
+from nearfar.cli import app, main
+from nearfar.cli.arguments import option_names, parse
+from nearfar.data.catalogue import SOURCES
+from nearfar.data.config import DataConfig
+from nearfar.errors import NearfarError, SettingError
+from nearfar.recipes.config_json import read_recipe
+from nearfar.recipes.names import RECIPES
+
+# A run of seconds on the digits, given as a person would give it.
+QUICK = ["train", "--training.epochs", "1", "--encoder.width", "4", "--training.device", "cpu"]
+QUICK += ["--evaluation.knn", "5", "0.1", "--evaluation.labels-per-class", "1"]
+QUICK += ["--evaluation.draws", "2"]
+
+
+def refusal(capsys, *words):
+    """The one line that a refused command prints."""
+    code = main(words)
+    told = capsys.readouterr().err
+    assert told.startswith("nearfar: ")
+    assert told.count("\n") == 1
+    return code, told.removeprefix("nearfar: ").rstrip("\n")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run = tmp_path_factory.mktemp("cli") / "run"
+    assert main([*QUICK, "--out", str(run)]) == 0
+    return run
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Six images in two folders; the first two are all but equal."""
+    folder = tmp_path / "pictures"
+    random = np.random.default_rng(0)
+    for number in range(6):
+        file = folder / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (12, 12), dtype=np.uint8)
+        if number == 0:
+            first = pixels
+        if number == 1:
+            pixels = first ^ 1
+        Image.fromarray(pixels).save(file)
+    return folder
+
+
+def test_help_names_every_command(capsys):
+    assert main(["--help"]) == main([]) == 0
+    told = capsys.readouterr().out
+    assert all(f"\n  {command} " in told for command in app.COMMANDS)
+    assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", app.COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: nearfar {command}" in capsys.readouterr().out
+
+
+def test_help_of_a_recipe_shows_its_own_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "simclr-cifar10", "--help"])
+    assert "timm/resnet18" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"nearfar {nearfar.__version__}\n"
+
+
+def test_data_and_recipes_list_all(capsys):
+    assert main(["data"]) == main(["recipes"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in (*SOURCES, *RECIPES))
+    assert "CC BY 4.0" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("trian", "unknown command 'trian': did you mean 'train'?"),
+        ("train simclr-digit", "unknown recipe 'simclr-digit': did you mean 'simclr-digits'?"),
+        (
+            "train --training.epocs 3",
+            "unknown setting '--training.epocs': did you mean '--training.epochs'?",
+        ),
+        ("train --training.batch_sise=3", "did you mean '--training.batch-size'?"),
+        ("train --epochs 3", "did you mean '--training.epochs'?"),
+        ("train --training.epochs many", "--training.epochs: "),
+        ("train --training.epochs", "'--training.epochs'"),
+        ("train --training.optimizer adam", "'adamw', 'sgd', 'lars'"),
+        ("train --views.crop-scale 0.1", "--views.crop-scale: "),
+        ("train --method.temperature 0", "method.temperature is 0.0: it must be above 0"),
+        ("train --training.batch-size 2000", "which is 1297"),
+        ("train --encoder.name timm/resnet5O", "did you mean 'timm/resnet50'?"),
+        ("train --data.name folder", "folder needs --data.root"),
+        ("train --data.name folder --data.root no/where", "no/where"),
+        ("train simclr-digits more", "train does not know what to do with 'more'"),
+        ("train --resume runs/x --seed 3", "leave every other option out"),
+        ("evaluate", "missing RUN"),
+        ("report", "at least one run folder"),
+        ("embed", "missing ENCODER, --data FOLDER, --out FILE"),
+        ("embed run --data . --out vectors.csv", "must end in .npz or .parquet"),
+        ("embed run --data . --out no/where/vectors.npz", "there is no folder no/where"),
+        ("embed --oot vectors.npz", "did you mean '--out'?"),
+        ("neighbors run image.png --data . --k 0", "--k is 0"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(words, said, capsys):
+    code, told = refusal(capsys, *words.split())
+    assert code == 2
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate no/run",
+        "report no/run",
+        "train --resume no/run",
+        "embed no/run --data . --out v.npz",
+    ],
+)
+def test_a_run_that_is_not_there_is_one_line_and_exit_code_1(words, capsys):
+    code, told = refusal(capsys, *words.split())
+    assert code == 1
+    assert "no/run" in told
+
+
+def test_a_message_of_several_lines_is_told_in_one(monkeypatch, capsys):
+    def fail(words):
+        raise NearfarError("first\n  second")
+
+    monkeypatch.setattr("nearfar.cli.data.run", fail)
+    assert refusal(capsys, "data") == (1, "first second")
+
+
+def test_an_interrupt_is_exit_code_130(monkeypatch, capsys):
+    def interrupt(words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nearfar.cli.data.run", interrupt)
+    assert refusal(capsys, "data") == (130, "interrupted")
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "nearfar", "data"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert done.stderr == b""
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the tests below read."""
+
+    sure: bool = True
+    data: DataConfig = field(default_factory=DataConfig)
+
+
+def test_switches_can_be_turned_off_and_are_known():
+    assert "--no-sure" in option_names(Wanted)
+    assert "--data.no-download" in option_names(Wanted)
+    wanted = parse(Wanted, "test", ["--no-sure", "--data.no-download", "--data.test_fraction=0.5"])
+    assert wanted == Wanted(sure=False, data=DataConfig(test_fraction=0.5))
+
+
+def test_a_misspelt_switch_is_refused():
+    with pytest.raises(SettingError, match="did you mean '--no-sure'"):
+        parse(Wanted, "test", ["--no-shure"])
+
+
+def test_train_follows_the_overrides(trained, capsys):
+    recipe = read_recipe(trained)
+    assert (recipe.recipe, recipe.training.epochs, recipe.encoder.width) == ("simclr-digits", 1, 4)
+    assert (trained / "report.html").is_file()
+
+
+def test_train_shortens_the_recipes_warmup_with_its_epochs(trained):
+    assert 0 < read_recipe(trained).training.warmup_epochs < 1
+
+
+def test_a_warmup_that_was_asked_for_is_not_changed(capsys):
+    code, told = refusal(capsys, "train", "--training.epochs", "2", "--training.warmup-epochs", "3")
+    assert code == 2
+    assert "warmup_epochs is 3.0" in told
+
+
+def test_train_refuses_a_taken_folder(trained, capsys):
+    code, told = refusal(capsys, *QUICK, "--out", str(trained))
+    assert code == 1
+    assert "--overwrite" in told
+
+
+def test_without_out_every_run_gets_a_folder_of_its_own(tmp_path, monkeypatch):
+    from nearfar.cli.train import _new_folder
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "simclr-digits").mkdir(parents=True)
+    assert str(_new_folder("simclr-digits")) == "runs/simclr-digits-2"
+    assert str(_new_folder("simclr-fashion")) == "runs/simclr-fashion"
+
+
+def test_evaluate_takes_what_the_run_had(trained, capsys):
+    assert main(["evaluate", str(trained), "--evaluation.labels-per-class", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "2 labels per class" in told
+    assert "k = 5, T = 0.1" in told
+
+
+def test_report_writes_where_it_is_told(trained, tmp_path, capsys):
+    assert main(["report", str(trained), "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_embed_names_every_image(trained, pictures, tmp_path, ending):
+    out = tmp_path / f"vectors.{ending}"
+    assert main(["embed", str(trained), "--data", str(pictures), "--out", str(out)]) == 0
+    if ending == "npz":
+        found = np.load(out, allow_pickle=False)
+        names, features = found["names"].tolist(), found["features"]
+    else:
+        import pandas as pd
+
+        table = pd.read_parquet(out)
+        names, features = table["names"].tolist(), np.stack(table["features"].tolist())
+    assert sorted(names) == [f"{'ab'[number % 2]}/{number}.png" for number in (0, 2, 4, 1, 3, 5)]
+    assert features.dtype == np.float32
+    expected = nearfar.load_encoder(trained).num_features
+    assert features.shape == (6, expected)
+
+
+def test_neighbors_puts_the_twin_first_and_leaves_the_image_out(trained, pictures, capsys):
+    image = pictures / "a" / "0.png"
+    words = ["neighbors", str(trained), str(image), "--data", str(pictures), "--k", "3"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines if line.strip()[:1].isdigit()]
+    assert len(rows) == 3
+    assert rows[0][2] == "b/1.png"
+    assert all(row[2] != "a/0.png" for row in rows)
+    similarities = [float(row[1]) for row in rows]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_neighbors_refuses_what_is_no_image(trained, pictures, capsys):
+    (pictures / "fake.png").write_text("no image")
+    fake = str(pictures / "fake.png")
+    code, told = refusal(capsys, "neighbors", str(trained), fake, "--data", str(pictures))
+    assert code == 1
+    assert "fake.png" in told
+
+
+def test_a_cut_run_says_how_to_go_on_and_does(tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "nearfar"]
+    long = [*command, *QUICK, "--training.epochs", "100000", "--out", str(run)]
+    with subprocess.Popen(long, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        for _ in range(1200):
+            if list(run.glob("checkpoints/*.json")) or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        told = io.TextIOWrapper(process.stderr).read()
+        assert process.wait(60) == 130
+    assert f"nearfar train --resume {run}" in told.splitlines()[-1]
