@@ -1,11 +1,13 @@
 """The page as a reader meets it: in a real browser, wide and narrow, light and dark."""
 
+import math
 import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from digits_run import SHOWN
 from PIL import Image
 
 from nearfar.report.build import write_report
@@ -88,13 +90,21 @@ def test_pointing_at_the_map_shows_the_image(browser, one):
            })()"""
     )
     assert browser.evaluate("document.getElementById('hover-card').hidden")
+    browser.evaluate(
+        "document.querySelector('#run-1-map')"
+        ".on('plotly_hover', e => { window.pointedAt = e.points[0].customdata; }) && null"
+    )
     browser.move_mouse(place[0] - 40, place[1])
     browser.move_mouse(*place)
     browser.wait_for("!document.getElementById('hover-card').hidden")
     assert "kNN says" in browser.evaluate("document.getElementById('hover-card').innerText")
     picture = "document.querySelector('.hover-picture').style"
     assert browser.evaluate(f"{picture}.backgroundImage").startswith('url("data:image/png')
-    assert browser.evaluate(f"{picture}.backgroundPosition") != ""
+    row = browser.evaluate("window.pointedAt")
+    columns = math.ceil(math.sqrt(SHOWN))
+    assert row % columns > 0  # or a wrong column could not be told
+    expected = f"{-112 * (row % columns)}px {-112 * (row // columns)}px"
+    assert browser.evaluate(f"{picture}.backgroundPosition") == expected
 
 
 def test_hostile_names_are_shown_and_not_run(browser, digits_run, tmp_path):
