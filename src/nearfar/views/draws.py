@@ -138,10 +138,11 @@ def _crop_boxes(
     left = (uniform[:, _LEFT] * (width - columns + 1)).long()
     found = fits.any(dim=1)
     fallback = _fallback_box(parameters.crop_ratio, height, width)
-    drawn = (top, left, rows, columns)
-    return tuple(  # pyright: ignore[reportReturnType]
-        torch.where(found, value, central) for value, central in zip(drawn, fallback, strict=True)
+    top, left, rows, columns = (
+        torch.where(found, drawn, central)
+        for drawn, central in zip((top, left, rows, columns), fallback, strict=True)
     )
+    return top, left, rows, columns
 
 
 def _fallback_box(ratio: tuple[float, float], height: int, width: int) -> tuple[int, int, int, int]:
