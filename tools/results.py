@@ -1,0 +1,126 @@
+"""Train recipes over several seeds and write the table of their figures to docs/results.md.
+
+python -m tools.results                          every recipe below, seeds 0, 1 and 2
+python -m tools.results simclr-digits            one recipe; the other tables stay as they are
+
+What is done is skipped and what was cut goes on, so the command can be given again at any time.
+Runs lie in runs/results/.
+"""
+
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from nearfar.cli import main as nearfar
+
+ROOT = Path(__file__).parent.parent
+RUNS = ROOT / "runs" / "results"
+PAGE = ROOT / "docs" / "results.md"
+RECIPES = ("simclr-digits", "simclr-fashion")
+SEEDS = (0, 1, 2)
+BEGIN, END = "<!-- {} -->\n", "<!-- /{} -->"
+
+
+def finished_run(recipe: str, seed: int) -> Path:
+    """The run folder of one recipe and seed, trained and judged if it was not yet."""
+    run = RUNS / f"{recipe}-seed{seed}"
+    if not (run / "evaluation.json").exists():
+        cut = (run / "checkpoints").is_dir()
+        words = (
+            ["--resume", str(run)]
+            if cut
+            else [recipe, "--seed", str(seed), "--out", str(run), "--overwrite"]
+        )
+        if code := nearfar(["train", *words]):
+            sys.exit(code)
+    return run
+
+
+def protocol_title(record: dict[str, Any]) -> str:
+    """A record's protocol in words."""
+    parameters = record["parameters"]
+    if record["protocol"] == "knn":
+        return f"kNN, k={parameters['k']}, T={parameters['temperature']:g}"
+    if record["protocol"] == "few_labels":
+        count = parameters["labels_per_class"]
+        return f"{count} label{'s' if count > 1 else ''} a class, probe"
+    if record["protocol"] == "linear_probe":
+        return "all labels, linear probe"
+    return record["protocol"]
+
+
+def figures(runs: list[Path]) -> dict[str, dict[str, list[float]]]:
+    """Values by protocol and feature, one for each run; accuracies are top-1, in percent."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for run in runs:
+        for record in json.loads((run / "evaluation.json").read_text()):
+            if record["metric"] == "top5":
+                continue
+            percent = 100 if record["metric"] == "top1" else 1
+            by_feature = found.setdefault(protocol_title(record), {})
+            by_feature.setdefault(record["features"], []).append(percent * record["value"])
+    return found
+
+
+def mean_and_sd(values: list[float] | None, digits: int) -> str:
+    """Mean ± standard deviation over the seeds; the value alone where all agree."""
+    if not values:
+        return ""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    sd = statistics.stdev(values)
+    return f"{mean} ± {sd:.{digits}f}" if sd > 0 else mean
+
+
+def table(recipe: str, runs: list[Path]) -> str:
+    """One recipe's section: what was run on what, then the figures."""
+    environment = [json.loads((run / "environment.json").read_text()) for run in runs]
+    seconds = [record["seconds"] for record in environment]
+    first = environment[0]
+    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    tests = json.loads((runs[0] / "evaluation.json").read_text())[0]["n"]
+    lines = [
+        f"`python -m tools.results {recipe}` trains `nearfar train {recipe}` with seeds "
+        f"{', '.join(map(str, SEEDS))} and judges the last epoch on {tests} test images.",
+        "Top-1 accuracy in %, mean ± sd over the seeds; one-to-fifty-label rows are each a mean "
+        "over draws of the labels.",
+        f"{first['hardware']}; training took {statistics.median(seconds):.0f} s a seed (median).",
+        f"Python {first['python']}, {versions}.",
+        "",
+        "| protocol | encoder | untrained | raw pixels |",
+        "|---|---|---|---|",
+    ]
+    for title, by_feature in figures(runs).items():
+        digits = 3 if title in ("alignment", "uniformity") else 1
+        cells = [
+            mean_and_sd(by_feature.get(name), digits) for name in ("encoder", "untrained", "raw")
+        ]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_section(page: str, name: str, text: str) -> str:
+    """A page with the text between a section's two marks replaced."""
+    begin, end = BEGIN.format(name), END.format(name)
+    if begin not in page:
+        sys.exit(f"{PAGE} has no section {name}: add its two marks where it should stand")
+    return re.sub(
+        re.escape(begin) + ".*?" + re.escape(end), lambda _: begin + text + end, page, flags=re.S
+    )
+
+
+def main() -> None:
+    """Run what is missing and rewrite the sections asked for."""
+    recipes = sys.argv[1:] or list(RECIPES)
+    for recipe in recipes:
+        if recipe not in RECIPES:
+            sys.exit(f"no results are kept for {recipe!r}: choose from {', '.join(RECIPES)}")
+    for recipe in recipes:
+        runs = [finished_run(recipe, seed) for seed in SEEDS]
+        PAGE.write_text(with_section(PAGE.read_text(), recipe, table(recipe, runs)))
+
+
+if __name__ == "__main__":
+    main()
