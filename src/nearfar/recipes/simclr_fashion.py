@@ -18,10 +18,10 @@ def simclr_fashion() -> Recipe:
     return Recipe(
         recipe="simclr-fashion",
         data=DataConfig(name="fashion-mnist"),
-        views=ViewsConfig(preset="simclr", crop_scale=(0.2, 1.0), blur=0.0),
+        views=ViewsConfig(preset="simclr", crop_scale=(0.3, 1.0), blur=0.0),
         encoder=EncoderConfig(name="small-resnet", width=32),
-        method=SimCLRConfig(temperature=0.2, projection_hidden=256, projection_dim=128),
+        method=SimCLRConfig(temperature=0.2, projection_hidden=512, projection_dim=128),
         training=TrainingConfig(
-            epochs=15, batch_size=512, learning_rate=2e-3, warmup_epochs=1.0, knn_every=5
+            epochs=15, batch_size=256, learning_rate=3e-3, warmup_epochs=1.5, knn_every=5
         ),
     )
