@@ -2,8 +2,8 @@
 
 Command: `nearfar train simclr-digits`. The data come with scikit-learn, so no network is needed.
 Expected, mean of seeds 0, 1 and 2 on the 500 test digits: kNN (k = 20, T = 0.07) 98.8 %, 10 labels
-a class 98.1 %, 1 label a class 91.8 %; raw pixels reach 97.8, 90.3 and 65.7. About 100 s of CPU time
-on an AMD EPYC with bf16, all included.
+a class 98.1 %, 1 label a class 91.9 %; raw pixels reach 97.8, 90.3 and 65.7. It takes about 100 s of
+CPU time on an AMD EPYC with bf16, all included.
 """
 
 from nearfar.data.config import DataConfig
