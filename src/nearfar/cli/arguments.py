@@ -1,7 +1,6 @@
 """Arguments of a command as a frozen dataclass, read by tyro; what is wrong becomes one line."""
 
 import io
-import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import fields, is_dataclass
@@ -84,18 +83,24 @@ def _refuse_unknown_options(words: Sequence[str], kind: type) -> None:
 
 
 def _first_words(box: str) -> str:
-    """The message inside tyro's box: what stands before its first rule or blank line."""
+    """The message inside tyro's box: what stands below its title, up to a rule or blank line.
+
+    Where the terminal knows no box-drawing characters, the box has no sides and its rules are `-`.
+    """
     lines: list[str] = []
-    # Where the terminal knows no box-drawing characters, tyro draws with +, - and |.
-    for line in box.splitlines():
-        text = line.strip("│|╭╮╰╯+").rstrip()
-        if not text.strip("─- "):
-            if lines:
-                break
-            continue
-        if not line.startswith(("╭", "+")):
+    for line in box.strip().splitlines()[1:]:
+        text = line.strip("│╰╯").rstrip()
+        if text.strip("─- "):
             lines.append(text)
-    if lines and lines[0].startswith(" Missing from"):
+        elif lines:
+            break
+    if len(lines) > 1 and lines[0].strip().startswith("Missing from"):
         # Each option that is missing stands on a line of its own, its help deeper below it.
-        return "missing " + ", ".join(line.strip() for line in lines if re.match(r" {5}\S", line))
+        depth = _indent(lines[1])
+        return "missing " + ", ".join(line.strip() for line in lines[1:] if _indent(line) == depth)
     return " ".join(line.strip() for line in lines).removeprefix("Error parsing ")
+
+
+def _indent(line: str) -> int:
+    """Spaces before the text."""
+    return len(line) - len(line.lstrip())
