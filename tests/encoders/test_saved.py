@@ -133,9 +133,9 @@ def test_weights_that_are_no_safetensors_are_told(digits_encoder, tmp_path):
 
 def test_an_interrupted_write_leaves_the_old_encoder(digits_encoder, tmp_path, monkeypatch):
     before = load_file(tmp_path / WEIGHTS_FILE)
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
     other = trained(EncoderConfig(width=8))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(NearfarError, match="disk full"):
         save_encoder(
             tmp_path, other, EncoderConfig(width=8), channels=1, image_size=8, mean=[0.0], std=[1.0]
         )

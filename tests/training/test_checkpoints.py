@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import torch
 
+from nearfar import durable_files
 from nearfar.errors import NearfarError
-from nearfar.training import durable_files
 from nearfar.training.checkpoints import Checkpoint, load_newest, save
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny_run import TINY, train_tiny
 
-from nearfar.training import durable_files
+from nearfar import durable_files
 from nearfar.training.checkpoints import load_newest
 from nearfar.training.run_folder import RunFolder
 

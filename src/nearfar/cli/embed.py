@@ -41,8 +41,8 @@ def run(words: Sequence[str]) -> None:
     from rich.markup import escape
 
     from nearfar.cli.folder_features import folder_features
+    from nearfar.durable_files import write_durably
     from nearfar.encoders.saved import load_encoder
-    from nearfar.training.durable_files import write_durably
 
     console = Console()
     encoder = load_encoder(arguments.encoder)

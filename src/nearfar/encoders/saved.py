@@ -12,7 +12,6 @@ With the small stem, give the model the same stem before loading:
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nearfar.durable_files import write_durably
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError
@@ -139,8 +139,8 @@ def save_encoder(
         weights_sha256=hashlib.sha256(data).hexdigest(),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    _write_whole(folder / WEIGHTS_FILE, data)
-    _write_whole(folder / DESCRIPTION_FILE, _DESCRIPTION.dump_json(description, indent=2) + b"\n")
+    write_durably(folder / WEIGHTS_FILE, data)
+    write_durably(folder / DESCRIPTION_FILE, _DESCRIPTION.dump_json(description, indent=2) + b"\n")
 
 
 def load_encoder(path: Path | str) -> SavedEncoder:
@@ -222,21 +222,3 @@ def _read(file: Path) -> bytes:
             f"no trained encoder in {file.parent}: cannot read {file.name}"
             f" ({error.strerror}); give a run's folder"
         ) from error
-
-
-def _write_whole(file: Path, data: bytes) -> None:
-    """Write aside, sync, rename, and sync the folder: a reader sees the old file or the new."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
-    descriptor = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,11 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from nearfar.durable_files import write_durably
 from nearfar.errors import NearfarError
 from nearfar.report.comparison import comparison
 from nearfar.report.run_files import RunFiles, read_run
 from nearfar.report.sections import run_section
-from nearfar.training.durable_files import write_durably
 
 
 def write_report(runs: Sequence[Path], out: Path) -> Path:

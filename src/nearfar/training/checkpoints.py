@@ -16,8 +16,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from nearfar.durable_files import UNFINISHED, sync_folder, write_durably
 from nearfar.errors import NearfarError
-from nearfar.training.durable_files import UNFINISHED, sync_folder, write_durably
 
 _FORMAT = 1
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from nearfar.durable_files import append_line, sync_folder, write_durably
 from nearfar.errors import NearfarError
-from nearfar.training.durable_files import append_line, sync_folder, write_durably
 
 Json = dict[str, Any]
 

@@ -42,7 +42,7 @@ def exact_views(
         views = _blurred(views, draws.sigma, parameters)
     if parameters.solarize:
         views = colour.solarize(views, draws.solarize)
-    return views
+    return views.contiguous()
 
 
 def _cropped(images: Tensor, draws: Draws, size: int) -> Tensor:

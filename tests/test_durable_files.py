@@ -3,8 +3,8 @@ import os
 
 import pytest
 
+from nearfar.durable_files import append_line, write_durably
 from nearfar.errors import NearfarError
-from nearfar.training.durable_files import append_line, write_durably
 
 
 def test_content_arrives_and_nothing_is_left_beside_it(tmp_path):
