@@ -15,6 +15,7 @@ from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.training.checks import check_training_config
 from nearfar.training.config import TrainingConfig
+from nearfar.training.crowding import crowding_note
 from nearfar.training.environment import recorded_environment
 from nearfar.training.generators import Generators
 from nearfar.training.hardware import Hardware, choose_hardware
@@ -119,6 +120,8 @@ def train(
             progress.note(f"{run_folder} is trained already: all {config.epochs} epochs are done")
             return
         progress.note(f"{config.epochs} epochs of {steps_per_epoch} steps on {hardware.summary}")
+        if (crowded := crowding_note(hardware.device)) is not None:
+            progress.note(crowded)
         if resume:
             progress.note(f"going on after step {start.step} of {total_steps}")
 
