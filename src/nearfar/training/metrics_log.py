@@ -1,6 +1,8 @@
 """What training writes down: the same scalars as JSON lines and as TensorBoard events."""
 
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -24,6 +26,7 @@ class MetricsLog:
         self._run_folder = run_folder
         self._steps_per_epoch = steps_per_epoch
         run_folder.truncate_metrics(size)
+        _wait_for_a_later_second(run_folder.tensorboard)
         # Events of `step` itself may be only partly wanted: purge them, and write the kept ones.
         self._events = SummaryWriter(run_folder.tensorboard, purge_step=step)
         if size:
@@ -65,3 +68,10 @@ class MetricsLog:
         for name, value in record.items():
             if name != "step" and isinstance(value, int | float):
                 self._events.add_scalar(f"{group}/{name}", value, record["step"])
+
+
+def _wait_for_a_later_second(folder: Path) -> None:
+    """Let the new file of events be read last: TensorBoard orders them by the second they name."""
+    seconds = [int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*")]
+    if seconds:
+        time.sleep(max(0.0, min(max(seconds) + 1 - time.time(), 1.0)))

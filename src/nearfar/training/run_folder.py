@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nearfar.durable_files import append_line, sync_folder, write_durably
+from nearfar.durable_files import UNFINISHED, append_line, sync_folder, write_durably
 from nearfar.errors import NearfarError
 
 Json = dict[str, Any]
@@ -122,6 +122,8 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Keep other processes from training in this folder at the same time.
 
+        What a killed process left half-written is removed.
+
         Raises:
             NearfarError: Another process is at it.
         """
@@ -139,6 +141,8 @@ class RunFolder:
                 ) from error
             except OSError:
                 pass  # a file system without locks
+            for leftover in self.path.rglob("*" + UNFINISHED):
+                leftover.unlink(missing_ok=True)
             yield
 
     def _clear(self) -> None:
