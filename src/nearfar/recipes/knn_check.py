@@ -34,6 +34,8 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float]] | N
     queries, bank = _draw(labelled, assembly.recipe.seed)
     workers, device = assembly.recipe.data.workers, assembly.hardware.device
     k = min(NEIGHBORS, len(bank))
+    # Of all labelled images: a small class may have been drawn for the queries alone.
+    num_classes = int(labelled.labels.max()) + 1
 
     def judge(encoder: nn.Module) -> dict[str, float]:
         seeing = taking_images(encoder, assembly.recipe, assembly.format).to(device)
@@ -43,7 +45,9 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float]] | N
         )
         assert bank.labels is not None
         assert queries.labels is not None
-        scores = KNNBank(features, bank.labels).predict(asked, k, TEMPERATURE)
+        scores = KNNBank(features, bank.labels, num_classes=num_classes).predict(
+            asked, k, TEMPERATURE
+        )
         return {f"top{best}": top_accuracy(scores, queries.labels, best) for best in (1, 5)}
 
     return judge
