@@ -215,6 +215,36 @@ def test_without_a_test_part_training_images_are_shown_but_not_judged(digits):
     assert arrays["shown_labels"].shape == (90,)
 
 
+@pytest.mark.parametrize("with_test_part", [True, False])
+def test_what_is_shown_is_drawn_from_all_classes(digits, monkeypatch, with_test_part):
+    monkeypatch.setattr("nearfar.evaluation.protocols.MAX_POINTS", 60)
+    order = digits.train.labels[:300].argsort(stable=True)  # as a folder's classes lie
+    by_class = Part(digits.train.images[order], digits.train.labels[order])
+    test = by_class if with_test_part else None
+    encoder = Projecting()
+    arrays = evaluate(encoder, Source("sorted", by_class, test), QUICK).arrays
+    assert set(arrays["shown_labels"].tolist()) == set(range(10))
+    rows = [
+        int(
+            (by_class.images == torch.from_numpy(image).permute(2, 0, 1))
+            .flatten(1)
+            .all(1)
+            .nonzero()
+        )
+        for image in arrays["shown_images"]
+    ]
+    assert rows == sorted(set(rows))
+    assert by_class.labels[rows].tolist() == arrays["shown_labels"].tolist()
+    features = nn.functional.normalize(encoder(by_class.images), dim=1).detach()
+    similarities = features[rows] @ features.T
+    if not with_test_part:
+        similarities[torch.arange(60), rows] = -1
+    nearest = similarities.topk(8).values.numpy()
+    np.testing.assert_allclose(arrays["neighbor_similarities"], nearest, atol=1e-5)
+    found = similarities.gather(1, torch.from_numpy(arrays["neighbor_indices"]))
+    np.testing.assert_allclose(found.numpy(), nearest, atol=1e-5)
+
+
 def test_twins_are_not_their_own_neighbors(digits):
     images = digits.train.images[:1].expand(20, -1, -1, -1).contiguous()
     arrays = evaluate(Projecting(), Source("twins", Part(images)), QUICK, views=VIEWS).arrays

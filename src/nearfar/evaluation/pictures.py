@@ -27,10 +27,11 @@ THUMBNAIL_SIDE = 64
 def picture_arrays(
     bank: Part,
     bank_features: Float[Tensor, "n dim"],
-    shown: Part | None,
+    shown: Part,
     shown_features: Float[Tensor, "s dim"],
     predictions: Int64[Tensor, " s"] | None,
     *,
+    rows_in_bank: Int64[Tensor, " s"] | None = None,
     seed: int,
     workers: int,
     say: Callable[[str], None],
@@ -40,17 +41,17 @@ def picture_arrays(
     Args:
         bank: Training images, among which neighbours are sought.
         bank_features: Their features.
-        shown: The images on show, at most 2000; None shows the bank's first.
+        shown: The images on show, at most 2000.
         shown_features: Features of the images on show.
         predictions: Their predicted classes, or None where none were predicted.
+        rows_in_bank: Where the images on show are images of the bank, which ones: none is then its
+            own neighbour.
         seed: Seeds the map and the choice of queries.
         workers: Processes that decode streamed images.
         say: Told what is under way.
     """
     say("nearest neighbours and map")
-    within_bank = shown is None
-    shown = choose(bank, torch.arange(len(shown_features))) if shown is None else shown
-    similarities, indices = _neighbors(bank_features, shown_features, within_bank)
+    similarities, indices = _neighbors(bank_features, shown_features, rows_in_bank)
     right = None
     if predictions is not None and shown.labels is not None:
         right = predictions == shown.labels
@@ -114,13 +115,13 @@ def to_uint8(
 
 
 def _neighbors(
-    bank: Tensor, shown: Tensor, within_bank: bool
+    bank: Tensor, shown: Tensor, rows_in_bank: Tensor | None
 ) -> tuple[Float[Tensor, "s k"], Int64[Tensor, "s k"]]:
     """The nearest bank images of each shown one; within the bank never the image itself."""
-    similarities, indices = KNNBank(bank).neighbors(shown, NEIGHBORS + within_bank)
-    if not within_bank:
-        return similarities, indices
-    others = indices != torch.arange(len(shown)).unsqueeze(1)
+    if rows_in_bank is None:
+        return KNNBank(bank).neighbors(shown, NEIGHBORS)
+    similarities, indices = KNNBank(bank).neighbors(shown, NEIGHBORS + 1)
+    others = indices != rows_in_bank.unsqueeze(1)
     # An image with many twins may not be among its own first neighbours: then the last one goes.
     others[others.all(dim=1), -1] = False
     kept = indices.shape[1] - 1

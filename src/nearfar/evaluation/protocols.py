@@ -119,26 +119,26 @@ def evaluate(
             )
             records += accuracy_records(baseline, config, say)[0]
 
-    shown_rows = torch.arange(min(MAX_POINTS, len(judged)))
-    shown = None if source.test is None else choose(source.test, shown_rows)
+    shown_rows = _rows_on_show(len(judged), config.seed)
+    shown = choose(source.train if source.test is None else source.test, shown_rows)
     arrays |= picture_arrays(
         source.train,
         train,
         shown,
         judged[shown_rows],
         None if predictions is None else predictions[shown_rows],
+        rows_in_bank=shown_rows if source.test is None else None,
         seed=config.seed,
         workers=workers,
         say=say,
     )
     if views is not None:
         say("views: alignment, uniformity, distances")
-        on_show = choose(source.train, shown_rows) if shown is None else shown
-        arrays |= view_arrays(on_show, views, device)
-        for kind, judged_encoder in encoders.items() if len(on_show) > 1 else ():
+        arrays |= view_arrays(shown, views, device)
+        for kind, judged_encoder in encoders.items() if len(shown) > 1 else ():
             found = view_geometry(
                 judged_encoder,
-                on_show,
+                shown,
                 views,
                 seed=config.seed,
                 device=device,
@@ -185,6 +185,12 @@ def _why_no_accuracy(source: Source) -> list[str]:
     if len(torch.unique(source.train.labels)) < 2:
         return ["no accuracies: the training images are all of one class"]
     return []
+
+
+def _rows_on_show(count: int, seed: int) -> Int64[Tensor, " s"]:
+    """At most `MAX_POINTS` images, drawn: the first ones of a folder would be of few classes."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return order[:MAX_POINTS].sort().values
 
 
 def _confusion(
