@@ -28,7 +28,7 @@ def test_it_says_who_leads_by_how_much_under_what():
     )
     assert verdict(rows) == [
         "The encoder beats raw pixels by 7.4 points with 10 labels per class; "
-        "under kNN the two are level within the noise."
+        "under kNN (k = 200, T = 0.1) the two are level within the noise."
     ]
 
 
@@ -41,9 +41,9 @@ def test_it_does_not_hide_a_loss():
     )
     assert verdict(rows) == [
         "The encoder falls short of raw pixels by 20.0 points with 10 labels per class; "
-        "under kNN it leads by 19.0 points.",
+        "under kNN (k = 200, T = 0.1) it leads by 19.0 points.",
         "The encoder and the same network before training are level within the noise "
-        "with 10 labels per class; under kNN the encoder leads by 49.0 points.",
+        "with 10 labels per class; under kNN (k = 200, T = 0.1) the encoder leads by 49.0 points.",
     ]
 
 
@@ -57,7 +57,7 @@ def test_it_speaks_of_the_count_of_labels_nearest_to_ten_and_of_the_first_knn():
     )
     assert verdict(rows) == [
         "The encoder beats raw pixels by 10.0 points with 8 labels per class; "
-        "under kNN it leads by 40.0 points."
+        "under kNN (k = 200, T = 0.1) it leads by 40.0 points."
     ]
 
 

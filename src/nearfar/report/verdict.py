@@ -79,7 +79,9 @@ def _further(subject: str, row: Row, gap: Difference) -> str:
 def _under(row: Row) -> str:
     if row.protocol == "few_labels":
         return f"with {row.title}"
-    return {"knn": "under kNN", "linear_probe": "under a linear probe"}.get(row.protocol, row.title)
+    if row.protocol == "knn":
+        return f"under kNN ({row.detail})"
+    return {"linear_probe": "under a linear probe"}.get(row.protocol, row.title)
 
 
 def run_verdict(names: Sequence[str], tables: Sequence[Sequence[Row]]) -> str | None:
