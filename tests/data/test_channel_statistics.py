@@ -9,7 +9,7 @@ from source_files import write_images
 from nearfar.data import normalisation
 from nearfar.data.config import DataConfig
 from nearfar.data.normalisation import channel_statistics
-from nearfar.data.source import Part
+from nearfar.data.source import Part, StreamedImages
 from nearfar.data.sources import load_source
 
 
@@ -33,6 +33,21 @@ def test_images_are_taken_from_the_whole_part(monkeypatch):
     levels = torch.arange(200, dtype=torch.uint8).reshape(-1, 1, 1, 1)
     mean, _ = channel_statistics(Part(levels))
     assert mean[0] * 255 == pytest.approx(levels[::20].float().mean().item())
+
+
+def test_streamed_images_are_taken_from_the_whole_part(monkeypatch):
+    class Levels(StreamedImages):
+        shape = (1, 1, 1)
+
+        def __len__(self):
+            return 200
+
+        def __getitem__(self, index):
+            return torch.full((1, 1, 1), index, dtype=torch.uint8)
+
+    monkeypatch.setattr(normalisation, "MOST_STREAMED_IMAGES", 10)
+    mean, _ = channel_statistics(Part(Levels()))
+    assert mean[0] * 255 == pytest.approx(np.arange(0, 200, 20).mean())
 
 
 def test_streamed_images_count_as_held_ones(tmp_path):

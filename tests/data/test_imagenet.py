@@ -1,5 +1,6 @@
 import hashlib
 import io
+import shutil
 import tarfile
 
 import numpy as np
@@ -46,6 +47,15 @@ def test_folders_by_class_stream_at_one_size(tmp_path):
     for images, rows in evaluation_batches(source.train.images, batch_size=4, device="cpu"):
         assert images.shape == (len(rows), 3, 32, 32)
     assert load_source(_config(tmp_path)).train.image_shape == (3, 256, 256)
+
+
+def test_classes_of_the_validation_part_are_those_of_the_training_part(tmp_path):
+    _write(tmp_path)
+    shutil.rmtree(tmp_path / "val" / WNIDS[0])
+    assert load_source(_config(tmp_path)).test.labels.tolist() == [1, 1, 2, 2]
+    write_images(tmp_path / "val" / "n99999999", ["one.JPEG"])
+    with pytest.raises(NearfarError, match="n99999999 is not among the 3 classes"):
+        load_source(_config(tmp_path))
 
 
 def test_a_damaged_file_met_while_streaming_is_named_in_one_line(tmp_path):

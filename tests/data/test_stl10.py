@@ -1,4 +1,5 @@
 import hashlib
+import os
 import pickle
 import tarfile
 
@@ -61,6 +62,27 @@ def test_held_or_streamed_the_images_are_the_same(tmp_path):
         assert isinstance(second, STL10Images)
         assert torch.equal(first, _all(second))
         assert torch.equal(first, _all(pickle.loads(pickle.dumps(second))))
+
+
+@pytest.mark.parametrize(("count", "held"), [(37, True), (38, False)])
+def test_a_mebibyte_holds_37_images(tmp_path, count, held):
+    os.truncate(write_stl10(tmp_path) / "unlabeled_X.bin", count * 3 * 96 * 96)
+    source = load_source(_config(tmp_path, train_part="unlabelled", in_memory_mib=1))
+    assert isinstance(source.unlabelled.images, torch.Tensor) == held
+
+
+def test_what_is_not_learnt_from_is_not_read_into_memory(tmp_path):
+    write_stl10(tmp_path)
+    assert isinstance(load_source(_config(tmp_path)).unlabelled.images, STL10Images)
+
+
+def test_a_file_cut_while_it_is_read_is_named(tmp_path):
+    file = write_stl10(tmp_path) / "unlabeled_X.bin"
+    images = load_source(_config(tmp_path)).unlabelled.images
+    os.truncate(file, 4 * 3 * 96 * 96 + 5)
+    assert images[3].shape == (3, 96, 96)
+    with pytest.raises(NearfarError, match=r"unlabeled_X.bin: became shorter"):
+        images[4]
 
 
 @pytest.mark.parametrize("in_memory_mib", [0, 2048])
