@@ -270,6 +270,17 @@ def test_what_the_data_cannot_give_is_said(digits):
     assert counts == [1, 2] * 2
 
 
+def test_a_probe_that_did_not_come_to_rest_is_named(digits, monkeypatch):
+    assert not any("rest" in note for note in evaluate(Projecting(), small(digits), QUICK).notes)
+    monkeypatch.setattr("nearfar.evaluation.linear_probe.MAX_ITERATIONS", 2)
+    notes = evaluate(Projecting(), small(digits), QUICK, untrained=Projecting(seed=1)).notes
+    assert [note.partition(":")[0] for note in notes if "not at rest" in note] == [
+        "linear probe of the encoder",
+        "linear probe of the untrained encoder",
+        "linear probe of raw pixels",
+    ]
+
+
 def test_one_class_gives_no_accuracy(digits):
     part = Part(digits.train.images[:20], torch.zeros(20, dtype=torch.int64))
     evaluation = evaluate(Projecting(), Source("one", part, part), QUICK)

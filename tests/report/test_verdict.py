@@ -69,6 +69,16 @@ def test_one_label_and_one_point_are_singular():
     assert verdict(rows) == ["The encoder beats raw pixels by 1.0 point with 1 label per class."]
 
 
+def test_a_single_draw_of_labels_is_said_to_be_one():
+    one = {"labels_per_class": 10, "draws": 1, "values": [0.9]}
+    rows = score_rows(
+        [record("few_labels", "encoder", 0.9, **one), record("few_labels", "raw", 0.5, **one)]
+    )
+    assert verdict(rows) == [
+        "The encoder beats raw pixels by 40.0 points with 10 labels per class, drawn once."
+    ]
+
+
 def test_without_baselines_or_accuracies_it_says_nothing():
     assert verdict([]) == []
     assert verdict(score_rows([knn("encoder", 0.9)])) == []

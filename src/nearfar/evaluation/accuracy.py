@@ -10,9 +10,14 @@ from torch import Tensor
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.few_labels import FEW_LABELS_L2, draw_labels, few_label_accuracies
 from nearfar.evaluation.knn import KNNBank, top_accuracy, vote
-from nearfar.evaluation.linear_probe import linear_probe
+from nearfar.evaluation.linear_probe import MAX_ITERATIONS, linear_probe
 from nearfar.evaluation.records import FeatureKind, Metric, Record, over_draws
 
+FEATURE_NAMES: dict[FeatureKind, str] = {
+    "encoder": "the encoder",
+    "untrained": "the untrained encoder",
+    "raw": "raw pixels",
+}
 TOPS: tuple[tuple[Metric, int], ...] = (("top1", 1), ("top5", 5))
 
 
@@ -146,6 +151,20 @@ def notes_on(train_labels: Int64[Tensor, " n"], config: EvaluationConfig) -> lis
                 " images and give all they have"
             )
     return notes
+
+
+def notes_after(records: list[Record]) -> list[str]:
+    """Which figures a probe gave that had not come to rest, so that a rested one may be higher.
+
+    Args:
+        records: All that were measured.
+    """
+    return [
+        f"linear probe of {FEATURE_NAMES[record.features]}: not at rest after {MAX_ITERATIONS}"
+        " steps, its accuracy may be a little off"
+        for record in records
+        if record.metric == "top1" and record.parameters.get("converged") is False
+    ]
 
 
 def accuracy_records(

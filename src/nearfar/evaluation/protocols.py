@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nearfar.analysis.embedding_map import MAX_POINTS
 from nearfar.data.source import Part, Source
-from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records, notes_on
+from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records, notes_after, notes_on
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.features import choose, extract_features, raw_pixels
@@ -118,6 +118,7 @@ def evaluate(
                 test=features(kind, source.test),
             )
             records += accuracy_records(baseline, config, say)[0]
+        notes += notes_after(records)
 
     shown_rows = _rows_on_show(len(judged), config.seed)
     shown = choose(source.train if source.test is None else source.test, shown_rows)

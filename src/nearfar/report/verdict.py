@@ -78,7 +78,8 @@ def _further(subject: str, row: Row, gap: Difference) -> str:
 
 def _under(row: Row) -> str:
     if row.protocol == "few_labels":
-        return f"with {row.title}"
+        once = ", drawn once" if row.scores["encoder"].draws == 1 else ""
+        return f"with {row.title}{once}"
     if row.protocol == "knn":
         return f"under kNN ({row.detail})"
     return {"linear_probe": "under a linear probe"}.get(row.protocol, row.title)
