@@ -1,5 +1,7 @@
 """The one interface: what it gives, what it repeats, what it refuses."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 
 from nearfar.errors import SettingError
 from nearfar.views.config import ViewsConfig
+from nearfar.views.parameters import ViewParameters
 from nearfar.views.presets import PRESETS
-from nearfar.views.random_views import build_views
+from nearfar.views.random_views import RandomViews, build_views
 
 IMPLEMENTATIONS = ("fused", "exact")
 
@@ -53,6 +56,25 @@ def test_any_shape(implementation, preset, rotation, count, channels, height, wi
     pictures = views.draw(images, _generator(), normalise=False)
     assert ((pictures >= 0) & (pictures <= 1)).all()
     torch.testing.assert_close(first * 0.25 + 0.5, pictures, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_each_view_is_drawn_from_its_own_parameters(implementation):
+    whole = ViewParameters(
+        size=16, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0.0, jitter=0.0
+    )
+    views = RandomViews(
+        (whole, replace(whole, solarize=1.0)),
+        channels=1,
+        mean=(0.0,),
+        std=(1.0,),
+        implementation=implementation,
+    )
+    images = _images(8, 1, 16, 16)
+    first, second = views(images, _generator())
+    torch.testing.assert_close(first, images / 255, atol=1e-5, rtol=0)
+    inverted = torch.where(images >= 128, 255 - images, images) / 255
+    torch.testing.assert_close(second, inverted, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
