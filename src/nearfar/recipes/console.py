@@ -1,6 +1,7 @@
 """What a person reads while a run goes on: the header, the scores, where the report lies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,29 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     for note in assembly.source.notes:
         console.print(f"[yellow]note[/yellow]  {escape(note)}")
     console.print()
+
+
+@contextmanager
+def saying(console: Console, first: str) -> Iterator[Callable[[str], None]]:
+    """Shows what is under way: one line that changes on a terminal, a line each elsewhere.
+
+    Args:
+        console: Where to print.
+        first: What is under way at the start.
+
+    Yields:
+        A function to be told what comes next.
+    """
+    if console.is_terminal:
+        with console.status(escape(first)) as status:
+            yield lambda what: status.update(escape(what))
+        return
+
+    def say(what: str) -> None:
+        console.print(escape(what), soft_wrap=True, highlight=False)
+
+    say(first)
+    yield say
 
 
 def print_scores(

@@ -17,7 +17,7 @@ from nearfar.evaluation.protocols import evaluate
 from nearfar.recipes.assembly import Assembly, ImageFormat, assemble, untrained_encoder
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
-from nearfar.recipes.console import print_header, print_scores
+from nearfar.recipes.console import print_header, print_scores, saying
 from nearfar.recipes.knn_check import knn_check
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
@@ -177,7 +177,7 @@ def _judge(
         tuple(encoder.mean.tolist()),
         tuple(encoder.std.tolist()),
     )
-    with console.status("judging the encoder") as status:
+    with saying(console, "judging the encoder") as say:
         found = evaluate(
             encoder.to(device),
             source,
@@ -193,6 +193,6 @@ def _judge(
             run_folder=target,
             device=device,
             workers=recipe.data.workers,
-            say=status.update,
+            say=say,
         )
     print_scores(console, [record.as_json() for record in found.records], found.notes)
