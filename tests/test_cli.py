@@ -120,6 +120,8 @@ def test_data_and_recipes_list_all(capsys):
         ("embed run --data . --out no/where/vectors.npz", "there is no folder no/where"),
         ("embed --oot vectors.npz", "did you mean '--out'?"),
         ("neighbors run image.png --data . --k 0", "--k is 0"),
+        ("data --all", "unknown setting '--all': this command takes none"),
+        ("report --zzz dark", "unknown setting '--zzz': choose one of --out"),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_exit_code_2(words, said, capsys):
@@ -230,6 +232,8 @@ def test_evaluate_takes_what_the_run_had(trained, capsys):
     told = capsys.readouterr().out
     assert "2 labels per class" in told
     assert "k = 5, T = 0.1" in told
+    # Where there is no terminal, lines tell what is under way.
+    assert told.startswith("judging the encoder\nfeatures of 1297 images: encoder\n")
 
 
 def test_report_writes_where_it_is_told(trained, tmp_path, capsys):

@@ -87,7 +87,16 @@ def test_a_timm_backbone_loads_into_timms_own_model(tmp_path, stem):
 @pytest.mark.parametrize("file", [WEIGHTS_FILE, DESCRIPTION_FILE])
 def test_a_missing_file_is_told(digits_encoder, tmp_path, file):
     (tmp_path / file).unlink()
-    with pytest.raises(NearfarError, match=f"no trained encoder in .*: cannot read {file}"):
+    with pytest.raises(
+        NearfarError, match=f"no trained encoder in .*: there is no {file}; .*--resume"
+    ):
+        load_encoder(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_told(digits_encoder, tmp_path):
+    (tmp_path / DESCRIPTION_FILE).unlink()
+    (tmp_path / DESCRIPTION_FILE).mkdir()
+    with pytest.raises(NearfarError, match=f"cannot read .*{DESCRIPTION_FILE}: Is a directory"):
         load_encoder(tmp_path)
 
 

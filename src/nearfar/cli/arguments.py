@@ -58,11 +58,13 @@ def option_names(kind: type, prefix: str = "--") -> list[str]:
         kind: The dataclass.
         prefix: What stands before each name.
     """
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     names = []
     for field in fields(kind):
         name = prefix + field.name.replace("_", "-")
         hint = hints[field.name]
+        if tyro.conf.Positional in getattr(hint, "__metadata__", ()):
+            continue
         if is_dataclass(hint):
             names += option_names(hint, f"{name}.")  # type: ignore[arg-type]
         else:
@@ -79,6 +81,8 @@ def _refuse_unknown_options(words: Sequence[str], kind: type) -> None:
         # Underscores are read as hyphens everywhere, so they must not hide the nearest name.
         name = word.partition("=")[0].replace("_", "-")
         if name.startswith("--") and name not in (*known, "--help"):
+            if not known:
+                raise SettingError(f"unknown setting {name!r}: this command takes none")
             raise unknown_name("setting", name, known)
 
 

@@ -120,7 +120,8 @@ class _Reader:
         if len(self.faults) > limit * self.total or len(self.faults) == self.total:
             raise NearfarError(
                 f"{self.root}: {len(self.faults)} of {self.total} images cannot be read, over "
-                f"data.max_corrupt={limit:g}: {self._named()}"
+                f"data.max_corrupt={limit:g}; mend or remove them, or raise that share: "
+                f"{self._named()}"
             )
         return good
 

@@ -217,8 +217,10 @@ def _read(file: Path) -> bytes:
     """A file's content, or one line on why not."""
     try:
         return file.read_bytes()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise NearfarError(
-            f"no trained encoder in {file.parent}: cannot read {file.name}"
-            f" ({error.strerror}); give a run's folder"
+            f"no trained encoder in {file.parent}: there is no {file.name}; a run writes it"
+            f" when its training ends (an unfinished one: nearfar train --resume {file.parent})"
         ) from error
+    except OSError as error:
+        raise NearfarError(f"cannot read {file}: {error.strerror}") from error
