@@ -8,6 +8,8 @@ from torch import Tensor
 
 from nearfar.objectives.checks import require_pairs, require_positive, require_several
 from nearfar.objectives.precision import unit_rows, without_autocast
+from nearfar.similarity.logsumexp import logsumexp
+from nearfar.similarity.pairs import Pairs
 
 # Rows whose similarities to all others are held at once: 20 MB for 10 000 examples in float32.
 _ROWS_AT_ONCE = 512
@@ -46,7 +48,7 @@ def uniformity(embeddings: Float[Tensor, "batch dim"], *, t: float = 2.0) -> Flo
     `log E e^{−t‖x − y‖²}` over pairs of distinct rows, normalised: 0 where all coincide, lower
     where they spread, `log ₀F₁(;d/2;t²) − 2t` for many rows spread evenly over the sphere in d
     dimensions.
-    Without gradients, memory grows with the batch and not with its square.
+    Memory grows with the batch and not with its square.
 
     Args:
         embeddings: One view of each example; normalised here.
@@ -60,20 +62,8 @@ def uniformity(embeddings: Float[Tensor, "batch dim"], *, t: float = 2.0) -> Flo
     require_positive("t", t)
     with without_autocast(embeddings):
         rows = unit_rows(embeddings)
-        count = rows.shape[0]
-        sums = [
-            _log_potentials(rows, start, min(start + _ROWS_AT_ONCE, count), t)
-            for start in range(0, count, _ROWS_AT_ONCE)
-        ]
-        return torch.cat(sums).logsumexp(dim=0) - math.log(count) - math.log(count - 1)
-
-
-def _log_potentials(
-    rows: Float[Tensor, "batch dim"], start: int, stop: int, t: float
-) -> Float[Tensor, " chunk"]:
-    """For rows start to stop: log of the summed potential to all other rows."""
-    # On the sphere ‖x − y‖² = 2 − 2 x·y.
-    exponents = 2 * t * (rows[start:stop] @ rows.T) - 2 * t
-    itself = torch.zeros_like(exponents, dtype=torch.bool)
-    itself.diagonal(start).fill_(True)
-    return exponents.masked_fill(itself, torch.finfo(rows.dtype).min).logsumexp(dim=1)
+        itself = torch.arange(len(rows), device=rows.device)
+        # On the sphere ‖x − y‖² = 2 − 2 x·y.
+        potentials = logsumexp(rows, rows, scale=2 * t, pairs=Pairs(apart=(itself, itself)))
+        pairs = len(rows) * (len(rows) - 1)
+        return potentials.logsumexp(dim=0) - 2 * t - math.log(pairs)

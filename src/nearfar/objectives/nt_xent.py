@@ -6,6 +6,8 @@ from torch import Tensor
 
 from nearfar.objectives.checks import require_pairs, require_positive, require_several
 from nearfar.objectives.precision import unit_rows, without_autocast
+from nearfar.similarity.logsumexp import logsumexp
+from nearfar.similarity.pairs import Pairs
 
 
 def nt_xent(
@@ -19,7 +21,8 @@ def nt_xent(
     The 2·batch rows of both views are anchors. A row's positive is the other view of its example,
     its candidates are all other rows, and its loss is `lse_j s_ij − s_i⁺` with `s = cosine / T`.
     It is computed as `log(1 + e^{lse of the negatives − s_i⁺})`, which is the same and keeps its
-    precision where the loss is nearly 0.
+    precision where the loss is nearly 0. No matrix of similarities is held: memory grows with the
+    batch, not with its square.
 
     Args:
         first: Embeddings of one view; normalised here.
@@ -37,14 +40,13 @@ def nt_xent(
     require_pairs(first, second)
     require_several(first, "nt_xent")
     require_positive("temperature", temperature)
-    batch = first.shape[0]
     with without_autocast(first):
-        rows = unit_rows(torch.cat((first, second)))
-        similarities = rows @ rows.T / temperature
-        positives = torch.cat((similarities.diagonal(batch), similarities.diagonal(-batch)))
-        itself = torch.eye(2 * batch, dtype=torch.bool, device=rows.device)
-        no_negative = itself | itself.roll(batch, dims=0)
-        # Finite, because a gradient through an infinite value can be NaN.
-        excluded = torch.finfo(similarities.dtype).min
-        negatives = similarities.masked_fill(no_negative, excluded).logsumexp(dim=1)
+        first, second = unit_rows(first), unit_rows(second)
+        rows = torch.cat((first, second))
+        examples = torch.arange(len(first), device=rows.device).repeat(2)
+        # Neither a row itself nor its other view is a negative: both carry its example's number.
+        negatives = logsumexp(
+            rows, rows, scale=1 / temperature, pairs=Pairs(apart=(examples, examples))
+        )
+        positives = ((first * second).sum(dim=1) / temperature).repeat(2)
         return torch.logaddexp(negatives - positives, positives.new_zeros(())).mean()

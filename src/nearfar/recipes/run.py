@@ -127,8 +127,9 @@ def evaluate_run(
     target = run_folder if own_data else RunFolder(run_folder.path / f"on-{source.name}")
     if not own_data:
         target.path.mkdir(exist_ok=True)
-    target.write_config(recipe_to_json(judged))
     _judge(judged, source, encoder, target, console)
+    # Last, so that an evaluation that fails leaves the settings of the one that stands.
+    target.write_config(recipe_to_json(judged))
     write_report([target.path], target.report)
     console.print(f"report: {escape(str(target.report))}")
     return target

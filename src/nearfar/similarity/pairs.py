@@ -1,0 +1,98 @@
+"""Which pairs of a query and a key take part in a sum.
+
+One number a row says what objectives need, without a matrix. Queries and keys whose numbers are
+equal can be left out (`apart`) or can be all that takes part (`together`):
+
+- leave out a row itself: `apart` of row numbers;
+- leave out a row and its other view: `apart` of example numbers, the same for both views;
+- leave out a class: `apart` of labels;
+- only a class, without the row itself: `together` of labels and `apart` of row numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+Numbers = tuple[Int[Tensor, " n"], Int[Tensor, " m"]]
+MaskTile = Callable[[slice, slice], Bool[Tensor, "rows keys"]]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs that take part; all of them where every field is None.
+
+    Attributes:
+        apart: A number for each query and for each key; equal numbers are left out.
+        together: A number for each query and for each key; only equal numbers take part.
+        mask: Gives, for a slice of queries and a slice of keys, True where a pair takes part.
+    """
+
+    apart: Numbers | None = None
+    together: Numbers | None = None
+    mask: MaskTile | None = None
+
+    def left_out(
+        self, rows: slice, keys: slice, device: torch.device
+    ) -> Bool[Tensor, "rows keys"] | None:
+        """True where a pair of this tile takes no part; None where all do, as far as is known."""
+        out = None
+        if self.apart is not None:
+            queries, others = self.apart
+            out = queries[rows, None] == others[None, keys]
+        if self.together is not None:
+            queries, others = self.together
+            differ = queries[rows, None] != others[None, keys]
+            out = differ if out is None else out | differ
+        if self.mask is not None:
+            masked = ~self.mask(rows, keys).to(device)
+            out = masked if out is None else out | masked
+        return out
+
+    def touched_tiles(self, tile: int, rows: int, keys: int) -> Bool[Tensor, "row_tiles key_tiles"]:
+        """Which tiles may leave a pair out, and so need a mask.
+
+        Where only `apart` is given and its numbers seldom meet (a row and itself), most tiles need
+        none; finding out costs one sort of the numbers, not a comparison of all pairs.
+
+        Args:
+            tile: Rows and columns of a tile.
+            rows: Number of queries.
+            keys: Number of keys.
+        """
+        shape = (-(-rows // tile), -(-keys // tile))
+        if self.together is not None or self.mask is not None:
+            return torch.ones(shape, dtype=torch.bool)
+        if self.apart is None:
+            return torch.zeros(shape, dtype=torch.bool)
+        return _tiles_that_meet(*self.apart, tile)
+
+
+def _tiles_that_meet(
+    queries: Int[Tensor, " n"], keys: Int[Tensor, " m"], tile: int
+) -> Bool[Tensor, "row_tiles key_tiles"]:
+    """Which tiles hold a pair of equal numbers; all of them where that is most of them anyway."""
+    shape = (-(-len(queries) // tile), -(-len(keys) // tile))
+    row_numbers, row_tiles = _numbers_by_tile(queries.cpu(), tile)
+    key_numbers, key_tiles = _numbers_by_tile(keys.cpu(), tile)
+    first = torch.searchsorted(key_numbers, row_numbers)
+    count = torch.searchsorted(key_numbers, row_numbers, right=True) - first
+    if int(count.sum()) > 16 * max(len(queries), len(keys)):
+        return torch.ones(shape, dtype=torch.bool)
+    met = torch.zeros(shape, dtype=torch.bool)
+    within = torch.arange(int(count.sum())) - (count.cumsum(0) - count).repeat_interleave(count)
+    met[row_tiles.repeat_interleave(count), key_tiles[first.repeat_interleave(count) + within]] = (
+        True
+    )
+    return met
+
+
+def _numbers_by_tile(
+    numbers: Int[Tensor, " n"], tile: int
+) -> tuple[Int[Tensor, " found"], Int[Tensor, " found"]]:
+    """Each number with each tile that it occurs in, once, ordered by number."""
+    tiles = torch.arange(len(numbers)) // tile
+    found = torch.unique(torch.stack((numbers.long(), tiles)), dim=1)
+    return found[0].contiguous(), found[1]
