@@ -2,9 +2,9 @@
 
 Command: `nearfar train simclr-fashion --data.root FOLDER`, where the folder holds the four IDX
 files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist).
-Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 86.4 ± 0.2 %,
-10 labels a class 74.7 ± 0.1 %; raw pixels reach 84.6 and 70.7. Training takes 18 min on one thread of
-an AMD EPYC with bf16 and 8 min on two (from two epochs of it), judging and report 2 min more.
+Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07)
+86.4 ± 0.2 %, 10 labels a class 74.7 ± 0.1 %; raw pixels reach 84.6 and 70.7. Training takes 18 min
+on one thread of an AMD EPYC with bf16 and 8 min on two (from two epochs of it), judging 2 min more.
 """
 
 from nearfar.data.config import DataConfig
