@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,17 @@ def test_debian_s_package_is_found_without_a_root(tmp_path, monkeypatch):
     assert len(load_source(DataConfig(name="fashion-mnist")).train) == 7
 
 
-@pytest.mark.skipif(
-    not fashion_mnist.DEBIAN_FOLDER.is_dir(), reason="dataset-fashion-mnist is not installed"
-)
+def real_files() -> Path | None:
+    """The real files' folder where the machine has one; CI says where, and there it must."""
+    told = os.environ.get("NEARFAR_FASHION_MNIST")
+    if told is not None:
+        return Path(told)
+    return fashion_mnist.DEBIAN_FOLDER if fashion_mnist.DEBIAN_FOLDER.is_dir() else None
+
+
+@pytest.mark.skipif(real_files() is None, reason="dataset-fashion-mnist is not installed")
 def test_the_real_files():
-    source = load_source(DataConfig(name="fashion-mnist"))
+    source = load_source(_config(real_files()))
     assert (len(source.train), len(source.test)) == (60_000, 10_000)
     assert torch.equal(torch.bincount(source.train.labels), torch.full((10,), 6000))
 
