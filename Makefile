@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; both set everything up in .venv.
-PYTHON ?= 3.11
+PYTHON ?= '>=3.11'
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
