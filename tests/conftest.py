@@ -1,12 +1,19 @@
 """What every test shares: determinism, few threads, small sets of real and of made images."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "nearfar", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+    "nearfar",
+    deadline=None,
+    max_examples=30,
+    suppress_health_check=[HealthCheck.too_slow],
+    # A person's runs look for new examples every time; what CI says of a commit can be repeated.
+    derandomize="CI" in os.environ,
 )
 settings.load_profile("nearfar")
 torch.set_num_threads(1)

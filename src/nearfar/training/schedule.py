@@ -20,6 +20,7 @@ def learning_rate_at(step: int, *, peak: float, warmup_steps: int, total_steps: 
     """
     taken = step + 1
     if taken <= warmup_steps:
-        return peak * taken / warmup_steps
+        # The share first: it is exactly 1 at the last step, and so is the rate exactly the peak.
+        return peak * (taken / warmup_steps)
     share = (taken - warmup_steps) / (total_steps + 1 - warmup_steps)
     return peak * 0.5 * (1.0 + math.cos(math.pi * share))
