@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nearfar.encoders.projection import ProjectionHead
-from nearfar.errors import SettingError
+from nearfar.methods.check import check_simclr
 from nearfar.methods.config import SimCLRConfig
 from nearfar.objectives import alignment, nt_xent, uniformity
 
@@ -67,18 +67,6 @@ class SimCLR(nn.Module):
 
     def after_step(self, progress: float) -> None:
         """SimCLR keeps nothing between steps."""
-
-
-def check_simclr(config: SimCLRConfig) -> None:
-    """Refuse settings that cannot be trained with.
-
-    Raises:
-        SettingError: A temperature or a width that is not above 0.
-    """
-    for name in ("temperature", "projection_hidden", "projection_dim"):
-        value = getattr(config, name)
-        if not 0 < value < float("inf"):
-            raise SettingError(f"method.{name} is {value}: it must be above 0")
 
 
 def _nearest_is_positive(

@@ -4,13 +4,11 @@ Each room knows what it cannot do; this asks them all. What only the data can te
 number of images, a missing file) is refused when they are there, still before training.
 """
 
-import math
-
 from nearfar.data.catalogue import SOURCES, check_data_config
 from nearfar.encoders.backbones import check_encoder
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.check import check_simclr
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.views.presets import resolve
@@ -31,16 +29,8 @@ def check_settings(recipe: Recipe) -> None:
     # The channels and the side are the images' own, as yet unknown: any will do for the check.
     resolve(recipe.views, channels=3, size=32)
     check_encoder(recipe.encoder)
-    _check_method(recipe.method)
+    check_simclr(recipe.method)
     whole_part = recipe.data.train_part == "train"
     known = SOURCES[recipe.data.name].train_images if whole_part else None
     check_training_config(recipe.training, examples=known)
     check_evaluation(recipe.evaluation)
-
-
-def _check_method(method: SimCLRConfig) -> None:
-    """Temperature and widths; the method itself refuses them too, but needs torch to be there."""
-    for name in ("temperature", "projection_hidden", "projection_dim"):
-        value = getattr(method, name)
-        if not 0 < value < math.inf:
-            raise SettingError(f"method.{name} is {value}: it must be above 0")
