@@ -1,7 +1,6 @@
 """A run that is killed with SIGKILL, again and again, ends with the bits of one that was not."""
 
 import itertools
-import multiprocessing
 import os
 import random
 import signal
@@ -12,24 +11,10 @@ import pytest
 import torch
 from tiny_run import TINY, train_tiny
 
+from clean_forks import FORKS
 from nearfar import durable_files
 from nearfar.training.checkpoints import load_newest
 from nearfar.training.run_folder import RunFolder
-
-# Killed processes are forked from a clean one that has loaded torch, so each starts in
-# milliseconds; forking from this one would copy the threads of other tests.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        "pytest",
-        "torch._dynamo",  # torch.optim imports it when an optimiser is made
-        "nearfar.training.loop",
-        "nearfar.methods.simclr",
-        "nearfar.encoders.backbones",
-        "nearfar.views.random_views",
-        "nearfar.data.batches",
-    ]
-)
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
