@@ -11,9 +11,6 @@ from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.pairs import Pairs
 
-# Rows whose similarities to all others are held at once: 20 MB for 10 000 examples in float32.
-_ROWS_AT_ONCE = 512
-
 
 def alignment(
     first: Float[Tensor, "batch dim"],
