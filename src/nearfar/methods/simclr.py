@@ -10,6 +10,8 @@ from nearfar.encoders.projection import ProjectionHead
 from nearfar.methods.check import check_simclr
 from nearfar.methods.config import SimCLRConfig
 from nearfar.objectives import alignment, nt_xent, uniformity
+from nearfar.similarity.extremes import hardest
+from nearfar.similarity.pairs import Pairs
 
 
 class SimCLR(nn.Module):
@@ -75,6 +77,6 @@ def _nearest_is_positive(
     """Share of the 2·batch rows whose most similar other row is their positive."""
     batch = first.shape[0]
     rows = nn.functional.normalize(torch.cat((first, second)).float(), dim=1)
-    similarities = (rows @ rows.T).fill_diagonal_(-torch.inf)
-    positives = torch.arange(2 * batch, device=rows.device).roll(batch)
-    return (similarities.argmax(dim=1) == positives).float().mean()
+    itself = torch.arange(2 * batch, device=rows.device)
+    _, nearest = hardest(rows, rows, pairs=Pairs(apart=(itself, itself)), largest=True)
+    return (nearest == itself.roll(batch)).float().mean()

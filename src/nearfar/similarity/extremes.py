@@ -1,0 +1,164 @@
+"""The most and the least similar key of every row, without holding the similarities.
+
+For mining: the hardest positive is the least similar key of a row's own class, the hardest negative
+the most similar one of another class, and the nearest neighbour the most similar of all. Rows of
+unit length are as near as they are similar: ‖a − b‖² = 2 − 2 a·b.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Int64
+from torch import Tensor
+
+from nearfar.similarity.pairs import Pairs
+
+TILE = 512
+"""Rows and columns of a tile on a CPU: 1 MiB in float32, which stays in a core's cache."""
+DEVICE_TILE = 4096
+"""On other devices: 64 MiB, so that few operations have to be started."""
+SORTED = 2**21
+"""Similarities that `semi_hard` sorts at once: 8 MiB in float32, and twice that of indices."""
+
+_EVERYTHING = Pairs()
+
+
+@torch.no_grad()
+def hardest(
+    queries: Float[Tensor, "n dim"],
+    keys: Float[Tensor, "m dim"],
+    *,
+    pairs: Pairs = _EVERYTHING,
+    largest: bool,
+) -> tuple[Float[Tensor, " n"], Int64[Tensor, " n"]]:
+    """For every query, the most or the least similar of the keys that take part.
+
+    Exact, in memory that grows with the rows. The indices choose rows to compare; the values carry
+    no gradient.
+
+    Args:
+        queries: One row each, of any float type; not normalised here.
+        keys: Likewise. Pass the very same tensor where every row is compared with every other:
+            half of the products then suffice.
+        pairs: Which pairs take part; where `keys is queries`, they must be symmetric too.
+        largest: Whether the most similar key is wanted, or the least similar.
+
+    Returns:
+        Dot products, in float32 or in float64 where the queries are, and rows of `keys`: the
+        lowest of equally similar ones. Where no key takes part, index −1 and minus infinity, or
+        infinity for the least similar. NaN, at the first key that gives it, where an embedding is
+        not a number.
+    """
+    wide = torch.promote_types(queries.dtype, torch.float32)
+    symmetric = keys is queries
+    sign = 1.0 if largest else -1.0
+    with torch.autocast(queries.device.type, enabled=False):
+        queries = queries.to(wide)
+        keys = queries if symmetric else keys.to(wide)
+        best = _Highest(len(queries), queries)
+        tile = TILE if queries.device.type == "cpu" else DEVICE_TILE
+        masked = pairs.touched_tiles(tile, len(queries), len(keys)).tolist()
+        buffer = queries.new_empty(min(len(queries), tile) * min(len(keys), tile))
+        for row in range(0, len(queries), tile):
+            rows = slice(row, min(row + tile, len(queries)))
+            for key in range(row if symmetric else 0, len(keys), tile):
+                columns = slice(key, min(key + tile, len(keys)))
+                shape = (rows.stop - row, columns.stop - key)
+                held = buffer[: shape[0] * shape[1]].view(shape)
+                torch.addmm(held, queries[rows], keys[columns].T, beta=0, alpha=sign, out=held)
+                out = None
+                if masked[row // tile][key // tile]:
+                    out = pairs.left_out(rows, columns, held.device)
+                if out is not None:
+                    held.masked_fill_(out, -torch.inf)
+                best.add(rows, held, key)
+                if symmetric and row != key:
+                    # Earlier rows come first, so each row meets its keys in rising order.
+                    best.add(columns, held.T, row)
+    return best.values * sign, best.indices
+
+
+@torch.no_grad()
+def semi_hard(
+    rows: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]
+) -> tuple[Int64[Tensor, " t"], Int64[Tensor, " t"], Int64[Tensor, " t"]]:
+    """For every anchor and positive, the nearest negative that is farther than the positive.
+
+    Semi-hard mining (Schroff et al. 2015, section 3.2) of the whole batch: all ordered pairs of
+    rows of one label, and for each the row of another label that is most similar to the anchor
+    among those strictly less similar than the positive; where all are nearer than the positive,
+    the least similar. A loss gathers its three rows by these indices. Memory grows with the rows
+    and with the pairs of equal label.
+
+    Args:
+        rows: Of unit length, where nearness is to mean distance; of any float type.
+        labels: A class for each row.
+
+    Returns:
+        Rows' numbers: anchors, positives and negatives, sorted by anchor, then by positive. A
+        negative of −1 where every row has the anchor's label. Among equally similar negatives any
+        one, the same in every call.
+    """
+    with torch.autocast(rows.device.type, enabled=False):
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+        block = max(1, SORTED // max(1, len(rows)))
+        found = [
+            _semi_hard_of(slice(first, min(first + block, len(rows))), rows, labels)
+            for first in range(0, len(rows), block)
+        ]
+    if not found:
+        none = torch.empty(0, dtype=torch.int64, device=rows.device)
+        return none, none, none
+    anchors, positives, negatives = zip(*found, strict=True)
+    return torch.cat(anchors), torch.cat(positives), torch.cat(negatives)
+
+
+class _Highest:
+    """The highest similarity of every row so far, and its key."""
+
+    def __init__(self, count: int, like: Tensor) -> None:
+        self.values = like.new_full((count,), -torch.inf)
+        self.indices = torch.full((count,), -1, dtype=torch.int64, device=like.device)
+
+    def add(self, where: slice, held: Tensor, first_key: int) -> None:
+        """Take in a tile whose first key is given; keys must come in rising order."""
+        # A maximum without its place is ten times cheaper, and few tiles hold a new best.
+        highest = held.amax(dim=1)
+        before = self.values[where]
+        better = (highest > before) | (highest.isnan() & ~before.isnan())
+        rows = better.nonzero().squeeze(1)
+        values, places = held.index_select(0, rows).max(dim=1)
+        self.values[where.start + rows] = values
+        self.indices[where.start + rows] = places + first_key
+
+
+def _semi_hard_of(block: slice, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`semi_hard` for a block of anchors."""
+    similarities = rows[block] @ rows.T
+    same = labels[block, None] == labels
+    paired = same.clone()
+    paired.diagonal(offset=block.start).fill_(False)
+    anchors, positives = paired.nonzero(as_tuple=True)
+    nearness = similarities[anchors, positives]
+    # What is no negative goes to the front, below every similarity.
+    ordered, order = _sorted(similarities.masked_fill_(same, -torch.inf))
+    # One line an anchor, as wide as the most positives, for a search of all lines at once.
+    counts = paired.sum(dim=1)
+    slots = torch.arange(len(anchors), device=rows.device)
+    slots -= (counts.cumsum(0) - counts).repeat_interleave(counts)
+    lines = nearness.new_zeros(len(counts), int(counts.max()))
+    lines[anchors, slots] = nearness
+    places = torch.searchsorted(ordered, lines)[anchors, slots] - 1
+    lowest = counts[anchors] + 1
+    places = torch.maximum(places, lowest)
+    none = places >= len(rows)
+    negatives = order[anchors, places.clamp_(max=len(rows) - 1)].masked_fill_(none, -1)
+    return anchors + block.start, positives, negatives
+
+
+def _sorted(values: Float[Tensor, "n m"]) -> tuple[Float[Tensor, "n m"], Int64[Tensor, "n m"]]:
+    """Every row in rising order, and the order."""
+    if values.device.type != "cpu":
+        return values.sort(dim=1)
+    # NumPy sorts with vector instructions, six times faster than torch on a CPU.
+    order = torch.from_numpy(np.argsort(values.numpy(), axis=1))
+    return values.gather(1, order), order
