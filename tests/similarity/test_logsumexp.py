@@ -10,7 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nearfar.similarity import tiles
-from nearfar.similarity.logsumexp import bf16_products, logsumexp, row_and_column_logsumexp
+from nearfar.similarity.computing import computing, computing_now
+from nearfar.similarity.logsumexp import logsumexp, row_and_column_logsumexp, split_logsumexp
 from nearfar.similarity.pairs import Pairs
 
 IMPLEMENTATIONS = ("dense", "tiles")
@@ -74,9 +75,8 @@ def by_loop(queries, keys, scale, bias, pairs: Pairs) -> list[float]:
 def test_the_value_is_the_equation(implementation, kind, n, m):
     queries, keys, bias = rows(n), rows(m, seed=1), torch.linspace(-2, 1, m, dtype=torch.float64)
     pairs = pairs_of(kind, n, m, symmetric=False)
-    found = logsumexp(
-        queries, keys, scale=3.0, bias=bias, pairs=pairs, implementation=implementation
-    )
+    with computing(implementation=implementation):
+        found = logsumexp(queries, keys, scale=3.0, bias=bias, pairs=pairs)
     expected = torch.tensor(by_loop(queries, keys, 3.0, bias, pairs), dtype=torch.float64)
     torch.testing.assert_close(found.detach(), expected, rtol=1e-12, atol=1e-12)
 
@@ -97,33 +97,26 @@ def weighted(outputs, seed: int = 7) -> torch.Tensor:
     st.integers(1, 20),
     st.sampled_from([1.0, 200.0, 2000.0]),  # the last needs a shift for every row in float64
     st.booleans(),
-    st.booleans(),
-    st.booleans(),
+    st.sampled_from(["rows", "biased rows", "rows and columns", "split"]),
 )
-def test_tiles_equal_dense_in_value_and_gradient(kind, n, m, length, symmetric, columns, biased):
+def test_tiles_equal_dense_in_value_and_gradient(kind, n, m, length, symmetric, sums):
+    columns, biased, split = sums == "rows and columns", sums == "biased rows", sums == "split"
     queries = rows(n, length=length)
     keys = queries if symmetric else rows(m, seed=1)
-    biased = biased and not columns
     bias = torch.linspace(-1, 2, len(keys), dtype=torch.float64).requires_grad_()
     pairs = pairs_of(kind, n, len(keys), symmetric=symmetric)
     inputs = [queries, *([] if symmetric else [keys]), *([bias] if biased else [])]
 
     def outcome(implementation):
-        if columns:
-            found = row_and_column_logsumexp(
-                queries, keys, scale=0.7, pairs=pairs, implementation=implementation
-            )
-        else:
-            found = (
-                logsumexp(
-                    queries,
-                    keys,
-                    scale=0.7,
-                    bias=bias if biased else None,
-                    pairs=pairs,
-                    implementation=implementation,
-                ),
-            )
+        with computing(implementation=implementation):
+            if columns:
+                found = row_and_column_logsumexp(queries, keys, scale=0.7, pairs=pairs)
+            elif split:
+                groups = numbers(n, 3, 5), numbers(n, 3, 5) if symmetric else numbers(m, 3, 6)
+                found = split_logsumexp(queries, keys, scale=0.7, groups=groups, pairs=pairs)
+            else:
+                added = bias if biased else None
+                found = (logsumexp(queries, keys, scale=0.7, bias=added, pairs=pairs),)
         gradients = torch.autograd.grad(weighted(found), inputs, allow_unused=True)
         return found, [torch.zeros(()) if g is None else g for g in gradients]
 
@@ -168,20 +161,22 @@ def test_a_learned_scale_gets_its_gradient(implementation):
     scale = torch.tensor(2.5, dtype=torch.float64, requires_grad=True)
 
     def of_both(scale):
-        return logsumexp(queries, keys, scale=scale, implementation=implementation)
+        return logsumexp(queries, keys, scale=scale)
 
     def of_itself(scale):
-        return logsumexp(queries, queries, scale=scale, implementation=implementation)
+        return logsumexp(queries, queries, scale=scale)
 
-    assert torch.autograd.gradcheck(of_both, (scale,))
-    assert torch.autograd.gradcheck(of_itself, (scale,))
+    with computing(implementation=implementation):
+        assert torch.autograd.gradcheck(of_both, (scale,))
+        assert torch.autograd.gradcheck(of_itself, (scale,))
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_a_row_with_nothing_left_is_minus_infinity_without_gradient(implementation):
     queries = rows(3)
     only_itself = Pairs(apart=(torch.zeros(3, dtype=torch.int64),) * 2)
-    found = logsumexp(queries, queries, pairs=only_itself, implementation=implementation)
+    with computing(implementation=implementation):
+        found = logsumexp(queries, queries, pairs=only_itself)
     assert found.tolist() == [-math.inf] * 3
     (gradient,) = torch.autograd.grad(torch.logaddexp(found, torch.zeros(3)).sum(), queries)
     assert torch.equal(gradient, torch.zeros_like(gradient))
@@ -195,7 +190,8 @@ def test_half_precision_accumulates_in_float32(temperature, dtype):
     found = logsumexp(queries, queries, scale=1 / temperature, pairs=pairs)
     assert found.dtype == torch.float32
     exact = queries.detach().double().requires_grad_()
-    wanted = logsumexp(exact, exact, scale=1 / temperature, pairs=pairs, implementation="dense")
+    with computing(implementation="dense"):
+        wanted = logsumexp(exact, exact, scale=1 / temperature, pairs=pairs)
     torch.testing.assert_close(found.double(), wanted, rtol=3e-6, atol=3e-6)
     (gradient,) = torch.autograd.grad(found.mean(), queries)
     (wanted_gradient,) = torch.autograd.grad(wanted.mean(), exact)
@@ -215,7 +211,8 @@ def test_autocast_does_not_reach_in():
 def test_what_is_not_finite_shows(implementation, scale):
     queries = rows(12).detach()
     queries[3, 0] = math.nan
-    assert logsumexp(queries, queries, scale=scale, implementation=implementation).isnan().all()
+    with computing(implementation=implementation):
+        assert logsumexp(queries, queries, scale=scale).isnan().all()
 
 
 def test_similarities_of_a_thousand_neither_overflow_nor_sink():
@@ -226,14 +223,55 @@ def test_similarities_of_a_thousand_neither_overflow_nor_sink():
     torch.testing.assert_close(others, torch.full((20,), math.log(19)))
 
 
-def test_bf16_products_are_near_and_leave_no_trace():
-    queries = rows(64, 64).detach().float()
+def test_bfloat16_products_are_near_and_leave_no_trace(monkeypatch):
+    monkeypatch.setattr(tiles, "TILE", 512)
+    queries = rows(512, 64).detach().float().requires_grad_()
     exact = logsumexp(queries, queries, scale=2.0)
+    (exact_gradient,) = torch.autograd.grad(exact.sum(), queries)
     before = torch.backends.mkldnn.matmul.fp32_precision
-    with bf16_products():
+    with computing(products="bfloat16"):
         near = logsumexp(queries, queries, scale=2.0)
     assert torch.backends.mkldnn.matmul.fp32_precision == before
+    (gradient,) = torch.autograd.grad(near.sum(), queries)
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
     torch.testing.assert_close(near, exact, rtol=0, atol=2e-2)
+    error = float((gradient - exact_gradient).norm() / exact_gradient.norm())
+    assert error < 1e-2
+
+
+@pytest.mark.skipif(
+    not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
+    reason="this processor multiplies bfloat16 no faster, and torch keeps float32",
+)
+def test_bfloat16_products_reach_the_backward_pass_outside_of_the_context(monkeypatch):
+    monkeypatch.setattr(tiles, "TILE", 512)  # the smallest products always stay in float32
+    queries = rows(512, 64).detach().float().requires_grad_()
+    with computing(products="bfloat16"):
+        near = logsumexp(queries, queries, scale=2.0)
+        (inside,) = torch.autograd.grad(near.sum(), queries, retain_graph=True)
+    (outside,) = torch.autograd.grad(near.sum(), queries)
+    (exact,) = torch.autograd.grad(logsumexp(queries, queries, scale=2.0).sum(), queries)
+    assert torch.equal(inside, outside)
+    assert not torch.equal(inside, exact)
+
+
+def test_what_is_left_out_of_computing_stays_as_it_was():
+    with computing(implementation="dense"), computing(products="bfloat16"):
+        assert computing_now().implementation == "dense"
+        assert computing_now().products == "bfloat16"
+    assert computing_now().implementation is None
+    assert computing_now().products == "float32"
+
+
+def test_only_asked_for_gradients_are_computed():
+    queries, keys = rows(9), rows(7, seed=1).detach()
+    logsumexp(queries, keys).sum().backward()
+    assert keys.grad is None
+    assert queries.grad is not None
+    queries, keys = queries.detach(), keys.requires_grad_()
+    logsumexp(queries, keys).sum().backward()
+    (wanted,) = torch.autograd.grad((queries @ keys.T).logsumexp(1).sum(), keys)
+    torch.testing.assert_close(keys.grad, wanted)
 
 
 def test_most_tiles_of_a_row_and_itself_need_no_mask():
@@ -267,6 +305,6 @@ def test_no_tensor_grows_with_the_square_of_the_rows(symmetric):
     with LargestTensor() as largest:
         logsumexp(queries, keys, scale=2.0, pairs=pairs).sum().backward()
     assert largest.values <= count * dim
-    with LargestTensor() as largest:
-        logsumexp(queries, keys, scale=2.0, pairs=pairs, implementation="dense").sum().backward()
+    with LargestTensor() as largest, computing(implementation="dense"):
+        logsumexp(queries, keys, scale=2.0, pairs=pairs).sum().backward()
     assert largest.values >= count**2  # so that the measure is seen to measure

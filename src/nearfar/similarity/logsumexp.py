@@ -8,19 +8,16 @@ themselves: once a positive outweighs all negatives, `lse over all − positive`
 `log1p(exp(lse over negatives − positive))` does not.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nearfar.similarity.computing import computing_now
 from nearfar.similarity.dense import dense_logsumexps
-from nearfar.similarity.pairs import Pairs
-from nearfar.similarity.tiles import tiled_logsumexps
+from nearfar.similarity.pairs import Numbers, Pairs
+from nearfar.similarity.sums import Sums
+from nearfar.similarity.tiled_logsumexp import tiled_logsumexps
 
-Implementation = Literal["tiles", "dense"]
 _EVERYTHING = Pairs()
 
 
@@ -31,7 +28,6 @@ def logsumexp(
     scale: float | Float[Tensor, ""] = 1.0,
     bias: Float[Tensor, " m"] | None = None,
     pairs: Pairs = _EVERYTHING,
-    implementation: Implementation = "tiles",
 ) -> Float[Tensor, " n"]:
     """Log-sum-exp of each query's similarities to the keys.
 
@@ -42,13 +38,12 @@ def logsumexp(
         scale: Multiplies every dot product, above 0; 1 / temperature. A tensor gets its gradient.
         bias: Added to every similarity of a key, after the scale.
         pairs: Which pairs take part; where `keys is queries`, they must be symmetric too.
-        implementation: `tiles`, or `dense`, which holds the whole matrix.
 
     Returns:
         In float32, or float64 where the queries are. Minus infinity, with gradient 0, for a query
         with which nothing takes part. NaN where an embedding is not finite.
     """
-    rows, _ = _logsumexps(queries, keys, scale, bias, pairs, implementation, columns=False)
+    rows, _ = _logsumexps(queries, keys, scale, bias, Sums(pairs))
     return rows
 
 
@@ -58,16 +53,43 @@ def row_and_column_logsumexp(
     *,
     scale: float | Float[Tensor, ""] = 1.0,
     pairs: Pairs = _EVERYTHING,
-    implementation: Implementation = "tiles",
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " m"]]:
     """Log-sum-exp of each query over the keys and of each key over the queries, in one pass.
 
     Both directions share every tile: four matrix products for value and gradient, where two calls
     of `logsumexp` take eight. Arguments and returns as there.
     """
-    rows, columns = _logsumexps(queries, keys, scale, None, pairs, implementation, columns=True)
+    rows, columns = _logsumexps(queries, keys, scale, None, Sums(pairs, columns=True))
     assert columns is not None
     return rows, columns
+
+
+def split_logsumexp(
+    queries: Float[Tensor, "n dim"],
+    keys: Float[Tensor, "m dim"],
+    *,
+    groups: Numbers,
+    scale: float | Float[Tensor, ""] = 1.0,
+    pairs: Pairs = _EVERYTHING,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Log-sum-exp of each query over the keys of its own group, and over all others, in one pass.
+
+    Both come from the same tiles. Order the rows by group: tiles without a pair of one group, then
+    most of them, need no mask.
+
+    Args:
+        queries: As for `logsumexp`.
+        keys: As for `logsumexp`.
+        groups: A number for each query and for each key; equal numbers are of one group.
+        scale: As for `logsumexp`.
+        pairs: Which pairs take part in either sum.
+
+    Returns:
+        Own group's and the others'; each as `logsumexp` returns it.
+    """
+    others, own = _logsumexps(queries, keys, scale, None, Sums(pairs, groups=groups))
+    assert own is not None
+    return own, others
 
 
 def _logsumexps(
@@ -75,12 +97,10 @@ def _logsumexps(
     keys: Tensor,
     scale: float | Tensor,
     bias: Tensor | None,
-    pairs: Pairs,
-    implementation: Implementation,
-    *,
-    columns: bool,
+    sums: Sums,
 ) -> tuple[Tensor, Tensor | None]:
     """Bring the operands to full precision and to scale, and hand them on."""
+    now = computing_now()
     wide = torch.promote_types(queries.dtype, torch.float32)
     with torch.autocast(queries.device.type, enabled=False):
         if keys is queries:
@@ -89,22 +109,6 @@ def _logsumexps(
         else:
             queries, keys = queries.to(wide) * scale, keys.to(wide)
         bias = None if bias is None else bias.to(wide)
-        if implementation == "dense":
-            return dense_logsumexps(queries, keys, bias, pairs)
-        return tiled_logsumexps(queries, keys, bias, pairs, columns=columns)
-
-
-@contextmanager
-def bf16_products() -> Iterator[None]:
-    """Within this context, products of float32 matrices on the CPU multiply in bfloat16.
-
-    Sums stay in float32. Faster than any float32 product where the processor multiplies bfloat16
-    in hardware; similarities are then good to about 3 digits.
-    """
-    matmul = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
+        if now.implementation == "dense":
+            return dense_logsumexps(queries, keys, bias, sums)
+        return tiled_logsumexps(queries, keys, bias, sums, now)

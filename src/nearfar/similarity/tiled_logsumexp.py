@@ -1,0 +1,232 @@
+"""Log-sum-exp over the tiles of a matrix, with its gradient, in memory that grows with the rows.
+
+The backward pass computes each tile again instead of keeping it. A symmetric matrix costs two
+products of the whole matrix for value and gradient, not four.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nearfar.similarity.computing import Computing
+from nearfar.similarity.sums import Sums
+from nearfar.similarity.tiles import Matrix, Tile
+
+
+def tiled_logsumexps(
+    queries: Float[Tensor, "n dim"],
+    keys: Float[Tensor, "m dim"],
+    bias: Float[Tensor, " m"] | None,
+    sums: Sums,
+    computing: Computing,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " count"] | None]:
+    """The tiles' answer to `dense_logsumexps`: the same values and first gradients.
+
+    Args:
+        queries: One row each, float32 or float64.
+        keys: One column each; the very tensor `queries` where the matrix is symmetric, without a
+            bias and with pairs that are symmetric too.
+        bias: Added to every similarity of a key.
+        sums: Which sums are wanted.
+        computing: How precisely, and who shares the tiles.
+
+    Returns:
+        The rows' log-sum-exp; and the columns', or that over each row's own group, or None.
+    """
+    symmetric = keys is queries and bias is None
+    rows, second = _TiledLogSumExp.apply(  # pyright: ignore[reportGeneralTypeIssues]
+        queries, None if symmetric else keys, bias, sums, computing
+    )
+    if sums.columns:
+        return rows, rows if symmetric else second
+    return rows, second if sums.groups is not None else None
+
+
+class _TiledLogSumExp(torch.autograd.Function):
+    """Two log-sum-exps; the second is empty where it is not wanted, or is the first."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        keys: Tensor | None,
+        bias: Tensor | None,
+        sums: Sums,
+        computing: Computing,
+    ) -> tuple[Tensor, Tensor]:
+        matrix = Matrix(queries, keys, bias, sums.pairs, sums.groups, computing)
+        with computing.precision():
+            rows, second = _logsumexps(matrix, columns=sums.columns)
+        ctx.save_for_backward(queries, keys, bias, rows, second)
+        ctx.sums, ctx.computing = sums, computing
+        return rows, second
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_row: Tensor, by_second: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        queries, keys, bias, rows, second = ctx.saved_tensors
+        sums, computing = ctx.sums, ctx.computing
+        matrix = Matrix(queries, keys, bias, sums.pairs, sums.groups, computing)
+        first = _Share(by_row, rows)
+        own = _Share(by_second, second) if sums.groups is not None else None
+        columns = None
+        if matrix.symmetric:
+            columns = first
+        elif sums.columns:
+            columns = _Share(by_second, second)
+        with computing.precision():
+            weights = _weights(matrix, first, own, columns)
+            gradients = matrix.gradients(weights, ctx.needs_input_grad[:3])
+        return *gradients, None, None
+
+
+def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor]:
+    """Rows' log-sum-exp; and the columns' or the own groups', empty where not wanted."""
+    shift = matrix.shift()
+    count = len(matrix.queries)
+    second = count if matrix.groups is not None else 0
+    if columns and not matrix.symmetric:
+        second = len(matrix.columns)
+    kind = _RunningSum if shift is None else _ShiftedSum
+    first, other = kind(count, matrix.queries, shift), kind(second, matrix.queries, shift)
+    by_key = first if matrix.symmetric else (other if columns else None)
+    for tile in matrix.tiles():
+        held = first.terms(matrix.similarities(tile))
+        matrix.drop(held, tile, first.nothing)
+        same = matrix.same_group(tile)
+        if same is not None:
+            own = held.masked_fill(~same, first.nothing)
+            held.masked_fill_(same, first.nothing)
+            other.add(tile.rows, own, 1)
+            if matrix.symmetric and not tile.diagonal:
+                other.add(tile.keys, own, 0)
+        first.add(tile.rows, held, 1)
+        if by_key is not None and not tile.diagonal:
+            by_key.add(tile.keys, held, 0)
+    return first.logarithm(matrix.computing), other.logarithm(matrix.computing)
+
+
+class _ShiftedSum:
+    """Log-sum-exp gathered tile by tile where one shift serves all rows."""
+
+    nothing = 0.0
+
+    def __init__(self, count: int, like: Tensor, shift: float | None) -> None:
+        assert shift is not None
+        self.shift = shift
+        self.total = like.new_zeros(count)
+
+    def terms(self, held: Tensor) -> Tensor:
+        """What is added, of a tile of similarities; in place."""
+        return held.sub_(self.shift).exp_()
+
+    def add(self, where: slice, held: Tensor, dim: int) -> None:
+        """Add a tile's terms along a dimension."""
+        self.total[where] += held.sum(dim)
+
+    def logarithm(self, computing: Computing) -> Tensor:
+        """The log-sum-exp; minus infinity where nothing was added."""
+        computing.add_up(self.total)
+        return self.total.log() + self.shift
+
+
+class _RunningSum:
+    """The same where similarities spread so far that each row needs its own running maximum."""
+
+    nothing = -torch.inf
+
+    def __init__(self, count: int, like: Tensor, shift: float | None) -> None:
+        assert shift is None
+        self.maximum = like.new_full((count,), torch.finfo(like.dtype).min)
+        self.total = like.new_zeros(count)
+
+    def terms(self, held: Tensor) -> Tensor:
+        """What is added, of a tile of similarities: they themselves, as the maximum may change."""
+        return held
+
+    def add(self, where: slice, held: Tensor, dim: int) -> None:
+        """Add a tile's terms along a dimension."""
+        before = self.maximum[where]
+        maximum = torch.maximum(before, held.amax(dim))
+        added = (held - maximum.unsqueeze(dim)).exp_().sum(dim)
+        self.total[where] = self.total[where] * (before - maximum).exp() + added
+        self.maximum[where] = maximum
+
+    def logarithm(self, computing: Computing) -> Tensor:
+        """The log-sum-exp; minus infinity where nothing was added."""
+        mine = self.maximum.clone()
+        computing.take_largest(self.maximum)
+        self.total *= (mine - self.maximum).exp()
+        computing.add_up(self.total)
+        return self.total.log() + self.maximum
+
+
+class _Share:
+    """How much of a row's (or column's) gradient each of its terms gets: `by · exp(s − lse)`."""
+
+    def __init__(self, by: Tensor, logsumexp: Tensor) -> None:
+        # A row in which nothing takes part has no gradient.
+        self.empty = logsumexp == -torch.inf
+        self.by = by.masked_fill(self.empty, 0.0)
+        self.logsumexp = logsumexp.masked_fill(self.empty, 0.0)
+
+    def factor(self, shift: float) -> Tensor:
+        """`by · exp(shift − lse)`, which turns `exp(s − shift)` into the gradient."""
+        return (self.by * (shift - self.logsumexp).exp()).masked_fill(self.empty, 0.0)
+
+
+def _weights(
+    matrix: Matrix, rows: _Share, own: _Share | None, columns: _Share | None
+) -> Iterator[tuple[Tile, Tensor]]:
+    """Each tile with the gradient of its similarities, in a buffer that the next one reuses.
+
+    `by_row · softmax over the row + by_column · softmax over the column`: one exponential a pair
+    where one shift serves all rows, else one for each term.
+    """
+    shift = matrix.shift()
+    if shift is None:
+        yield from _weights_with_own_shifts(matrix, rows, own, columns)
+        return
+    by_row = rows.factor(shift)
+    by_column = None if columns is None else columns.factor(shift)
+    by_own = None if own is None else own.factor(shift)
+    for tile in matrix.tiles():
+        held = matrix.similarities(tile).sub_(shift).exp_()
+        matrix.drop(held, tile, 0.0)
+        factor = by_row[tile.rows, None]
+        if by_column is not None:
+            factor = factor + by_column[None, tile.keys]
+        same = matrix.same_group(tile)
+        if same is not None and by_own is not None:
+            within = by_own[tile.rows, None]
+            if matrix.symmetric:
+                within = within + by_own[None, tile.keys]
+            factor = torch.where(same, within, factor)
+        yield tile, held.mul_(factor)
+
+
+def _weights_with_own_shifts(
+    matrix: Matrix, rows: _Share, own: _Share | None, columns: _Share | None
+) -> Iterator[tuple[Tile, Tensor]]:
+    """The same where similarities spread so far that each row needs a shift of its own."""
+
+    def softmax(held: Tensor, share: _Share, where: slice, dim: int, same: Tensor | None) -> Tensor:
+        logsumexp = share.logsumexp[where].unsqueeze(dim)
+        by = share.by[where].unsqueeze(dim)
+        if same is not None and own is not None:
+            logsumexp = torch.where(same, own.logsumexp[where].unsqueeze(dim), logsumexp)
+            by = torch.where(same, own.by[where].unsqueeze(dim), by)
+        return (held - logsumexp).exp_().mul_(by)
+
+    for tile in matrix.tiles():
+        held = matrix.similarities(tile)
+        matrix.drop(held, tile, -torch.inf)
+        same = matrix.same_group(tile)
+        found = softmax(held, rows, tile.rows, 1, same)
+        if columns is not None:
+            found += softmax(held, columns, tile.keys, 0, same)
+        yield tile, found
