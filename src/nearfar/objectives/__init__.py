@@ -1,6 +1,40 @@
 """Objectives as pure functions: tensors in, a scalar mean in nats out."""
 
-from nearfar.objectives.alignment_uniformity import alignment, uniformity
+from nearfar.objectives.alignment_uniformity import align_uniform, alignment, uniformity
+from nearfar.objectives.balanced_softmax import balanced_softmax
+from nearfar.objectives.byol import byol
+from nearfar.objectives.clip import clip
+from nearfar.objectives.contrastive import contrastive
+from nearfar.objectives.decorrelation import barlow_twins, vicreg
+from nearfar.objectives.decoupled import decoupled
+from nearfar.objectives.info_nce import info_nce
+from nearfar.objectives.n_pair import n_pair
+from nearfar.objectives.nce import nce
 from nearfar.objectives.nt_xent import nt_xent
+from nearfar.objectives.paco import paco
+from nearfar.objectives.sigmoid import sigmoid
+from nearfar.objectives.supcon import supcon
+from nearfar.objectives.triplet import batch_hard_triplet, semi_hard_triplet, triplet
 
-__all__ = ["alignment", "nt_xent", "uniformity"]
+__all__ = [
+    "align_uniform",
+    "alignment",
+    "balanced_softmax",
+    "barlow_twins",
+    "batch_hard_triplet",
+    "byol",
+    "clip",
+    "contrastive",
+    "decoupled",
+    "info_nce",
+    "n_pair",
+    "nce",
+    "nt_xent",
+    "paco",
+    "semi_hard_triplet",
+    "sigmoid",
+    "supcon",
+    "triplet",
+    "uniformity",
+    "vicreg",
+]

@@ -6,7 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nearfar.objectives.checks import require_pairs, require_positive, require_several
+from nearfar.objectives.checks import (
+    require_a_row,
+    require_not_negative,
+    require_pairs,
+    require_positive,
+    require_several,
+)
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.pairs import Pairs
@@ -33,6 +39,7 @@ def alignment(
         SettingError: Alpha is not above 0.
     """
     require_pairs(first, second)
+    require_a_row(first, "alignment")
     require_positive("alpha", alpha)
     with without_autocast(first):
         differences = unit_rows(first) - unit_rows(second)
@@ -64,3 +71,36 @@ def uniformity(embeddings: Float[Tensor, "batch dim"], *, t: float = 2.0) -> Flo
         potentials = logsumexp(rows, rows, scale=2 * t, pairs=Pairs(apart=(itself, itself)))
         pairs = len(rows) * (len(rows) - 1)
         return potentials.logsumexp(dim=0) - 2 * t - math.log(pairs)
+
+
+def align_uniform(
+    first: Float[Tensor, "batch dim"],
+    second: Float[Tensor, "batch dim"],
+    *,
+    align_weight: float = 1.0,
+    uniform_weight: float = 1.0,
+    alpha: float = 2.0,
+    t: float = 2.0,
+) -> Float[Tensor, ""]:
+    """Weighted sum of alignment and of both views' mean uniformity (Wang & Isola 2020, section 5).
+
+    `w_a · alignment(x, y) + w_u · ½ (uniformity(x) + uniformity(y))`.
+
+    Args:
+        first: Embeddings of one view; normalised here.
+        second: Embeddings of the other; row i belongs to row i of `first`.
+        align_weight: `w_a`, 0 or above.
+        uniform_weight: `w_u`, 0 or above.
+        alpha: Power of the distance in alignment, above 0.
+        t: Sharpness of the potential in uniformity, above 0.
+
+    Raises:
+        NearfarError: The shapes differ, or the batch is below 2.
+        SettingError: A weight is below 0, or `alpha` or `t` not above 0.
+    """
+    require_pairs(first, second)
+    require_several(first, "align_uniform")
+    require_not_negative("align_weight", align_weight)
+    require_not_negative("uniform_weight", uniform_weight)
+    spread = (uniformity(first, t=t) + uniformity(second, t=t)) / 2
+    return align_weight * alignment(first, second, alpha=alpha) + uniform_weight * spread

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from nearfar.objectives.checks import require_pairs, require_positive, require_several
 from nearfar.objectives.precision import unit_rows, without_autocast
+from nearfar.objectives.shares import minus_log_share
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.pairs import Pairs
 
@@ -49,4 +50,4 @@ def nt_xent(
             rows, rows, scale=1 / temperature, pairs=Pairs(apart=(examples, examples))
         )
         positives = ((first * second).sum(dim=1) / temperature).repeat(2)
-        return torch.logaddexp(negatives - positives, positives.new_zeros(())).mean()
+        return minus_log_share(positives, negatives).mean()

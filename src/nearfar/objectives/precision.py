@@ -11,10 +11,15 @@ def without_autocast(embeddings: Tensor) -> torch.autocast:
     return torch.autocast(embeddings.device.type, enabled=False)
 
 
-def unit_rows(embeddings: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
+def unit_rows(embeddings: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
     """Rows divided by their Euclidean norm, in float32 or, given float64, in float64.
 
     A row of zeros stays zero.
     """
     wide = torch.promote_types(embeddings.dtype, torch.float32)
-    return F.normalize(embeddings.to(wide), dim=1)
+    return F.normalize(embeddings.to(wide), dim=-1)
+
+
+def in_full_precision(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The tensor in float32 or, given float64, in float64."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

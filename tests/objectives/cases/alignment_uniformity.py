@@ -2,7 +2,7 @@
 
 import math
 
-from nearfar.objectives import alignment, uniformity
+from nearfar.objectives import align_uniform, alignment, uniformity
 
 from .case import Case
 from .drawn import rows, views
@@ -25,6 +25,11 @@ def slow_uniformity(embeddings, t):
     return math.log(mean(potentials))
 
 
+def slow_align_uniform(first, second, align_weight, uniform_weight, alpha, t):
+    spread = (slow_uniformity(first, t) + slow_uniformity(second, t)) / 2
+    return align_weight * slow_alignment(first, second, alpha) + uniform_weight * spread
+
+
 CASES = [
     Case(
         "alignment",
@@ -35,6 +40,7 @@ CASES = [
         rotated=(0, 1),
         scaled=(0, 1),
         smallest_batch=1,
+        too_small="needs one or more, not 0",
     ),
     Case(
         "uniformity",
@@ -45,5 +51,15 @@ CASES = [
         sharp={"t": 50.0},
         rotated=(0,),
         scaled=(0,),
+    ),
+    Case(
+        "align_uniform",
+        align_uniform,
+        slow_align_uniform,
+        views(2),
+        settings={"align_weight": 0.75, "uniform_weight": 0.5, "alpha": 2.0, "t": 3.0},
+        sharp={"align_weight": 1.0, "uniform_weight": 1.0, "alpha": 2.0, "t": 50.0},
+        rotated=(0, 1),
+        scaled=(0, 1),
     ),
 ]

@@ -28,6 +28,7 @@ class Case:
         constant: Floating-point inputs that need no gradient.
         rotated: Inputs that may be rotated together without changing the value; empty if none.
         scaled: Inputs whose rows may each be multiplied by a number above 0 likewise.
+        unbounded: Inputs in which infinity has a meaning: logits, log-densities.
         smallest_batch: Smaller ones are refused with words that match `too_small`.
         too_small: A regular expression.
         refused: Further inputs that must be refused, each with words that match.
@@ -44,6 +45,7 @@ class Case:
     constant: tuple[int, ...] = ()
     rotated: tuple[int, ...] = ()
     scaled: tuple[int, ...] = ()
+    unbounded: tuple[int, ...] = ()
     smallest_batch: int = 2
     too_small: str = "batch of 2 or more, not 1"
     refused: tuple[tuple[Inputs, str], ...] = ()
@@ -70,14 +72,21 @@ class Case:
             if tensor.is_floating_point() and i not in self.constant
         )
 
-    def value_and_gradients(self, inputs: Inputs) -> tuple[Tensor, Inputs]:
-        """The value, and the gradient of each differentiable input, in the inputs' precision."""
+    def value_and_gradients(
+        self, inputs: Inputs, *, autocast: bool = False
+    ) -> tuple[Tensor, Inputs]:
+        """The value, and the gradient of each differentiable input, in the inputs' precision.
+
+        With `autocast`, the objective is called (not its gradient, as torch advises) under it.
+        """
         held = [tensor.detach().clone() for tensor in inputs]
         wanted = self.differentiable(inputs)
         for i in wanted:
             held[i].requires_grad_()
         value = self(*held)
-        return value.detach(), torch.autograd.grad(value, [held[i] for i in wanted])
+        # Torch asks for backward passes outside of autocast: inside, it lowers their products too.
+        with torch.autocast(value.device.type, enabled=False):
+            return value.detach(), torch.autograd.grad(value, [held[i] for i in wanted])
 
 
 def cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:

@@ -22,3 +22,24 @@ def views(number: int) -> Callable[[int, int, int], tuple[Tensor, ...]]:
         return tuple(example + 0.7 * noise)
 
     return draw
+
+
+def views_and(*more: tuple[int, ...] | float) -> Callable[[int, int, int], tuple[Tensor, ...]]:
+    """Two views and more: numbers, or embeddings of a shape in which −1 stands for the batch."""
+
+    def draw(batch: int, dim: int, seed: int) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(seed + 1)
+        drawn = [
+            torch.tensor(what, dtype=torch.float64)
+            if isinstance(what, float)
+            else torch.randn(
+                *(batch if size == -1 else size for size in what),
+                dim,
+                generator=generator,
+                dtype=torch.float64,
+            )
+            for what in more
+        ]
+        return (*views(2)(batch, dim, seed), *drawn)
+
+    return draw

@@ -1,0 +1,54 @@
+"""The sigmoid loss of SigLIP: every pair is a yes-or-no question of its own."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nearfar.objectives.checks import require_a_row, require_finite, require_pairs, require_scale
+from nearfar.objectives.precision import unit_rows, without_autocast
+from nearfar.similarity.pairs import Pairs
+from nearfar.similarity.softplus import softplus_sum
+
+
+def sigmoid(
+    first: Float[Tensor, "batch dim"],
+    second: Float[Tensor, "batch dim"],
+    *,
+    scale: float | Float[Tensor, ""],
+    bias: float | Float[Tensor, ""],
+) -> Float[Tensor, ""]:
+    """Pairwise sigmoid loss (Zhai et al. 2023, section 3.2).
+
+    `−(1/batch) Σ_i Σ_j log σ( z_ij (scale · x_i·y_j + bias) )` over normalised rows, with `z_ij` 1
+    for the own pair (i = j) and −1 for all others. Memory grows with the batch, not its square.
+
+    Args:
+        first: Embeddings of one kind (images); normalised here.
+        second: Embeddings of the other (texts); row i belongs to row i of `first`.
+        scale: Above 0; the authors learn its logarithm from log 10. A tensor gets its gradient, and
+            its value is not looked at.
+        bias: The authors learn it from −10, which makes up for the many pairs that do not belong
+            together. A tensor gets its gradient.
+
+    Returns:
+        Sum over all pairs divided by the batch, in nats: float64 for float64, else float32. NaN or
+        infinity in the embeddings gives NaN.
+
+    Raises:
+        NearfarError: The shapes differ, or there is no row.
+        SettingError: The scale is a number not above 0, the bias an infinite one, or either a
+            tensor of more than one.
+    """
+    require_pairs(first, second)
+    require_a_row(first, "sigmoid")
+    require_scale("scale", scale)
+    require_finite("bias", bias)
+    with without_autocast(first):
+        first, second = unit_rows(first), unit_rows(second)
+        places = torch.arange(len(first), device=first.device)
+        others = softplus_sum(
+            first, second, scale=scale, bias=bias, pairs=Pairs(apart=(places, places))
+        )
+        own = (first * second).sum(dim=1) * scale + bias
+        # softplus(−x), without the threshold above which torch's own is no longer exact.
+        return (others + torch.logaddexp(-own, own.new_zeros(()))).mean()

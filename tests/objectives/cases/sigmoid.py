@@ -1,0 +1,38 @@
+"""The sigmoid loss."""
+
+import math
+
+from nearfar.objectives import sigmoid
+
+from .case import Case
+from .drawn import views_and
+from .loops import dot, unit_rows
+
+
+def with_scale_and_bias(first, second, scale, bias):
+    return sigmoid(first, second, scale=scale, bias=bias)
+
+
+def slow_sigmoid(first, second, scale, bias):
+    second = unit_rows(second)
+    terms = []
+    for i, x in enumerate(unit_rows(first)):
+        for j, y in enumerate(second):
+            belongs = 1 if i == j else -1
+            terms.append(math.log1p(math.exp(-belongs * (float(scale) * dot(x, y) + float(bias)))))
+    return math.fsum(terms) / len(second)
+
+
+CASES = [
+    Case(
+        "sigmoid",
+        with_scale_and_bias,
+        slow_sigmoid,
+        views_and(10.0, -4.0),
+        common=(2, 3),
+        rotated=(0, 1),
+        scaled=(0, 1),
+        smallest_batch=1,
+        too_small="needs one or more, not 0",
+    ),
+]
