@@ -169,8 +169,15 @@ class Dropout(nn.Module):
         self.progress = []
 
     def forward(self, views, labels=None):
+        return self.loss(self.embed(views), labels)
+
+    def embed(self, views):
         self.calls += 1
         first, second = (nn.functional.dropout(self.encoder(view), 0.5) for view in views)
+        return first, second
+
+    def loss(self, embedded, labels=None):
+        first, second = embedded
         return (first - second).square().mean()
 
     def after_step(self, progress):

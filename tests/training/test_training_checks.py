@@ -21,6 +21,7 @@ def test_the_defaults_and_their_limits_pass():
     check_training_config(TrainingConfig())
     check_training_config(TrainingConfig(), examples=256)
     check_training_config(replace(TrainingConfig(), epochs=10, device="cuda:7", clip_norm=1.0))
+    check_training_config(replace(TrainingConfig(), micro_batch_size=256))
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,8 @@ def test_the_defaults_and_their_limits_pass():
         ({"epochs": 0}, "training.epochs is 0"),
         ({"batch_size": 1}, "training.batch_size is 1"),
         ({"batch_size": 257}, "at most the number of training images, which is 256"),
+        ({"micro_batch_size": 0}, "training.micro_batch_size is 0: it must be 1 to"),
+        ({"micro_batch_size": 257}, "1 to training.batch_size, which is 256, or left out"),
         ({"learning_rate": 0.0}, "training.learning_rate is 0.0"),
         ({"learning_rate": float("nan")}, "training.learning_rate is nan"),
         ({"learning_rate": float("inf")}, "training.learning_rate is inf"),

@@ -3,6 +3,7 @@
 from typing import cast
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -10,8 +11,12 @@ from nearfar.encoders.projection import ProjectionHead
 from nearfar.methods.check import check_simclr
 from nearfar.methods.config import SimCLRConfig
 from nearfar.objectives import alignment, nt_xent, uniformity
+from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
 from nearfar.similarity.pairs import Pairs
+from nearfar.similarity.ranks import gather_rows
+
+Views = tuple[Float[Tensor, "batch channels size size"], Float[Tensor, "batch channels size size"]]
 
 
 class SimCLR(nn.Module):
@@ -35,18 +40,25 @@ class SimCLR(nn.Module):
         self.temperature = config.temperature
         self._last: tuple[Tensor, Tensor] | None = None
 
-    def forward(
+    def forward(self, views: Views, labels: Tensor | None = None) -> Float[Tensor, ""]:
+        """The loss of two normalised views of a batch, in nats; labels are not used."""
+        return self.loss(self.embed(views), labels)
+
+    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
+        """Embeddings of the first views and of the second, which pass the encoder together."""
+        first, second = self.projection(self.encoder(torch.cat(views))).chunk(2)
+        return first, second
+
+    def loss(
         self,
-        views: tuple[
-            Float[Tensor, "batch channels size size"], Float[Tensor, "batch channels size size"]
-        ],
+        embedded: tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]],
         labels: Tensor | None = None,  # noqa: ARG002  every method takes them; this one learns without
     ) -> Float[Tensor, ""]:
-        """The loss of two normalised views of a batch, in nats; labels are not used."""
-        embeddings = self.projection(self.encoder(torch.cat(views)))
-        first, second = embeddings.chunk(2)
+        """NT-Xent over the batches of all ranks, which share the work; labels are not used."""
+        first, second = map(gather_rows, embedded)
         self._last = (first.detach(), second.detach())
-        return nt_xent(first, second, temperature=self.temperature)
+        with computing(group=dist.group.WORLD):
+            return nt_xent(first, second, temperature=self.temperature)
 
     @property
     def scalars(self) -> dict[str, float]:

@@ -32,6 +32,12 @@ def check_training_config(config: TrainingConfig, examples: int | None = None) -
 
     _require(config.epochs >= 1, config, "epochs", "1 or more")
     _require(config.batch_size >= 2, config, "batch_size", "2 or more: others are the negatives")
+    _require(
+        config.micro_batch_size is None or 1 <= config.micro_batch_size <= config.batch_size,
+        config,
+        "micro_batch_size",
+        f"1 to training.batch_size, which is {config.batch_size}, or left out",
+    )
     _require(0 < config.learning_rate < math.inf, config, "learning_rate", "above 0")
     _require(0 <= config.weight_decay < math.inf, config, "weight_decay", "0 or more")
     _require(0 <= config.momentum < 1, config, "momentum", "0 or more and below 1")

@@ -12,6 +12,8 @@ class TrainingConfig:
     """Passes over the training images."""
     batch_size: int = 256
     """Images in a step; each gives two views. At most the number of training images."""
+    micro_batch_size: int | None = None
+    """Images embedded at a time, for batches larger than memory; left out, the whole batch."""
     optimizer: Literal["adamw", "sgd", "lars"] = "adamw"
     """adamw, sgd (Nesterov-free momentum) or lars (layer-wise rates, for large batches)."""
     learning_rate: float = 1e-3

@@ -18,6 +18,7 @@ from nearfar.training.config import TrainingConfig
 from nearfar.training.crowding import crowding_note
 from nearfar.training.environment import recorded_environment
 from nearfar.training.generators import Generators
+from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
@@ -151,7 +152,9 @@ def train(
                 for images, labels, indices in batches.epoch(epoch, first_step):
                     rate = _learning_rate(config, step, steps_per_epoch)
                     pair = views(images, generators.views)
-                    loss, norm = _gradients(method, pair, labels, optimizer, hardware)
+                    loss, norm = _gradients(
+                        method, pair, labels, optimizer, hardware, config.micro_batch_size
+                    )
                     if not math.isfinite(loss + norm):
                         examples = {"examples": indices.tolist()}
                         metrics.write("not_finite", step + 1, examples)
@@ -198,6 +201,7 @@ def _gradients(
     labels: Tensor | None,
     optimizer: Optimizer,
     hardware: Hardware,
+    micro_batch_size: int | None,
 ) -> tuple[float, float]:
     """Leave the gradients of one batch in the parameters; the loss, and the gradients' norm."""
     if hardware.channels_last:
@@ -207,9 +211,14 @@ def _gradients(
             second.contiguous(memory_format=torch.channels_last),
         )
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
-        loss = method(views, labels)
-    loss.backward()
+    autocast = torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16)
+    if micro_batch_size is None:
+        with autocast:
+            loss = method(views, labels)
+        loss.backward()
+    else:
+        with autocast:
+            loss = cached_gradients(method, views, labels, micro_batch_size)
     gradients = [
         parameter.grad
         for group in optimizer.param_groups

@@ -1,0 +1,163 @@
+"""Gradients of batches that are larger than memory (gradient caching; Gao et al. 2021).
+
+A contrastive loss needs the embeddings of the whole batch, but not the activations behind them:
+
+    dL/dθ = Σ_parts (∂embed(part; θ)/∂θ)ᵀ ∂L/∂embedded(part)
+
+So the batch is embedded part by part without a graph, the loss of all embeddings gives each row's
+gradient, and each part is embedded once more, now with a graph, to carry its rows' gradients to the
+parameters. Activations of one part are held at a time; what it costs is one more forward pass.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.method import Method
+
+
+def cached_gradients(
+    method: Method,
+    views: tuple[Tensor, Tensor],
+    labels: Tensor | None,
+    micro_batch_size: int,
+) -> Float[Tensor, ""]:
+    """Add the gradients of `method(views, labels)` to the parameters, part by part.
+
+    The batch is split as evenly as can be into the fewest parts of at most `micro_batch_size`
+    examples. The last part keeps its graph from the first pass, so a batch of one part takes no
+    second. Value and gradient are those of the whole batch, but for the order of sums, where each
+    row of the embeddings depends on its own example alone. Beyond that:
+
+    - Each part draws (dropout, stochastic depth) from torch's generators what it drew in the first
+      pass: their state, on the CPU and on the views' GPU, is restored for the second.
+    - Batch-norm sees one part at a time, in both passes: the result is that of training with batch
+      statistics over parts ("ghost" batch-norm, Hoffer et al. 2017), exactly, and not that of the
+      whole batch. Running statistics move once for each part.
+    - Every buffer that `embed` changes holds for a part's second pass what it held for its first,
+      and in the end what one pass over all parts leaves.
+    - Autocast that is in force applies to both passes and to the loss, not to backward passes.
+
+    Call it on every rank where the method's loss gathers rows; ranks may differ in their parts.
+
+    Args:
+        method: Its `embed` gives one row for each example, and keeps what it changes in buffers.
+        views: Each `(batch, …)`.
+        labels: For the loss.
+        micro_batch_size: Most examples of a part, 1 or more.
+
+    Returns:
+        The loss of the whole batch, without a graph.
+
+    Raises:
+        SettingError: A part would be a single example, and the method trains batch-norm.
+        NearfarError: `embed` gives something else than a row for each example.
+    """
+    device = views[0].device
+    parts = _split(views, micro_batch_size, cast(nn.Module, method))
+    sizes = [len(part[0]) for part in parts]
+
+    starts: list[_State] = []
+    rows: list[tuple[Tensor, ...]] = []
+    for part in parts[:-1]:
+        starts.append(_State.now(method, device, before=starts[-1:]))
+        with torch.no_grad():
+            rows.append(_embed(method, part))
+    last = _embed(method, parts[-1])
+    rows.append(tuple(kind.detach() for kind in last))
+
+    embedded = tuple(torch.cat(kind) for kind in zip(*rows, strict=True))
+    for kind, graph in zip(embedded, last, strict=True):
+        kind.requires_grad_(graph.requires_grad)
+    loss = method.loss(embedded, labels)
+    with torch.autocast(device.type, enabled=False):
+        loss.backward()
+    gradients = [
+        [None] * len(parts) if kind.grad is None else kind.grad.split(sizes) for kind in embedded
+    ]
+    by_part = list(zip(*gradients, strict=True))
+
+    _carry_back(last, by_part[-1])
+    end = _State.now(method, device, before=starts[-1:])
+    for part, start, gradient in zip(parts[:-1], starts, by_part[:-1], strict=True):
+        start.restore(method, device)
+        _carry_back(_embed(method, part), gradient)
+    end.restore(method, device)
+    return loss.detach()
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a pass over a part depends on and changes: torch's generators, the method's buffers."""
+
+    drawn: Tensor
+    drawn_on_gpu: Tensor | None
+    buffers: dict[str, Tensor]
+
+    @classmethod
+    def now(cls, method: Method, device: torch.device, before: list["_State"]) -> "_State":
+        """The state at this moment; a buffer that is as it was `before` is not copied again."""
+        held = before[0].buffers if before else {}
+        # Values are compared: batch-norm changes its statistics without telling their version.
+        buffers = {
+            name: held[name] if name in held and torch.equal(held[name], buffer) else buffer.clone()
+            for name, buffer in cast(nn.Module, method).named_buffers()
+        }
+        on_gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        return cls(torch.get_rng_state(), on_gpu, buffers)
+
+    def restore(self, method: Method, device: torch.device) -> None:
+        """Put generators and buffers back."""
+        torch.set_rng_state(self.drawn)
+        if self.drawn_on_gpu is not None:
+            torch.cuda.set_rng_state(self.drawn_on_gpu, device)
+        for name, buffer in cast(nn.Module, method).named_buffers():
+            buffer.copy_(self.buffers[name])
+
+
+def _split(
+    views: tuple[Tensor, Tensor], micro_batch_size: int, module: nn.Module
+) -> list[tuple[Tensor, Tensor]]:
+    """The views of each part."""
+    first, second = views
+    batch = len(first)
+    count = -(-batch // micro_batch_size)
+    trains_batch_norm = any(
+        isinstance(layer, _BatchNorm) and layer.training for layer in module.modules()
+    )
+    if trains_batch_norm and count > 1 and batch // count < 2:
+        raise SettingError(
+            f"training.micro_batch_size is {micro_batch_size}: a batch of {batch} would be split "
+            "into parts of a single example, which has no variance for batch-norm: choose 3 or more"
+        )
+    return list(zip(first.tensor_split(count), second.tensor_split(count), strict=True))
+
+
+def _embed(method: Method, part: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """Embeddings of a part, one row for each example."""
+    embedded = tuple(method.embed(part))
+    for kind in embedded:
+        if kind.ndim == 0 or len(kind) != len(part[0]):
+            raise NearfarError(
+                f"{type(method).__name__}.embed gave a tensor of shape {tuple(kind.shape)} for "
+                f"{len(part[0])} examples: for gradient caching each must hold a row an example"
+            )
+    return embedded
+
+
+def _carry_back(embedded: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]) -> None:
+    """Add a part's share to the parameters' gradients."""
+    wanted = [
+        (kind, gradient)
+        for kind, gradient in zip(embedded, gradients, strict=True)
+        if kind.requires_grad and gradient is not None
+    ]
+    if wanted:
+        kinds, given = zip(*wanted, strict=True)
+        with torch.autocast(kinds[0].device.type, enabled=False):
+            torch.autograd.backward(kinds, given)
