@@ -5,6 +5,7 @@ from nearfar.objectives.balanced_softmax import balanced_softmax
 from nearfar.objectives.byol import byol
 from nearfar.objectives.clip import clip
 from nearfar.objectives.contrastive import contrastive
+from nearfar.objectives.debiased import debiased_neg, debiased_pos
 from nearfar.objectives.decorrelation import barlow_twins, vicreg
 from nearfar.objectives.decoupled import decoupled
 from nearfar.objectives.info_nce import info_nce
@@ -25,6 +26,8 @@ __all__ = [
     "byol",
     "clip",
     "contrastive",
+    "debiased_neg",
+    "debiased_pos",
     "decoupled",
     "info_nce",
     "n_pair",
