@@ -1,9 +1,21 @@
 """The words with which objectives refuse."""
 
+import jaxtyping
 import pytest
 import torch
 
 from nearfar.errors import NearfarError
+from nearfar.objectives import (
+    balanced_softmax,
+    barlow_twins,
+    batch_hard_triplet,
+    byol,
+    nce,
+    paco,
+    semi_hard_triplet,
+    supcon,
+    vicreg,
+)
 from nearfar.objectives.checks import require_pairs
 
 
@@ -19,3 +31,86 @@ from nearfar.objectives.checks import require_pairs
 def test_views_of_other_shapes_are_refused(first, second, told):
     with pytest.raises(NearfarError, match=told):
         require_pairs(torch.zeros(first), torch.zeros(second))
+
+
+@pytest.fixture
+def _only_our_checks():
+    """The shapes in signatures are not checked, as in a person's own program."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+LABELLED = {
+    "supcon": lambda labels: supcon(torch.ones(4, 3), labels),
+    "batch_hard_triplet": lambda labels: batch_hard_triplet(torch.ones(4, 3), labels),
+    "semi_hard_triplet": lambda labels: semi_hard_triplet(torch.ones(4, 3), labels),
+    "balanced_softmax": lambda labels: balanced_softmax(
+        torch.ones(4, 3), labels, torch.ones(3, dtype=torch.int64)
+    ),
+    "paco": lambda labels: paco(torch.ones(4, 2), torch.ones(4, 2), labels, torch.ones(4, 3)),
+}
+
+
+@pytest.mark.usefixtures("_only_our_checks")
+@pytest.mark.parametrize("call", LABELLED.values(), ids=LABELLED)
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (torch.tensor([0.0, 0.0, 1.0, 1.0]), r"labels must be whole numbers, and are torch\.float"),
+        (torch.tensor([True, True, False, False]), "must be whole numbers, and are torch.bool"),
+        (torch.tensor([0, 0, 1]), r"one number for each of 4 rows, and are \(3,\)"),
+        (torch.tensor([[0], [0], [1], [1]]), r"one number for each of 4 rows, and are \(4, 1\)"),
+        (torch.tensor([0, 0, -1, -1]), "labels hold -1: class numbers begin at 0"),
+    ],
+    ids=["float", "bool", "short", "matrix", "negative"],
+)
+def test_labels_that_are_none_are_refused(call, labels, told):
+    with pytest.raises(NearfarError, match=told):
+        call(labels)
+
+
+ONES, HALVES = torch.ones(4, dtype=torch.int64), torch.tensor([0, 0, 1, 1])
+
+
+@pytest.mark.usefixtures("_only_our_checks")
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: supcon(torch.ones(4), HALVES), r"embeddings must be \(batch, dim\), .* \(4,\)"),
+        (lambda: supcon(torch.eye(4), HALVES, kind="inn"), "unknown kind 'inn'.* 'in'"),
+        (lambda: batch_hard_triplet(torch.ones(4), HALVES), r"must be \(batch, dim\)"),
+        (
+            lambda: balanced_softmax(torch.ones(4, 3), HALVES, ONES),
+            r"class_counts must be 3 whole numbers, one a class, and are \(4,\)",
+        ),
+        (lambda: balanced_softmax(torch.ones(4, 3), HALVES, torch.ones(3)), "float32"),
+        (lambda: balanced_softmax(torch.ones(4), HALVES, ONES), "logits must be"),
+        (
+            lambda: paco(torch.eye(4), torch.eye(4), HALVES, torch.ones(3, 2)),
+            "centre_logits have 3 rows, and must have one for each of 4 queries",
+        ),
+        (
+            lambda: paco(
+                *(torch.eye(4), torch.eye(4), HALVES, torch.ones(4, 2)),
+                queue=torch.ones(2, 3),
+                queue_labels=torch.tensor([0, 1]),
+            ),
+            r"queue must be \(batch, 4\), and are \(2, 3\)",
+        ),
+        (
+            lambda: paco(
+                *(torch.eye(4), torch.eye(4), HALVES, torch.ones(4, 2)), normalisation="men"
+            ),
+            "unknown normalisation 'men': did you mean 'mean'",
+        ),
+        (lambda: nce(*torch.ones(2, 3), torch.ones(2), torch.ones(3)), r"\(2,\) and \(3,\)"),
+        (lambda: byol(torch.ones(2, 3), torch.ones(3, 3)), "embeddings of two views"),
+        (lambda: vicreg(torch.ones(2, 3), torch.ones(3, 3)), "embeddings of two views"),
+        (lambda: barlow_twins(torch.ones(1, 3), torch.ones(1, 3)), "batch of 2 or more, not 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_words(call, told):
+    with pytest.raises(NearfarError, match=told) as refusal:
+        call()
+    assert "\n" not in str(refusal.value)

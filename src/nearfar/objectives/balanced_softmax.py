@@ -1,7 +1,7 @@
 """Balanced softmax: cross-entropy whose softmax knows how often each class occurs."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from nearfar.errors import NearfarError
@@ -11,8 +11,8 @@ from nearfar.objectives.precision import in_full_precision
 
 def balanced_softmax(
     logits: Float[Tensor, "batch classes"],
-    labels: Int[Tensor, " batch"],
-    class_counts: Int[Tensor, " classes"],
+    labels: Integer[Tensor, " batch"],
+    class_counts: Integer[Tensor, " classes"],
 ) -> Float[Tensor, ""]:
     """Cross-entropy of logits plus log class counts (Ren et al. 2020, equation 4).
 
@@ -48,7 +48,7 @@ def balanced_softmax(
 
 
 def with_log_prior(
-    logits: Float[Tensor, "batch classes"], class_counts: Int[Tensor, " classes"]
+    logits: Float[Tensor, "batch classes"], class_counts: Integer[Tensor, " classes"]
 ) -> Float[Tensor, "batch classes"]:
     """Logits plus `log q(c)`, the log of each class's share; minus infinity where it has none.
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from nearfar.errors import NearfarError
@@ -24,12 +24,12 @@ from nearfar.similarity.pairs import Pairs
 def paco(
     queries: Float[Tensor, "batch dim"],
     keys: Float[Tensor, "batch dim"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     centre_logits: Float[Tensor, "batch classes"],
     *,
     queue: Float[Tensor, "queued dim"] | None = None,
-    queue_labels: Int[Tensor, " queued"] | None = None,
-    class_counts: Int[Tensor, " classes"] | None = None,
+    queue_labels: Integer[Tensor, " queued"] | None = None,
+    class_counts: Integer[Tensor, " classes"] | None = None,
     alpha: float = 0.05,
     temperature: float = 0.2,
     normalisation: Literal["sum", "mean"] = "mean",

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from nearfar.errors import NearfarError
@@ -20,7 +20,7 @@ from nearfar.similarity.pairs import Pairs
 
 def supcon(
     embeddings: Float[Tensor, "batch dim"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     temperature: float = 0.1,
     kind: Literal["out", "in"] = "out",

@@ -1,7 +1,7 @@
 """Triplet losses: an anchor is to be nearer to its positive than to its negative, by a margin."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -59,7 +59,7 @@ def triplet(
 
 def batch_hard_triplet(
     embeddings: Float[Tensor, "batch dim"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     margin: float = 1.0,
 ) -> Float[Tensor, ""]:
@@ -85,7 +85,7 @@ def batch_hard_triplet(
     """
     _require_triplets(embeddings, labels, margin, "batch_hard_triplet")
     with without_autocast(embeddings):
-        rows = unit_rows(embeddings)
+        rows, labels = unit_rows(embeddings), labels.long()
         itself = torch.arange(len(rows), device=rows.device)
         others = Pairs(apart=(itself, itself), together=(labels, labels))
         # On the sphere the farthest row is the least similar: ‖a − p‖² = 2 − 2 a·p.
@@ -99,7 +99,7 @@ def batch_hard_triplet(
 
 def semi_hard_triplet(
     embeddings: Float[Tensor, "batch dim"],
-    labels: Int[Tensor, " batch"],
+    labels: Integer[Tensor, " batch"],
     *,
     margin: float = 1.0,
 ) -> Float[Tensor, ""]:
@@ -125,11 +125,13 @@ def semi_hard_triplet(
     _require_triplets(embeddings, labels, margin, "semi_hard_triplet")
     with without_autocast(embeddings):
         rows = unit_rows(embeddings)
-        triplets = torch.stack(semi_hard(rows.detach(), labels))
+        triplets = torch.stack(semi_hard(rows.detach(), labels.long()))
         total = rows.new_zeros(())
         for some in triplets.split(_TRIPLETS_AT_ONCE, dim=1):
             # The backward pass gathers the rows again instead of keeping those of all triplets.
-            total = total + checkpoint(_sum_of_hinges, rows, some, margin, use_reentrant=False)
+            total = total + checkpoint(
+                _sum_of_hinges, rows, some, margin, use_reentrant=False, preserve_rng_state=False
+            )
         return total / triplets.shape[1]
 
 
