@@ -1,3 +1,4 @@
+import inspect
 import io
 import os
 import signal
@@ -11,8 +12,10 @@ import pytest
 from PIL import Image
 
 import nearfar
+from nearfar import objectives
 from nearfar.cli import app, main
 from nearfar.cli.arguments import option_names, parse
+from nearfar.cli.objective_catalogue import OBJECTIVES
 from nearfar.data.catalogue import SOURCES
 from nearfar.data.config import DataConfig
 from nearfar.errors import NearfarError, SettingError
@@ -91,6 +94,29 @@ def test_data_and_recipes_list_all(capsys):
     assert "CC BY 4.0" in told
 
 
+def test_objectives_lists_all_and_keeps_to_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["objectives"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line in OBJECTIVES] == list(OBJECTIVES)
+    assert max(map(len, lines)) <= 80
+    assert any("arXiv:2004.11362" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_catalogue_gives_an_objective_as_it_is_called(name):
+    told = OBJECTIVES[name].call
+    parameters = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in inspect.signature(getattr(objectives, name)).parameters.values()
+    ]
+    assert told == name + str(inspect.Signature(parameters))
+
+
+def test_the_catalogue_is_of_all_objectives():
+    assert sorted(OBJECTIVES) == sorted(objectives.__all__)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -121,6 +147,7 @@ def test_data_and_recipes_list_all(capsys):
         ("embed --oot vectors.npz", "did you mean '--out'?"),
         ("neighbors run image.png --data . --k 0", "--k is 0"),
         ("data --all", "unknown setting '--all': this command takes none"),
+        ("objectives nt_xent", "objectives does not know what to do with 'nt_xent'"),
         ("report --zzz dark", "unknown setting '--zzz': choose one of --out"),
     ],
 )

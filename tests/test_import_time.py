@@ -51,6 +51,7 @@ print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sy
         ["embed", "no/such/run", "--data", ".", "--out", "vectors.csv"],
         ["data"],
         ["recipes"],
+        ["objectives"],
     ],
     ids=" ".join,
 )
