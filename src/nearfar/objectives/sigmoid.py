@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from nearfar.objectives.checks import require_a_row, require_finite, require_pairs, require_scale
 from nearfar.objectives.precision import unit_rows, without_autocast
@@ -50,5 +51,4 @@ def sigmoid(
             first, second, scale=scale, bias=bias, pairs=Pairs(apart=(places, places))
         )
         own = (first * second).sum(dim=1) * scale + bias
-        # softplus(−x), without the threshold above which torch's own is no longer exact.
-        return (others + torch.logaddexp(-own, own.new_zeros(()))).mean()
+        return (others - F.logsigmoid(own)).mean()
