@@ -14,8 +14,8 @@ from lightly.utils.benchmarking import knn_predict
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from nearfar.evaluation import knn
 from nearfar.evaluation.knn import KNNBank
+from nearfar.similarity import top_k
 
 BANK, QUERIES, DIM, K, CLASSES, TEMPERATURE = 50_000, 1_024, 512, 200, 10, 0.1
 ROUNDS = 5
@@ -75,11 +75,11 @@ def _contenders_of(
     columns = unit_bank.T.contiguous()
 
     def in_float32() -> None:
-        fast, knn.bfloat16_is_fast = knn.bfloat16_is_fast, lambda device: False  # noqa: ARG005
+        fast, top_k.bfloat16_is_fast = top_k.bfloat16_is_fast, lambda device: False  # noqa: ARG005
         try:
             ours.predict(queries, K, TEMPERATURE)
         finally:
-            knn.bfloat16_is_fast = fast
+            top_k.bfloat16_is_fast = fast
 
     def lightly() -> None:
         for block in unit_queries.split(256):

@@ -9,10 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfar.errors import NearfarError, SettingError
-from nearfar.evaluation import knn
 from nearfar.evaluation.knn import KNNBank, top_accuracy, vote
-from nearfar.evaluation.largest import largest
-from nearfar.evaluation.screening import Screen
 
 
 def cosines(queries, bank):
@@ -38,88 +35,17 @@ def assert_nearest(similarities, indices, all_similarities, k, tolerance=1e-5):
     queries=st.integers(1, 9),
     dim=st.integers(1, 5),
     k=st.integers(1, 80),
-    query_block=st.integers(1, 5),
-    bank_block=st.integers(1, 70),
     repeated=st.booleans(),
 )
-def test_neighbors_are_those_of_brute_force(
-    bank, queries, dim, k, query_block, bank_block, repeated
-):
+def test_neighbors_are_those_of_brute_force(bank, queries, dim, k, repeated):
     generator = torch.Generator().manual_seed(bank * 1000 + queries * 100 + dim)
     features = torch.randn(bank, dim, generator=generator)
     if repeated:
         features = features[torch.arange(bank) // 3]
     asked = torch.randn(queries, dim, generator=generator)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(knn, "QUERY_BLOCK", query_block)
-        patch.setattr(knn, "BANK_BLOCK", bank_block)
-        similarities, indices = KNNBank(features).neighbors(asked, k)
+    similarities, indices = KNNBank(features).neighbors(asked, k)
     assert similarities.shape == indices.shape == (queries, min(k, bank))
     assert_nearest(similarities, indices, cosines(asked, features), min(k, bank))
-
-
-def crowded(count, dim, spread, seed):
-    """Ten clusters, as tight as `spread` is small."""
-    generator = torch.Generator().manual_seed(seed)
-    centres = torch.randn(10, dim, generator=torch.Generator().manual_seed(99))
-    noise = torch.randn(count, dim, generator=generator)
-    return centres[torch.arange(count) % 10] + spread * noise
-
-
-@pytest.mark.parametrize("screening", [True, False])
-@pytest.mark.parametrize("spread", [10.0, 0.3, 0.01])
-@pytest.mark.parametrize("bank_block", [700, 4096])
-def test_screening_in_bfloat16_changes_nothing(monkeypatch, screening, spread, bank_block):
-    monkeypatch.setattr(knn, "bfloat16_is_fast", lambda device: screening)
-    monkeypatch.setattr(knn, "BANK_BLOCK", bank_block)
-    monkeypatch.setattr(knn, "QUERY_BLOCK", 16)
-    bank, asked = crowded(3001, 48, spread, 1), crowded(50, 48, spread, 2)
-    similarities, indices = KNNBank(bank).neighbors(asked, 20)
-    assert_nearest(similarities, indices, cosines(asked, bank), 20)
-
-
-@given(seed=st.integers(0, 10**6), spread=st.sampled_from([1e-4, 0.01, 0.3, 10.0]))
-def test_nothing_that_the_screen_left_out_exceeds_its_bound(seed, spread):
-    generator = torch.Generator().manual_seed(seed)
-    start = torch.randn(12, generator=generator)
-    bank = start + spread * torch.randn(300, 12, generator=generator)
-    asked = start + spread * torch.randn(7, 12, generator=generator)
-    bank = torch.nn.functional.normalize(bank, dim=1)
-    asked = torch.nn.functional.normalize(asked, dim=1)
-    candidates, bound = Screen(bank).candidates(asked, 10, 290, 30)
-    exact = cosines(asked, bank)
-    exact[:, :10] = exact[:, 290:] = -np.inf
-    np.put_along_axis(exact, candidates.numpy(), -np.inf, axis=1)
-    # Unit rows are so up to float32's rounding.
-    assert (exact.max(axis=1) <= bound.double().numpy() + 3e-7).all()
-    assert (bound.numpy() - exact.max(axis=1)).max() < 0.1
-
-
-def test_the_screen_answers_most_queries_of_spread_out_features():
-    bank, asked = KNNBank(torch.randn(6000, 64)), torch.randn(40, 64)
-    unit = torch.nn.functional.normalize(asked, dim=1)
-    similarities, indices, certain = bank._screened_search(unit, 20)
-    assert certain.float().mean() > 0.9
-    exact = cosines(asked, bank.features)
-    assert_nearest(similarities[certain], indices[certain], exact[certain.numpy()], 20)
-
-
-@given(
-    rows=st.integers(1, 4),
-    columns=st.integers(1, 400),
-    k=st.integers(1, 30),
-    distinct=st.integers(1, 50),
-    half=st.booleans(),
-)
-def test_largest_is_topk(rows, columns, k, distinct, half):
-    k = min(k, columns)
-    generator = torch.Generator().manual_seed(columns)
-    values = torch.randint(distinct, (rows, columns), generator=generator).float()
-    values = values.bfloat16() if half else values
-    top, where = largest(values, k)
-    assert torch.equal(top, values.topk(k, dim=1).values)
-    assert torch.equal(values.gather(1, where), top)
-    assert all(len(set(row)) == k for row in where.tolist())
 
 
 @given(

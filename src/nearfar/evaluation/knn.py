@@ -7,17 +7,7 @@ from torch import Tensor
 
 from nearfar.errors import SettingError
 from nearfar.evaluation.features import check_finite
-from nearfar.evaluation.largest import largest
-from nearfar.evaluation.screening import Screen, bfloat16_is_fast
-
-# A block of similarities takes at most 128 × 61440 floats, 30 MiB, whatever the bank's size. The C
-# library keeps blocks below 32 MiB for reuse; larger ones come from the system, page by page, anew.
-QUERY_BLOCK = 128
-BANK_BLOCK = 61440
-# Bank rows multiplied at once: so many stay in a core's cache.
-PRODUCT_BLOCK = 1024
-# A first look in bfloat16 pays where the bank is at least so many times larger than k.
-SCREEN_FROM = 64
+from nearfar.similarity.top_k import Bank
 
 
 class KNNBank:
@@ -48,7 +38,7 @@ class KNNBank:
         if labels is not None and int(labels.min()) < 0:
             raise SettingError("the kNN bank has labels below 0: leave unlabelled images out")
         self.features = F.normalize(check_finite(features, "the bank's features").float(), dim=1)
-        self._screen: Screen | None = None
+        self._bank = Bank(self.features)
         self.labels = labels
         self.num_classes = num_classes
         if num_classes is None and labels is not None:
@@ -75,61 +65,8 @@ class KNNBank:
         """
         if k < 1:
             raise SettingError(f"kNN with k={k}: k must be 1 or more")
-        k = min(k, len(self))
         queries = F.normalize(check_finite(queries, "the queries' features").float(), dim=1)
-        similarities = queries.new_empty(len(queries), k)
-        indices = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
-        screening = len(self) >= SCREEN_FROM * k and bfloat16_is_fast(queries.device)
-        for start in range(0, len(queries), QUERY_BLOCK):
-            rows = slice(start, start + QUERY_BLOCK)
-            block = queries[rows]
-            if not screening:
-                similarities[rows], indices[rows] = self._search(block, k)
-                continue
-            similarities[rows], indices[rows], certain = self._screened_search(block, k)
-            unsure = (~certain).nonzero().squeeze(1)
-            if len(unsure):
-                similarities[start + unsure], indices[start + unsure] = self._search(
-                    block[unsure], k
-                )
-            # Where the bank crowds so closely that bfloat16 cannot tell, it only costs.
-            screening = 2 * len(unsure) < len(block)
-        return similarities, indices
-
-    def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Stream over the bank in float32, keeping the k best so far."""
-        best = _Best(k)
-        for start in range(0, len(self), BANK_BLOCK):
-            bank = self.features[start : start + BANK_BLOCK]
-            block = queries.new_empty(len(queries), len(bank))
-            for first in range(0, len(bank), PRODUCT_BLOCK):
-                part = slice(first, first + PRODUCT_BLOCK)
-                torch.mm(queries, bank[part].T, out=block[:, part])
-            values, columns = largest(block, min(k, len(bank)))
-            best.add(values, columns + start)
-        return best.values, best.indices
-
-    def _screened_search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Candidates in bfloat16, ranked in float32; and for which queries none can be missing."""
-        if self._screen is None:
-            self._screen = Screen(self.features)
-        best = _Best(k)
-        highest_missed = queries.new_full((len(queries),), -torch.inf)
-        for start in range(0, len(self), BANK_BLOCK):
-            stop = min(start + BANK_BLOCK, len(self))
-            count = min(2 * k, stop - start)
-            candidates, bound = self._screen.candidates(queries, start, stop, count)
-            # One query at a time: its candidates' features then fit the cache.
-            values = torch.stack(
-                [
-                    torch.mv(self.features.index_select(0, rows), query)
-                    for rows, query in zip(candidates, queries, strict=True)
-                ]
-            )
-            best.add(values, candidates)
-            if count < stop - start:
-                highest_missed = torch.maximum(highest_missed, bound)
-        return best.values, best.indices, best.values[:, -1] >= highest_missed
+        return self._bank.top_k(queries, k)
 
     def predict(
         self, queries: Float[Tensor, "m dim"], k: int, temperature: float
@@ -148,23 +85,6 @@ class KNNBank:
             raise SettingError("this kNN bank has no labels to vote with: give it labels")
         similarities, indices = self.neighbors(queries, k)
         return vote(similarities, self.labels[indices], temperature, self.num_classes)
-
-
-class _Best:
-    """The k largest values seen so far, in falling order, and where they were."""
-
-    def __init__(self, k: int) -> None:
-        self.k = k
-        self.values = torch.empty(0)
-        self.indices = torch.empty(0, dtype=torch.int64)
-
-    def add(self, values: Tensor, indices: Tensor) -> None:
-        """Merge another block's values into the best."""
-        if len(self.values):
-            values = torch.cat([self.values, values], dim=1)
-            indices = torch.cat([self.indices, indices], dim=1)
-        self.values, chosen = values.topk(min(self.k, values.shape[1]), dim=1)
-        self.indices = indices.gather(1, chosen)
 
 
 def vote(

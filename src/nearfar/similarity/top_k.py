@@ -1,0 +1,133 @@
+"""The k most similar rows of a bank for every query, exactly, streaming over the bank."""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from nearfar.errors import SettingError
+from nearfar.similarity.largest import largest
+from nearfar.similarity.screening import GROUP, MORE, Screen, bfloat16_is_fast
+
+# A block of similarities takes 28 MiB, whatever the bank's size: 256 × 57344 in bfloat16 or half
+# as many queries in float32. The C library keeps blocks below 32 MiB for reuse; larger ones come
+# from the system, page by page, anew.
+BANK_BLOCK = 57344
+QUERY_BLOCK = 128
+SCREENED_QUERY_BLOCK = 256
+# Bank rows multiplied at once in float32: so many stay in a core's cache.
+PRODUCT_BLOCK = 1024
+# A first look in bfloat16 pays where a block of the bank is at least so many times larger than k.
+SCREEN_FROM = GROUP * MORE
+
+
+class Bank:
+    """Rows to search for those with the largest dot products with a query.
+
+    Exact in float32; memory is that of the rows, half as much again where the processor is fast at
+    bfloat16 (for a copy that a first look goes through), and a block of 30 MiB.
+
+    Args:
+        rows: Float32; not normalised here. On any device.
+
+    Raises:
+        SettingError: If there are no rows.
+    """
+
+    def __init__(self, rows: Float[Tensor, "n dim"]) -> None:
+        if len(rows) == 0:
+            raise SettingError("the bank is empty: give it at least one row")
+        self.rows = rows
+        self._screens: dict[int, Screen] = {}
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.rows)
+
+    @torch.no_grad()
+    def top_k(
+        self, queries: Float[Tensor, "m dim"], k: int
+    ) -> tuple[Float[Tensor, "m k"], Int64[Tensor, "m k"]]:
+        """The k most similar rows of every query, most similar first.
+
+        Args:
+            queries: Float32, on the bank's device; all finite.
+            k: Rows wanted; clipped to the size of the bank.
+
+        Returns:
+            Dot products and numbers of rows, `min(k, len(bank))` columns each.
+
+        Raises:
+            SettingError: If k is below 1.
+        """
+        if k < 1:
+            raise SettingError(f"top-k with k={k}: k must be 1 or more")
+        k = min(k, len(self))
+        similarities = queries.new_empty(len(queries), k)
+        indices = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
+        smallest = self._blocks()[-1]
+        screening = smallest.stop - smallest.start >= SCREEN_FROM * k
+        screening = screening and bfloat16_is_fast(queries.device)
+        start = 0
+        while start < len(queries):
+            rows = slice(start, start + (SCREENED_QUERY_BLOCK if screening else QUERY_BLOCK))
+            block = queries[rows]
+            start = rows.stop
+            if not screening:
+                similarities[rows], indices[rows] = self._search(block, k)
+                continue
+            similarities[rows], indices[rows], certain = self._screened_search(block, k)
+            unsure = (~certain).nonzero().squeeze(1)
+            if len(unsure):
+                where = rows.start + unsure
+                similarities[where], indices[where] = self._search(block[unsure], k)
+            # Where the bank crowds so closely that bfloat16 cannot tell, it only costs.
+            screening = 2 * len(unsure) < len(block)
+        return similarities, indices
+
+    def _blocks(self) -> list[slice]:
+        """The bank in blocks of about one size."""
+        count = -(-len(self) // BANK_BLOCK)
+        size = -(-len(self) // count)
+        return [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
+
+    def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Stream over the bank in float32, keeping the k best so far."""
+        best = _Best(queries, k)
+        for rows in self._blocks():
+            bank = self.rows[rows]
+            block = queries.new_empty(len(queries), len(bank))
+            for first in range(0, len(bank), PRODUCT_BLOCK):
+                part = slice(first, first + PRODUCT_BLOCK)
+                torch.mm(queries, bank[part].T, out=block[:, part])
+            values, columns = largest(block, min(k, len(bank)))
+            best.add(values, columns + rows.start)
+        return best.values, best.indices
+
+    def _screened_search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with a first look in bfloat16; and for which queries none can be missing."""
+        best = _Best(queries, k)
+        certain = torch.ones(len(queries), dtype=torch.bool)
+        for rows in self._blocks():
+            if rows.start not in self._screens:
+                self._screens[rows.start] = Screen(self.rows[rows])
+            values, indices, sure = self._screens[rows.start].search(queries, k, best.values[:, -1])
+            best.add(values, indices + rows.start)
+            certain &= sure
+        return best.values, best.indices, certain
+
+
+class _Best:
+    """The k largest values seen so far, in falling order, and where they were."""
+
+    def __init__(self, queries: Tensor, k: int) -> None:
+        self.values = queries.new_full((len(queries), k), -torch.inf)
+        self.indices = torch.zeros(len(queries), k, dtype=torch.int64, device=queries.device)
+
+    def add(self, values: Tensor, indices: Tensor) -> None:
+        """Merge another block's values into the best."""
+        k = self.values.shape[1]
+        if values.shape[1] == k and (self.values == -torch.inf).all():
+            self.values, self.indices = values, indices
+            return
+        self.values, chosen = torch.cat([self.values, values], dim=1).topk(k, dim=1)
+        self.indices = torch.cat([self.indices, indices], dim=1).gather(1, chosen)
