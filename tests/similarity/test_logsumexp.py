@@ -308,3 +308,31 @@ def test_no_tensor_grows_with_the_square_of_the_rows(symmetric):
     with LargestTensor() as largest, computing(implementation="dense"):
         logsumexp(queries, keys, scale=2.0, pairs=pairs).sum().backward()
     assert largest.values >= count**2  # so that the measure is seen to measure
+
+
+@pytest.mark.parametrize("tile", [8, 512])  # many tiles, and one whose exponentials are kept
+def test_the_backward_pass_can_come_twice(monkeypatch, tile):
+    monkeypatch.setattr(tiles, "TILE", tile)
+    queries = rows(20)
+    found = logsumexp(queries, queries, scale=2.0, pairs=Pairs(apart=(torch.arange(20),) * 2))
+    weight = torch.linspace(0, 1, 20, dtype=torch.float64)
+    (once,) = torch.autograd.grad((found * weight).sum(), queries, retain_graph=True)
+    (again,) = torch.autograd.grad((found * weight).sum(), queries)
+    assert torch.equal(once, again)
+    with computing(implementation="dense"):
+        exact = logsumexp(queries, queries, scale=2.0, pairs=Pairs(apart=(torch.arange(20),) * 2))
+    (wanted,) = torch.autograd.grad((exact * weight).sum(), queries)
+    torch.testing.assert_close(once, wanted)
+
+
+@given(
+    st.lists(st.integers(-5, 30), min_size=1, max_size=60),
+    st.lists(st.integers(-5, 30), min_size=1, max_size=60),
+)
+def test_no_tile_that_holds_a_pair_to_leave_out_is_missed(queries, keys):
+    found = Pairs(apart=(torch.tensor(queries), torch.tensor(keys))).touched_tiles(
+        8, len(queries), len(keys)
+    )
+    for i, query in enumerate(queries):
+        for j, key in enumerate(keys):
+            assert query != key or found[i // 8, j // 8]

@@ -42,12 +42,12 @@ def nt_xent(
     require_several(first, "nt_xent")
     require_positive("temperature", temperature)
     with without_autocast(first):
-        first, second = unit_rows(first), unit_rows(second)
-        rows = torch.cat((first, second))
+        rows = unit_rows(torch.cat((first, second)))
         examples = torch.arange(len(first), device=rows.device).repeat(2)
         # Neither a row itself nor its other view is a negative: both carry its example's number.
         negatives = logsumexp(
             rows, rows, scale=1 / temperature, pairs=Pairs(apart=(examples, examples))
         )
-        positives = ((first * second).sum(dim=1) / temperature).repeat(2)
+        views = rows.chunk(2)
+        positives = ((views[0] * views[1]).sum(dim=1) / temperature).repeat(2)
         return minus_log_share(positives, negatives).mean()

@@ -75,8 +75,12 @@ def _tiles_that_meet(
 ) -> Bool[Tensor, "row_tiles key_tiles"]:
     """Which tiles hold a pair of equal numbers; all of them where that is most of them anyway."""
     shape = (-(-len(queries) // tile), -(-len(keys) // tile))
-    row_numbers, row_tiles = _numbers_by_tile(queries.cpu(), tile)
-    key_numbers, key_tiles = _numbers_by_tile(keys.cpu(), tile)
+    if shape[0] * shape[1] <= 1:
+        return torch.ones(shape, dtype=torch.bool)
+    row_numbers, row_tiles = _numbers_by_tile(queries, tile)
+    key_numbers, key_tiles = (
+        (row_numbers, row_tiles) if keys is queries else _numbers_by_tile(keys, tile)
+    )
     first = torch.searchsorted(key_numbers, row_numbers)
     count = torch.searchsorted(key_numbers, row_numbers, right=True) - first
     if int(count.sum()) > 16 * max(len(queries), len(keys)):
@@ -93,6 +97,9 @@ def _numbers_by_tile(
     numbers: Int[Tensor, " n"], tile: int
 ) -> tuple[Int[Tensor, " found"], Int[Tensor, " found"]]:
     """Each number with each tile that it occurs in, once, ordered by number."""
-    tiles = torch.arange(len(numbers)) // tile
-    found = torch.unique(torch.stack((numbers.long(), tiles)), dim=1)
-    return found[0].contiguous(), found[1]
+    # Rows are in the order of their tiles, so that a stable sort puts equal pairs side by side.
+    ordered, order = numbers.cpu().sort(stable=True)
+    tiles = order // tile
+    new = torch.ones(len(ordered), dtype=torch.bool)
+    new[1:] = (ordered[1:] != ordered[:-1]) | (tiles[1:] != tiles[:-1])
+    return ordered[new], tiles[new]

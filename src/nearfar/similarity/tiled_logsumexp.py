@@ -60,9 +60,10 @@ class _TiledLogSumExp(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         matrix = Matrix(queries, keys, bias, sums.pairs, sums.groups, computing)
         with computing.precision():
-            rows, second = _logsumexps(matrix, columns=sums.columns)
+            rows, second, kept = _logsumexps(matrix, columns=sums.columns)
         ctx.save_for_backward(queries, keys, bias, rows, second)
-        ctx.sums, ctx.computing = sums, computing
+        ctx.sums, ctx.computing, ctx.survey = sums, computing, matrix.survey
+        ctx.kept = kept if any(ctx.needs_input_grad[:3]) else None
         return rows, second
 
     @staticmethod
@@ -70,7 +71,7 @@ class _TiledLogSumExp(torch.autograd.Function):
     def backward(ctx: Any, by_row: Tensor, by_second: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         queries, keys, bias, rows, second = ctx.saved_tensors
         sums, computing = ctx.sums, ctx.computing
-        matrix = Matrix(queries, keys, bias, sums.pairs, sums.groups, computing)
+        matrix = Matrix(queries, keys, bias, sums.pairs, sums.groups, computing, ctx.survey)
         first = _Share(by_row, rows)
         own = _Share(by_second, second) if sums.groups is not None else None
         columns = None
@@ -79,14 +80,18 @@ class _TiledLogSumExp(torch.autograd.Function):
         elif sums.columns:
             columns = _Share(by_second, second)
         with computing.precision():
-            weights = _weights(matrix, first, own, columns)
+            weights = _weights(matrix, first, own, columns, ctx.kept)
             gradients = matrix.gradients(weights, ctx.needs_input_grad[:3])
         return *gradients, None, None
 
 
-def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor]:
-    """Rows' log-sum-exp; and the columns' or the own groups', empty where not wanted."""
-    shift = matrix.shift()
+def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Rows' log-sum-exp; and the columns' or the own groups', empty where not wanted.
+
+    Last, the exponentials, where they are but one tile and the backward pass may have them as they
+    are: computing them again would cost small batches a quarter of their time.
+    """
+    shift = matrix.shift
     count = len(matrix.queries)
     second = count if matrix.groups is not None else 0
     if columns and not matrix.symmetric:
@@ -107,7 +112,9 @@ def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor]:
         first.add(tile.rows, held, 1)
         if by_key is not None and not tile.diagonal:
             by_key.add(tile.keys, held, 0)
-    return first.logarithm(matrix.computing), other.logarithm(matrix.computing)
+    whole = shift is not None and matrix.groups is None and matrix.is_one_tile
+    kept = matrix.held if whole else None
+    return first.logarithm(matrix.computing), other.logarithm(matrix.computing), kept
 
 
 class _ShiftedSum:
@@ -180,14 +187,18 @@ class _Share:
 
 
 def _weights(
-    matrix: Matrix, rows: _Share, own: _Share | None, columns: _Share | None
+    matrix: Matrix,
+    rows: _Share,
+    own: _Share | None,
+    columns: _Share | None,
+    kept: Tensor | None,
 ) -> Iterator[tuple[Tile, Tensor]]:
     """Each tile with the gradient of its similarities, in a buffer that the next one reuses.
 
     `by_row · softmax over the row + by_column · softmax over the column`: one exponential a pair
     where one shift serves all rows, else one for each term.
     """
-    shift = matrix.shift()
+    shift = matrix.shift
     if shift is None:
         yield from _weights_with_own_shifts(matrix, rows, own, columns)
         return
@@ -195,18 +206,23 @@ def _weights(
     by_column = None if columns is None else columns.factor(shift)
     by_own = None if own is None else own.factor(shift)
     for tile in matrix.tiles():
-        held = matrix.similarities(tile).sub_(shift).exp_()
-        matrix.drop(held, tile, 0.0)
-        factor = by_row[tile.rows, None]
-        if by_column is not None:
-            factor = factor + by_column[None, tile.keys]
+        if kept is None:
+            held = matrix.similarities(tile).sub_(shift).exp_()
+            matrix.drop(held, tile, 0.0)
+        else:
+            held = kept.view(len(matrix.queries), len(matrix.columns))
+        if by_column is None:
+            factor = by_row[tile.rows, None]
+        else:
+            factor = matrix.outer_sum(by_row, by_column, tile)
         same = matrix.same_group(tile)
         if same is not None and by_own is not None:
             within = by_own[tile.rows, None]
             if matrix.symmetric:
                 within = within + by_own[None, tile.keys]
             factor = torch.where(same, within, factor)
-        yield tile, held.mul_(factor)
+        # What was kept must stay as it is: the backward pass may come again.
+        yield tile, held.mul_(factor) if kept is None else held * factor
 
 
 def _weights_with_own_shifts(

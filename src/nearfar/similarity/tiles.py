@@ -37,6 +37,21 @@ class Tile:
     """Whether it holds the diagonal of a symmetric matrix, and so both its triangles."""
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What is found out about a matrix before its tiles are computed.
+
+    Attributes:
+        masked: Which tiles may hold a pair that takes no part, by row and column of tiles.
+        grouped: Which may hold a pair of one group.
+        shift: A number that no similarity exceeds and none falls far below, if there is one.
+    """
+
+    masked: list[list[bool]]
+    grouped: list[list[bool]]
+    shift: float | None
+
+
 @dataclass
 class Matrix:
     """The similarities of queries and keys, `queries @ keys.T + bias`, as the tiles see them.
@@ -48,6 +63,7 @@ class Matrix:
         pairs: Which pairs take part; symmetric where the queries are the keys.
         groups: A number for each query and each key; pairs of equal numbers are summed apart.
         computing: Who shares the tiles.
+        survey: What the forward pass found out, for the backward pass.
     """
 
     queries: Float[Tensor, "n dim"]
@@ -56,14 +72,34 @@ class Matrix:
     pairs: Pairs
     groups: Numbers | None
     computing: Computing
+    survey: Survey | None = None
     columns: Float[Tensor, "m dim"] = field(init=False)
+    held: Float[Tensor, " values"] = field(init=False)
 
     def __post_init__(self) -> None:
         self.columns = self.queries if self.keys is None else self.keys
         shape = len(self.queries), len(self.columns)
-        self._masked = self.pairs.touched_tiles(TILE, *shape).tolist()
-        self._grouped = Pairs(apart=self.groups).touched_tiles(TILE, *shape).tolist()
-        self._buffer = self.queries.new_empty(min(shape[0], TILE) * min(shape[1], TILE))
+        if self.survey is None:
+            groups = Pairs(apart=self.groups)
+            self.survey = Survey(
+                self.pairs.touched_tiles(TILE, *shape).tolist(),
+                groups.touched_tiles(TILE, *shape).tolist(),
+                self._shift(),
+            )
+        size = min(shape[0], TILE) * min(shape[1], TILE)
+        self.held, self._factors = self.queries.new_empty(size), self.queries.new_empty(0)
+
+    @property
+    def is_one_tile(self) -> bool:
+        """Whether one tile, of this rank, holds everything."""
+        most = max(len(self.queries), len(self.columns))
+        return most <= TILE and self.computing.ranks == 1
+
+    @property
+    def shift(self) -> float | None:
+        """The survey's."""
+        assert self.survey is not None
+        return self.survey.shift
 
     @property
     def symmetric(self) -> bool:
@@ -73,6 +109,7 @@ class Matrix:
     def tiles(self) -> Iterator[Tile]:
         """All tiles, or those on and above the diagonal of a symmetric matrix; of several ranks,
         this rank's share."""
+        assert self.survey is not None
         number = 0
         for row in range(0, len(self.queries), TILE):
             for key in range(row if self.symmetric else 0, len(self.columns), TILE):
@@ -82,15 +119,15 @@ class Matrix:
                 yield Tile(
                     slice(row, min(row + TILE, len(self.queries))),
                     slice(key, min(key + TILE, len(self.columns))),
-                    masked=self._masked[row // TILE][key // TILE],
-                    grouped=self._grouped[row // TILE][key // TILE],
+                    masked=self.survey.masked[row // TILE][key // TILE],
+                    grouped=self.survey.grouped[row // TILE][key // TILE],
                     diagonal=self.symmetric and row == key,
                 )
 
     def similarities(self, tile: Tile) -> Float[Tensor, "rows keys"]:
         """A tile of similarities, in the shared buffer."""
         queries, keys = self.queries[tile.rows], self.columns[tile.keys]
-        held = self._buffer[: len(queries) * len(keys)].view(len(queries), len(keys))
+        held = self.held[: len(queries) * len(keys)].view(len(queries), len(keys))
         torch.mm(queries, keys.T, out=held)
         if self.bias is not None:
             held += self.bias[tile.keys] if self.bias.ndim else self.bias
@@ -103,6 +140,16 @@ class Matrix:
             if out is not None:
                 held.masked_fill_(out, value)
 
+    def outer_sum(
+        self, by_row: Float[Tensor, " n"], by_key: Float[Tensor, " m"], tile: Tile
+    ) -> Float[Tensor, "rows keys"]:
+        """A number of its row plus one of its column, for each pair; in another shared buffer."""
+        rows, keys = by_row[tile.rows, None], by_key[None, tile.keys]
+        if not len(self._factors):
+            self._factors = torch.empty_like(self.held)
+        sums = self._factors[: len(rows) * keys.shape[1]].view(len(rows), keys.shape[1])
+        return torch.add(rows, keys, out=sums)
+
     def same_group(self, tile: Tile) -> Bool[Tensor, "rows keys"] | None:
         """Where query and key are of one group; None where none are."""
         if self.groups is None or not tile.grouped:
@@ -110,12 +157,13 @@ class Matrix:
         queries, keys = self.groups
         return queries[tile.rows, None] == keys[None, tile.keys]
 
-    def shift(self) -> float | None:
+    def _shift(self) -> float | None:
         """A number that no similarity exceeds and none falls far below, if there is one."""
         if not len(self.queries) or not len(self.columns):
             return 0.0
         # Cauchy and Schwarz bound every similarity by the norms.
-        reach = float(self.queries.norm(dim=1).max() * self.columns.norm(dim=1).max())
+        longest = self.queries.norm(dim=1).max()
+        reach = float(longest * (longest if self.symmetric else self.columns.norm(dim=1).max()))
         low = high = 0.0
         if self.bias is not None:
             low, high = float(self.bias.min()), float(self.bias.max())
