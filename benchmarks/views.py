@@ -1,11 +1,8 @@
 """Two SimCLR views an image: nearfar against torchvision, kornia and albumentations on one core."""
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 
 import albumentations as A
 import cv2
@@ -16,6 +13,7 @@ from albumentations.pytorch import ToTensorV2
 from torch import Tensor
 from torchvision.transforms import v2
 
+from benchmarks._machine import processor, versions
 from nearfar.views.config import ViewsConfig
 from nearfar.views.random_views import build_views
 
@@ -124,25 +122,17 @@ def _table(rates: dict[str, list[float]]) -> str:
     return "\n".join(lines)
 
 
-def _processor() -> str:
-    """The processor's name."""
-    with open("/proc/cpuinfo") as lines:
-        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def main() -> str:
     """Measure and return the section for the page of benchmarks."""
     torch.set_num_threads(1)
     packages = ("torch", "torchvision", "kornia", "albumentations", "opencv-python-headless")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
     parts = [
         "## Two SimCLR views of an image\n",
         "Images per second of one core's time (process CPU time, one thread), each image giving "
         "two normalised float32 views of its own size with crop, flip, jitter of strength 1, grey "
         "and Gaussian blur. torchvision and albumentations work image by image and stack the "
         f"results; kornia and nearfar take the batch. Medians of {ROUNDS} rounds in which the "
-        f"contenders take turns. {_processor()}, {os.cpu_count()} cores; {versions}.",
+        f"contenders take turns. {processor()}; {versions(*packages)}.",
     ]
     for side in BATCHES:
         batch, few = BATCHES[side]

@@ -1,0 +1,136 @@
+"""One contender of the bench of objectives, in a process of its own.
+
+    python -m benchmarks._contender nt_xent nearfar 16384 1
+
+prints, first, the extra memory of one value and gradient (bytes), then, for each line it reads, the
+seconds of one more: process CPU time with one thread, wall time with more.
+"""
+
+import ctypes
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DIM, TEMPERATURE, CLASSES = 128, 0.1, 100
+
+Step = Callable[[Tensor], Tensor]
+
+
+def plain_nt_xent(rows: Tensor) -> Tensor:
+    """All similarities, the diagonal masked, cross-entropy."""
+    rows = F.normalize(rows, dim=1)
+    logits = rows @ rows.T / TEMPERATURE
+    logits = logits.fill_diagonal_(-1e9)
+    return F.cross_entropy(logits, torch.arange(len(rows)).roll(len(rows) // 2))
+
+
+def plain_supcon(rows: Tensor, labels: Tensor) -> Tensor:
+    """All similarities, log-softmax, mean over the positives."""
+    rows = F.normalize(rows, dim=1)
+    itself = torch.eye(len(rows), dtype=torch.bool)
+    positive = (labels[:, None] == labels[None, :]) & ~itself
+    logits = (rows @ rows.T / TEMPERATURE).masked_fill(itself, -1e9)
+    return -((logits.log_softmax(1) * positive).sum(1) / positive.sum(1)).mean()
+
+
+def contender(objective: str, name: str, rows: int) -> Step:
+    """The loss of `(rows, dim)` embeddings, the two views one below the other."""
+    labels = torch.arange(rows) % CLASSES
+    examples = torch.arange(rows // 2).repeat(2)
+    if name.startswith("nearfar"):
+        from nearfar.objectives import nt_xent, supcon
+        from nearfar.similarity.computing import computing
+
+        def ours(embeddings: Tensor) -> Tensor:
+            with computing(products="bfloat16" if "bfloat16" in name else "float32"):
+                if objective == "nt_xent":
+                    first, second = embeddings.chunk(2)
+                    return nt_xent(first, second, temperature=TEMPERATURE)
+                return supcon(embeddings, labels, temperature=TEMPERATURE)
+
+        return ours
+    if name == "lightly":
+        from lightly.loss import NTXentLoss
+
+        loss = NTXentLoss(TEMPERATURE)
+        return lambda embeddings: loss(*embeddings.chunk(2))
+    if name == "pytorch-metric-learning":
+        from pytorch_metric_learning import losses
+
+        if objective == "nt_xent":
+            pair_loss = losses.NTXentLoss(TEMPERATURE)
+            return lambda embeddings: pair_loss(embeddings, examples)
+        class_loss = losses.SupConLoss(TEMPERATURE)
+        return lambda embeddings: class_loss(embeddings, labels)
+    if name == "torch fused":
+        targets = torch.arange(rows).roll(rows // 2)
+        options = torch.nn.LinearCrossEntropyOptions()  # pyright: ignore[reportAttributeAccessIssue]
+
+        def fused(embeddings: Tensor) -> Tensor:
+            units = F.normalize(embeddings, dim=1)
+            return F.linear_cross_entropy(  # pyright: ignore[reportAttributeAccessIssue]
+                units / TEMPERATURE, units, targets, options=options
+            )
+
+        return fused
+    plain: Step = plain_nt_xent if objective == "nt_xent" else lambda e: plain_supcon(e, labels)
+    return torch.compile(plain) if name == "torch.compile" else plain
+
+
+def floor(rows: int) -> float:
+    """Seconds that 4·rows²·dim operations take at the rate of a large product."""
+    first, second = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    held = torch.empty(2048, 2048)
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    start = clock()
+    torch.mm(first, second, out=held)
+    rate = 2 * 2048**3 / (clock() - start)
+    return 4 * rows**2 * DIM / rate
+
+
+def status(field: str) -> int:
+    """A line of /proc/self/status, in bytes."""
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+def main() -> None:
+    objective, name, rows, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    embeddings = torch.randn(rows, DIM, requires_grad=True)
+
+    if name == "floor":
+        print(0, flush=True)
+        for _ in sys.stdin:
+            print(floor(rows), flush=True)
+        return
+    step = contender(objective, name, rows)
+
+    def value_and_gradient() -> None:
+        torch.autograd.grad(step(embeddings), embeddings)
+
+    # What a first call loads is not the objective's memory. A small batch loads it.
+    few = torch.randn(256, DIM, requires_grad=True)
+    torch.autograd.grad(contender(objective, name, 256)(few), few)
+    if name == "torch.compile":
+        value_and_gradient()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    with open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")
+    before = status("VmRSS")
+    value_and_gradient()
+    print(status("VmHWM") - before, flush=True)
+    clock = time.process_time if threads == 1 else time.perf_counter
+    for _ in sys.stdin:
+        start = clock()
+        value_and_gradient()
+        print(clock() - start, flush=True)
+
+
+if __name__ == "__main__":
+    main()
