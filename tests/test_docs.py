@@ -1,6 +1,7 @@
 """Every snippet and every command in README and docs does what the page says.
 
 ```python    runs whole, in an empty folder, and must not fail
+```python continues   goes on from the page's snippet before it, in the same process
 ```console   lines that begin with `$ ` run in order in one empty folder per page: `nearfar …` in
              this process, `make …` as a dry run (it would run this test), others as they are
 ```console needs-data   the command's data is not on every machine: it must be refused in one
@@ -39,11 +40,22 @@ def commands(text: str) -> list[str]:
     return [line[2:].strip() for line in joined.splitlines() if line.startswith("$ ")]
 
 
+def programs(page: Path) -> list[str]:
+    """The page's snippets, those that continue another one joined to it."""
+    found = []
+    for tag, code in blocks(page, "python"):
+        if tag == "continues":
+            found[-1] += code
+        else:
+            found.append(code)
+    return found
+
+
 def python_snippets() -> list:
     return [
         pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
         for page in PAGES
-        for number, (_, code) in enumerate(blocks(page, "python"))
+        for number, code in enumerate(programs(page))
     ]
 
 
