@@ -10,9 +10,15 @@ from nearfar.objectives import (
     barlow_twins,
     batch_hard_triplet,
     byol,
+    clip,
+    contrastive,
+    debiased_neg,
+    debiased_pos,
+    info_nce,
     nce,
     paco,
     semi_hard_triplet,
+    sigmoid,
     supcon,
     vicreg,
 )
@@ -108,6 +114,32 @@ ONES, HALVES = torch.ones(4, dtype=torch.int64), torch.tensor([0, 0, 1, 1])
         (lambda: byol(torch.ones(2, 3), torch.ones(3, 3)), "embeddings of two views"),
         (lambda: vicreg(torch.ones(2, 3), torch.ones(3, 3)), "embeddings of two views"),
         (lambda: barlow_twins(torch.ones(1, 3), torch.ones(1, 3)), "batch of 2 or more, not 1"),
+        (
+            lambda: info_nce(torch.eye(4), torch.eye(4), negatives=torch.ones(7, 3)),
+            r"negatives must be \(queue, 4\), and are \(7, 3\)",
+        ),
+        (
+            lambda: contrastive(torch.eye(4), torch.eye(4), torch.ones(7, 4)),
+            r"negatives must be \(4, M, 4\) with M of 1 or more, and are \(7, 4\)",
+        ),
+        (
+            lambda: clip(torch.eye(4), torch.eye(4), scale=torch.ones(1)),
+            r"scale is a tensor of shape \(1,\): it must be one number, of shape \(\)",
+        ),
+        (
+            lambda: sigmoid(torch.eye(4), torch.eye(4), scale=10.0, bias=torch.ones(4)),
+            r"bias is a tensor of shape \(4,\)",
+        ),
+        (lambda: debiased_neg(torch.ones(2, 4, 3)), "a sequence of 2 views or more"),
+        (lambda: debiased_neg((torch.eye(4), torch.ones(3, 4))), "embeddings of two views"),
+        (
+            lambda: debiased_pos((torch.eye(4), torch.eye(4)), positives="groupin"),
+            "unknown positives 'groupin': did you mean 'grouping'",
+        ),
+        (
+            lambda: debiased_pos((torch.eye(4), torch.eye(4)), marginal_over="all"),
+            "unknown marginal_over 'all'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(call, told):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from nearfar.objectives.checks import require_pairs, require_scale, require_several
 from nearfar.objectives.info_nce import in_both_directions
-from nearfar.objectives.precision import unit_rows, without_autocast
+from nearfar.objectives.precision import scalar_in_full_precision, unit_rows, without_autocast
 
 
 def clip(
@@ -39,4 +39,5 @@ def clip(
     require_several(first, "clip")
     require_scale("scale", scale)
     with without_autocast(first):
+        scale = scalar_in_full_precision(scale)
         return in_both_directions(unit_rows(first), unit_rows(second), scale=scale)

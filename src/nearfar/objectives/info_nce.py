@@ -9,7 +9,6 @@ from nearfar.objectives.checks import (
     require_a_row,
     require_pairs,
     require_positive,
-    require_rows,
     require_several,
 )
 from nearfar.objectives.precision import unit_rows, without_autocast
@@ -96,7 +95,9 @@ def _against_queue(
 ) -> Float[Tensor, ""]:
     """The loss with the same negatives for all queries."""
     require_a_row(queries, "info_nce")
-    require_rows("negatives", negatives, queries.shape[1])
+    dim = queries.shape[1]
+    if negatives.ndim != 2 or negatives.shape[1] != dim:
+        raise NearfarError(f"negatives must be (queue, {dim}), and are {tuple(negatives.shape)}")
     if not len(negatives):
         raise NearfarError(
             "negatives hold no row: fill the queue before the loss, or leave negatives out to"

@@ -23,3 +23,11 @@ def unit_rows(embeddings: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch 
 def in_full_precision(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The tensor in float32 or, given float64, in float64."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def scalar_in_full_precision(value: float | Float[Tensor, ""]) -> float | Float[Tensor, ""]:
+    """A learned number in full precision, so that its gradients are added up there; others as is.
+
+    They come from several terms of opposite sign, whose sum bfloat16 would lose.
+    """
+    return in_full_precision(value) if isinstance(value, Tensor) else value

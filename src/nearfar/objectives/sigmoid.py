@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nearfar.objectives.checks import require_a_row, require_finite, require_pairs, require_scale
-from nearfar.objectives.precision import unit_rows, without_autocast
+from nearfar.objectives.precision import scalar_in_full_precision, unit_rows, without_autocast
 from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.softplus import softplus_sum
 
@@ -46,6 +46,7 @@ def sigmoid(
     require_finite("bias", bias)
     with without_autocast(first):
         first, second = unit_rows(first), unit_rows(second)
+        scale, bias = scalar_in_full_precision(scale), scalar_in_full_precision(bias)
         places = torch.arange(len(first), device=first.device)
         others = softplus_sum(
             first, second, scale=scale, bias=bias, pairs=Pairs(apart=(places, places))

@@ -30,12 +30,12 @@ def with_queue(queries, keys, negatives, **settings):
     return info_nce(queries, keys, negatives=negatives, **settings)
 
 
-def with_scale(first, second, scale):
-    return clip(first, second, scale=scale)
+def with_scale(first, second, scale, times):
+    return clip(first, second, scale=scale * times)
 
 
-def slow_clip(first, second, scale):
-    return slow_info_nce(first, second, temperature=1 / float(scale), symmetric=True)
+def slow_clip(first, second, scale, times):
+    return slow_info_nce(first, second, temperature=1 / float(scale * times), symmetric=True)
 
 
 def slow_contrastive(anchors, positives, negatives, temperature):
@@ -116,6 +116,8 @@ CASES = [
         with_scale,
         slow_clip,
         views_and(5.0),
+        settings={"times": 2.0},
+        sharp={"times": 20.0},
         common=(2,),
         rotated=(0, 1),
         scaled=(0, 1),
