@@ -1,0 +1,144 @@
+"""Log-sum-exp by GPU kernels, with its gradient, in memory that grows with the rows.
+
+The same sums as `tiled_logsumexp.py`. Imports Triton where it is called, which is not everywhere
+installed.
+"""
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nearfar.similarity.computing import Computing
+from nearfar.similarity.sums import Sums
+from nearfar.similarity.triton_plan import Plan, plan_for
+
+_LN_2 = 0.6931471805599453
+_OLDEST = (8, 0)
+
+
+def why_not_triton(queries: Float[Tensor, "n dim"], sums: Sums) -> str | None:
+    """Why the kernels cannot compute these sums, as half a sentence; None where they can.
+
+    Args:
+        queries: As `triton_logsumexps` gets them; the keys are of the same type and device.
+        sums: Which sums are wanted.
+    """
+    if find_spec("triton") is None:
+        return "Triton is not installed"
+    if queries.dtype != torch.float32:
+        return f"the kernels do not multiply {str(queries.dtype).removeprefix('torch.')}"
+    if sums.pairs.mask is not None:
+        return "the kernels cannot call the function given as mask"
+    if queries.device.type != "cuda" or torch.version.hip is not None:
+        return f"the rows are on {queries.device}, not on an NVIDIA GPU"
+    capability = torch.cuda.get_device_capability(queries.device)
+    if capability < _OLDEST:
+        return "the GPU's compute capability {}.{} is below {}.{}".format(*capability, *_OLDEST)
+    return None
+
+
+def triton_logsumexps(
+    queries: Float[Tensor, "n dim"],
+    keys: Float[Tensor, "m dim"],
+    bias: Float[Tensor, " m"] | None,
+    sums: Sums,
+    computing: Computing,
+    plan: Plan | None = None,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " count"] | None]:
+    """The kernels' answer to `dense_logsumexps`: the same values and first gradients.
+
+    The forward pass waits once for the GPU, to learn how far similarities can spread.
+
+    Args:
+        queries: One row each, float32, where `why_not_triton` has no objection.
+        keys: One column each; the very tensor `queries` where the matrix is symmetric, without a
+            bias and with pairs that are symmetric too.
+        bias: Added to every similarity of a key.
+        sums: Which sums are wanted.
+        computing: How precisely, and who shares the rows.
+        plan: How to cut the matrix; by default as suits the device.
+
+    Returns:
+        The rows' log-sum-exp; and the columns', or that over each row's own group, or None.
+    """
+    symmetric = keys is queries and bias is None
+    if plan is None:
+        plan = plan_for(queries, computing.products)
+    rows, second = _TritonLogSumExp.apply(  # pyright: ignore[reportGeneralTypeIssues]
+        queries, None if symmetric else keys, bias, sums, computing, plan
+    )
+    if sums.columns:
+        return rows, rows if symmetric else second
+    return rows, second if sums.groups is not None else None
+
+
+class _TritonLogSumExp(torch.autograd.Function):
+    """Two log-sum-exps; the second is empty where it is not wanted, or is the first."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        keys: Tensor | None,
+        bias: Tensor | None,
+        sums: Sums,
+        computing: Computing,
+        plan: Plan,
+    ) -> tuple[Tensor, Tensor]:
+        from nearfar.similarity.triton_matrix import Matrix, learn_facts
+
+        facts = learn_facts(queries, queries if keys is None else keys, bias, sums)
+        matrix = Matrix(
+            plan.operand(queries),
+            None if keys is None else plan.operand(keys),
+            facts,
+            computing,
+            plan,
+        )
+        rows, columns = matrix.logsumexps(columns=sums.columns)
+        ctx.save_for_backward(queries, keys, rows, columns)
+        ctx.settings = facts, computing, plan
+        if columns is not None:
+            second = columns[0]
+        elif sums.groups is not None:
+            second = rows[1]
+        else:
+            second = rows.new_zeros(0)
+        return rows[0] * _LN_2, second * _LN_2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_row: Tensor, by_second: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from nearfar.similarity.triton_matrix import Matrix
+
+        queries, keys, rows, columns = ctx.saved_tensors
+        facts, computing, plan = ctx.settings
+        matrix = Matrix(
+            plan.operand(queries),
+            None if keys is None else plan.operand(keys),
+            facts,
+            computing,
+            plan,
+        )
+        by = torch.stack((by_row, by_second)) if len(rows) == 2 else by_row[None]
+        of_rows, of_columns = (by, rows), None
+        if keys is None:
+            of_columns = of_rows
+        elif columns is not None:
+            of_columns = by_second[None], columns
+        to_queries, to_keys, to_bias = matrix.gradients(
+            of_rows, of_columns, ctx.needs_input_grad[:3]
+        )
+        dim = queries.shape[1]
+        return (
+            None if to_queries is None else to_queries[:, :dim],
+            None if to_keys is None else to_keys[:, :dim],
+            to_bias,
+            None,
+            None,
+            None,
+        )
