@@ -1,4 +1,4 @@
-"""The streaming top-k against float64, with data that a first look in bfloat16 gets wrong."""
+"""The streaming top-k against float64, with data that a first look in few bits gets wrong."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from nearfar.errors import SettingError
-from nearfar.similarity import screening, top_k
+from nearfar.similarity import rounded_rows, screening, top_k
 from nearfar.similarity.screening import Screen
 from nearfar.similarity.top_k import Bank
 
@@ -47,6 +47,7 @@ def test_every_size_of_block_gives_brute_force(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(top_k, "QUERY_BLOCK", query_block)
         patch.setattr(top_k, "BANK_BLOCK", bank_block)
+        patch.setattr(top_k, "SCREENED_BANK_BLOCK", bank_block)
         similarities, indices = Bank(rows).top_k(asked, k)
     assert similarities.shape == indices.shape == (queries, min(k, bank))
     assert_nearest(similarities, indices, exact(asked, rows), min(k, bank))
@@ -60,13 +61,14 @@ def crowded(count, dim, spread, seed):
     return normalize(centres[torch.arange(count) % 10] + spread * noise, dim=1)
 
 
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("numbers", ["bfloat16", "int8", None])
 @pytest.mark.parametrize("spread", [10.0, 0.3, 0.01])
 @pytest.mark.parametrize("bank_block", [1400, 4096])
-def test_screening_in_bfloat16_changes_nothing(monkeypatch, fast, spread, bank_block):
-    monkeypatch.setattr(top_k, "bfloat16_is_fast", lambda device: fast)
+def test_screening_changes_nothing(monkeypatch, numbers, spread, bank_block):
+    monkeypatch.setattr(top_k, "fast_numbers", lambda device: numbers)
     monkeypatch.setattr(top_k, "BANK_BLOCK", bank_block)
-    monkeypatch.setattr(top_k, "SCREENED_QUERY_BLOCK", 16)
+    monkeypatch.setattr(top_k, "SCREENED_BANK_BLOCK", bank_block)
+    monkeypatch.setattr(top_k, "QUERY_BLOCK", 16)
     bank, asked = crowded(4001, 48, spread, 1), crowded(50, 48, spread, 2)
     similarities, indices = Bank(bank).top_k(asked, 20)
     assert_nearest(similarities, indices, exact(asked, bank), 20)
@@ -100,11 +102,19 @@ def drawn(kind: str, generator: torch.Generator) -> tuple[torch.Tensor, torch.Te
 KINDS = ("far from zero", "heavy tails", "clusters of all widths", "repeated", "half steps")
 
 
-@given(kind=st.sampled_from(KINDS), k=st.integers(1, 7), seed=st.integers(0, 10**6))
-def test_what_the_screen_is_certain_of_is_exact(kind, k, seed):
+NUMBERS = ("bfloat16", "int8")
+
+
+@given(
+    kind=st.sampled_from(KINDS),
+    numbers=st.sampled_from(NUMBERS),
+    k=st.integers(1, 7),
+    seed=st.integers(0, 10**6),
+)
+def test_what_the_screen_is_certain_of_is_exact(kind, numbers, k, seed):
     bank, asked = drawn(kind, torch.Generator().manual_seed(seed))
     floor = torch.full((len(asked),), -torch.inf)
-    similarities, indices, certain = Screen(bank).search(asked, k, floor)
+    similarities, indices, certain = Screen(bank, numbers).search(asked, k, floor)
     reach = float(asked.norm(dim=1).max() * bank.norm(dim=1).max())
     assert_nearest(
         similarities[certain],
@@ -115,16 +125,24 @@ def test_what_the_screen_is_certain_of_is_exact(kind, k, seed):
     )
 
 
-@given(kind=st.sampled_from(KINDS), seed=st.integers(0, 10**6))
-def test_no_row_exceeds_its_bound(kind, seed):
+@given(
+    kind=st.sampled_from(KINDS),
+    numbers=st.sampled_from(NUMBERS),
+    part=st.sampled_from([100, 8192]),
+    seed=st.integers(0, 10**6),
+)
+def test_no_row_exceeds_its_bound(kind, numbers, part, seed):
     bank, asked = drawn(kind, torch.Generator().manual_seed(seed))
-    screen = Screen(bank)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screening, "PART", part)
+        patch.setattr(rounded_rows, "PRODUCT_BLOCK", part // 3)
+        screen = Screen(bank, numbers)
     look = screen._look(asked, torch.full((len(asked),), -torch.inf))
     truth = asked.double() @ bank.double().T
-    for number, cluster in enumerate(screen.clusters):
-        rows = screen.rows[cluster.columns]
+    for number, part_ in enumerate(screen.parts):
+        rows = screen.rows[part_.columns]
         real = rows >= 0
-        found = look.held[:, cluster.columns][:, real].double()
+        found = look.held[:, part_.columns][:, real].double()
         off = (found + look.add[:, [number]].double() - truth[:, rows[real]]).abs()
         bound = look.error[:, [number]].double() + found.abs() * 2.0**-8
         assert (off <= bound * (1 + 1e-5)).all()
@@ -140,38 +158,40 @@ def test_the_rounding_of_the_products_counts_too(k, seed):
     bank = torch.cat((rows, -rows))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(screening, "SHARE_LEFT", 0.0)  # one centre, which is exactly 0
-        screen = Screen(bank)
-    assert not screen.clusters[0].centre.any()
+        screen = Screen(bank, "bfloat16")
+    assert not screen.parts[0].centre.any()
     similarities, _, certain = screen.search(asked, k, torch.full((9,), -torch.inf))
     wanted = torch.from_numpy(exact(asked, bank)).float().topk(k).values
     assert torch.equal(similarities[certain], wanted[certain])
 
 
-def test_a_floor_leaves_out_what_is_not_above_it():
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_a_floor_leaves_out_what_is_not_above_it(numbers):
     bank, asked = crowded(640, 16, 1.0, 1), crowded(5, 16, 1.0, 2)
     truth = torch.from_numpy(exact(asked, bank)).float()
     floor = truth.sort(dim=1, descending=True).values[:, 4] - 1e-4
-    similarities, _, certain = Screen(bank).search(asked, 10, floor)
+    similarities, _, certain = Screen(bank, numbers).search(asked, 10, floor)
     assert certain.all()
     np.testing.assert_allclose(similarities[:, :5], truth.topk(5).values, atol=1e-6)
 
 
+@pytest.mark.parametrize("numbers", NUMBERS)
 @pytest.mark.parametrize("spread", [None, 1.0, 0.02])
-def test_the_screen_answers_most_queries(spread):
+def test_the_screen_answers_most_queries(spread, numbers):
     if spread is None:
         bank, asked = normalize(torch.randn(6000, 64), dim=1), normalize(torch.randn(40, 64), dim=1)
     else:
         bank, asked = crowded(6000, 64, spread, 1), crowded(40, 64, spread, 2)
-    screen = Screen(bank)
-    assert len(screen.clusters) == 1 if spread is None else len(screen.clusters) >= 10
+    screen = Screen(bank, numbers)
+    assert len(screen.parts) == 1 if spread is None else len(screen.parts) >= 10
     _, _, certain = screen.search(asked, 20, torch.full((40,), -torch.inf))
     assert certain.float().mean() > 0.9
 
 
 def test_a_bank_that_bfloat16_cannot_tell_apart_is_searched_in_float32(monkeypatch):
-    monkeypatch.setattr(top_k, "bfloat16_is_fast", lambda device: True)
+    monkeypatch.setattr(top_k, "fast_numbers", lambda device: "bfloat16")
     monkeypatch.setattr(screening, "FLOAT32_ROUNDING", 10.0)  # the screen is certain of nothing
-    monkeypatch.setattr(top_k, "SCREENED_QUERY_BLOCK", 16)
+    monkeypatch.setattr(top_k, "QUERY_BLOCK", 16)
     bank, asked = crowded(2000, 16, 1.0, 1), crowded(40, 16, 1.0, 2)
     similarities, indices = Bank(bank).top_k(asked, 10)
     assert_nearest(similarities, indices, exact(asked, bank), 10)

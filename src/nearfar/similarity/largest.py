@@ -48,12 +48,6 @@ def largest_places(values: Float[Tensor, "m n"], k: int) -> Int64[Tensor, "m k"]
     return torch.from_numpy(places[:, values.shape[1] - k :])
 
 
-def kth_largest(values: Float[Tensor, "m n"], k: int) -> Float[Tensor, " m"]:
-    """The k-th largest value of every row; on a CPU."""
-    place = values.shape[1] - k
-    return torch.from_numpy(np.partition(_array(values), place, axis=1)[:, place].copy())
-
-
 def _array(values: Tensor) -> np.ndarray:
     """For NumPy, which knows no bfloat16."""
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()

@@ -1,18 +1,28 @@
-"""The most similar rows of a bank by a first look in bfloat16, with a bound on what it can miss."""
+"""The most similar rows of a bank by a first look in few bits, with a bound on what it can miss."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from nearfar.similarity.largest import GROUP, kth_largest, largest, largest_places
+from nearfar.similarity.largest import GROUP, largest, largest_places
+from nearfar.similarity.rounded_rows import (
+    FLOAT32_ROUNDING,
+    Bfloat16Rows,
+    Int8Rows,
+    Numbers,
+)
 
 BFLOAT16_ROUNDING = 2.0**-8
 """Largest relative error of rounding to bfloat16 (8 significant bits)."""
-FLOAT32_ROUNDING = 2.0**-24
-FEW, MORE = 2, 8
-"""Candidates looked at more closely, times k: first for all queries, then for those in doubt."""
+FEW = {"bfloat16": 2, "int8": 4}
+"""Candidates that are looked at more closely, times k."""
+MORE = 8
+"""The same for queries that are then still in doubt."""
+PART = 8192
+"""Most rows that share one bound on their error."""
 CLOSE_BLOCK = 64
 """Queries whose candidates are looked at together: what is computed then fits the cache."""
 SAMPLE = 2048
@@ -20,21 +30,17 @@ SAMPLE = 2048
 CENTRES = 16
 SHARE_LEFT = 0.7
 """Clusters pay where they leave at most this share of the rows' variance."""
-ABSENT = -3e38
-"""What stands for the similarity of a row that only fills up a cluster's last group."""
 
 
 @dataclass(frozen=True)
-class _Cluster:
-    """Rows near one centre, `row = centre + residual`, in bfloat16."""
+class _Part:
+    """Rows of one cluster, `row = centre + residual`."""
 
     columns: slice
     groups: slice
     centre: Float[Tensor, " dim"]
-    residuals: Float[Tensor, "width dim_and_2"]
+    rounded: Bfloat16Rows | Int8Rows
     longest: float
-    row_error: float
-    offset_error: float
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,8 @@ class _Look:
     queries: Float[Tensor, "m dim"]
     floor: Float[Tensor, " m"]
     held: Float[Tensor, "m columns"]
-    add: Float[Tensor, "m clusters"]
-    error: Float[Tensor, "m clusters"]
+    add: Float[Tensor, "m parts"]
+    error: Float[Tensor, "m parts"]
 
     def at(self, rows: slice | Tensor) -> "_Look":
         """The same for some of the queries."""
@@ -54,7 +60,7 @@ class _Look:
 
 
 class Screen:
-    """Rows in bfloat16, less the centre of their cluster: several times the speed of float32.
+    """Rows in few bits, less the centre of their cluster: several times the speed of float32.
 
     With `q = c + e` and `r = c + f` a similarity is `q·c + (e·f + c·f)`. The first term comes once
     for a query and a cluster, `c·f` once for a row, so that only `e` and `f` are rounded: rows that
@@ -63,32 +69,31 @@ class Screen:
 
     Args:
         bank: One row each, on the CPU; at least `GROUP · MORE` times the k that is asked for.
+        numbers: What the rows are rounded to.
     """
 
-    def __init__(self, bank: Float[Tensor, "n dim"]) -> None:
+    def __init__(self, bank: Float[Tensor, "n dim"], numbers: Numbers) -> None:
         self.bank = bank
-        centres = _centres(bank)
-        # ‖r − c‖² = ‖r‖² − 2 (r·c − ‖c‖²/2)
-        nearest = (bank @ centres.T - centres.square().sum(dim=1) / 2).argmax(dim=1)
-        self.clusters: list[_Cluster] = []
+        self.numbers: Numbers = numbers
+        self.parts: list[_Part] = []
         rows, first_columns, steps = [], [], []
         column = group = 0
-        for number, centre in enumerate(centres):
-            members = (nearest == number).nonzero().squeeze(1)
-            if not len(members):
-                continue
+        for centre, members in _clusters(bank):
             groups = -(-len(members) // GROUP)
-            columns = slice(column, column + groups * GROUP)
-            where = slice(group, group + groups)
-            self.clusters.append(_cluster(bank[members], centre, columns, where))
-            filling = groups * GROUP - len(members)
-            rows.append(torch.nn.functional.pad(members, (0, filling), value=-1))
+            width = groups * GROUP
+            residuals = bank[members] - centre
+            kind = Bfloat16Rows if numbers == "bfloat16" else Int8Rows
+            rounded = kind(residuals, residuals.double() @ centre.double(), width)
+            columns, where = slice(column, column + width), slice(group, group + groups)
+            longest = float(residuals.norm(dim=1).max())
+            self.parts.append(_Part(columns, where, centre, rounded, longest))
+            rows.append(torch.nn.functional.pad(members, (0, width - len(members)), value=-1))
             first_columns.append(torch.arange(column, column + groups))
             steps.append(torch.full((groups,), groups))
             column, group = columns.stop, where.stop
         self.rows = torch.cat(rows)
         self._first_columns, self._steps = torch.cat(first_columns), torch.cat(steps)
-        self._cluster_of_group = torch.cat(
+        self._part_of_group = torch.cat(
             [torch.full_like(part, number) for number, part in enumerate(first_columns)]
         )
 
@@ -117,25 +122,19 @@ class Screen:
         return values, indices, certain
 
     def _look(self, queries: Tensor, floor: Tensor) -> _Look:
-        """`e·f + c·f` for all rows, and for all clusters `q·c` and a bound on the error."""
+        """`e·f + c·f` for all rows, and for all parts `q·c` and a bound on the error."""
         held = torch.empty(len(queries), len(self.rows), dtype=torch.bfloat16)
-        add = queries.new_empty(len(queries), len(self.clusters))
+        add = queries.new_empty(len(queries), len(self.parts))
         error = torch.empty_like(add)
-        dim = queries.shape[1]
-        rounded = torch.ones(len(queries), dim + 2, dtype=torch.bfloat16)
-        for number, cluster in enumerate(self.clusters):
-            less = queries - cluster.centre
-            rounded[:, :dim] = less
-            torch.mm(rounded, cluster.residuals.T, out=held[:, cluster.columns])
-            add[:, number] = queries.double() @ cluster.centre.double()
+        summing = 2 * queries.shape[1] * FLOAT32_ROUNDING
+        for number, part in enumerate(self.parts):
+            lost, length = part.rounded.products(queries - part.centre, held[:, part.columns])
+            add[:, number] = queries.double() @ part.centre.double()
             # |e·f − ẽ·f̃| ≤ ‖e − ẽ‖‖f‖ + ‖ẽ‖‖f − f̃‖, then summing up in float32.
-            kept = rounded[:, :dim].float()
-            length = kept.norm(dim=1)
             error[:, number] = (
-                less.sub_(kept).norm(dim=1) * cluster.longest
-                + length * cluster.row_error
-                + length * (cluster.longest * 2 * dim * FLOAT32_ROUNDING)
-                + cluster.offset_error
+                lost * part.longest
+                + length * (part.rounded.row_error + summing * part.longest)
+                + part.rounded.offset_error
                 + add[:, number].abs() * (4 * FLOAT32_ROUNDING)
             )
         return _Look(queries, floor, held, add, error)
@@ -143,11 +142,11 @@ class Screen:
     def _best(self, look: _Look, k: int) -> tuple[Tensor, Tensor, Tensor]:
         """`search` after the first look."""
         maxima = torch.empty(len(look.queries), len(self._steps))
-        for number, cluster in enumerate(self.clusters):
-            within = look.held[:, cluster.columns].unflatten(1, (GROUP, -1)).amax(dim=1)
+        for number, part in enumerate(self.parts):
+            within = look.held[:, part.columns].unflatten(1, (GROUP, -1)).amax(dim=1)
             reach = look.add[:, [number]] + look.error[:, [number]]
-            maxima[:, cluster.groups] = _upper(within, reach)
-        values, indices, certain = self._compare(look, maxima, FEW * k, k)
+            maxima[:, part.groups] = _upper(within, reach)
+        values, indices, certain = self._compare(look, maxima, FEW[self.numbers] * k, k)
         doubt = (~certain).nonzero().squeeze(1)
         if len(doubt):
             values[doubt], indices[doubt], certain[doubt] = self._compare(
@@ -160,42 +159,34 @@ class Screen:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Compare the rows that can be most similar, at most `count`, in float32."""
         groups = largest_places(maxima, count)
-        clusters = self._cluster_of_group[groups]
-        error = look.error.gather(1, clusters)
-        reach = look.add.gather(1, clusters) + error
+        part = self._part_of_group[groups]
+        reach = look.add.gather(1, part) + look.error.gather(1, part)
         steps = torch.arange(GROUP) * self._steps[groups].unsqueeze(2)
         columns = (self._first_columns[groups].unsqueeze(2) + steps).flatten(1)
-        found = look.held.gather(1, columns)
-        upper = _upper(found.unflatten(1, (count, GROUP)), reach.unsqueeze(2)).flatten(1)
+        found = look.held.gather(1, columns).unflatten(1, (count, GROUP))
         # In falling order, so that those worth a comparison come first.
-        upper, chosen = largest(upper, count)
-        off = error.gather(1, chosen // GROUP)
-        off += found.gather(1, chosen).float().abs_().mul_(BFLOAT16_ROUNDING)
-        lower = upper - 2 * off
-        level = torch.maximum(look.floor, kth_largest(lower, k))
-        worth = (upper >= level.unsqueeze(1)).sum(dim=1)
+        upper, chosen = largest(_upper(found, reach.unsqueeze(2)).flatten(1), count)
         rows = self.rows[columns.gather(1, chosen)]
         values = look.queries.new_full(rows.shape, -torch.inf)
-        # One query at a time: its candidates' rows then fit the cache.
-        for line, numbers, many, query in zip(
-            values, rows, worth.tolist(), look.queries, strict=True
-        ):
-            torch.mv(self.bank.index_select(0, numbers[:many]), query, out=line[:many])
+        first = [k] * len(rows)
+        self._multiply(look.queries, rows, [0] * len(rows), first, values)
+        level = torch.maximum(look.floor, values[:, :k].amin(dim=1))
+        worth = (upper >= level.unsqueeze(1)).sum(dim=1).tolist()
+        self._multiply(look.queries, rows, first, worth, values)
         values, order = largest(values, k)
         # Whatever is no candidate is at most as similar as the last of them can be.
         certain = torch.maximum(look.floor, values[:, -1]) >= upper[:, -1]
         return values, rows.gather(1, order), certain
 
-
-def bfloat16_is_fast(device: torch.device) -> bool:
-    """Whether this processor multiplies bfloat16 matrices in hardware.
-
-    Args:
-        device: A GPU is fast enough in float32 and answers no.
-    """
-    if device.type != "cpu":
-        return False
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    def _multiply(
+        self, queries: Tensor, rows: Tensor, start: list[int], stop: list[int], out: Tensor
+    ) -> None:
+        """Each query with its own rows of the bank, from a column to a column, in float32."""
+        # One query at a time: its candidates' rows then fit the cache.
+        for query, numbers, line, first, end in zip(queries, rows, out, start, stop, strict=True):
+            if first < end:
+                candidates = self.bank.index_select(0, numbers[first:end])
+                torch.mv(candidates, query, out=line[first:end])
 
 
 def _upper(held: Tensor, reach: Tensor) -> Tensor:
@@ -204,27 +195,24 @@ def _upper(held: Tensor, reach: Tensor) -> Tensor:
     return held.add_(held.abs().mul_(BFLOAT16_ROUNDING)).add_(reach)
 
 
-def _cluster(rows: Tensor, centre: Tensor, columns: slice, groups: slice) -> _Cluster:
-    """Round a cluster's residuals; `c·f` goes into two more columns, for which queries hold 1."""
-    residuals = rows - centre
-    width, dim = columns.stop - columns.start, rows.shape[1]
-    rounded = torch.zeros(width, dim + 2, dtype=torch.bfloat16)
-    rounded[: len(rows), :dim] = residuals
-    offsets = residuals.double() @ centre.double()
-    rounded[: len(rows), dim] = offsets
-    rounded[: len(rows), dim + 1] = offsets - rounded[: len(rows), dim].double()
-    rounded[len(rows) :, dim] = ABSENT
-    lost = offsets - rounded[: len(rows), dim:].double().sum(dim=1)
-    summing = 2 * dim * FLOAT32_ROUNDING * offsets.abs().max()
-    return _Cluster(
-        columns,
-        groups,
-        centre,
-        rounded,
-        longest=float(residuals.norm(dim=1).max()),
-        row_error=float((residuals - rounded[: len(rows), :dim].float()).norm(dim=1).max()),
-        offset_error=float(lost.abs().max() + summing),
+def _clusters(bank: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Centres and numbers of the rows near them, at most `PART` at a time."""
+    centres = _centres(bank)
+    # ‖r − c‖² = ‖r‖² − 2 (r·c − ‖c‖²/2)
+    nearest = (bank @ centres.T - centres.square().sum(dim=1) / 2).argmax(dim=1)
+    # Rows whose rounding is as coarse share a bound: the largest number decides.
+    coarseness = torch.cat(
+        [
+            (bank[rows] - centres[nearest[rows]]).abs().amax(dim=1)
+            for rows in torch.arange(len(bank)).split(PART)
+        ]
     )
+    for number, centre in enumerate(centres):
+        members = (nearest == number).nonzero().squeeze(1)
+        members = members[coarseness[members].argsort()]
+        for part in members.split(PART):
+            if len(part):
+                yield centre, part
 
 
 def _centres(bank: Tensor) -> Tensor:

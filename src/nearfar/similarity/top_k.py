@@ -6,25 +6,26 @@ from torch import Tensor
 
 from nearfar.errors import SettingError
 from nearfar.similarity.largest import largest
-from nearfar.similarity.screening import GROUP, MORE, Screen, bfloat16_is_fast
+from nearfar.similarity.rounded_rows import Numbers, fast_numbers
+from nearfar.similarity.screening import GROUP, MORE, Screen
 
-# A block of similarities takes 28 MiB, whatever the bank's size: 256 × 57344 in bfloat16 or half
-# as many queries in float32. The C library keeps blocks below 32 MiB for reuse; larger ones come
-# from the system, page by page, anew.
-BANK_BLOCK = 57344
-QUERY_BLOCK = 128
-SCREENED_QUERY_BLOCK = 256
+QUERY_BLOCK = 256
+# A block of similarities takes 28 MiB, whatever the bank's size, in float32 and in bfloat16. The C
+# library keeps blocks below 32 MiB for reuse; larger ones come from the system, page by page, anew.
+BANK_BLOCK = 28672
+SCREENED_BANK_BLOCK = 57344
 # Bank rows multiplied at once in float32: so many stay in a core's cache.
 PRODUCT_BLOCK = 1024
-# A first look in bfloat16 pays where a block of the bank is at least so many times larger than k.
+# A first look in few bits pays where a block of the bank is at least so many times larger than k.
 SCREEN_FROM = GROUP * MORE
 
 
 class Bank:
     """Rows to search for those with the largest dot products with a query.
 
-    Exact in float32; memory is that of the rows, half as much again where the processor is fast at
-    bfloat16 (for a copy that a first look goes through), and a block of 30 MiB.
+    Exact in float32. Memory is that of the rows; a half or a quarter as much again, in bfloat16 or
+    in 8 bits, where the processor is fast at that and a first look goes through such a copy; and a
+    block of 30 MiB.
 
     Args:
         rows: Float32; not normalised here. On any device.
@@ -37,7 +38,7 @@ class Bank:
         if len(rows) == 0:
             raise SettingError("the bank is empty: give it at least one row")
         self.rows = rows
-        self._screens: dict[int, Screen] = {}
+        self._screens: dict[tuple[int, Numbers], Screen] = {}
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -64,36 +65,36 @@ class Bank:
         k = min(k, len(self))
         similarities = queries.new_empty(len(queries), k)
         indices = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
-        smallest = self._blocks()[-1]
-        screening = smallest.stop - smallest.start >= SCREEN_FROM * k
-        screening = screening and bfloat16_is_fast(queries.device)
-        start = 0
-        while start < len(queries):
-            rows = slice(start, start + (SCREENED_QUERY_BLOCK if screening else QUERY_BLOCK))
+        smallest = self._blocks(SCREENED_BANK_BLOCK)[-1]
+        numbers = fast_numbers(queries.device)
+        if smallest.stop - smallest.start < SCREEN_FROM * k:
+            numbers = None
+        for start in range(0, len(queries), QUERY_BLOCK):
+            rows = slice(start, start + QUERY_BLOCK)
             block = queries[rows]
-            start = rows.stop
-            if not screening:
+            if numbers is None:
                 similarities[rows], indices[rows] = self._search(block, k)
                 continue
-            similarities[rows], indices[rows], certain = self._screened_search(block, k)
+            similarities[rows], indices[rows], certain = self._screened_search(block, k, numbers)
             unsure = (~certain).nonzero().squeeze(1)
             if len(unsure):
-                where = rows.start + unsure
+                where = start + unsure
                 similarities[where], indices[where] = self._search(block[unsure], k)
-            # Where the bank crowds so closely that bfloat16 cannot tell, it only costs.
-            screening = 2 * len(unsure) < len(block)
+            # Where the bank crowds so closely that few bits cannot tell, they only cost.
+            if 2 * len(unsure) > len(block):
+                numbers = None
         return similarities, indices
 
-    def _blocks(self) -> list[slice]:
+    def _blocks(self, most: int) -> list[slice]:
         """The bank in blocks of about one size."""
-        count = -(-len(self) // BANK_BLOCK)
+        count = -(-len(self) // most)
         size = -(-len(self) // count)
         return [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
 
     def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Stream over the bank in float32, keeping the k best so far."""
         best = _Best(queries, k)
-        for rows in self._blocks():
+        for rows in self._blocks(BANK_BLOCK):
             bank = self.rows[rows]
             block = queries.new_empty(len(queries), len(bank))
             for first in range(0, len(bank), PRODUCT_BLOCK):
@@ -103,14 +104,17 @@ class Bank:
             best.add(values, columns + rows.start)
         return best.values, best.indices
 
-    def _screened_search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The same with a first look in bfloat16; and for which queries none can be missing."""
+    def _screened_search(
+        self, queries: Tensor, k: int, numbers: Numbers
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with a first look in few bits; and for which queries none can be missing."""
         best = _Best(queries, k)
         certain = torch.ones(len(queries), dtype=torch.bool)
-        for rows in self._blocks():
-            if rows.start not in self._screens:
-                self._screens[rows.start] = Screen(self.rows[rows])
-            values, indices, sure = self._screens[rows.start].search(queries, k, best.values[:, -1])
+        for rows in self._blocks(SCREENED_BANK_BLOCK):
+            if (rows.start, numbers) not in self._screens:
+                self._screens[rows.start, numbers] = Screen(self.rows[rows], numbers)
+            screen = self._screens[rows.start, numbers]
+            values, indices, sure = screen.search(queries, k, best.values[:, -1])
             best.add(values, indices + rows.start)
             certain &= sure
         return best.values, best.indices, certain
