@@ -76,7 +76,7 @@ def test_small_pieces_give_what_one_piece_gives(objective, monkeypatch):
     rows, labels = two_classes(40, 4, 1)
     monkeypatch.setattr(extremes, "TILE", 8)
     monkeypatch.setattr(extremes, "SORTED", 3 * 40)
-    monkeypatch.setattr(MODULE, "_TRIPLETS_AT_ONCE", 7)
+    monkeypatch.setattr(MODULE, "_SIMILARITIES_AT_ONCE", 7 * 40)
     rows.requires_grad_()
     value = objective(rows, labels, margin=0.7)
     assert value.item() == pytest.approx(MINED[objective](rows, labels, 0.7))
@@ -86,14 +86,25 @@ def test_small_pieces_give_what_one_piece_gives(objective, monkeypatch):
     torch.testing.assert_close(pieces, whole)
 
 
-def test_semi_hard_holds_neither_the_matrix_nor_the_rows_of_all_triplets(monkeypatch):
+def test_semi_hard_holds_neither_the_matrix_nor_all_blocks(monkeypatch):
     rows = torch.randn(1000, 16, requires_grad=True)
     labels = torch.arange(1000) % 20
     monkeypatch.setattr(extremes, "SORTED", 2**16)
-    monkeypatch.setattr(MODULE, "_TRIPLETS_AT_ONCE", 2**10)
+    monkeypatch.setattr(MODULE, "_SIMILARITIES_AT_ONCE", 2**14)
+    kept = []
+
+    def note(tensor):
+        kept.append(tensor)
+        return tensor
+
     with LargestTensor() as largest:
-        semi_hard_triplet(rows, labels).backward()
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            loss = semi_hard_triplet(rows, labels)
+        loss.backward()
     triplets = 1000 * 49
+    # Views of one memory are kept once.
+    held = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in kept}
+    assert sum(memory.nbytes() for memory in held.values()) < 8 * (3 * triplets + 3 * rows.numel())
     assert triplets <= largest.elements <= 3 * triplets < 1000**2 / 4
 
 

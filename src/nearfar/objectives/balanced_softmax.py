@@ -40,9 +40,8 @@ def balanced_softmax(
     # Relative to the largest, so that an infinite logit gives NaN and not a loss of 0.
     weighted = weighted - weighted.detach().amax(dim=1, keepdim=True)
     own = labels.long().unsqueeze(1)
-    # The sum over the other classes alone keeps its precision where the loss is nearly 0. A finite
-    # stand-in for the own class: exp makes it 0, also where there is no other class.
-    others = weighted.scatter(1, own, torch.finfo(weighted.dtype).min).logsumexp(dim=1)
+    # The sum over the other classes alone keeps its precision where the loss is nearly 0.
+    others = weighted.scatter(1, own, -torch.inf).logsumexp(dim=1)
     margins = others - weighted.gather(1, own).squeeze(1)
     return torch.logaddexp(margins, margins.new_zeros(())).mean()
 
