@@ -212,7 +212,8 @@ class Matrix:
                 self.facts.shift or 0.0, blocks.start, blocks.step, keys_of_split,
                 **self._settings(cut),
             )  # fmt: skip
-        return parts.sum(0), None if bias_parts is None else bias_parts.sum(0)
+        gradient = parts[0] if splits == 1 else parts.sum(0)
+        return gradient, None if bias_parts is None else bias_parts.sum(0)
 
     def _gradients_by_slabs(
         self, queries: Side, keys: Side, wanted: tuple[bool, bool, bool]
