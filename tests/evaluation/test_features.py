@@ -7,7 +7,7 @@ from torch import nn
 
 from nearfar.data.source import Part, StreamedImages
 from nearfar.errors import NearfarError
-from nearfar.evaluation.features import choose, extract_features, frozen, raw_pixels
+from nearfar.evaluation.features import extract_features, frozen, raw_pixels
 
 
 class Counting(nn.Module):
@@ -121,18 +121,6 @@ def test_raw_pixels_are_the_image_or_its_area_average():
     shrunk = raw_pixels(Part(images), max_side=4)
     expected = images.numpy().reshape(5, 3, 4, 2, 4, 2).mean((3, 5)).reshape(5, -1) / 255
     np.testing.assert_allclose(shrunk, expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("streamed", [True, False])
-def test_choosing_keeps_images_labels_and_names_together(streamed):
-    images = Streamed(9) if streamed else numbered(9)
-    part = Part(images, torch.arange(9), [f"{i}.png" for i in range(9)])
-    some = choose(part, torch.tensor([7, 2]))
-    assert [int(some.images[i].max()) for i in range(2)] == [7, 2]
-    assert some.labels.tolist() == [7, 2]
-    assert list(some.names) == ["7.png", "2.png"]
-    assert some.image_shape == (1, 4, 4)
-    assert len(choose(Part(images), torch.tensor([1]))) == 1
 
 
 class _Unit(nn.Module):

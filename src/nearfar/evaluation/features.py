@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nearfar.data.batches import evaluation_batches
-from nearfar.data.source import Part, StreamedImages
+from nearfar.data.source import Part
 from nearfar.errors import NearfarError
 
 
@@ -117,33 +117,3 @@ def check_finite(features: Float[Tensor, "n dim"], what: str) -> Float[Tensor, "
 def _check_not_empty(part: Part) -> None:
     if len(part) == 0:
         raise NearfarError("no images to take features of: the part is empty")
-
-
-class _Chosen(StreamedImages):
-    """Some images of a streamed part."""
-
-    def __init__(self, images: StreamedImages, indices: Int64[Tensor, " m"]) -> None:
-        self.images = images
-        self.indices = indices
-        self.shape = images.shape
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.images[int(self.indices[index])]
-
-
-def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:
-    """The part that holds only these images, in this order.
-
-    Args:
-        part: In memory or streamed.
-        indices: Images to keep.
-    """
-    images, names = part.images, part.names
-    return Part(
-        images=_Chosen(images, indices) if isinstance(images, StreamedImages) else images[indices],
-        labels=None if part.labels is None else part.labels[indices],
-        names=None if names is None else [names[int(i)] for i in indices],
-    )

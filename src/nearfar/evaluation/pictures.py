@@ -11,8 +11,8 @@ from torch import Tensor
 from nearfar.analysis.embedding_map import embedding_map
 from nearfar.analysis.gallery import gallery_queries
 from nearfar.data.batches import evaluation_batches
+from nearfar.data.choosing import choose
 from nearfar.data.source import Part
-from nearfar.evaluation.features import choose
 from nearfar.evaluation.knn import KNNBank
 from nearfar.views.random_views import RandomViews
 

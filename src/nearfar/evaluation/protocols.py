@@ -9,11 +9,12 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from nearfar.analysis.embedding_map import MAX_POINTS
+from nearfar.data.choosing import choose
 from nearfar.data.source import Part, Source
 from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records, notes_after, notes_on
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.evaluation.features import choose, extract_features, raw_pixels
+from nearfar.evaluation.features import extract_features, raw_pixels
 from nearfar.evaluation.pictures import picture_arrays, view_arrays
 from nearfar.evaluation.records import FeatureKind, Record
 from nearfar.evaluation.view_geometry import distance_arrays, geometry_records, view_geometry

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from nearfar.data.choosing import choose
 from nearfar.data.source import Part
-from nearfar.evaluation.features import choose, extract_features
+from nearfar.evaluation.features import extract_features
 from nearfar.evaluation.knn import KNNBank, top_accuracy
 from nearfar.recipes.assembly import Assembly, taking_images
 
