@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-
-from clean_forks import FORKS
+from tests.clean_forks import FORKS
 
 _PATIENCE_S = 120.0
 
