@@ -17,10 +17,8 @@ from nearfar.similarity.rounded_rows import (
 
 BFLOAT16_ROUNDING = 2.0**-8
 """Largest relative error of rounding to bfloat16 (8 significant bits)."""
-FEW = {"bfloat16": 2, "int8": 4}
-"""Candidates that are looked at more closely, times k."""
-MORE = 8
-"""The same for queries that are then still in doubt."""
+FEW, MORE = 4, 8
+"""Candidates looked at more closely, times k: first for all queries, then for those in doubt."""
 PART = 8192
 """Most rows that share one bound on their error."""
 CLOSE_BLOCK = 64
@@ -74,7 +72,6 @@ class Screen:
 
     def __init__(self, bank: Float[Tensor, "n dim"], numbers: Numbers) -> None:
         self.bank = bank
-        self.numbers: Numbers = numbers
         self.parts: list[_Part] = []
         rows, first_columns, steps = [], [], []
         column = group = 0
@@ -146,7 +143,7 @@ class Screen:
             within = look.held[:, part.columns].unflatten(1, (GROUP, -1)).amax(dim=1)
             reach = look.add[:, [number]] + look.error[:, [number]]
             maxima[:, part.groups] = _upper(within, reach)
-        values, indices, certain = self._compare(look, maxima, FEW[self.numbers] * k, k)
+        values, indices, certain = self._compare(look, maxima, FEW * k, k)
         doubt = (~certain).nonzero().squeeze(1)
         if len(doubt):
             values[doubt], indices[doubt], certain[doubt] = self._compare(
