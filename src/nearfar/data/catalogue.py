@@ -200,6 +200,25 @@ def _check_ranges(config: DataConfig) -> None:
         raise SettingError(f"data.in_memory_mib={config.in_memory_mib}: 0 or more")
     if config.workers < 0:
         raise SettingError(f"data.workers={config.workers}: 0 or more")
+    _check_changed_labels(config)
+
+
+def _check_changed_labels(config: DataConfig) -> None:
+    """Refuse a long tail and label noise out of range or without effect."""
+    factor, noise = config.imbalance_factor, config.label_noise
+    if factor is not None and not 1 <= factor < float("inf"):
+        raise SettingError(
+            f"data.imbalance_factor={factor:g}: at least 1, where all classes are of one size"
+        )
+    if not 0 <= noise <= 1:
+        raise SettingError(f"data.label_noise={noise:g}: a share of the labels, 0 to 1")
+    if noise and config.train_part != "train":
+        raise SettingError(
+            f"data.label_noise={noise:g}: with data.train_part={config.train_part} nothing is "
+            "learnt from labels; leave one of the two out"
+        )
+    if not 0 <= config.seed < 2**32:
+        raise SettingError(f"data.seed={config.seed}: from 0 to {2**32 - 1}")
 
 
 def _check_root(config: DataConfig, info: SourceInfo) -> None:

@@ -29,3 +29,9 @@ class DataConfig:
     """Largest decoded size that is held in memory; a larger source streams from disk."""
     workers: int = 2
     """Processes that decode a streamed source; 0 decodes in the main process."""
+    imbalance_factor: float | None = None
+    """Thins the training part to a long tail: its largest class in sizes of its smallest."""
+    label_noise: float = 0.0
+    """Share of the labels that learning sees which are of another class; 0 to 1."""
+    seed: int = 0
+    """Chooses the examples of a long tail and of label noise: the same ones in every run."""

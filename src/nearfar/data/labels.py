@@ -8,6 +8,7 @@ from jaxtyping import Int64
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from nearfar.data.source import Part
 from nearfar.errors import NearfarError
 
 
@@ -58,3 +59,21 @@ def encode_labels(
         )
     encoded = np.searchsorted(known, values).astype(np.int64)
     return torch.from_numpy(encoded), known.tolist()
+
+
+def class_counts(part: Part, num_classes: int) -> Int64[Tensor, " classes"]:
+    """How many examples of a part bear the label of each class.
+
+    Of the part that a method learns from, these are the exact class sizes that balanced softmax
+    and PaCo weigh by: label noise and long tails are in them.
+
+    Args:
+        part: With labels.
+        num_classes: Classes, `Source.num_classes`; one that no example bears has 0.
+
+    Raises:
+        NearfarError: The part has no labels.
+    """
+    if part.labels is None:
+        raise NearfarError("class sizes need labels, and the part to learn from has none")
+    return torch.bincount(part.labels, minlength=num_classes)

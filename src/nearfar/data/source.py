@@ -101,3 +101,12 @@ class Source:
     unlabelled: Part | None = None
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes, each with a name or an example; None without labels."""
+        parts = [part.labels for part in (self.train, self.test) if part is not None]
+        labels = [part for part in parts if part is not None and len(part)]
+        if not labels:
+            return None
+        return max(len(self.class_names or ()), *(int(part.max()) + 1 for part in labels))

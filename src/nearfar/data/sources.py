@@ -12,6 +12,8 @@ from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
 from nearfar.data.fashion_mnist import load_fashion_mnist
 from nearfar.data.folder import load_folder
+from nearfar.data.label_noise import noted_label_noise, with_label_noise
+from nearfar.data.long_tail import long_tail
 from nearfar.data.imagenet import load_imagenet
 from nearfar.data.source import JoinedImages, Part, Source, StreamedImages
 from nearfar.data.stl10 import load_stl10
@@ -36,7 +38,8 @@ def load_source(config: DataConfig) -> Source:
         config: Which source, from where, and how it is held.
 
     Returns:
-        The source: its parts in memory as uint8, or streamed where they are too large.
+        The source: its parts in memory as uint8, or streamed where they are too large. A long tail
+        is in its training part, which the evaluation learns from too; label noise is not.
 
     Raises:
         SettingError: If the settings cannot be satisfied.
@@ -45,7 +48,12 @@ def load_source(config: DataConfig) -> Source:
     check_data_config(config)
     if config.root is not None:
         config = replace(config, root=config.root.expanduser())
-    return LOADERS[config.name](config)
+    source = LOADERS[config.name](config)
+    if config.imbalance_factor is not None:
+        source = long_tail(source, config.imbalance_factor, seed=config.seed)
+    if config.label_noise:
+        source = noted_label_noise(source, config.label_noise, seed=config.seed)
+    return source
 
 
 def part_to_learn_from(source: Source, config: DataConfig) -> Part:
@@ -53,16 +61,18 @@ def part_to_learn_from(source: Source, config: DataConfig) -> Part:
 
     Args:
         source: The loaded source.
-        config: `train_part`: train, unlabelled, or both one after the other.
+        config: `train_part`: train, unlabelled, or both one after the other; `label_noise`.
 
     Returns:
         The part; without labels where unlabelled images are in it.
 
     Raises:
-        SettingError: If the source has no unlabelled part.
+        SettingError: If the source has no unlabelled part, or no labels to mix up.
     """
     if config.train_part == "train":
-        return source.train
+        if not config.label_noise:
+            return source.train
+        return with_label_noise(source, config.label_noise, seed=config.seed)
     if source.unlabelled is None:
         raise SettingError(
             f"data.train_part={config.train_part}: {source.name} has no unlabelled part"
