@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
-from torch import Tensor
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
 
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.evaluation.few_labels import FEW_LABELS_L2, draw_labels, few_label_accuracies
-from nearfar.evaluation.knn import KNNBank, top_accuracy, vote
+from nearfar.evaluation.few_labels import FEW_LABELS_L2, draw_labels, few_label_hits
+from nearfar.evaluation.knn import KNNBank, hits, top_accuracy, vote
 from nearfar.evaluation.linear_probe import MAX_ITERATIONS, linear_probe
-from nearfar.evaluation.records import FeatureKind, Metric, Record, over_draws
+from nearfar.evaluation.records import FeatureKind, Metric, Protocol, Record, over_draws
+from nearfar.evaluation.shots import ShotGroup
 
 FEATURE_NAMES: dict[FeatureKind, str] = {
     "encoder": "the encoder",
@@ -30,6 +32,7 @@ class LabelledFeatures:
         train: `(n, dim)` features of the training images, and `train_labels` their classes.
         test: `(m, dim)` features of the test images, and `test_labels` their classes.
         num_classes: Number of classes.
+        groups: Classes of many, of medium and of few training images, where sizes differ.
     """
 
     kind: FeatureKind
@@ -38,12 +41,13 @@ class LabelledFeatures:
     test: Float[Tensor, "m dim"]
     test_labels: Int64[Tensor, " m"]
     num_classes: int
+    groups: tuple[ShotGroup, ...] = ()
 
 
 def knn_records(
     data: LabelledFeatures, presets: tuple[tuple[int, float], ...]
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """KNN top-1 and top-5 for every preset, from one search for the most neighbours.
+    """KNN accuracies for every preset, from one search for the most neighbours.
 
     Args:
         data: Features and labels.
@@ -62,28 +66,65 @@ def knn_records(
         parameters: dict[str, float | int] = {"k": k, "temperature": temperature}
         if k > len(bank):
             parameters["k_used"] = len(bank)
-        for metric, top in TOPS:
-            value = top_accuracy(scores, data.test_labels, top)
-            records.append(
-                Record("knn", data.kind, metric, value, len(data.test), parameters=parameters)
-            )
+        records += score_records("knn", data, scores, parameters)
     assert predictions is not None
     return records, predictions
 
 
-def linear_probe_records(data: LabelledFeatures, seed: int) -> list[Record]:
-    """Top-1 and top-5 of the linear probe on all labels.
+def linear_probe_records(
+    data: LabelledFeatures, seed: int
+) -> tuple[list[Record], Int64[Tensor, " m"]]:
+    """Accuracies of the linear probe on all labels.
 
     Args:
         data: Features and labels.
         seed: Seeds the split that chooses the penalty.
+
+    Returns:
+        The records, and the predicted class of every test image.
     """
     probe = linear_probe(data.train, data.train_labels, num_classes=data.num_classes, seed=seed)
     scores = probe.log_probabilities(data.test).exp()
     parameters = {"l2": probe.l2, "converged": probe.converged}
-    return [
+    return score_records("linear_probe", data, scores, parameters), scores.argmax(dim=1)
+
+
+def classifier_records(
+    data: LabelledFeatures, classifier: nn.Linear
+) -> tuple[list[Record], Int64[Tensor, " m"]]:
+    """Accuracies of the classifier that the method trained together with its encoder.
+
+    Args:
+        data: The encoder's features and the labels.
+        classifier: From features to one logit a class, on the CPU.
+
+    Returns:
+        The records, and the predicted class of every test image.
+    """
+    with torch.no_grad():
+        logits = classifier(data.test).double()
+    # Ranks alone count; a class that can be predicted has a score above 0.
+    scores = logits - logits.amin(dim=1, keepdim=True) + 1
+    return score_records("classifier", data, scores, {}), scores.argmax(dim=1)
+
+
+def score_records(
+    protocol: Protocol,
+    data: LabelledFeatures,
+    scores: Float[Tensor, "m classes"],
+    parameters: dict[str, Any],
+) -> list[Record]:
+    """Top-1 and top-5 over all test images, and top-1 of many-, medium- and few-shot classes.
+
+    Args:
+        protocol: That gave the scores.
+        data: Features and labels.
+        scores: Of every class for every test image, above 0 where it is predicted at all.
+        parameters: Of the protocol.
+    """
+    records = [
         Record(
-            "linear_probe",
+            protocol,
             data.kind,
             metric,
             top_accuracy(scores, data.test_labels, top),
@@ -92,10 +133,19 @@ def linear_probe_records(data: LabelledFeatures, seed: int) -> list[Record]:
         )
         for metric, top in TOPS
     ]
+    right = hits(scores, data.test_labels, 1)
+    for group in data.groups:
+        value, count = float(right[group.test].double().mean()), int(group.test.sum())
+        told = {**parameters, **group.parameters}
+        records.append(Record(protocol, data.kind, "top1", value, count, parameters=told))
+    return records
 
 
 def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[Record]:
     """Top-1 over draws for every number of labels a class that at least one class has.
+
+    The draws give every class as many labels. So many, medium and few tell here how good the
+    features are of classes that the encoder saw often and seldom.
 
     Args:
         data: Features and labels.
@@ -107,7 +157,7 @@ def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[
         if per_class > largest_class:
             continue
         draws = draw_labels(data.train_labels, per_class, config.draws, seed=config.seed)
-        values = few_label_accuracies(
+        right = few_label_hits(
             data.train,
             data.train_labels,
             data.test,
@@ -115,17 +165,22 @@ def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[
             draws,
             num_classes=data.num_classes,
         )
-        mean, sd = over_draws(values)
-        parameters = {
-            "labels_per_class": per_class,
-            "draws": config.draws,
-            "l2": FEW_LABELS_L2,
-            "values": values,
-        }
-        records.append(
-            Record("few_labels", data.kind, "top1", mean, len(data.test), sd, parameters)
-        )
+        told = {"labels_per_class": per_class, "draws": config.draws, "l2": FEW_LABELS_L2}
+        records.append(_over_draws(data.kind, right, told))
+        for group in data.groups:
+            of_group = [draw[group.test] for draw in right]
+            records.append(_over_draws(data.kind, of_group, {**told, **group.parameters}))
     return records
+
+
+def _over_draws(
+    kind: FeatureKind, right: list[Bool[Tensor, " m"]], parameters: dict[str, Any]
+) -> Record:
+    """Mean and spread of the accuracy over draws, from what is right in each."""
+    values = [float(draw.double().mean()) for draw in right]
+    mean, sd = over_draws(values)
+    told = {**parameters, "values": values}
+    return Record("few_labels", kind, "top1", mean, len(right[0]), sd, told)
 
 
 def notes_on(train_labels: Int64[Tensor, " n"], config: EvaluationConfig) -> list[str]:
@@ -163,13 +218,15 @@ def notes_after(records: list[Record]) -> list[str]:
         f"linear probe of {FEATURE_NAMES[record.features]}: not at rest after {MAX_ITERATIONS}"
         " steps, its accuracy may be a little off"
         for record in records
-        if record.metric == "top1" and record.parameters.get("converged") is False
+        if record.metric == "top1"
+        and "shots" not in record.parameters
+        and record.parameters.get("converged") is False
     ]
 
 
 def accuracy_records(
     data: LabelledFeatures, config: EvaluationConfig, say: Callable[[str], None]
-) -> tuple[list[Record], Int64[Tensor, " m"]]:
+) -> tuple[list[Record], dict[Protocol, Int64[Tensor, " m"]]]:
     """Every accuracy of one kind of features.
 
     Args:
@@ -178,12 +235,13 @@ def accuracy_records(
         say: Told what is under way.
 
     Returns:
-        The records, and the first kNN preset's predicted class of every test image.
+        The records, and the predicted class of every test image: by the first kNN preset and by the
+        linear probe.
     """
     say(f"kNN on {len(data.train)} images: {data.kind}")
-    records, predictions = knn_records(data, config.knn)
+    records, by_knn = knn_records(data, config.knn)
     say(f"linear probe: {data.kind}")
-    records += linear_probe_records(data, config.seed)
+    probed, by_probe = linear_probe_records(data, config.seed)
     say(f"probes with few labels: {data.kind}")
-    records += few_label_records(data, config)
-    return records, predictions
+    few = few_label_records(data, config)
+    return [*records, *probed, *few], {"knn": by_knn, "linear_probe": by_probe}

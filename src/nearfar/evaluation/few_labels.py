@@ -1,11 +1,11 @@
 """The linear probe with a handful of labels a class, over several draws of them."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from nearfar.errors import SettingError
-from nearfar.evaluation.knn import top_accuracy
+from nearfar.evaluation.knn import hits
 from nearfar.evaluation.linear_probe import Scaling, fit
 
 FEW_LABELS_L2 = 1e-4
@@ -45,7 +45,7 @@ def draw_labels(
     return chosen
 
 
-def few_label_accuracies(
+def few_label_hits(
     features: Float[Tensor, "n dim"],
     labels: Int64[Tensor, " n"],
     test_features: Float[Tensor, "m dim"],
@@ -53,8 +53,8 @@ def few_label_accuracies(
     draws: list[Int64[Tensor, " k"]],
     *,
     num_classes: int,
-) -> list[float]:
-    """Top-1 accuracy on the test images of a probe fitted on each draw.
+) -> list[Bool[Tensor, " m"]]:
+    """Which test images a probe gets right (top-1) that is fitted on each draw.
 
     The scaling comes from all training features: images without labels are at hand in this
     protocol, only labels are few.
@@ -68,7 +68,7 @@ def few_label_accuracies(
         num_classes: Number of classes.
     """
     scaling = Scaling.of(features)
-    accuracies = []
+    right = []
     for drawn in draws:
         probe = fit(
             features[drawn],
@@ -78,5 +78,5 @@ def few_label_accuracies(
             num_classes=num_classes,
         )
         scores = probe.log_probabilities(test_features).exp()
-        accuracies.append(top_accuracy(scores, test_labels, 1))
-    return accuracies
+        right.append(hits(scores, test_labels, 1))
+    return right

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from nearfar.errors import SettingError
@@ -112,8 +112,10 @@ def vote(
     return scores.scatter_add_(1, labels, weights).float()
 
 
-def top_accuracy(scores: Float[Tensor, "m classes"], labels: Int64[Tensor, " m"], k: int) -> float:
-    """Share of examples whose class is among the k highest scores.
+def hits(
+    scores: Float[Tensor, "m classes"], labels: Int64[Tensor, " m"], k: int
+) -> Bool[Tensor, " m"]:
+    """Of which examples the class is among the k highest scores.
 
     Equal scores rank by class number. With a vote, a class that got none (score 0) is never
     counted as predicted, even where fewer than k classes got one.
@@ -125,5 +127,15 @@ def top_accuracy(scores: Float[Tensor, "m classes"], labels: Int64[Tensor, " m"]
     """
     ranked = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
     own = scores.gather(1, labels.unsqueeze(1)).squeeze(1)
-    hit = (ranked == labels.unsqueeze(1)).any(dim=1) & (own > 0)
-    return float(hit.double().mean())
+    return (ranked == labels.unsqueeze(1)).any(dim=1) & (own > 0)
+
+
+def top_accuracy(scores: Float[Tensor, "m classes"], labels: Int64[Tensor, " m"], k: int) -> float:
+    """Share of examples whose class is among the k highest scores, as in `hits`.
+
+    Args:
+        scores: Above 0 for a class that is predicted at all.
+        labels: The true classes, each below the number of columns.
+        k: 1 for top-1; at most the number of classes is used.
+    """
+    return float(hits(scores, labels, k).double().mean())

@@ -1,6 +1,6 @@
 """The whole evaluation of a frozen encoder beside its baselines: records and arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +11,19 @@ from torch import Tensor, nn
 from nearfar.analysis.embedding_map import MAX_POINTS
 from nearfar.data.choosing import choose
 from nearfar.data.source import Part, Source
-from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records, notes_after, notes_on
+from nearfar.evaluation.accuracy import (
+    LabelledFeatures,
+    accuracy_records,
+    classifier_records,
+    notes_after,
+    notes_on,
+)
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.features import extract_features, raw_pixels
 from nearfar.evaluation.pictures import picture_arrays, view_arrays
-from nearfar.evaluation.records import FeatureKind, Record
+from nearfar.evaluation.records import FeatureKind, Protocol, Record
+from nearfar.evaluation.shots import class_accuracies, shot_groups
 from nearfar.evaluation.view_geometry import distance_arrays, geometry_records, view_geometry
 from nearfar.training.run_folder import RunFolder
 from nearfar.views.random_views import RandomViews
@@ -51,6 +58,7 @@ def evaluate(
     source: Source,
     config: EvaluationConfig,
     *,
+    classifier: nn.Linear | None = None,
     views: RandomViews | None = None,
     untrained: nn.Module | None = None,
     run_folder: RunFolder | None = None,
@@ -68,6 +76,8 @@ def evaluate(
         encoder: Takes uint8 images, returns features: a `SavedEncoder`, on `device`.
         source: Its training part is the bank and what probes learn from; its test part only judges.
         config: Which protocols.
+        classifier: What the method classifies with, on the encoder's features, on the CPU; None
+            where it has none, or the data are other ones than it learned from.
         views: The views of the training; None leaves alignment, uniformity and views out.
         untrained: The same encoder with its first weights; None leaves this baseline out.
         run_folder: Where to write `evaluation.json` and `evaluation.npz`; None writes nothing.
@@ -105,10 +115,28 @@ def evaluate(
         labels = _Labels.of(source)
         notes += notes_on(labels.train, config)
         data = LabelledFeatures(
-            "encoder", train, labels.train, judged, labels.test, labels.num_classes
+            "encoder",
+            train,
+            labels.train,
+            judged,
+            labels.test,
+            labels.num_classes,
+            shot_groups(labels.counts, labels.test),
         )
-        records, predictions = accuracy_records(data, config, say)
+        records, by_protocol = accuracy_records(data, config, say)
+        if classifier is not None and classifier.out_features != labels.num_classes:
+            notes.append(
+                f"classifier left out: it tells {classifier.out_features} classes apart, and the "
+                f"data have {labels.num_classes}"
+            )
+        elif classifier is not None:
+            say("the method's own classifier")
+            classified, by_protocol["classifier"] = classifier_records(data, classifier)
+            records += classified
+        predictions = by_protocol["knn"]
         arrays["confusion"] = _confusion(labels.test, predictions, labels.num_classes)
+        if data.groups:
+            arrays |= _class_arrays(by_protocol, labels)
         baselines: tuple[FeatureKind, ...] = (*list(encoders)[1:], "raw")
         for kind in baselines if config.baselines else ():
             assert source.test is not None
@@ -171,9 +199,12 @@ class _Labels:
         assert source.train.labels is not None
         assert source.test is not None
         assert source.test.labels is not None
-        train, test = source.train.labels.cpu(), source.test.labels.cpu()
-        named = len(source.class_names or ())
-        return cls(train, test, max(named, int(train.max()) + 1, int(test.max()) + 1))
+        assert source.num_classes is not None
+        return cls(source.train.labels.cpu(), source.test.labels.cpu(), source.num_classes)
+
+    @property
+    def counts(self) -> Int64[Tensor, " classes"]:
+        return torch.bincount(self.train, minlength=self.num_classes)
 
 
 def _why_no_accuracy(source: Source) -> list[str]:
@@ -201,3 +232,14 @@ def _confusion(
     """Counts of the test images, rows by true class, columns by predicted class."""
     cells = torch.bincount(labels * classes + predictions, minlength=classes * classes)
     return cells.view(classes, classes).numpy()
+
+
+def _class_arrays(
+    by_protocol: Mapping[Protocol, Int64[Tensor, " m"]], labels: _Labels
+) -> dict[str, np.ndarray]:
+    """Training examples of each class, and its accuracy under each protocol."""
+    arrays = {"class_counts": labels.counts.numpy()}
+    for protocol, predictions in by_protocol.items():
+        found = class_accuracies(predictions, labels.test, labels.num_classes)
+        arrays[f"class_accuracy_{protocol}"] = found.numpy()
+    return arrays

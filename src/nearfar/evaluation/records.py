@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FeatureKind = Literal["encoder", "untrained", "raw"]
-Protocol = Literal["knn", "linear_probe", "few_labels", "alignment", "uniformity"]
+Protocol = Literal["knn", "linear_probe", "few_labels", "classifier", "alignment", "uniformity"]
 Metric = Literal["top1", "top5", "mean"]
 
 
