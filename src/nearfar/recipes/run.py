@@ -5,11 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from torch import nn
 
 from nearfar.data.config import DataConfig
 from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
+from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
@@ -127,7 +129,13 @@ def evaluate_run(
     target = run_folder if own_data else RunFolder(run_folder.path / f"on-{source.name}")
     if not own_data:
         target.path.mkdir(exist_ok=True)
-    _judge(judged, source, encoder, target, console)
+    classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
+    if classifier is not None and not own_data:
+        console.print(
+            "[yellow]note[/yellow]  the run's classifier is left out: these data are others"
+        )
+        classifier = None
+    _judge(judged, source, encoder, classifier, target, console)
     # Last, so that an evaluation that fails leaves the settings of the one that stands.
     target.write_config(recipe_to_json(judged))
     write_report([target.path], target.report)
@@ -151,6 +159,10 @@ def _train_and_judge(
         knn=knn_check(assembly),
         console=console,
     )
+    classifier = getattr(assembly.method, "classifier", None)
+    if classifier is not None:
+        # Before the encoder, whose file says that the training is over.
+        save_classifier(run_folder.path, classifier)
     save_encoder(
         run_folder.path,
         assembly.method.encoder,
@@ -161,14 +173,21 @@ def _train_and_judge(
         std=assembly.format.std,
     )
     # Judged as it lies on disk: what others will load is what the figures speak of.
-    _judge(recipe, assembly.source, load_encoder(run_folder.path), run_folder, console)
+    encoder = load_encoder(run_folder.path)
+    classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
+    _judge(recipe, assembly.source, encoder, classifier, run_folder, console)
     write_report([run_folder.path], run_folder.report)
     console.print(f"\nreport: {escape(str(run_folder.report))}")
     return run_folder.report
 
 
 def _judge(
-    recipe: Recipe, source: Source, encoder: SavedEncoder, target: RunFolder, console: Console
+    recipe: Recipe,
+    source: Source,
+    encoder: SavedEncoder,
+    classifier: nn.Linear | None,
+    target: RunFolder,
+    console: Console,
 ) -> None:
     """Evaluates an encoder beside its baselines and prints the scores."""
     device = choose_hardware(recipe.training.device, recipe.training.precision).device
@@ -183,6 +202,7 @@ def _judge(
             encoder.to(device),
             source,
             recipe.evaluation,
+            classifier=classifier,
             views=build_views(
                 recipe.views,
                 channels=image_format.channels,

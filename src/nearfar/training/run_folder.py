@@ -29,6 +29,7 @@ _FILES = (
     "encoder.safetensors",
     "encoder.json",
     "evaluation.json",
+    "classifier.safetensors",
     "evaluation.npz",
     "report.html",
     ".training-lock",

@@ -1,0 +1,64 @@
+"""The linear classifier that a method trained with its encoder, on disk: safetensors, no pickle."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from nearfar.durable_files import write_durably
+from nearfar.errors import NearfarError
+
+CLASSIFIER_FILE = "classifier.safetensors"
+
+
+def save_classifier(folder: Path, classifier: nn.Linear) -> None:
+    """Write `classifier.safetensors` into a folder, whole or not at all.
+
+    Args:
+        folder: Where; made if missing.
+        classifier: Weight `(classes, features)` and bias `(classes,)`, on the encoder's features.
+    """
+    tensors = {
+        name: tensor.detach().float().cpu().contiguous()
+        for name, tensor in classifier.state_dict().items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / CLASSIFIER_FILE, save(tensors))
+
+
+def load_classifier(folder: Path, *, num_features: int) -> nn.Linear | None:
+    """The classifier of a run, on the CPU; None where its method has none.
+
+    Args:
+        folder: The run's folder.
+        num_features: Width of the encoder's features.
+
+    Raises:
+        NearfarError: The file is damaged, or does not fit the encoder beside it.
+    """
+    file = folder / CLASSIFIER_FILE
+    try:
+        tensors = load(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NearfarError(f"cannot read {file}: {error.strerror}") from error
+    except SafetensorError as error:
+        raise NearfarError(f"{file} is no safetensors file: {error}") from error
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    classes = shapes.get("bias", (0,))[0] if len(shapes.get("bias", (0,))) == 1 else 0
+    if classes == 0 or shapes != {"weight": (classes, num_features), "bias": (classes,)}:
+        raise NearfarError(
+            f"{file} does not fit the encoder beside it: a weight (classes, {num_features}) and a "
+            f"bias (classes,) are wanted, and it holds {shapes}; train again"
+        )
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise NearfarError(f"{file} holds weights that are not finite: train again")
+    # On no device at first: nothing is drawn for weights that are replaced at once.
+    classifier = nn.Linear(num_features, classes, device="meta")
+    classifier.load_state_dict(
+        {name: tensor.float() for name, tensor in tensors.items()}, assign=True
+    )
+    return classifier.eval()
