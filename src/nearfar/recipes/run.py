@@ -25,6 +25,7 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
+from nearfar.training.ranks import Ranks, joined_ranks
 from nearfar.training.run_folder import RunFolder
 from nearfar.views.random_views import build_views
 
@@ -35,7 +36,10 @@ def run_recipe(
     """Trains an encoder, judges it beside its baselines and writes its report.
 
     Everything random follows from `recipe.seed`: the same recipe on the same machine with the same
-    threads gives the same weights.
+    threads and ranks gives the same weights.
+
+    Under torchrun, every process calls this, and they train together (`nearfar.training.ranks`).
+    The first alone writes, prints and judges; the others return when training is done.
 
     Args:
         recipe: What to do.
@@ -51,15 +55,20 @@ def run_recipe(
         NearfarError: The data cannot be read, `out` is taken, or training failed.
     """
     console = console or Console()
-    out = Path(out)
-    check_settings(recipe)
-    if out.exists() and not overwrite:
-        RunFolder.create(out)
-    assembly = assemble(recipe)
-    run_folder = RunFolder.create(out, overwrite=overwrite)
-    run_folder.write_config(recipe_to_json(recipe))
-    print_header(console, assembly, out)
-    return _train_and_judge(assembly, run_folder, console, resume=False)
+    with joined_ranks() as ranks:
+        check_settings(recipe)
+        # A name that the command line found free may be taken when the next rank looks.
+        run_folder = RunFolder(ranks.from_first(lambda: Path(out)))
+        with ranks.agreeing():
+            if ranks.first and run_folder.path.exists() and not overwrite:
+                RunFolder.create(out)
+        assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
+        with ranks.agreeing():
+            if ranks.first:
+                RunFolder.create(out, overwrite=overwrite).write_config(recipe_to_json(recipe))
+                print_header(console, assembly, run_folder.path)
+        _train(assembly, run_folder, console, resume=False)
+    return _judge_and_report(assembly, run_folder, ranks, console)
 
 
 def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
@@ -76,12 +85,15 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
         NearfarError: `run` is no run folder, or what it needs is gone.
     """
     console = console or Console()
-    run_folder = RunFolder.open(run)
-    recipe = read_recipe(run_folder.path)
-    check_settings(recipe)
-    assembly = assemble(recipe)
-    print_header(console, assembly, run_folder.path)
-    return _train_and_judge(assembly, run_folder, console, resume=True)
+    with joined_ranks() as ranks:
+        recipe = ranks.from_first(lambda: read_recipe(RunFolder.open(run).path))
+        check_settings(recipe)
+        assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
+        run_folder = RunFolder(run)
+        if ranks.first:
+            print_header(console, assembly, run_folder.path)
+        _train(assembly, run_folder, console, resume=True)
+    return _judge_and_report(assembly, run_folder, ranks, console)
 
 
 def evaluate_run(
@@ -143,10 +155,8 @@ def evaluate_run(
     return target
 
 
-def _train_and_judge(
-    assembly: Assembly, run_folder: RunFolder, console: Console, *, resume: bool
-) -> Path:
-    """Trains (on), saves the encoder, judges it and writes the report."""
+def _train(assembly: Assembly, run_folder: RunFolder, console: Console, *, resume: bool) -> None:
+    """Trains, or goes on training."""
     recipe = assembly.recipe
     train(
         assembly.method,
@@ -159,6 +169,15 @@ def _train_and_judge(
         knn=knn_check(assembly),
         console=console,
     )
+
+
+def _judge_and_report(
+    assembly: Assembly, run_folder: RunFolder, ranks: Ranks, console: Console
+) -> Path:
+    """Saves the encoder, judges it and writes the report, all of it on the first rank alone."""
+    if not ranks.first:
+        return run_folder.report
+    recipe = assembly.recipe
     classifier = getattr(assembly.method, "classifier", None)
     if classifier is not None:
         # Before the encoder, whose file says that the training is over.

@@ -10,7 +10,9 @@ from nearfar.training.config import TrainingConfig
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
-def check_training_config(config: TrainingConfig, examples: int | None = None) -> None:
+def check_training_config(
+    config: TrainingConfig, examples: int | None = None, ranks: int = 1
+) -> None:
     """Refuse a setting that cannot be trained with, before any work is done.
 
     Whether the device exists on this machine is asked later, by `choose_hardware`.
@@ -18,6 +20,7 @@ def check_training_config(config: TrainingConfig, examples: int | None = None) -
     Args:
         config: The settings.
         examples: Number of training images; None while it is not known yet.
+        ranks: Processes that share each batch.
 
     Raises:
         SettingError: A setting is unknown, out of range, or does not fit the number of images.
@@ -61,6 +64,13 @@ def check_training_config(config: TrainingConfig, examples: int | None = None) -
         config,
         "keep_checkpoints",
         "2 or more: a damaged checkpoint needs a predecessor",
+    )
+    nearest = max(2, config.batch_size // ranks) * ranks
+    _require(
+        config.batch_size % ranks == 0 and config.batch_size >= 2 * ranks,
+        config,
+        "batch_size",
+        f"shared evenly by {ranks} ranks, 2 images or more each, such as {nearest}",
     )
     if examples is not None:
         _require(

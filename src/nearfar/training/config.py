@@ -11,9 +11,9 @@ class TrainingConfig:
     epochs: int = 100
     """Passes over the training images."""
     batch_size: int = 256
-    """Images in a step; each gives two views. At most the number of training images."""
+    """Images in a step, on all ranks together. At most the number of training images."""
     micro_batch_size: int | None = None
-    """Images embedded at a time, for batches larger than memory; left out, the whole batch."""
+    """Images embedded at a time (on each rank), for batches larger than memory; left out, all."""
     optimizer: Literal["adamw", "sgd", "lars"] = "adamw"
     """adamw, sgd (Nesterov-free momentum) or lars (layer-wise rates, for large batches)."""
     learning_rate: float = 1e-3

@@ -21,20 +21,26 @@ _PACKAGES = ("nearfar", "torch", "torchvision", "timm", "numpy", "scikit-learn",
 
 @contextmanager
 def recorded_environment(
-    run_folder: RunFolder, hardware: Hardware, *, resumed_at: int | None, seconds: float
+    run_folder: RunFolder,
+    hardware: Hardware,
+    *,
+    ranks: int,
+    resumed_at: int | None,
+    seconds: float,
 ) -> Iterator[Callable[[], float]]:
     """Write `environment.json` before training, and how long it took after it, however it ends.
 
     Args:
         run_folder: Where.
         hardware: What the run computes on.
+        ranks: Processes that train together.
         resumed_at: Step that a run goes on from; None for a new one.
         seconds: Seconds of training before.
 
     Yields:
         A clock: seconds of training so far, over all processes of the run.
     """
-    environment = _describe(hardware)
+    environment = _describe(hardware) | {"ranks": ranks}
     if resumed_at is not None and run_folder.environment.exists():
         before = run_folder.read_environment()
         environment |= {name: before[name] for name in ("started", "command")}

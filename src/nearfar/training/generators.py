@@ -18,13 +18,14 @@ class Generators:
     Args:
         seed: Decides every draw.
         device: Where the views are drawn.
+        rank: Each rank has streams of its own; those of rank 0 are those of a single process.
 
     Attributes:
         views: The generator that the random views draw from.
     """
 
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, device: torch.device, rank: int = 0) -> None:
+        self._seed = np.random.SeedSequence(seed, spawn_key=(rank,) if rank else ())
         self._cuda = device if device.type == "cuda" else None
         self.views = torch.Generator(device)
 
@@ -32,7 +33,7 @@ class Generators:
         self._before = self.state()
         # Independent streams from one seed: the views must not repeat the draws of the weights.
         for_views, for_torch, for_numpy, for_python = (
-            int(word) for word in np.random.SeedSequence(self._seed).generate_state(4)
+            int(word) for word in self._seed.generate_state(4)
         )
         self.views.manual_seed(for_views)
         torch.manual_seed(for_torch)

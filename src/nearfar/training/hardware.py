@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from nearfar.errors import SettingError
+from nearfar.training.launch import launched
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ def choose_hardware(device: str, precision: str) -> Hardware:
     """Settle the device, the precision and the memory order of a run.
 
     Args:
-        device: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`.
+        device: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`. Of
+            several ranks, each takes the GPU of its own number on its machine.
         precision: `auto` (bf16 where the hardware multiplies it faster than fp32), `fp32`, `bf16`.
 
     Raises:
@@ -56,8 +58,9 @@ def choose_hardware(device: str, precision: str) -> Hardware:
 
 def _find_device(name: str) -> torch.device:
     """The device of that name, if this machine has it."""
+    launch = launched()
     if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -66,8 +69,18 @@ def _find_device(name: str) -> torch.device:
         return torch.device("cpu")
     if device.type != "cuda":
         raise SettingError(f"device {name!r} is not supported: choose auto, cpu, cuda or cuda:N")
+    if launch.local_ranks > 1 and device.index is not None:
+        raise SettingError(
+            f"training.device is {name} for {launch.local_ranks} ranks: each takes its own GPU, "
+            "so say cuda"
+        )
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    index = device.index or 0
+    index = launch.local_rank if device.index is None else device.index
+    if 0 < count <= index and device.index is None:
+        raise SettingError(
+            f"{launch.local_ranks} ranks on a machine on which torch finds {count} CUDA "
+            f"device{'s' if count > 1 else ''}: launch one for each, or use --training.device cpu"
+        )
     if index >= count:
         found = f"{count} CUDA devices" if count else "no CUDA device"
         raise SettingError(f"device {name!r}: torch finds {found} here; use --training.device auto")

@@ -30,12 +30,16 @@ class StopSignals:
 
     Outside the main thread Python does not let signals be handled: there it notes nothing.
 
+    Args:
+        quiet: Say nothing when a signal comes, because another rank does.
+
     Attributes:
         received: The signal that came, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self.received: signal.Signals | None = None
+        self._quiet = quiet
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
@@ -59,4 +63,5 @@ class StopSignals:
             os.kill(os.getpid(), number)
             return
         self.received = signal.Signals(number)
-        os.write(2, _SEEN)  # not print: a handler may run in the middle of one
+        if not self._quiet:
+            os.write(2, _SEEN)  # not print: a handler may run in the middle of one

@@ -1,5 +1,6 @@
 """One plain loop. It asks nothing about the method, the views or the source of the images."""
 
+import functools
 import math
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.optimizers import build_optimizer
 from nearfar.training.progress import TrainingProgress
+from nearfar.training.ranks import Ranks
 from nearfar.training.resuming import Saver, find_start, new_start, settings_of
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedule import learning_rate_at
@@ -47,7 +49,10 @@ class Batches(Protocol):
     def epoch(
         self, number: int, first_step: int = 0
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        """Images on the device, labels or None, and indices, of each batch from `first_step` on."""
+        """Images on the device, labels or None, and indices, of each batch from `first_step` on.
+
+        Of several ranks, each yields its own equal share of the batch.
+        """
         ...
 
 
@@ -55,8 +60,8 @@ class Batches(Protocol):
 class Views(Protocol):
     """What the loop asks of the views; `RandomViews` gives it."""
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Two random views of a batch of uint8 images."""
+    def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Two or more random views of a batch of uint8 images."""
         ...
 
 
@@ -78,9 +83,13 @@ def train(
     the same number of threads: the order of the data and the learning rate are functions of the
     step, and a checkpoint holds everything else. The method must be built the same way again.
 
+    Where torch's process group is set up (`nearfar.training.ranks.joined_ranks`), every rank calls
+    this together: they train one method on the global batch. The first alone touches the run
+    folder, calls `knn` and shows progress.
+
     Args:
         method: What is trained; moved to the device that the settings choose.
-        views: Makes two random views of each batch.
+        views: Makes random views of each batch.
         batches: Gives the images; on that same device.
         config: How long, how fast, on what.
         run_folder: Takes metrics, events, checkpoints and the environment.
@@ -96,12 +105,14 @@ def train(
         NearfarError: The loss or a gradient is not finite, a checkpoint cannot be written or
             read, or the folder already holds checkpoints and `resume` is not set.
     """
-    check_training_config(config)
+    ranks = Ranks.now()
+    check_training_config(config, ranks=ranks.count)
     hardware = choose_hardware(config.device, config.precision)
     module = cast(nn.Module, method)  # the Protocol leaves unsaid what every module can do
     module.to(hardware.device)
     if hardware.channels_last:
         module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    ranks.begin_alike(module)
     optimizer = build_optimizer(config, module)
     steps_per_epoch = batches.steps_per_epoch
     total_steps = config.epochs * steps_per_epoch
@@ -109,32 +120,44 @@ def train(
     settings = settings_of(config, hardware, seed=seed, steps_per_epoch=steps_per_epoch)
 
     with (
-        run_folder.held(),
-        Generators(seed, hardware.device) as generators,
-        TrainingProgress(console, config.epochs, steps_per_epoch, batches.batch_size) as progress,
+        ranks.on_first(run_folder.held),
+        Generators(seed, hardware.device, ranks.rank) as generators,
+        TrainingProgress(
+            console if ranks.first else None, config.epochs, steps_per_epoch, batches.batch_size
+        ) as progress,
     ):
-        state = TrainingState(method, optimizer, generators)
-        start = find_start(run_folder, state, settings) if resume else new_start(run_folder)
+        state = TrainingState(method, optimizer, generators, ranks)
+        begin = functools.partial(find_start, state, settings) if resume else new_start
+        start = begin(run_folder, ranks)
         for note in start.notes:
             progress.note(note)
         if start.position.epoch == config.epochs:
             progress.note(f"{run_folder} is trained already: all {config.epochs} epochs are done")
             return
-        progress.note(f"{config.epochs} epochs of {steps_per_epoch} steps on {hardware.summary}")
+        where = f"{ranks.count} ranks, each on {hardware.summary}"
+        progress.note(
+            f"{config.epochs} epochs of {steps_per_epoch} steps on "
+            + (where if ranks.count > 1 else hardware.summary)
+        )
         if (crowded := crowding_note(hardware.device)) is not None:
             progress.note(crowded)
         if resume:
             progress.note(f"going on after step {start.step} of {total_steps}")
 
         with (
-            recorded_environment(
-                run_folder,
-                hardware,
-                resumed_at=start.step if resume else None,
-                seconds=start.seconds,
+            ranks.on_first(
+                lambda: recorded_environment(
+                    run_folder,
+                    hardware,
+                    ranks=ranks.count,
+                    resumed_at=start.step if resume else None,
+                    seconds=start.seconds,
+                )
             ) as clock,
-            MetricsLog(run_folder, steps_per_epoch, start.step, start.metrics_size) as metrics,
-            StopSignals() as stop,
+            ranks.on_first(
+                lambda: MetricsLog(run_folder, steps_per_epoch, start.step, start.metrics_size)
+            ) as metrics,
+            StopSignals(quiet=not ranks.first) as stop,
         ):
             saver = Saver(
                 run_folder,
@@ -153,12 +176,15 @@ def train(
                     rate = _learning_rate(config, step, steps_per_epoch)
                     pair = views(images, generators.views)
                     loss, norm = _gradients(
-                        method, pair, labels, optimizer, hardware, config.micro_batch_size
+                        method, pair, labels, optimizer, hardware, config.micro_batch_size, ranks
                     )
                     if not math.isfinite(loss + norm):
-                        examples = {"examples": indices.tolist()}
-                        metrics.write("not_finite", step + 1, examples)
-                        raise _not_finite(loss, step + 1, epoch + 1, indices, run_folder, saver)
+                        shares = ranks.gather(indices.tolist())
+                        examples = [index for share in shares for index in share]
+                        with ranks.agreeing():
+                            if metrics is not None:
+                                metrics.write("not_finite", step + 1, {"examples": examples})
+                        raise _not_finite(loss, step + 1, epoch + 1, examples, run_folder, saver)
                     _update(optimizer, rate, norm, config.clip_norm)
                     step += 1
                     method.after_step(step / total_steps)
@@ -167,22 +193,26 @@ def train(
                         figures = {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
                         figures["images_per_second"] = progress.images_per_second()
                         figures |= method.scalars
-                        metrics.write("step", step, figures)
-                    if stop.received:
+                        if metrics is not None:
+                            metrics.write("step", step, figures)
+                    if received := ranks.largest(stop.received or 0):
                         saver.save(step, Position(epoch, step - epoch * steps_per_epoch))
-                        raise _interrupted(stop.received, step, total_steps, run_folder)
+                        raise _interrupted(received, step, total_steps, run_folder)
 
                 first_step = 0
                 done, last = epoch + 1, epoch + 1 == config.epochs
                 if knn is not None and config.knn_every and (done % config.knn_every == 0 or last):
-                    method.train(False)
-                    accuracies = knn(method.encoder)
-                    metrics.write("knn", step, accuracies)
-                    progress.knn(accuracies["top1"])
-                if done % config.checkpoint_every == 0 or last or stop.received:
+                    with ranks.agreeing():
+                        if metrics is not None:
+                            method.train(False)
+                            accuracies = knn(method.encoder)
+                            metrics.write("knn", step, accuracies)
+                            progress.knn(accuracies["top1"])
+                received = ranks.largest(stop.received or 0)
+                if done % config.checkpoint_every == 0 or last or received:
                     saver.save(step, Position(done))
-                if stop.received:
-                    raise _interrupted(stop.received, step, total_steps, run_folder)
+                if received:
+                    raise _interrupted(received, step, total_steps, run_folder)
 
 
 def _learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
@@ -197,19 +227,16 @@ def _learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> f
 
 def _gradients(
     method: Method,
-    views: tuple[Tensor, Tensor],
+    views: tuple[Tensor, ...],
     labels: Tensor | None,
     optimizer: Optimizer,
     hardware: Hardware,
     micro_batch_size: int | None,
+    ranks: Ranks,
 ) -> tuple[float, float]:
     """Leave the gradients of one batch in the parameters; the loss, and the gradients' norm."""
     if hardware.channels_last:
-        first, second = views
-        views = (
-            first.contiguous(memory_format=torch.channels_last),
-            second.contiguous(memory_format=torch.channels_last),
-        )
+        views = tuple(view.contiguous(memory_format=torch.channels_last) for view in views)
     optimizer.zero_grad(set_to_none=True)
     autocast = torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16)
     if micro_batch_size is None:
@@ -219,15 +246,12 @@ def _gradients(
     else:
         with autocast:
             loss = cached_gradients(method, views, labels, micro_batch_size)
-    gradients = [
-        parameter.grad
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-        if parameter.grad is not None
-    ]
-    norm = get_total_norm(gradients)
+    loss = loss.detach()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    ranks.average_step(cast(nn.Module, method), parameters, loss)
+    norm = get_total_norm([each.grad for each in parameters if each.grad is not None])
     # One wait for the device, not two.
-    value, size = torch.stack([loss.detach().float(), norm.float()]).tolist()
+    value, size = torch.stack([loss.float(), norm.float()]).tolist()
     return value, size
 
 
@@ -243,25 +267,24 @@ def _update(optimizer: Optimizer, rate: float, norm: float, clip_norm: float | N
 
 
 def _not_finite(
-    loss: float, step: int, epoch: int, indices: Tensor, run_folder: RunFolder, saver: Saver
+    loss: float, step: int, epoch: int, examples: list[int], run_folder: RunFolder, saver: Saver
 ) -> NearfarError:
     """The error for a batch that would have spoilt the weights; they were not touched."""
     what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
-    shown = ", ".join(str(index) for index in indices[:_MOST_EXAMPLES].tolist())
-    if len(indices) > _MOST_EXAMPLES:
-        shown += f" … ({len(indices)} in all, listed in {run_folder.metrics})"
+    shown = ", ".join(str(index) for index in examples[:_MOST_EXAMPLES])
+    if len(examples) > _MOST_EXAMPLES:
+        shown += f" … ({len(examples)} in all, listed in {run_folder.metrics})"
     return NearfarError(
         f"stopped at step {step} (epoch {epoch}): {what}; the batch was training images {shown}; "
         f"{saver.last_good}: lower training.learning_rate, or look at these images"
     )
 
 
-def _interrupted(
-    received: signal.Signals, step: int, total_steps: int, run_folder: RunFolder
-) -> Interrupted:
+def _interrupted(received: int, step: int, total_steps: int, run_folder: RunFolder) -> Interrupted:
     """The error that says how to go on."""
+    name = signal.Signals(received).name
     return Interrupted(
-        f"stopped by {received.name} after step {step} of {total_steps}, all saved: "
+        f"stopped by {name} after step {step} of {total_steps}, all saved: "
         f"go on with `{run_folder.resume_command}`",
         received,
     )

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from nearfar.errors import NearfarError
-from nearfar.training.checkpoints import load_newest, save
+from nearfar.training.checkpoints import Checkpoint, load_newest, save
 from nearfar.training.config import TrainingConfig
 from nearfar.training.hardware import Hardware
 from nearfar.training.metrics_log import MetricsLog
+from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.state import Position, TrainingState
 
@@ -57,13 +58,13 @@ def settings_of(
     return Settings(decisive, {"bf16": hardware.bf16, "threads": torch.get_num_threads()})
 
 
-def new_start(run_folder: RunFolder) -> Start:
+def new_start(run_folder: RunFolder, ranks: Ranks) -> Start:
     """The beginning of a run, in a folder that holds no other.
 
     Raises:
         NearfarError: The folder holds checkpoints.
     """
-    if next(run_folder.checkpoints.glob("step-*"), None) is not None:
+    if ranks.from_first(lambda: any(run_folder.checkpoints.glob("step-*"))):
         raise NearfarError(
             f"{run_folder} holds checkpoints of a run: go on with `{run_folder.resume_command}`, "
             "or choose another --out"
@@ -71,13 +72,16 @@ def new_start(run_folder: RunFolder) -> Start:
     return Start()
 
 
-def find_start(run_folder: RunFolder, state: TrainingState, settings: Settings) -> Start:
+def find_start(
+    state: TrainingState, settings: Settings, run_folder: RunFolder, ranks: Ranks
+) -> Start:
     """Load the newest whole checkpoint into the state, and say where the run goes on.
 
     Raises:
-        NearfarError: Every checkpoint is damaged, or they are of a run with other settings.
+        NearfarError: Every checkpoint is damaged, or they are of a run with other settings, or on
+            another number of ranks.
     """
-    loaded = load_newest(run_folder.checkpoints)
+    loaded = ranks.from_first(lambda: load_newest(run_folder.checkpoints))
     if loaded is None:
         return Start(notes=(f"no checkpoint in {run_folder} yet: starting at the beginning",))
     checkpoint, scalars = loaded.checkpoint, loaded.checkpoint.scalars
@@ -87,6 +91,11 @@ def find_start(run_folder: RunFolder, state: TrainingState, settings: Settings) 
                 f"cannot go on from {loaded.path}: it was made with {name} "
                 f"{scalars['settings'].get(name)}, not {value}; start a new run for that"
             )
+    if (made_by := scalars.get("ranks", 1)) != ranks.count:
+        raise NearfarError(
+            f"cannot go on from {loaded.path}: it was made on {made_by} rank{'s' * (made_by > 1)}, "
+            f"not {ranks.count}, and each rank draws views of its own: launch as many again"
+        )
     state.restore(checkpoint)
     notes = [
         f"damaged checkpoint passed over: {damaged}; using {loaded.path}"
@@ -105,14 +114,15 @@ def find_start(run_folder: RunFolder, state: TrainingState, settings: Settings) 
 
 
 class Saver:
-    """Saves the run's state after a step.
+    """Saves the run's state after a step; every rank calls it, and the first writes.
 
     Args:
         run_folder: Where.
         state: What changes from step to step.
         settings: What a checkpoint must fit.
-        metrics: Synced before each checkpoint, so that no checkpoint is ahead of it.
-        clock: Seconds of training so far.
+        metrics: Synced before each checkpoint, so that no checkpoint is ahead of it; None on ranks
+            that do not write.
+        clock: Seconds of training so far; None there too.
         saved_step: Step of the checkpoint that this process began from; 0 for none.
         keep: Newest checkpoints that stay.
     """
@@ -122,9 +132,9 @@ class Saver:
         run_folder: RunFolder,
         state: TrainingState,
         settings: Settings,
-        metrics: MetricsLog,
+        metrics: MetricsLog | None,
         *,
-        clock: Callable[[], float],
+        clock: Callable[[], float] | None,
         saved_step: int,
         keep: int,
     ) -> None:
@@ -147,22 +157,38 @@ class Saver:
         """Save the state after `step` steps, unless that is what was saved last.
 
         Raises:
-            NearfarError: The disk is full or refuses; names what is still there.
+            NearfarError: On every rank: the disk is full or refuses (names what is still there), or
+                the ranks have come apart.
         """
         if step == self._saved_step:
             return
+        taken = self._state.take(step)
+        with self._state.ranks.agreeing():
+            if self._metrics is not None and self._clock is not None:
+                self._write(taken, position, self._metrics, self._clock)
+        self._saved_step = step
+
+    def _write(
+        self,
+        taken: Checkpoint,
+        position: Position,
+        metrics: MetricsLog,
+        clock: Callable[[], float],
+    ) -> None:
+        """Write the checkpoint, with what the loop wants to find again."""
         scalars = {
+            **taken.scalars,
             "position": dataclasses.asdict(position),
-            "metrics_size": self._metrics.size(),
-            "seconds": self._clock(),
+            "metrics_size": metrics.size(),
+            "seconds": clock(),
             "settings": self._settings.decisive,
             "hardware": self._settings.hardware,
         }
+        checkpoint = dataclasses.replace(taken, scalars=scalars)
         try:
-            save(self._run_folder.checkpoints, self._state.take(step, scalars), keep=self._keep)
+            save(self._run_folder.checkpoints, checkpoint, keep=self._keep)
         except NearfarError as error:
             raise NearfarError(
                 f"{error}; {self.last_good}: put that right, then "
                 f"`{self._run_folder.resume_command}`"
             ) from error
-        self._saved_step = step

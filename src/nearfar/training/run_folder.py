@@ -19,6 +19,7 @@ import numpy as np
 
 from nearfar.durable_files import UNFINISHED, append_line, sync_folder, write_durably
 from nearfar.errors import NearfarError
+from nearfar.training.launch import launched
 
 Json = dict[str, Any]
 
@@ -28,8 +29,8 @@ _FILES = (
     "metrics.jsonl",
     "encoder.safetensors",
     "encoder.json",
-    "evaluation.json",
     "classifier.safetensors",
+    "evaluation.json",
     "evaluation.npz",
     "report.html",
     ".training-lock",
@@ -63,8 +64,8 @@ class RunFolder:
 
     @property
     def resume_command(self) -> str:
-        """The command that goes on with this run."""
-        return f"nearfar train --resume {shlex.quote(str(self.path))}"
+        """The command that goes on with this run, on as many ranks as this process's run has."""
+        return f"{launched().command}nearfar train --resume {shlex.quote(str(self.path))}"
 
     @classmethod
     def create(cls, path: str | Path, *, overwrite: bool = False) -> "RunFolder":

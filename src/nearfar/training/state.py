@@ -1,5 +1,6 @@
 """All that a run is made of between two steps, as a checkpoint: taken apart and put together."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.training.checkpoints import Checkpoint
 from nearfar.training.generators import Generators
+from nearfar.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -29,27 +31,37 @@ class Position:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Parameters, buffers, optimiser and generators: everything that changes and is not on disk."""
+    """Parameters, buffers, optimiser and generators: everything that changes and is not on disk.
+
+    Parameters, buffers and the optimiser's are the same on all ranks, and saved once; the
+    generators are each rank's own.
+    """
 
     method: Method
     optimizer: Optimizer
     generators: Generators
+    ranks: Ranks
 
-    def take(self, step: int, scalars: Mapping[str, Any]) -> Checkpoint:
-        """The state after `step` steps, as a checkpoint.
+    def take(self, step: int) -> Checkpoint:
+        """The state of all ranks after `step` steps, as a checkpoint; every rank calls it.
 
         Args:
             step: Steps taken.
-            scalars: What else the loop wants to find again.
+
+        Raises:
+            NearfarError: Something that is saved once differs between ranks; on every rank.
         """
         tensors = {f"method.{name}": value for name, value in self.method.state_dict().items()}
         for name, parameter in self._optimized():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if value is not None:  # SGD without momentum
                     tensors[f"optimizer.{key}.{name}"] = value
-        drawn, numbers = self.generators.state()
-        tensors |= {f"generator.{name}": value for name, value in drawn.items()}
-        return Checkpoint(step, tensors, {**scalars, "generators": numbers})
+        self._check_that_ranks_agree(tensors)
+        scalars: dict[str, Any] = {"ranks": self.ranks.count}
+        for rank, (drawn, numbers) in enumerate(self.ranks.gather(self.generators.state())):
+            tensors |= {f"generator{_of(rank)}.{name}": value for name, value in drawn.items()}
+            scalars[f"generators{_of(rank)}"] = numbers
+        return Checkpoint(step, tensors, scalars)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Put everything back as it was.
@@ -59,11 +71,12 @@ class TrainingState:
         """
         method = _under("method.", checkpoint.tensors)
         saved = _under("optimizer.", checkpoint.tensors)
-        drawn = _under("generator.", checkpoint.tensors)
+        own = _of(self.ranks.rank)
+        drawn = _under(f"generator{own}.", checkpoint.tensors)
         try:
             self.method.load_state_dict(method)
             self._restore_optimizer(saved)
-            self.generators.restore(drawn, checkpoint.scalars["generators"])
+            self.generators.restore(drawn, checkpoint.scalars[f"generators{own}"])
         except (RuntimeError, KeyError) as error:
             first = str(error).strip().splitlines()[-1].strip()
             raise NearfarError(
@@ -84,11 +97,34 @@ class TrainingState:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
+    def _check_that_ranks_agree(self, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse to save once what is not the same everywhere: a rank's own would be lost."""
+        if self.ranks.count == 1:
+            return
+        held = self.ranks.gather({name: _digest(value) for name, value in tensors.items()})
+        for name in dict.fromkeys(name for names in held for name in names):
+            if len({names.get(name) for names in held}) > 1:
+                raise NearfarError(
+                    f"{name} differs between ranks, and a checkpoint holds it once: a method must "
+                    "compute it from the rows of all ranks (nearfar.similarity.ranks.gather_rows)"
+                )
+
     def _optimized(self) -> list[tuple[str, nn.Parameter]]:
         """Names and parameters in the optimiser's own order."""
         names = {parameter: name for name, parameter in self.method.named_parameters()}
         groups = self.optimizer.param_groups
         return [(names[parameter], parameter) for group in groups for parameter in group["params"]]
+
+
+def _of(rank: int) -> str:
+    """What tells the names of a rank's own state from those of the first rank's."""
+    return f"-{rank}" if rank else ""
+
+
+def _digest(tensor: Tensor) -> str:
+    """A checksum of the bits of a tensor."""
+    held = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return hashlib.sha256(held.numpy().data).hexdigest()
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,55 @@
+"""What torchrun says in the environment of each process. Imports nothing heavy."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from nearfar.errors import NearfarError
+
+_TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Which of how many processes this one is.
+
+    Attributes:
+        rank: This process, from 0.
+        ranks: Processes of the run on all machines.
+        local_rank: This process among those of its machine, from 0.
+        local_ranks: Processes on this machine.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+    local_rank: int = 0
+    local_ranks: int = 1
+
+    @property
+    def command(self) -> str:
+        """What stands before `nearfar` on the command line to launch as this one was."""
+        if self.ranks == 1:
+            return ""
+        machines = self.ranks // self.local_ranks
+        several = f"--nnodes {machines} " if machines > 1 else ""
+        return f"torchrun {several}--nproc-per-node {self.local_ranks} -m "
+
+
+def launched() -> Launch:
+    """How this process was launched: by torchrun, or on its own."""
+    if not all(name in os.environ for name in _TOLD):
+        return Launch()
+    rank, ranks, local_rank = (int(os.environ[name]) for name in _TOLD[:3])
+    return Launch(rank, ranks, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", ranks)))
+
+
+@contextmanager
+def said_by_first_rank() -> Iterator[None]:
+    """Errors in here are the same on every rank: the first tells them, the others leave quietly."""
+    try:
+        yield
+    except NearfarError as error:
+        if launched().rank > 0:
+            raise SystemExit(error.exit_code) from None
+        raise
