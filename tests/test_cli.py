@@ -19,6 +19,7 @@ from nearfar.cli.objective_catalogue import OBJECTIVES
 from nearfar.data.catalogue import SOURCES
 from nearfar.data.config import DataConfig
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.catalogue import METHODS
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.names import RECIPES
 
@@ -101,6 +102,15 @@ def test_objectives_lists_all_and_keeps_to_80_columns(monkeypatch, capsys):
     assert [line for line in lines if line in OBJECTIVES] == list(OBJECTIVES)
     assert max(map(len, lines)) <= 80
     assert any("arXiv:2004.11362" in line for line in lines)
+
+
+def test_methods_lists_all_with_their_recipes(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["methods"]) == 0
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    assert all(method.title in told for method in METHODS.values())
+    assert all(name in told for name in RECIPES)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

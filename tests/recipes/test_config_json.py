@@ -87,3 +87,14 @@ def test_a_damaged_config_is_refused_by_name(tmp_path):
     (tmp_path / "config.json").write_text('{"seed": 1')
     with pytest.raises(NearfarError, match=r"config\.json"):
         read_recipe(tmp_path)
+
+
+def test_an_unknown_method_is_refused_with_the_nearest():
+    with pytest.raises(SettingError, match="unknown method 'simcrl': did you mean 'simclr'"):
+        recipe_from_json({"method": {"name": "simcrl"}})
+    with pytest.raises(SettingError, match=r"'method.temprature': did you mean 'method.temp"):
+        recipe_from_json({"method": {"name": "simclr", "temprature": 1.0}})
+    with pytest.raises(SettingError, match=r"config.json: method.temperature: .*number"):
+        recipe_from_json({"method": {"name": "simclr", "temperature": "warm"}})
+    with pytest.raises(SettingError, match="method: its settings must be an object"):
+        recipe_from_json({"method": "simclr"})

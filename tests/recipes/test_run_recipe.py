@@ -12,7 +12,7 @@ from small_recipe import small_recipe, write_images
 from nearfar.data.config import DataConfig
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
-from nearfar.recipes.assembly import assemble, build_method, format_of, untrained_encoder
+from nearfar.recipes.assembly import assemble, format_of, untrained_encoder
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
 
@@ -101,7 +101,7 @@ def test_building_the_weights_leaves_the_global_generator_alone(tmp_path):
     recipe = small_recipe(tmp_path)
     image_format = format_of(recipe, assemble(recipe).part)
     before = torch.get_rng_state()
-    build_method(recipe, image_format)
+    untrained_encoder(recipe, image_format)
     assert torch.equal(before, torch.get_rng_state())
 
 

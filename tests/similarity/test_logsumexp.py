@@ -336,3 +336,10 @@ def test_no_tile_that_holds_a_pair_to_leave_out_is_missed(queries, keys):
     for i, query in enumerate(queries):
         for j, key in enumerate(keys):
             assert query != key or found[i // 8, j // 8]
+
+
+def test_triton_falls_back_to_the_tiles_with_a_reason():
+    queries = rows(20)
+    with computing(implementation="triton"), pytest.warns(UserWarning, match="by tiles: .*float64"):
+        found = logsumexp(queries, queries)
+    assert torch.equal(found, logsumexp(queries, queries))

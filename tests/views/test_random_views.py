@@ -183,3 +183,14 @@ def test_wrong_statistics_are_refused():
 def test_the_config_decides_the_size():
     views = build_views(ViewsConfig(size=12), channels=1, size=8, mean=(0.5,), std=(0.5,))
     assert views.draw(_images(1, 1, 8, 8), _generator()).shape == (1, 1, 12, 12)
+
+
+def test_more_than_two_views_are_drawn_in_turn_from_both_parameters():
+    images, views = _images(6, 3, 20, 20), _views(preset="byol", count=4)
+    drawn = views(images, torch.Generator().manual_seed(3))
+    generator = torch.Generator().manual_seed(3)
+    assert len(drawn) == 4
+    for number, view in enumerate(drawn):
+        assert torch.equal(view, views.draw(images, generator, view=number % 2))
+    with pytest.raises(SettingError, match=r"views.count is 1: needs 2"):
+        _views(count=1)

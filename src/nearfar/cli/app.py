@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "neighbors": ("nearfar.cli.neighbors", "find the images of a folder most like one image"),
     "data": ("nearfar.cli.data", "list the sources of images, their licence and citation"),
     "recipes": ("nearfar.cli.recipes", "list the recipes that `nearfar train` knows"),
+    "methods": ("nearfar.cli.methods", "list the methods, what they do, need, and whose they are"),
     "objectives": ("nearfar.cli.objectives", "list the objectives, their formula and source"),
 }
 

@@ -1,7 +1,8 @@
 """`nearfar train [RECIPE]`: train an encoder, judge it, write its report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,12 @@ from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.config import MethodConfig, SimCLRConfig
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
+from nearfar.training.launch import launched, said_by_first_rank
 from nearfar.views.config import ViewsConfig
 
 
@@ -40,32 +42,31 @@ class TrainArguments:
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    method: SimCLRConfig = field(default_factory=SimCLRConfig)
+    method: MethodConfig = field(default_factory=SimCLRConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar train` with the words after it."""
-    arguments = _read(words)
-    if arguments.resume is not None:
-        _resume(arguments)
-        return
-    recipe = _with_fitting_warmup(
-        Recipe(**{each.name: getattr(arguments, each.name) for each in fields(Recipe)})
-    )
-    check_settings(recipe)
-    out = arguments.out or _new_folder(recipe.recipe)
+    with said_by_first_rank():
+        arguments = _read(words)
+        recipe = _recipe(arguments)
 
-    from nearfar.recipes.run import run_recipe
+    from nearfar.recipes.run import resume_run, run_recipe
 
-    run_recipe(recipe, out, overwrite=arguments.overwrite)
+    if recipe is not None:
+        out = arguments.out or _new_folder(recipe.recipe)
+        run_recipe(recipe, out, overwrite=arguments.overwrite)
+    elif arguments.resume is not None:
+        resume_run(arguments.resume)
 
 
 def _read(words: Sequence[str]) -> TrainArguments:
     """Reads the words once for the recipe's name, then again with that recipe's defaults."""
-    named = parse(TrainArguments, "train", words, _defaults(_first_name(words))).recipe
-    return parse(TrainArguments, "train", words, _defaults(named))
+    first = _defaults(_first_name(words))
+    named = _defaults(parse(type(first), "train", words, first).recipe)
+    return parse(type(named), "train", words, named)
 
 
 def _first_name(words: Sequence[str]) -> str:
@@ -73,10 +74,34 @@ def _first_name(words: Sequence[str]) -> str:
     return words[0] if words and not words[0].startswith("-") else DEFAULT_RECIPE
 
 
+@cache  # so that arguments of one recipe are of one class, and can be compared
 def _defaults(name: str) -> TrainArguments:
-    """The arguments of a recipe with nothing changed."""
+    """The arguments of a recipe with nothing changed; their options are its method's."""
     recipe = recipe_named(name)
-    return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+    kind = make_dataclass(
+        "TrainArguments",
+        [("method", type(recipe.method), field(default=recipe.method))],
+        bases=(TrainArguments,),
+        frozen=True,
+        namespace={"__doc__": TrainArguments.__doc__},
+    )
+    return kind(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+
+
+def _recipe(arguments: TrainArguments) -> Recipe | None:
+    """What to train, checked; None for a run to go on with, which may not be changed on the way."""
+    if arguments.resume is None:
+        recipe = _with_fitting_warmup(
+            Recipe(**{each.name: getattr(arguments, each.name) for each in fields(Recipe)})
+        )
+        check_settings(recipe)
+        return recipe
+    if replace(arguments, resume=None) != _defaults(DEFAULT_RECIPE):
+        raise SettingError(
+            f"--resume goes on with {arguments.resume} exactly as it began: leave every other "
+            "option out, or start a new run"
+        )
+    return None
 
 
 def _with_fitting_warmup(recipe: Recipe) -> Recipe:
@@ -85,22 +110,9 @@ def _with_fitting_warmup(recipe: Recipe) -> Recipe:
     if asked.warmup_epochs != usual.warmup_epochs or not 1 <= asked.epochs < asked.warmup_epochs:
         return recipe
     shorter = usual.warmup_epochs * asked.epochs / usual.epochs
-    print(f"note  warm-up shortened to {shorter:.2g} epochs, in proportion")
+    if launched().rank == 0:
+        print(f"note  warm-up shortened to {shorter:.2g} epochs, in proportion")
     return replace(recipe, training=replace(asked, warmup_epochs=shorter))
-
-
-def _resume(arguments: TrainArguments) -> None:
-    """Goes on with a run; refuses to change it on the way."""
-    if replace(arguments, resume=None) != _defaults(DEFAULT_RECIPE):
-        raise SettingError(
-            f"--resume goes on with {arguments.resume} exactly as it began: leave every other "
-            "option out, or start a new run"
-        )
-
-    from nearfar.recipes.run import resume_run
-
-    assert arguments.resume is not None
-    resume_run(arguments.resume)
 
 
 def _new_folder(name: str) -> Path:

@@ -1,4 +1,7 @@
-"""What a run says of its method. Imports nothing heavy: the command line reads it for its help."""
+"""What a run says of its method. Imports nothing heavy: the command line reads it for its help.
+
+A method's class is its name in `config.json`, its options and their defaults.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,3 +19,7 @@ class SimCLRConfig:
     """Width of the projection head's hidden layer."""
     projection_dim: int = 128
     """Width of the embedding that the loss compares."""
+
+
+MethodConfig = SimCLRConfig
+"""Any method's settings."""

@@ -25,11 +25,11 @@ class Method(Protocol):
 
     encoder: nn.Module
 
-    def __call__(self, views: tuple[Tensor, Tensor], labels: Tensor | None = None) -> Tensor:
-        """The loss, a scalar mean in nats, of two views, each `(batch, channels, size, size)`."""
+    def __call__(self, views: tuple[Tensor, ...], labels: Tensor | None = None) -> Tensor:
+        """The loss, a scalar mean in nats, of two or more views of each example."""
         ...
 
-    def embed(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    def embed(self, views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """All that the loss needs of the views: tensors of one row for each example, of any shape.
 
         It may be called for parts of a batch, and twice for each part. So it draws from torch's

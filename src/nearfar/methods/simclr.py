@@ -16,7 +16,7 @@ from nearfar.similarity.extremes import hardest
 from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.ranks import gather_rows
 
-Views = tuple[Float[Tensor, "batch channels size size"], Float[Tensor, "batch channels size size"]]
+Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
 class SimCLR(nn.Module):
@@ -44,14 +44,13 @@ class SimCLR(nn.Module):
         """The loss of two normalised views of a batch, in nats; labels are not used."""
         return self.loss(self.embed(views), labels)
 
-    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
-        """Embeddings of the first views and of the second, which pass the encoder together."""
-        first, second = self.projection(self.encoder(torch.cat(views))).chunk(2)
-        return first, second
+    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
+        """Embeddings of each view, all of which pass the encoder together."""
+        return self.projection(self.encoder(torch.cat(views))).chunk(len(views))
 
     def loss(
         self,
-        embedded: tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]],
+        embedded: tuple[Float[Tensor, "batch dim"], ...],
         labels: Tensor | None = None,  # noqa: ARG002  every method takes them; this one learns without
     ) -> Float[Tensor, ""]:
         """NT-Xent over the batches of all ranks, which share the work; labels are not used."""

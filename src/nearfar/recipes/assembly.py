@@ -1,6 +1,7 @@
 """Puts the rooms together: from a recipe to everything that training and evaluation take."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -11,7 +12,9 @@ from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
-from nearfar.methods.simclr import SimCLR
+from nearfar.methods.build import build_method
+from nearfar.methods.check import check_labels
+from nearfar.methods.method import Method
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.training.hardware import Hardware, choose_hardware
@@ -57,7 +60,7 @@ class Assembly:
     format: ImageFormat
     views: RandomViews
     batches: TrainingBatches
-    method: SimCLR
+    method: Method
 
 
 def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
@@ -75,6 +78,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     source = source or load_source(recipe.data)
     part = part_to_learn_from(source, recipe.data)
     check_training_config(recipe.training, examples=len(part))
+    check_labels(recipe.method, part.labels is not None, source.name)
     image_format = format_of(recipe, part)
     return Assembly(
         recipe=recipe,
@@ -97,7 +101,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
             device=hardware.device,
             workers=recipe.data.workers,
         ),
-        method=build_method(recipe, image_format).to(hardware.device),
+        method=_seeded_method(recipe, image_format, part, hardware.device),
     )
 
 
@@ -113,20 +117,25 @@ def format_of(recipe: Recipe, part: Part) -> ImageFormat:
     return ImageFormat(channels, recipe.views.size or min(height, width), mean, std)
 
 
-def build_method(recipe: Recipe, image_format: ImageFormat) -> SimCLR:
-    """The method at its first weights, which the recipe's seed alone decides.
-
-    Args:
-        recipe: Encoder, method and seed.
-        image_format: Channels and side of the images.
-    """
+def _seeded_method(
+    recipe: Recipe, image_format: ImageFormat, part: Part, device: torch.device
+) -> Method:
+    """The method at its first weights, which the recipe's seed alone decides."""
     # No CUDA generator is forked: weights are drawn on the CPU, the same on every machine.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        encoder = build_encoder(
-            recipe.encoder, channels=image_format.channels, image_size=image_format.size
-        )
-        return SimCLR(recipe.method, encoder)
+        encoder = _encoder(recipe, image_format)
+        counts = None if part.labels is None else torch.bincount(part.labels)
+        method = build_method(recipe.method, encoder, class_counts=counts)
+    cast(nn.Module, method).to(device)
+    return method
+
+
+def _encoder(recipe: Recipe, image_format: ImageFormat) -> nn.Module:
+    """The backbone, its weights drawn from torch's generator."""
+    return build_encoder(
+        recipe.encoder, channels=image_format.channels, image_size=image_format.size
+    )
 
 
 def untrained_encoder(recipe: Recipe, image_format: ImageFormat) -> SavedEncoder:
@@ -136,7 +145,10 @@ def untrained_encoder(recipe: Recipe, image_format: ImageFormat) -> SavedEncoder
         recipe: The run's.
         image_format: The run's.
     """
-    return taking_images(build_method(recipe, image_format).encoder, recipe, image_format)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        # The encoder is the first that a method's weights are drawn for: these are the run's.
+        return taking_images(_encoder(recipe, image_format), recipe, image_format)
 
 
 def taking_images(encoder: nn.Module, recipe: Recipe, image_format: ImageFormat) -> SavedEncoder:

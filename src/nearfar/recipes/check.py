@@ -8,7 +8,7 @@ from nearfar.data.catalogue import SOURCES, check_data_config
 from nearfar.encoders.backbones import check_encoder
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
-from nearfar.methods.check import check_simclr
+from nearfar.methods.check import check_method
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.views.presets import resolve
@@ -29,7 +29,7 @@ def check_settings(recipe: Recipe) -> None:
     # The channels and the side are the images' own, as yet unknown: any will do for the check.
     resolve(recipe.views, channels=3, size=32)
     check_encoder(recipe.encoder)
-    check_simclr(recipe.method)
+    check_method(recipe.method)
     whole_part = recipe.data.train_part == "train"
     known = SOURCES[recipe.data.name].train_images if whole_part else None
     check_training_config(recipe.training, examples=known)

@@ -1,16 +1,19 @@
 """A `Recipe` as nested JSON and back: the `config.json` of a run folder."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from nearfar.errors import SettingError, unknown_name
+from nearfar.methods.catalogue import METHODS
+from nearfar.methods.config import MethodConfig
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.run_folder import RunFolder
 
 _RECIPE = TypeAdapter(Recipe)
+Settings = TypeVar("Settings")
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
@@ -33,13 +36,13 @@ def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json
         SettingError: A setting does not exist (the message names the nearest), or its value is of
             the wrong kind.
     """
+    values = dict(values)
+    method = values.pop("method", {})
+    kind = _method_config(method, where)
     _refuse_unknown(values, Recipe, prefix="", where=where)
-    try:
-        return _RECIPE.validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise SettingError(f"{where}: {key}: {first['msg']}") from error
+    _refuse_unknown(method, kind, prefix="method.", where=where)
+    recipe = _validated(Recipe, values, prefix="", where=where)
+    return replace(recipe, method=_validated(kind, method, prefix="method.", where=where))
 
 
 def read_recipe(run: Path) -> Recipe:
@@ -54,6 +57,26 @@ def read_recipe(run: Path) -> Recipe:
     """
     folder = RunFolder.open(run)
     return recipe_from_json(folder.read_config(), where=folder.config)
+
+
+def _method_config(method: Any, where: str | Path) -> type[MethodConfig]:
+    """The class of a method's settings, by the name among them."""
+    if not isinstance(method, dict):
+        raise SettingError(f"{where}: method: its settings must be an object, not {method!r}")
+    name = method.get("name", Recipe().method.name)
+    if name not in METHODS:
+        raise SettingError(f"{where}: {unknown_name('method', str(name), METHODS)}")
+    return METHODS[name].config
+
+
+def _validated(kind: type[Settings], values: Any, *, prefix: str, where: str | Path) -> Settings:
+    """Settings of their own types; the first that does not fit is refused."""
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = prefix + ".".join(str(part) for part in first["loc"])
+        raise SettingError(f"{where}: {key}: {first['msg']}") from error
 
 
 def _refuse_unknown(values: dict[str, Any], kind: type, *, prefix: str, where: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nearfar.methods.catalogue import METHODS
+from nearfar.methods.config import MethodConfig
 from nearfar.recipes.assembly import Assembly
 from nearfar.report.scores import FEATURES, Row, score_rows
 from nearfar.report.uncertainty import Score
@@ -34,7 +37,7 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         + f", views {recipe.views.preset} at {image_format.size} px",
         "encoder": f"{recipe.encoder.name}, {weights / 1e6:.2f} M weights, "
         f"{assembly.method.encoder.num_features} features",
-        "method": f"{recipe.method.name}, T = {recipe.method.temperature:g}",
+        "method": _method(recipe.method),
         "training": f"{recipe.training.epochs} epochs of {steps} steps of "
         f"{recipe.training.batch_size} images, {recipe.training.optimizer}",
         "hardware": assembly.hardware.summary,
@@ -47,6 +50,19 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     for note in assembly.source.notes:
         console.print(f"[yellow]note[/yellow]  {escape(note)}")
     console.print()
+
+
+def _method(config: MethodConfig) -> str:
+    """A method and every setting of it."""
+    settings = {each.name: getattr(config, each.name) for each in fields(config)}
+    told = [
+        f"{name.replace('_', ' ')} {value:g}"
+        if isinstance(value, float)
+        else f"{name.replace('_', ' ')} {value}"
+        for name, value in settings.items()
+        if name != "name" and value is not None
+    ]
+    return ", ".join([METHODS[config.name].title, *told])
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.config import MethodConfig, SimCLRConfig
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
 
@@ -21,6 +21,6 @@ class Recipe:
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    method: SimCLRConfig = field(default_factory=SimCLRConfig)
+    method: MethodConfig = field(default_factory=SimCLRConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nearfar.methods.catalogue import METHODS
 from nearfar.report import charts
 from nearfar.report.pictures import contact_sheet, picture
 from nearfar.report.run_files import RunFiles
@@ -14,7 +15,6 @@ from nearfar.report.scores import score_rows
 from nearfar.report.settings import setting_groups, typed_command
 from nearfar.report.verdict import percent, verdict
 
-METHOD_NAMES = {"simclr": "SimCLR"}
 LARGEST_CONFUSION_TABLE = 20
 """Classes beyond which only the most confused pairs are listed."""
 SMALL_IMAGE = 40
@@ -62,14 +62,17 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
 def _title(run: RunFiles) -> str:
     method = run.config.get("method", {}).get("name", "encoder")
     data = run.config.get("data", {}).get("name", "unknown data")
-    return f"{METHOD_NAMES.get(method, method)} on {data}"
+    title = METHODS[method].title if method in METHODS else method
+    return f"{title} on {data}"
 
 
 def _summary(run: RunFiles) -> str:
     """What was trained, in one sentence."""
     config = run.config
     encoder, training = config.get("encoder", {}), config.get("training", {})
-    parts = [f"Backbone {encoder.get('name', 'unknown')}, trained without labels"]
+    method = METHODS.get(config.get("method", {}).get("name"))
+    learning = "with" if method is not None and method.needs_labels else "without"
+    parts = [f"Backbone {encoder.get('name', 'unknown')}, trained {learning} labels"]
     if "epochs" in training:
         parts.append(f"for {training['epochs']} epochs in batches of {training.get('batch_size')}")
     seconds = run.environment.get("seconds")

@@ -8,6 +8,8 @@ themselves: once a positive outweighs all negatives, `lse over all − positive`
 `log1p(exp(lse over negatives − positive))` does not.
 """
 
+import warnings
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +19,7 @@ from nearfar.similarity.dense import dense_logsumexps
 from nearfar.similarity.pairs import Numbers, Pairs
 from nearfar.similarity.sums import Sums
 from nearfar.similarity.tiled_logsumexp import tiled_logsumexps
+from nearfar.similarity.triton_logsumexp import triton_logsumexps, why_not_triton
 
 _EVERYTHING = Pairs()
 
@@ -111,4 +114,9 @@ def _logsumexps(
         bias = None if bias is None else bias.to(wide)
         if now.implementation == "dense":
             return dense_logsumexps(queries, keys, bias, sums)
+        if now.implementation == "triton":
+            reason = why_not_triton(queries, sums)
+            if reason is None:
+                return triton_logsumexps(queries, keys, bias, sums, now)
+            warnings.warn(f"computed by tiles: {reason}", stacklevel=4)
         return tiled_logsumexps(queries, keys, bias, sums, now)

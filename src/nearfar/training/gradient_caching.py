@@ -23,7 +23,7 @@ from nearfar.methods.method import Method
 
 def cached_gradients(
     method: Method,
-    views: tuple[Tensor, Tensor],
+    views: tuple[Tensor, ...],
     labels: Tensor | None,
     micro_batch_size: int,
 ) -> Float[Tensor, ""]:
@@ -121,11 +121,10 @@ class _State:
 
 
 def _split(
-    views: tuple[Tensor, Tensor], micro_batch_size: int, module: nn.Module
-) -> list[tuple[Tensor, Tensor]]:
+    views: tuple[Tensor, ...], micro_batch_size: int, module: nn.Module
+) -> list[tuple[Tensor, ...]]:
     """The views of each part."""
-    first, second = views
-    batch = len(first)
+    batch = len(views[0])
     count = -(-batch // micro_batch_size)
     trains_batch_norm = any(
         isinstance(layer, _BatchNorm) and layer.training for layer in module.modules()
@@ -135,10 +134,10 @@ def _split(
             f"training.micro_batch_size is {micro_batch_size}: a batch of {batch} would be split "
             "into parts of a single example, which has no variance for batch-norm: choose 3 or more"
         )
-    return list(zip(first.tensor_split(count), second.tensor_split(count), strict=True))
+    return list(zip(*(view.tensor_split(count) for view in views), strict=True))
 
 
-def _embed(method: Method, part: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+def _embed(method: Method, part: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Embeddings of a part, one row for each example."""
     embedded = tuple(method.embed(part))
     for kind in embedded:

@@ -89,6 +89,8 @@ def resolve(
     """
     if config.preset not in PRESETS:
         raise unknown_name("preset of views", config.preset, PRESETS)
+    if config.count < 2:
+        raise SettingError(f"views.count is {config.count}: needs 2 views or more")
     if channels < 1:
         raise SettingError(f"views of images with {channels} channels: needs 1 or more")
     side = size if config.size is None else config.size

@@ -16,13 +16,14 @@ from nearfar.views.presets import resolve
 
 
 class RandomViews:
-    """Two random views of every image.
+    """Two or more random views of every image.
 
     The same images and the same state of the generator give the same views, bit by bit, on the
     same machine. There is no other state.
 
     Attributes:
-        parameters: What the first and the second view are drawn from.
+        parameters: What the first and the second view are drawn from, and all others in turn.
+        count: Views of each image.
         channels: Channels that the images must have.
     """
 
@@ -33,6 +34,7 @@ class RandomViews:
         channels: int,
         mean: Sequence[float],
         std: Sequence[float],
+        count: int = 2,
         implementation: str = "fused",
     ):
         for name, values in (("mean", mean), ("std", std)):
@@ -43,6 +45,7 @@ class RandomViews:
         if min(std) <= 0:
             raise SettingError(f"views: std is {min(std):g} in a channel: needs to be above 0")
         self.parameters = parameters
+        self.count = count
         self.channels = channels
         self._mean = torch.tensor(tuple(mean), dtype=torch.float32)
         self._std = torch.tensor(tuple(std), dtype=torch.float32)
@@ -50,17 +53,15 @@ class RandomViews:
 
     def __call__(
         self, images: Tensor, generator: torch.Generator
-    ) -> tuple[
-        Float32[Tensor, "batch channels size size"], Float32[Tensor, "batch channels size size"]
-    ]:
-        """Two views of every image, normalised with mean and standard deviation.
+    ) -> tuple[Float32[Tensor, "batch channels size size"], ...]:
+        """`count` views of every image, normalised with mean and standard deviation.
 
         Args:
             images: Originals, `(batch, channels, height, width)` uint8 of 0 to 255, on the device
                 where the views are wanted.
             generator: The only source of randomness, on any device.
         """
-        return self.draw(images, generator, view=0), self.draw(images, generator, view=1)
+        return tuple(self.draw(images, generator, view=view) for view in range(self.count))
 
     @torch.no_grad()
     def draw(
@@ -76,7 +77,8 @@ class RandomViews:
             images: Originals, `(batch, channels, height, width)` uint8 of 0 to 255, on the device
                 where the views are wanted.
             generator: The only source of randomness, on any device.
-            view: 0 draws from the first view's parameters, 1 from the second's.
+            view: An even number draws from the first view's parameters, an odd one from the
+                second's.
             normalise: Subtract the mean and divide by the standard deviation; else 0 to 1, for
                 pictures.
 
@@ -85,7 +87,7 @@ class RandomViews:
                 the channels that these views were built for, or a side is 0.
         """
         self._check(images)
-        parameters = self.parameters[view]
+        parameters = self.parameters[view % 2]
         count, _, height, width = images.shape
         draws = draw(parameters, count, height, width, generator).to(images.device)
         mean = self._mean if normalise else torch.zeros_like(self._mean)
@@ -133,5 +135,6 @@ def build_views(
         channels=channels,
         mean=mean,
         std=std,
+        count=config.count,
         implementation=config.implementation,
     )
