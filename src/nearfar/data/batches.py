@@ -19,6 +19,9 @@ Images = UInt8[Tensor, "n channels height width"] | StreamedImages
 class TrainingBatches:
     """Shuffled batches of one size, whose order depends on the seed and the epoch alone.
 
+    Of several ranks, each has an equal share of every batch, in one piece: put together in the
+    order of the ranks, they are the batch that a single process would have.
+
     The position in the data is `(epoch, step)`; there is no other state to save. Images in memory
     move to the device once; streamed images are decoded by worker processes that live for one
     epoch.
@@ -26,10 +29,13 @@ class TrainingBatches:
     Args:
         images: All images, uint8, or a `StreamedImages`.
         labels: Class of each image, or None.
-        batch_size: Images in a batch; 1 up to the number of images.
+        batch_size: Images in a batch, on all ranks together; 1 up to the number of images, and
+            a multiple of the number of ranks.
         seed: Seed of the order; 0 or more.
         device: Where batches are wanted.
         workers: Processes that decode streamed images; 0 decodes in this one.
+        rank: Which rank's share to yield, from 0.
+        ranks: How many share each batch.
 
     Raises:
         SettingError: If no batch of this size can be drawn.
@@ -44,9 +50,13 @@ class TrainingBatches:
         seed: int,
         device: torch.device | str,
         workers: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         if batch_size < 1:
             raise SettingError(f"batch_size={batch_size}: at least 1")
+        if batch_size % ranks:
+            raise SettingError(f"batch_size={batch_size}: a multiple of the {ranks} ranks")
         if batch_size > len(images):
             raise SettingError(
                 f"batch_size={batch_size} is larger than the data: there are {len(images)} "
@@ -60,6 +70,8 @@ class TrainingBatches:
         self.seed = seed
         self.device = torch.device(device)
         self.workers = workers
+        self.rank = rank
+        self.ranks = ranks
         self.images = images if isinstance(images, StreamedImages) else images.to(self.device)
         self.labels = None if labels is None else labels.to(self.device)
 
@@ -71,7 +83,7 @@ class TrainingBatches:
     def epoch(
         self, number: int, first_step: int = 0
     ) -> Iterator[tuple[UInt8[Tensor, "_ c h w"], Int64[Tensor, " _"] | None, Int64[Tensor, " _"]]]:
-        """Yield the batches of one epoch.
+        """Yield this rank's share of the batches of one epoch.
 
         Args:
             number: Which epoch, from 0; each has its own order.
@@ -82,7 +94,9 @@ class TrainingBatches:
         """
         order = _shuffled(len(self.images), self.seed, number)
         steps = range(first_step, self.steps_per_epoch)
-        batches = [order[step * self.batch_size :][: self.batch_size] for step in steps]
+        share = self.batch_size // self.ranks
+        firsts = [step * self.batch_size + self.rank * share for step in steps]
+        batches = [order[first : first + share] for first in firsts]
         for images, indices in zip(
             _gathered(self.images, batches, self.device, self.workers), batches, strict=True
         ):
@@ -143,9 +157,10 @@ def _gathered(
 
 
 def _prepare_worker(worker: int) -> None:  # noqa: ARG001  (the loader passes it)
-    """Leave interrupts to the main process, which saves first, and be quiet about odd metadata."""
+    """Leave signals to the main process, which saves first, and be quiet about odd metadata."""
+    # Terminals, torchrun and schedulers send them to a whole group of processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 

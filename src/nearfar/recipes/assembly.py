@@ -18,6 +18,7 @@ from nearfar.methods.method import Method
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.training.hardware import Hardware, choose_hardware
+from nearfar.training.ranks import Ranks
 from nearfar.views.random_views import RandomViews, build_views
 
 
@@ -77,7 +78,8 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     hardware = choose_hardware(recipe.training.device, recipe.training.precision)
     source = source or load_source(recipe.data)
     part = part_to_learn_from(source, recipe.data)
-    check_training_config(recipe.training, examples=len(part))
+    ranks = Ranks.now()
+    check_training_config(recipe.training, examples=len(part), ranks=ranks.count)
     check_labels(recipe.method, part.labels is not None, source.name)
     image_format = format_of(recipe, part)
     return Assembly(
@@ -100,6 +102,8 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
             seed=recipe.seed,
             device=hardware.device,
             workers=recipe.data.workers,
+            rank=ranks.rank,
+            ranks=ranks.count,
         ),
         method=_seeded_method(recipe, image_format, part, hardware.device),
     )

@@ -11,6 +11,7 @@ from nearfar.evaluation.check import check_evaluation
 from nearfar.methods.check import check_method
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
+from nearfar.training.launch import launched
 from nearfar.views.presets import resolve
 
 
@@ -32,5 +33,5 @@ def check_settings(recipe: Recipe) -> None:
     check_method(recipe.method)
     whole_part = recipe.data.train_part == "train"
     known = SOURCES[recipe.data.name].train_images if whole_part else None
-    check_training_config(recipe.training, examples=known)
+    check_training_config(recipe.training, examples=known, ranks=launched().ranks)
     check_evaluation(recipe.evaluation)

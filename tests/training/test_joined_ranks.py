@@ -1,0 +1,179 @@
+"""However a rank ends, all end, and one of them tells why."""
+
+import os
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from clean_forks import FORKS
+from nearfar.errors import NearfarError, SettingError
+from nearfar.training.launch import Launch, launched, said_by_first_rank
+from nearfar.training.ranks import Ranks, joined_ranks
+from nearfar.training.run_folder import RunFolder
+
+PATIENCE_S = 60
+
+
+def environment(rank: int, ranks: int, port: int) -> dict[str, str]:
+    """What torchrun tells a process; the store is the launcher's, here the test's."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(ranks),
+        "LOCAL_WORLD_SIZE": str(ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+    }
+
+
+def in_child(rank: int, ranks: int, port: int, act, folder: Path) -> None:
+    os.environ.update(environment(rank, ranks, port))
+    torch.set_num_threads(1)
+    told = folder / f"told-{rank}"
+    try:
+        with joined_ranks() as joined:
+            act(joined)
+        assert not dist.is_initialized()
+    except NearfarError as error:
+        told.write_text(f"{type(error).__name__}: {error}")
+        raise SystemExit(error.exit_code) from None
+    except Exception:
+        told.write_text(traceback.format_exc())
+        raise SystemExit(1) from None
+
+
+def end_of(act, folder: Path, ranks: int = 2) -> tuple[list[int], list[str]]:
+    """Exit code of each rank, and what was told."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    processes = [
+        FORKS.Process(target=in_child, args=(rank, ranks, store.port, act, folder))
+        for rank in range(ranks)
+    ]
+    for process in processes:
+        process.start()
+    end = time.monotonic() + PATIENCE_S
+    for process in processes:
+        process.join(max(0.0, end - time.monotonic()))
+    stuck = [process for process in processes if process.exitcode is None]
+    for process in stuck:
+        process.kill()
+    assert not stuck
+    told = [path.read_text() for path in sorted(folder.glob("told-*"))]
+    return [process.exitcode for process in processes], told
+
+
+def together(ranks: Ranks) -> None:
+    assert ranks.count == 2
+    assert ranks.gather(ranks.rank) == [0, 1]
+    assert launched() == Launch(ranks.rank, 2, ranks.rank, 2)
+    command = RunFolder("X").resume_command
+    assert command == "torchrun --nproc-per-node 2 -m nearfar train --resume X"
+
+
+def one_in_error(ranks: Ranks) -> None:
+    if ranks.rank == 1:
+        raise SettingError("this picture is damaged")
+    ranks.largest(0)
+
+
+def all_in_error(ranks: Ranks) -> None:
+    ranks.largest(0)
+    raise SettingError("all the same")
+
+
+def one_with_a_bug(ranks: Ranks) -> None:
+    if ranks.rank == 1:
+        raise ZeroDivisionError("a bug")
+    ranks.largest(0)
+
+
+def one_killed(ranks: Ranks) -> None:
+    if ranks.rank == 1:
+        os._exit(9)
+    ranks.largest(0)
+
+
+def test_ranks_join_and_part(tmp_path):
+    assert end_of(together, tmp_path) == ([0, 0], [])
+
+
+def test_an_error_of_one_rank_is_told_by_it_and_ends_all(tmp_path):
+    codes, told = end_of(one_in_error, tmp_path)
+    assert codes == [1, 2]
+    assert told == ["SettingError: this picture is damaged"]
+
+
+def test_an_error_of_all_ranks_is_told_once(tmp_path):
+    codes, told = end_of(all_in_error, tmp_path)
+    assert codes == [2, 2]
+    assert told == ["SettingError: all the same"]
+
+
+def test_a_bug_on_one_rank_is_shown_as_it_is(tmp_path):
+    codes, told = end_of(one_with_a_bug, tmp_path)
+    assert codes == [1, 1]
+    assert len(told) == 1
+    assert "ZeroDivisionError: a bug" in told[0]
+
+
+def test_a_rank_that_dies_without_a_word_is_missed_in_one_line(tmp_path):
+    codes, told = end_of(one_killed, tmp_path)
+    assert codes == [1, 9]
+    assert len(told) == 1
+    assert told[0].startswith("NearfarError: rank 0 lost another rank, which died or did not")
+    assert "\n" not in told[0]
+
+
+def test_each_machine_loads_once_before_its_other_ranks(tmp_path):
+    codes, told = end_of(loads, tmp_path)
+    assert (codes, told) == ([0, 0], [])
+
+
+def loads(ranks: Ranks) -> None:
+    """The second rank sees what the first made."""
+    file = Path(tempfile.gettempdir()) / f"nearfar-loaded-{os.environ['MASTER_PORT']}"
+
+    def load() -> list[int]:
+        if ranks.first:
+            time.sleep(0.3)
+            file.touch()
+        assert file.exists()
+        return [7]
+
+    try:
+        assert ranks.one_by_machine(load) == [7]
+        ranks.largest(0)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def test_a_process_on_its_own_exchanges_nothing():
+    assert launched() == Launch()
+    with joined_ranks() as ranks:
+        assert ranks == Ranks()
+        assert not dist.is_initialized()
+        assert ranks.gather("x") == ["x"]
+        assert ranks.largest(3) == 3
+        assert ranks.from_first(lambda: 5) == 5
+        assert ranks.one_by_machine(lambda: 6) == 6
+    assert RunFolder("X").resume_command == "nearfar train --resume X"
+
+
+def test_what_all_ranks_find_before_they_join_the_first_says(monkeypatch):
+    for rank, kind in [("0", SettingError), ("1", SystemExit)]:
+        for name, value in environment(int(rank), 2, 1).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(kind) as caught, said_by_first_rank():
+            raise SettingError("no")
+    assert caught.value.code == 2
+
+
+def test_several_machines_are_named_in_the_command():
+    assert Launch(5, 8, 1, 4).command == "torchrun --nnodes 2 --nproc-per-node 4 -m "
