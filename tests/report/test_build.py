@@ -224,6 +224,57 @@ def test_several_runs_are_compared_first_and_told_one_by_one_after(digits_run, c
     assert len(ids) == len(set(ids))
 
 
+def with_sizes(folder, share=1.0):
+    """Makes a run one on a long tail: accuracies by size of class, and a classifier."""
+    records = folder.read_evaluation()
+    first = [line for line in records if line["metric"] == "top1"]
+    first += [
+        first[0] | {"protocol": "classifier", "features": "encoder", "sd": None, "parameters": {}}
+    ]
+    for at, (shots, classes) in enumerate((("many", 4), ("medium", 1), ("few", 5))):
+        told = {"shots": shots, "classes": classes}
+        records += [
+            line
+            | {"value": share * (0.901 - 0.3 * at), "n": 50, "sd": None}
+            | {"parameters": line["parameters"] | told}
+            for line in first
+        ]
+    folder.write_evaluation([*records, first[-1]])
+    counts = np.array([200, 150, 130, 110, 70, 19, 10, 8, 4, 2])
+    arrays = {"class_counts": counts, "class_accuracy_knn": np.linspace(1, 0.2, 10)}
+    folder.write_evaluation_arrays(folder.read_evaluation_arrays() | arrays)
+    return folder.path
+
+
+def test_sizes_of_classes_are_told_where_they_differ(digits_run, changed, tmp_path):
+    balanced = report_on(digits_run, out=tmp_path / "r.html")
+    assert "By training images of the class" not in balanced.text
+    page = report_on(with_sizes(changed), out=tmp_path / "r.html")
+    told = page.text.split("By training images of the class")[1]
+    for words in ("Many 4 classes, more than 100 each", "Medium 1 class, 20 to 100", "Few 5 cla"):
+        assert words in told
+    row = told.split("The method's own classifier")[1]
+    places = [row.index(value) for value in ("90.1", "60.1", "30.1")]
+    assert places == sorted(places)
+    assert "raw 30.1 untrained 30.1" in told
+    assert any(attrs.get("id") == "run-1-classes" for _, attrs in page.tags)
+    verdicts = [
+        text.split("seed 0.")[1].split("Encoder against")[0] for text in (balanced.text, page.text)
+    ]
+    assert verdicts[0] == verdicts[1]
+
+
+def test_runs_are_compared_by_size_of_class_too(changed, tmp_path):
+    other = RunFolder(shutil.copytree(changed.path, tmp_path / "other"))
+    page = report_on(with_sizes(changed), with_sizes(other, 0.3), out=tmp_path / "r.html")
+    told = page.text.split("By training images of the class")[1]
+    sizes = ("Many: more than 100 each", "Medium: 20 to 100 each", "Few: fewer than 20 each")
+    places = [told.index(size) for size in sizes]
+    assert places == sorted(places)
+    few = told.rsplit(sizes[2], 1)[1].split("The method's own classifier")[1]
+    assert re.match(r" 30\.1 [\d.–]+ ★ best 9\.0 ", few)
+
+
 def test_runs_of_one_folder_name_go_by_their_path(digits_run, tmp_path):
     other = shutil.copytree(digits_run, tmp_path / "other" / digits_run.name)
     page = report_on(digits_run, other, out=tmp_path / "r.html")

@@ -40,6 +40,20 @@ def test_guessing_is_the_loss_of_equal_similarities():
     assert charts.nt_xent_chance({}) is None
 
 
+def test_classes_are_shown_by_size_and_those_without_test_images_left_out():
+    arrays = {
+        "class_counts": np.array([500, 50, 5, 0]),
+        "class_accuracy_knn": np.array([0.9, np.nan, 0.1, 0.0]),
+        "class_accuracy_classifier": np.array([0.8, 0.5, 0.2, 0.0]),
+    }
+    first, second = charts.class_accuracy(arrays, ["<b>a</b>", "b", "c", "d"]).data
+    assert (first.x.tolist(), first.y.tolist()) == ([500, 5], [90, 10])
+    assert second.x.tolist() == [500, 50, 5]
+    assert list(first.text) == ["&lt;b&gt;a&lt;/b&gt;", "c"]
+    assert first.marker.symbol != second.marker.symbol
+    assert charts.class_accuracy({}, []) is None
+
+
 def test_the_map_marks_wrong_answers_and_counts_each_image_once():
     arrays = {
         "shown_map": np.arange(12, dtype=np.float32).reshape(6, 2),

@@ -39,6 +39,29 @@ def test_records_of_one_protocol_share_a_row_and_others_do_not():
     assert rows[0].scores["encoder"].draws == 5
 
 
+def test_scores_by_size_of_class_belong_to_the_row_of_all_classes():
+    few = record("knn", "encoder", k=5, temperature=0.1, shots="few", classes=3) | {"value": 0.2}
+    rows = score_rows(
+        [
+            record("knn", "encoder", k=5, temperature=0.1),
+            few,
+            few | {"features": "raw", "value": 0.1, "n": 7},
+            record("classifier", "encoder"),
+        ]
+    )
+    assert [(row.title, row.detail) for row in rows] == [
+        ("kNN", "k = 5, T = 0.1"),
+        ("The method's own classifier", ""),
+    ]
+    assert rows[0].scores["encoder"].value == 0.5
+    assert list(rows[0].scores) == ["encoder"]
+    assert rows[0].of("few")["raw"] == Score(0.1, 7)
+    assert rows[0].of("few")["encoder"].value == 0.2
+    assert rows[0].of(None) is rows[0].scores
+    assert rows[0].classes == {"few": 3}
+    assert rows[0].of("many") == rows[1].of("few") == {}
+
+
 def test_an_unknown_protocol_is_shown_last_and_not_lost():
     rows = score_rows([record("transfer", "encoder"), record("uniformity", "encoder", "mean", t=2)])
     assert [row.title for row in rows] == ["Uniformity", "Transfer"]

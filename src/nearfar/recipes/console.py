@@ -13,7 +13,7 @@ from rich.table import Table
 from nearfar.methods.catalogue import METHODS
 from nearfar.methods.config import MethodConfig
 from nearfar.recipes.assembly import Assembly
-from nearfar.report.scores import FEATURES, Row, score_rows
+from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, score_rows
 from nearfar.report.uncertainty import Score
 from nearfar.report.verdict import verdict
 
@@ -101,6 +101,8 @@ def print_scores(
     rows = score_rows(records)
     if rows:
         console.print(_score_table(rows))
+    if any(row.by_shots for row in rows):
+        console.print(_shot_table(rows))
     for sentence in verdict(rows):
         console.print(escape(sentence))
     for note in notes:
@@ -122,7 +124,22 @@ def _score_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _cell(row: Row, score: Score | None, best: float) -> str:
+def _shot_table(rows: Sequence[Row]) -> Table:
+    """The encoder's accuracies by size of class: one row a protocol, one column a size."""
+    told = [row for row in rows if row.by_shots]
+    groups = [shots for shots in SHOTS if any(shots in row.by_shots for row in told)]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("\nencoder, by training images of the class")
+    for shots in groups:
+        table.add_column(f"{SHOTS[shots]}\n{SIZES[shots]}", justify="right")
+    for row in told:
+        scores = [row.by_shots.get(shots, {}).get("encoder") for shots in groups]
+        detail = f" [dim]{escape(row.detail)}[/dim]" if row.detail else ""
+        table.add_row(escape(row.title) + detail, *(_cell(row, score, None) for score in scores))
+    return table
+
+
+def _cell(row: Row, score: Score | None, best: float | None) -> str:
     """A score as a person reads it: per cent for accuracies, ± over draws."""
     if score is None:
         return ""

@@ -18,6 +18,13 @@ LARGEST_CURVE = 400
 """Points of a curve; longer ones are averaged in bins, so that a page stays small."""
 CLASS_COLOURS = 10
 BINS = 50
+CLASS_ACCURACY_STYLE = {
+    "knn": ("kNN", "accent", "circle"),
+    "linear_probe": ("linear probe", "orange", "square"),
+    "classifier": ("the method's classifier", "class-4", "diamond"),
+}
+SIZE_LIMITS = (20, 100)
+"""Training images between classes of few, medium and many."""
 FEATURE_STYLE = {
     "encoder": ("accent", "solid", "circle"),
     "raw": ("orange", "dash", "square"),
@@ -92,6 +99,42 @@ def label_efficiency(rows: Sequence[Row]) -> go.Figure | None:
         )
     ticks = [row.labels_per_class for row in few]
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[str(tick) for tick in ticks])
+    return figure
+
+
+def class_accuracy(
+    arrays: Mapping[str, np.ndarray], class_names: Sequence[str]
+) -> go.Figure | None:
+    """Accuracy of each class against its training images, a mark a class; None where all are even.
+
+    Args:
+        arrays: Of the evaluation; `class_counts` and `class_accuracy_PROTOCOL` are shown.
+        class_names: Of every class.
+    """
+    counts = arrays.get("class_counts")
+    if counts is None:
+        return None
+    figure = _frame("training images of the class", "accuracy, %")
+    for protocol, (name, colour, symbol) in CLASS_ACCURACY_STYLE.items():
+        accuracies = arrays.get(f"class_accuracy_{protocol}")
+        if accuracies is None:
+            continue
+        known = np.flatnonzero(np.isfinite(accuracies) & (counts > 0))
+        figure.add_scatter(
+            x=counts[known],
+            y=100 * accuracies[known],
+            mode="markers",
+            name=name,
+            text=[plain(class_names[label]) for label in known.tolist()],
+            meta={"colour": colour},
+            marker={"symbol": symbol, "size": 8, "opacity": 0.75},
+            hovertemplate="%{text}: %{y:.1f} % with %{x} images",
+        )
+    for size in SIZE_LIMITS:
+        figure.add_vline(x=size, line={"dash": "dot", "width": 1.5})
+    ticks = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[str(tick) for tick in ticks])
+    figure.update_yaxes(range=[-3, 103])
     return figure
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from nearfar.report import charts
 from nearfar.report.run_files import RunFiles
 from nearfar.report.score_table import score_cell
-from nearfar.report.scores import Row, score_rows
+from nearfar.report.scores import SHOTS, SIZES, Row, score_rows
 from nearfar.report.settings import setting_text
-from nearfar.report.uncertainty import difference
+from nearfar.report.uncertainty import Score, difference
 from nearfar.report.verdict import run_verdict
 
 
@@ -23,6 +23,11 @@ def comparison(runs: Mapping[str, RunFiles]) -> dict[str, Any]:
         "names": list(runs),
         "verdict": run_verdict(list(runs), tables),
         "rows": _score_rows(tables),
+        "shots": [
+            {"title": f"{name}: {SIZES[shots]}", "rows": rows}
+            for shots, name in SHOTS.items()
+            if (rows := _score_rows(tables, shots))
+        ],
         "differences": _differing_settings([run.config for run in runs.values()]),
         "loss": charts.loss_curve(runs) if any(run.steps for run in runs.values()) else None,
         "knn": charts.knn_curve(runs) if any(run.knn for run in runs.values()) else None,
@@ -32,36 +37,44 @@ def comparison(runs: Mapping[str, RunFiles]) -> dict[str, Any]:
     }
 
 
-def _score_rows(tables: Sequence[Sequence[Row]]) -> list[dict[str, Any]]:
-    """The encoder's score of every run under every protocol, the best ones marked."""
-    keyed = [{(row.protocol, row.metric, row.parameters): row for row in rows} for rows in tables]
-    keys = list(dict.fromkeys(key for rows in keyed for key in rows))
+def _score_rows(tables: Sequence[Sequence[Row]], shots: str | None = None) -> list[dict[str, Any]]:
+    """The encoder's score of every run by protocol, over all classes or those of a size."""
     shown = []
-    for key in keys:
-        held = [rows.get(key) for rows in keyed]
-        held = [row if row and "encoder" in row.scores else None for row in held]
-        present = [row for row in held if row]
-        if not present:
-            continue
-        best = max(present, key=lambda row: row.scores["encoder"].value)
-        cells = []
-        for row in held:
-            cell = score_cell(row, "encoder") if row else None
-            if cell and row:
-                cell["mark"] = _mark(row, best) if len(present) > 1 else None
-            cells.append(cell)
-        shown.append({"title": present[0].title, "detail": present[0].detail, "cells": cells})
+    for held in _aligned(tables):
+        row = next(row for row in held if row)
+        found = [row.of(shots).get("encoder") if row else None for row in held]
+        cells = _cells(found, row.is_accuracy)
+        if any(cells):
+            shown.append({"title": row.title, "detail": row.detail, "cells": cells})
     return shown
 
 
-def _mark(row: Row, best: Row) -> str | None:
-    """`best`, `level` with the best within the noise, or neither; only accuracies are ranked."""
-    if not row.is_accuracy:
+def _aligned(tables: Sequence[Sequence[Row]]) -> list[list[Row | None]]:
+    """The rows of all runs under one protocol, for every protocol that a run has."""
+    keyed = [{(row.protocol, row.metric, row.parameters): row for row in rows} for rows in tables]
+    keys = dict.fromkeys(key for rows in keyed for key in rows)
+    return [[rows.get(key) for rows in keyed] for key in keys]
+
+
+def _cells(scores: Sequence[Score | None], is_accuracy: bool) -> list[dict[str, Any] | None]:
+    """A cell for each run; among several accuracies the best is marked, and what is level."""
+    present = [score for score in scores if score]
+    ranked = is_accuracy and len(present) > 1
+    best = max(present, key=lambda score: score.value) if ranked else None
+    cells = [score_cell(score, is_accuracy=is_accuracy) for score in scores]
+    return [
+        cell and {**cell, "mark": _mark(score, best)}
+        for cell, score in zip(cells, scores, strict=True)
+    ]
+
+
+def _mark(score: Score | None, best: Score | None) -> str | None:
+    """`best`, `level` with the best within the noise, or neither."""
+    if score is None or best is None:
         return None
-    if row is best:
+    if score is best:
         return "best"
-    gap = difference(best.scores["encoder"], row.scores["encoder"])
-    return "level" if gap.outcome == "level" else None
+    return "level" if difference(best, score).outcome == "level" else None
 
 
 def _differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nearfar.report.scores import FEATURES, Row, shown_interval
-from nearfar.report.uncertainty import difference
+from nearfar.report.uncertainty import Score, difference
 from nearfar.report.verdict import BASELINES, percent
 
 
@@ -18,7 +18,9 @@ def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
         {
             "title": row.title,
             "detail": row.detail,
-            "cells": [score_cell(row, name) for name in features],
+            "cells": [
+                score_cell(row.scores.get(name), is_accuracy=row.is_accuracy) for name in features
+            ],
             "gap": _gap(row, baseline),
         }
         for row in rows
@@ -44,12 +46,11 @@ def _gap(row: Row, baseline: str | None) -> dict[str, str] | None:
     }
 
 
-def score_cell(row: Row, feature: str) -> dict[str, Any] | None:
+def score_cell(score: Score | None, *, is_accuracy: bool) -> dict[str, Any] | None:
     """Value and uncertainty of one score as text, and as shares for the bar behind them."""
-    score = row.scores.get(feature)
     if score is None:
         return None
-    if not row.is_accuracy:
+    if not is_accuracy:
         return {"value": f"{score.value:.3f}".replace("-", "−"), "spread": "", "share": None}
     low, high = shown_interval(score)
     spread = f"± {percent(score.sd)}" if score.sd is not None else f"{percent(low)}–{percent(high)}"

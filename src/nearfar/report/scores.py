@@ -8,18 +8,37 @@ from nearfar.report.uncertainty import Score, wilson_interval
 
 FEATURES = {"encoder": "Encoder", "raw": "Raw pixels", "untrained": "Untrained encoder"}
 """What is judged, in the order of the table's columns."""
-PROTOCOL_ORDER = ("few_labels", "knn", "linear_probe", "alignment", "uniformity")
+PROTOCOL_ORDER = ("few_labels", "knn", "linear_probe", "classifier", "alignment", "uniformity")
+SHOTS = {"many": "Many", "medium": "Medium", "few": "Few"}
+"""Classes by the number of their training images, largest first."""
+SIZES = {"many": "more than 100 each", "medium": "20 to 100 each", "few": "fewer than 20 each"}
+"""Training images of a class in each group."""
 ACCURACIES = frozenset({"top1", "top5"})
 
 
 @dataclass(frozen=True)
 class Row:
-    """One protocol with all its parameters, and what each feature scored under it."""
+    """One protocol with all its parameters, and what each feature scored under it.
+
+    Attributes:
+        protocol: Its name in the records.
+        metric: What was measured.
+        parameters: What tells it from its like.
+        scores: By feature, over all classes.
+        by_shots: The same for the classes of many, medium and few images, where these differ.
+        classes: Number of classes of each of these groups.
+    """
 
     protocol: str
     metric: str
     parameters: tuple[tuple[str, Any], ...]
     scores: dict[str, Score] = field(default_factory=dict)
+    by_shots: dict[str, dict[str, Score]] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)
+
+    def of(self, shots: str | None) -> dict[str, Score]:
+        """Scores by feature over all classes, or over those of a size."""
+        return self.scores if shots is None else self.by_shots.get(shots, {})
 
     @property
     def is_accuracy(self) -> bool:
@@ -37,7 +56,11 @@ class Row:
         if self.protocol == "few_labels":
             count = self.labels_per_class
             return f"{count} label{'' if count == 1 else 's'} per class"
-        names = {"knn": "kNN", "linear_probe": "Linear probe, all labels"}
+        names = {
+            "knn": "kNN",
+            "linear_probe": "Linear probe, all labels",
+            "classifier": "The method's own classifier",
+        }
         return names.get(self.protocol, self.protocol.replace("_", " ").capitalize())
 
     @property
@@ -52,7 +75,7 @@ class Row:
 
 
 def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Groups records that differ in their features alone.
+    """Groups records that differ in their features alone, or in the size of classes besides.
 
     Args:
         records: Records of `evaluation.json`, in any order.
@@ -71,7 +94,11 @@ def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
         )
         key = (record["protocol"], record["metric"], identity)
         row = rows.setdefault(key, Row(*key))
-        row.scores[record["features"]] = Score(
+        scores = row.scores
+        if "shots" in parameters:
+            scores = row.by_shots.setdefault(parameters["shots"], {})
+            row.classes[parameters["shots"]] = parameters["classes"]
+        scores[record["features"]] = Score(
             value=record["value"],
             n=record.get("n") if record["metric"] in ACCURACIES else None,
             sd=record.get("sd"),

@@ -13,6 +13,7 @@ from nearfar.report.run_files import RunFiles
 from nearfar.report.score_table import score_table
 from nearfar.report.scores import score_rows
 from nearfar.report.settings import setting_groups, typed_command
+from nearfar.report.shot_table import shot_table
 from nearfar.report.verdict import percent, verdict
 
 LARGEST_CONFUSION_TABLE = 20
@@ -43,6 +44,8 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "verdict": [*verdict(rows), *_nearness(run.arrays)],
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
         "more_scores": score_table([row for row in rows if row.metric != "top1"]),
+        "shot_table": shot_table(rows),
+        "class_accuracy": charts.class_accuracy(run.arrays, _class_names(run.arrays)),
         "label_efficiency": charts.label_efficiency(rows),
         "curves": _curves(run),
         "views": _views(run.arrays),

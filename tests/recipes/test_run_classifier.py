@@ -1,0 +1,75 @@
+"""A method's own classifier: saved by its run, judged by it and again by `evaluate_run`."""
+
+import json
+
+import pytest
+import torch
+from rich.console import Console
+from small_recipe import small_recipe, write_images
+from torch import nn
+
+from nearfar.data.config import DataConfig
+from nearfar.encoders.saved_classifier import load_classifier
+from nearfar.recipes import run
+from nearfar.recipes.run import evaluate_run, run_recipe
+
+
+def classified(folder):
+    records = json.loads((folder / "evaluation.json").read_text())
+    return [r for r in records if r["protocol"] == "classifier"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run whose method has a classifier on the encoder's features."""
+    folder = tmp_path_factory.mktemp("classifier")
+    classifier = nn.Linear(16, 4)
+    whole = run.assemble
+
+    def with_classifier(*arguments):
+        assembly = whole(*arguments)
+        assembly.method.__dict__["classifier"] = classifier  # beside what is trained
+        return assembly
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "assemble", with_classifier)
+        run_recipe(small_recipe(folder), folder / "run", console=Console(quiet=True))
+    return folder / "run", classifier
+
+
+def test_it_is_saved_judged_and_shown(trained):
+    folder, classifier = trained
+    saved = load_classifier(folder, num_features=16)
+    assert torch.equal(saved.weight, classifier.weight)
+    assert [(r["metric"], r["features"]) for r in classified(folder)] == [
+        ("top1", "encoder"),
+        ("top5", "encoder"),
+    ]
+    assert "The method&#39;s own classifier" in (folder / "report.html").read_text()
+
+
+def test_the_same_data_judge_it_again(trained):
+    folder, _ = trained
+    before = classified(folder)
+    (folder / "evaluation.json").unlink()
+    evaluate_run(folder, console=Console(quiet=True))
+    assert classified(folder) == before
+
+
+def test_other_data_leave_it_out_with_a_note(trained, tmp_path, capsys):
+    folder, _ = trained
+    other = DataConfig(name="npz", root=write_images(tmp_path / "other.npz", seed=9))
+    target = evaluate_run(folder, data=other, console=Console(width=200))
+    assert classified(target.path) == []
+    assert "classifier is left out" in capsys.readouterr().out
+
+
+def test_overwriting_a_run_takes_it_away(trained, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("config.json", "classifier.safetensors", "encoder.json"):
+        (folder / name).write_bytes((trained[0] / name).read_bytes())
+    write_images(tmp_path / "images.npz")
+    run_recipe(small_recipe(tmp_path), folder, overwrite=True, console=Console(quiet=True))
+    assert not (folder / "classifier.safetensors").exists()
+    assert classified(folder) == []
