@@ -82,7 +82,10 @@ def test_images_that_are_no_images_are_refused(images, words):
             {"labels": LABELS, "test_images": IMAGES, "test_labels": LABELS + 1},
             "test_labels: class 2 is not among the 2 classes",
         ),
-        ({"test_images": IMAGES[:, :4]}, "4×5 with 3 channels, but images are 6×5"),
+        (
+            {"test_images": IMAGES[:, :4]},
+            "of 3 channels, 4×5, and images holds images of 3 channels, 6×5",
+        ),
         ({"labels": LABELS[:-1]}, r"labels: shape \(19,\) for 20 images"),
     ],
 )

@@ -19,7 +19,7 @@ def test_every_public_source_says_whose_it_is():
     for name, info in SOURCES.items():
         assert info.summary, name
         assert info.licence, name
-        if name not in ("folder", "npz"):
+        if "your own data" not in info.licence:
             assert info.citation, name
             assert info.home, name
             assert info.classes, name
@@ -65,6 +65,9 @@ def test_a_misspelt_source_is_refused_with_the_nearest_name():
         ({"download": True}, "cannot be downloaded"),
         ({"image_size": 32}, "keep their own size"),
         ({"channels": 1}, "for the source folder"),
+        ({"length": 100}, "for the source wav"),
+        ({"name": "wav", "root": Path("/"), "length": 0}, "at least 1 step"),
+        ({"label_column": "kind"}, "for the source parquet"),
         ({"root": Path("somewhere")}, "inside a package"),
         ({"name": "folder"}, "needs --data.root"),
         ({"name": "npz"}, "needs --data.root, a file"),

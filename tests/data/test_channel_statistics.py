@@ -29,7 +29,7 @@ def test_a_constant_channel_can_be_divided_by(level):
 
 
 def test_images_are_taken_from_the_whole_part(monkeypatch):
-    monkeypatch.setattr(normalisation, "MOST_IMAGES", 10)
+    monkeypatch.setattr(normalisation, "MOST_EXAMPLES", 10)
     levels = torch.arange(200, dtype=torch.uint8).reshape(-1, 1, 1, 1)
     mean, _ = channel_statistics(Part(levels))
     assert mean[0] * 255 == pytest.approx(levels[::20].float().mean().item())

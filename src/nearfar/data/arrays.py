@@ -1,8 +1,6 @@
-"""Sources from NumPy arrays and .npz files."""
+"""Sources from NumPy arrays: images, series or vectors."""
 
-import zipfile
-import zlib
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,13 +8,12 @@ from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from nearfar.data.config import DataConfig
+from nearfar.data.float_arrays import series_of, vectors_of
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
 from nearfar.data.splits import SPLIT_SEED, split_part
-from nearfar.errors import NearfarError, SettingError, unknown_name
-
-_KEYS = ("images", "labels", "test_images", "test_labels")
+from nearfar.errors import NearfarError
+from nearfar.modality import in_words
 
 
 def source_from_arrays(
@@ -47,82 +44,129 @@ def source_from_arrays(
     Raises:
         NearfarError: If an array has another shape or type, or labels do not fit.
     """
-    train_images = _to_tensor(images, "images")
+    return _source(
+        "images", _images_of, images, labels, test_images, test_labels, test_fraction, name
+    )
+
+
+def source_from_series(
+    series: ArrayLike,
+    labels: ArrayLike | None = None,
+    test_series: ArrayLike | None = None,
+    test_labels: ArrayLike | None = None,
+    *,
+    test_fraction: float = 0.2,
+    name: str = "arrays",
+) -> Source:
+    """Make a source of series that are held in arrays.
+
+    Args:
+        series: Real numbers, `(n, channels, steps)`, or `(n, steps)` for one channel; all finite
+            and of one length. Kept as float32.
+        labels: One whole number (0 or more) or string for each series, or None.
+        test_series: Series for test, of the same channels and steps; else a part is held out.
+        test_labels: Their labels; needed where both `labels` and `test_series` are given.
+        test_fraction: Share to hold out where there are no `test_series`; 0 holds out none.
+        name: What to call the source.
+
+    Raises:
+        NearfarError: If an array has another shape or type, is ragged or not finite, or labels do
+            not fit.
+    """
+    return _source(
+        "series", series_of, series, labels, test_series, test_labels, test_fraction, name
+    )
+
+
+def source_from_vectors(
+    vectors: ArrayLike,
+    labels: ArrayLike | None = None,
+    test_vectors: ArrayLike | None = None,
+    test_labels: ArrayLike | None = None,
+    *,
+    test_fraction: float = 0.2,
+    name: str = "arrays",
+) -> Source:
+    """Make a source of vectors that are held in arrays: rows of a table, or embeddings.
+
+    Args:
+        vectors: Real numbers, `(n, features)`, all finite. Kept as float32.
+        labels: One whole number (0 or more) or string for each vector, or None.
+        test_vectors: Vectors for test, of the same features; else a part is held out.
+        test_labels: Their labels; needed where both `labels` and `test_vectors` are given.
+        test_fraction: Share to hold out where there are no `test_vectors`; 0 holds out none.
+        name: What to call the source.
+
+    Raises:
+        NearfarError: If an array has another shape or type, is ragged or not finite, or labels do
+            not fit.
+    """
+    return _source(
+        "vectors", vectors_of, vectors, labels, test_vectors, test_labels, test_fraction, name
+    )
+
+
+def _source(
+    what: str,
+    read: Callable[[ArrayLike, str], Tensor],
+    examples: ArrayLike,
+    labels: ArrayLike | None,
+    test_examples: ArrayLike | None,
+    test_labels: ArrayLike | None,
+    test_fraction: float,
+    name: str,
+) -> Source:
+    """The source of arrays that are called `what`, each made a tensor by `read`."""
+    train_examples = read(examples, what)
     train_labels, classes = None, None
     notes: list[str] = []
     if labels is not None:
-        train_labels, classes = encode_labels(labels, len(train_images))
+        train_labels, classes = encode_labels(labels, len(train_examples), examples=what)
         if not isinstance(classes[0], str) and classes != list(range(len(classes))):
             notes.append(
                 f"the {len(classes)} labels from {classes[0]} to {classes[-1]} have gaps: "
                 f"classes are numbered 0 to {len(classes) - 1} in the same order"
             )
-    train = Part(train_images, train_labels)
+    train = Part(train_examples, train_labels)
 
-    if test_images is not None:
-        test = _given_test_part(train, classes, test_images, test_labels)
+    if test_examples is not None:
+        test = _given_test_part(
+            train, classes, read(test_examples, f"test_{what}"), test_labels, what
+        )
     elif test_labels is not None:
-        raise NearfarError("test_labels without test_images: give both or neither")
+        raise NearfarError(f"test_labels without test_{what}: give both or neither")
     else:
         train, test = split_part(train, test_fraction)
         if test is not None:
             notes.append(
-                f"no test images given: {len(test)} of {len(train) + len(test)} are held out "
+                f"no test {what} given: {len(test)} of {len(train) + len(test)} are held out "
                 f"(stratified, seed {SPLIT_SEED})"
             )
     class_names = None if classes is None else tuple(str(value) for value in classes)
     return Source(name, train, test, class_names=class_names, notes=tuple(notes))
 
 
-def load_npz(config: DataConfig) -> Source:
-    """Read the arrays `images`, `labels`, `test_images` and `test_labels` of an .npz file.
-
-    Args:
-        config: `root` is the file; `test_fraction` splits it where it has no `test_images`.
-
-    Returns:
-        The source, held in memory.
-
-    Raises:
-        NearfarError: If the file is damaged, holds pickled objects, or its arrays do not fit.
-        SettingError: If its arrays are larger than `in_memory_mib`.
-    """
-    path = config.root
-    assert path is not None
-    try:
-        arrays = _read_arrays(path, config.in_memory_mib * 2**20)
-        return source_from_arrays(**arrays, test_fraction=config.test_fraction, name="npz")
-    except NearfarError as error:
-        raise type(error)(f"{path}: {error}") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-        raise NearfarError(
-            f"{path}: not a readable .npz file ({_first_line(error)}); write it with "
-            "numpy.savez(path, images=…, labels=…)"
-        ) from None
-
-
 def _given_test_part(
-    train: Part, classes: list | None, images: ArrayLike, labels: ArrayLike | None
+    train: Part, classes: list | None, test: Tensor, labels: ArrayLike | None, what: str
 ) -> Part:
     """The test part as given, if it fits the training part."""
-    tensor = _to_tensor(images, "test_images")
-    if tensor.shape[1:] != train.image_shape:
-        channels, height, width = tensor.shape[1:]
-        wanted = train.image_shape
+    if test.shape[1:] != train.example_shape:
         raise NearfarError(
-            f"test_images: {height}×{width} with {channels} channels, but images are "
-            f"{wanted[1]}×{wanted[2]} with {wanted[0]}; both must be alike"
+            f"test_{what} holds {in_words(test.shape[1:])}, and {what} holds "
+            f"{in_words(train.example_shape)}; both must be alike"
         )
     if (labels is None) != (classes is None):
         missing, given = ("test_labels", "labels") if labels is None else ("labels", "test_labels")
         raise NearfarError(f"{given} without {missing}: give both or neither")
     if labels is None:
-        return Part(tensor)
-    encoded, _ = encode_labels(labels, len(tensor), what="test_labels", classes=classes)
-    return Part(tensor, encoded)
+        return Part(test)
+    encoded, _ = encode_labels(
+        labels, len(test), what="test_labels", classes=classes, examples=f"test {what}"
+    )
+    return Part(test, encoded)
 
 
-def _to_tensor(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height width"]:
+def _images_of(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height width"]:
     """The images channels first, or an error that says what to change."""
     array = np.asarray(images)
     if array.dtype != np.uint8:
@@ -145,45 +189,3 @@ def _to_tensor(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height
             "channels): .transpose(0, 2, 3, 1)"
         )
     return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
-
-
-def _read_arrays(path: Path, limit: int) -> dict[str, np.ndarray]:
-    """The known arrays of the file, once their declared sizes are seen to be small enough."""
-    with zipfile.ZipFile(path) as archive:
-        keys = [name.removesuffix(".npy") for name in archive.namelist()]
-        for key in keys:
-            if key not in _KEYS:
-                raise unknown_name("array", key, _KEYS)
-        if "images" not in keys:
-            raise NearfarError(f"no array 'images'; it holds {', '.join(keys) or 'nothing'}")
-        # A few kB of zip can unpack to any size: what an array declares is read first.
-        declared = sum(_declared_bytes(archive, name) for name in archive.namelist())
-    if declared > limit:
-        raise SettingError(
-            f"{declared / 2**20:.0f} MiB of arrays, over data.in_memory_mib={limit // 2**20}: "
-            "raise it, or write the images to a folder, which is streamed"
-        )
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in keys}
-
-
-def _declared_bytes(archive: zipfile.ZipFile, name: str) -> int:
-    """Size in bytes that the header of one array declares."""
-    with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is None:
-            raise NearfarError(f"array {name}: .npy version {version} is not known")
-        shape, _, dtype = read(member)
-    size = dtype.itemsize
-    for side in shape:
-        size *= side
-    return size
-
-
-def _first_line(error: Exception) -> str:
-    """What went wrong, on one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

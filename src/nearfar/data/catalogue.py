@@ -7,6 +7,7 @@ from typing import Literal
 
 from nearfar.data.config import DataConfig
 from nearfar.errors import SettingError, unknown_name
+from nearfar.modality import Modality
 
 
 @dataclass(frozen=True)
@@ -14,17 +15,18 @@ class SourceInfo:
     """What a person should know of a source before using it.
 
     Attributes:
-        summary: What the images show and how many there are.
+        summary: What the examples show and how many there are.
         classes: Number of classes, or None where the user's own data decide.
-        size: Size of an image, in words.
-        licence: Terms of the images as their makers state them.
+        size: Size of an example, in words.
+        licence: Terms of the data as their makers state them.
         citation: The paper or report to cite, or None for the user's own data.
         home: The makers' page, or None for the user's own data.
         root: What `data.root` must be: "none" (inside a package), "optional", "folder", "file".
         downloads: Whether `data.download` can fetch it.
         unlabelled: Whether it has a part without labels beside the labelled one.
         sized_by_user: Whether `data.image_size` and `data.channels` shape its images.
-        train_images: Images of the training part, or None where the user's own data decide.
+        train_images: Examples of the training part, or None where the user's own data decide.
+        modality: What its examples are.
     """
 
     summary: str
@@ -38,9 +40,10 @@ class SourceInfo:
     unlabelled: bool = False
     sized_by_user: bool = False
     train_images: int | None = None
+    modality: Modality = "images"
 
 
-_OWN_DATA = "your own images: their terms are yours to know"
+_OWN_DATA = "your own data: their terms are yours to know"
 
 SOURCES: dict[str, SourceInfo] = {
     "digits": SourceInfo(
@@ -136,6 +139,96 @@ SOURCES: dict[str, SourceInfo] = {
         home=None,
         root="file",
     ),
+    "japanese-vowels": SourceInfo(
+        summary="nine men say /ae/: 270 utterances to learn from, 370 for test",
+        classes=9,
+        size="12 channels (LPC cepstrum) × 29 steps; shorter ones go on with their last value",
+        licence="CC BY 4.0 (UCI repository); the copy read here ships inside sktime (BSD)",
+        citation="Kudo, Toyama and Shimbo 1999, Multidimensional Curve Classification Using "
+        "Passing-Through Regions, Pattern Recognition Letters 20, doi:10.24432/C5NS47",
+        home="archive.ics.uci.edu/dataset/128",
+        root="none",
+        train_images=270,
+        modality="series",
+    ),
+    "basic-motions": SourceInfo(
+        summary="a watch's sensors in four activities: 40 recordings to learn from, 40 for test",
+        classes=4,
+        size="6 channels (accelerometer, gyroscope) × 100 steps",
+        licence="none stated by its makers; the copy read here ships inside sktime (BSD)",
+        citation="Bagnall et al. 2018, The UEA Multivariate Time Series Classification Archive, "
+        "arXiv:1811.00075",
+        home="www.timeseriesclassification.com",
+        root="none",
+        train_images=40,
+        modality="series",
+    ),
+    "wav": SourceInfo(
+        summary="a folder of WAV files of one rate, one sub-folder a class, or flat without labels",
+        classes=None,
+        size="data.length steps (their median where left out), any number of channels",
+        licence=_OWN_DATA,
+        citation=None,
+        home=None,
+        root="folder",
+        modality="series",
+    ),
+    "series-npz": SourceInfo(
+        summary="a NumPy .npz file: series (n, channels, steps), and maybe labels, test_series, "
+        "test_labels",
+        classes=None,
+        size="any",
+        licence=_OWN_DATA,
+        citation=None,
+        home=None,
+        root="file",
+        modality="series",
+    ),
+    "wine": SourceInfo(
+        summary="178 wines of three growers: 125 to learn from, 53 for test",
+        classes=3,
+        size="13 features (chemical measures)",
+        licence="CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)",
+        citation="Aeberhard and Forina 1992, Wine, UCI Machine Learning Repository, "
+        "doi:10.24432/C5PC7J",
+        home="archive.ics.uci.edu/dataset/109",
+        root="none",
+        train_images=125,
+        modality="vectors",
+    ),
+    "breast-cancer": SourceInfo(
+        summary="569 biopsies, benign or malignant: 398 to learn from, 171 for test",
+        classes=2,
+        size="30 features (measures of cell nuclei)",
+        licence="CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)",
+        citation="Wolberg, Mangasarian, Street and Street 1993, Breast Cancer Wisconsin "
+        "(Diagnostic), UCI Machine Learning Repository, doi:10.24432/C5DW2B",
+        home="archive.ics.uci.edu/dataset/17",
+        root="none",
+        train_images=398,
+        modality="vectors",
+    ),
+    "parquet": SourceInfo(
+        summary="a Parquet table: columns of numbers, and maybe one of labels (data.label_column)",
+        classes=None,
+        size="any number of features",
+        licence=_OWN_DATA,
+        citation=None,
+        home=None,
+        root="file",
+        modality="vectors",
+    ),
+    "vectors-npz": SourceInfo(
+        summary="a NumPy .npz file: vectors (n, features), and maybe labels, test_vectors, "
+        "test_labels",
+        classes=None,
+        size="any number of features",
+        licence=_OWN_DATA,
+        citation=None,
+        home=None,
+        root="file",
+        modality="vectors",
+    ),
 }
 
 
@@ -178,11 +271,16 @@ def check_data_config(config: DataConfig) -> None:
         raise SettingError(f"data.download: {config.name} cannot be downloaded; leave it out")
     if config.image_size is not None and not info.sized_by_user:
         raise SettingError(
-            f"data.image_size: the images of {config.name} keep their own size; "
-            "leave it out, and set views.size for the size of a view"
+            f"data.image_size: the {info.modality} of {config.name} keep their own size; "
+            "leave it out"
+            + (", and set views.size for the size of a view" if info.modality == "images" else "")
         )
     if config.channels is not None and config.name != "folder":
         raise SettingError(f"data.channels is for the source folder, not for {config.name}")
+    if config.length is not None and config.name != "wav":
+        raise SettingError(f"data.length is for the source wav, not for {config.name}")
+    if config.label_column is not None and config.name != "parquet":
+        raise SettingError(f"data.label_column is for the source parquet, not for {config.name}")
     _check_root(config, info)
 
 
@@ -196,6 +294,8 @@ def _check_ranges(config: DataConfig) -> None:
         raise SettingError(f"data.image_size={config.image_size}: from 4 to 4096 pixels")
     if config.channels not in (None, 1, 3):
         raise SettingError(f"data.channels={config.channels}: 1 (grey) or 3 (RGB)")
+    if config.length is not None and config.length < 1:
+        raise SettingError(f"data.length={config.length}: at least 1 step")
     if config.in_memory_mib < 0:
         raise SettingError(f"data.in_memory_mib={config.in_memory_mib}: 0 or more")
     if config.workers < 0:

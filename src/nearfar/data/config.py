@@ -21,6 +21,10 @@ class DataConfig:
     """Side in pixels of images from files (folder, imagenet): short side, then centre square."""
     channels: int | None = None
     """1 turns folder images grey, 3 makes them RGB; left out, the folder decides."""
+    length: int | None = None
+    """Steps that the sounds of wav are cut or padded to; their median length where left out."""
+    label_column: str | None = None
+    """Column of parquet that holds the labels; left out, there are none."""
     test_fraction: float = 0.2
     """Share held out for test where a source has no test part of its own; 0 to 1."""
     max_corrupt: float = 0.01

@@ -1,16 +1,18 @@
-"""The image files under a folder, and the classes that its sub-folders make."""
+"""The image or sound files under a folder, and the classes that its sub-folders make."""
 
 import os
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfar.data.image_files import SUFFIXES, shown
+from nearfar.data.file_reading import shown
+from nearfar.data.image_files import SUFFIXES
 from nearfar.errors import NearfarError
 
 
 @dataclass
 class Listing:
-    """Image files in a fixed order.
+    """Files in a fixed order.
 
     Attributes:
         files: Paths, sorted within their folder.
@@ -24,37 +26,78 @@ class Listing:
 
 
 def list_images(folder: Path) -> Listing:
-    """List images by class: every sub-folder with images, at any depth, is one class.
+    """List images by class, as `list_files` does."""
+    return list_files(folder, SUFFIXES, "image")
 
-    Images that lie flat, or all in one sub-folder, have no labels. Hidden files and folders and
-    files that are not named like images are passed over, and so is a folder that was already
-    read under another name, which ends loops of symbolic links.
+
+def list_files(folder: Path, suffixes: Set[str], kind: str) -> Listing:
+    """List files by class: every sub-folder with files, at any depth, is one class.
+
+    Files that lie flat, or all in one sub-folder, have no labels. Hidden files and folders and
+    files of other suffixes are passed over, and so is a folder that was already read under
+    another name, which ends loops of symbolic links.
 
     Args:
         folder: The folder to list.
+        suffixes: Endings of the names, in lower case, by which the files are known.
+        kind: What a file holds, for messages.
 
     Returns:
-        Its images, in the order of their class and name.
+        Its files, in the order of their class and name.
 
     Raises:
-        NearfarError: If there is no image, or if some lie beside the class folders.
+        NearfarError: If there is no file, or if some lie beside the class folders.
     """
-    files, linked_again = _walk(folder)
+    files, linked_again = _walk(folder, suffixes)
     if not files:
-        suffixes = " ".join(sorted(SUFFIXES))
-        raise NearfarError(f"{folder}: no image in it (file names ending in {suffixes})")
+        endings = " ".join(sorted(suffixes))
+        raise NearfarError(f"{folder}: no {kind} in it (file names ending in {endings})")
     notes = [f"passed over {shown(path)}: a link to a folder already read" for path in linked_again]
     labels = [_class_of(path, folder) for path in files]
     classes = sorted({label for label in labels if label is not None})
     if None in labels and classes:
         stray = files[labels.index(None)]
         raise NearfarError(
-            f"{folder}: {labels.count(None)} images lie beside the sub-folders, such as "
+            f"{folder}: {labels.count(None)} {kind}s lie beside the sub-folders, such as "
             f"{shown(Path(stray.name))} beside {classes[0]}: move them into a class or away"
         )
     if len(classes) == 1:
-        notes.append(f"all images lie in one sub-folder, {classes[0]}: taken as having no labels")
+        notes.append(f"all {kind}s lie in one sub-folder, {classes[0]}: taken as having no labels")
     return Listing(files, [str(label) for label in labels] if len(classes) > 1 else None, notes)
+
+
+def list_parts(root: Path, suffixes: Set[str], kind: str) -> tuple[list[Listing], list[str]]:
+    """The training part and, where the folder has `train` and `test`, the test part.
+
+    Args:
+        root: The folder, itself one part or with folders for the parts.
+        suffixes: As `list_files` takes them.
+        kind: What a file holds, for messages.
+
+    Returns:
+        One or two listings, and notes on folders that were passed over.
+
+    Raises:
+        NearfarError: As `list_files`, or where one part has classes and the other has not.
+    """
+    folders = sorted(
+        entry.name for entry in os.scandir(root) if is_folder(entry) and entry.name[0] != "."
+    )
+    if "train" not in folders or not ("test" in folders or folders == ["train"]):
+        return [list_files(root, suffixes, kind)], []
+    names = [name for name in ("train", "test") if name in folders]
+    notes = [
+        f"passed over {name}/: only train/ and test/ are read"
+        for name in folders
+        if name not in names
+    ]
+    listings = [list_files(root / name, suffixes, kind) for name in names]
+    if len({listing.labels is None for listing in listings}) == 2:
+        raise NearfarError(
+            f"{root}: one of train/ and test/ has class sub-folders and the other has not; "
+            "lay both out alike"
+        )
+    return listings, notes
 
 
 def _class_of(path: Path, folder: Path) -> str | None:
@@ -63,8 +106,8 @@ def _class_of(path: Path, folder: Path) -> str | None:
     return shown(Path(below[0])) if len(below) > 1 else None
 
 
-def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
-    """All images under a folder, depth first in order of name, and folders met twice."""
+def _walk(folder: Path, suffixes: Set[str]) -> tuple[list[Path], list[Path]]:
+    """All such files under a folder, depth first in order of name, and folders met twice."""
     files: list[Path] = []
     linked_again: list[Path] = []
     seen: set[tuple[int, int]] = set()
@@ -82,7 +125,7 @@ def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
             raise NearfarError(f"{shown(current)}: cannot be read ({error.strerror})") from None
         visible = [entry for entry in entries if not entry.name.startswith(".")]
         waiting += [Path(entry.path) for entry in reversed(visible) if is_folder(entry)]
-        files += [Path(entry.path) for entry in visible if _is_image(entry)]
+        files += [Path(entry.path) for entry in visible if _is_named(entry, suffixes)]
     return files, linked_again
 
 
@@ -91,13 +134,13 @@ def is_folder(entry: os.DirEntry) -> bool:
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
-def _is_image(entry: os.DirEntry) -> bool:
-    """Whether an entry is named like an image and is a file, or a link that leads nowhere.
+def _is_named(entry: os.DirEntry, suffixes: Set[str]) -> bool:
+    """Whether an entry has one of the suffixes and is a file, or a link that leads nowhere.
 
-    A broken link is kept: it stands for an image that is missing, and reading it says so. Pipes
+    A broken link is kept: it stands for a file that is missing, and reading it says so. Pipes
     and devices are not, whatever their name: opening them could wait for ever.
     """
-    if Path(entry.name).suffix.lower() not in SUFFIXES:
+    if Path(entry.name).suffix.lower() not in suffixes:
         return False
     if entry.is_symlink():
         return os.path.isfile(entry.path) or not os.path.exists(entry.path)

@@ -1,6 +1,5 @@
 """One image file decoded with care: any mode and orientation, nothing hostile."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageOps
 
-from nearfar.errors import NearfarError
+from nearfar.data.file_reading import UnreadableFileError, shown
 
 SUFFIXES = frozenset(
     f".{suffix}"
@@ -38,7 +37,7 @@ _UPRIGHT = {
 _WHITE = (255, 255, 255, 255)
 
 
-class UnreadableImageError(NearfarError):
+class UnreadableImageError(UnreadableFileError):
     """A file that is no image, a damaged one, or one that is not safe to decode."""
 
 
@@ -55,16 +54,6 @@ class ImageHeader:
     height: int
     width: int
     channels: int
-
-
-def shown(path: Path) -> str:
-    """A path as text for a message: one line, nothing that a terminal would obey.
-
-    Args:
-        path: Any path; file names may hold line feeds, escapes and bytes of no encoding.
-    """
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def read_header(path: Path) -> ImageHeader:

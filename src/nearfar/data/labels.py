@@ -13,27 +13,33 @@ from nearfar.errors import NearfarError
 
 
 def encode_labels(
-    labels: ArrayLike, count: int, *, what: str = "labels", classes: Sequence | None = None
+    labels: ArrayLike,
+    count: int,
+    *,
+    what: str = "labels",
+    classes: Sequence | None = None,
+    examples: str = "images",
 ) -> tuple[Int64[Tensor, " n"], list]:
     """Number the classes from 0 in sorted order, so that gaps close.
 
     Args:
-        labels: One whole number (0 or more) or one string for each image.
-        count: Number of images.
+        labels: One whole number (0 or more) or one string for each example.
+        count: Number of examples.
         what: Name of the array in error messages.
         classes: Classes already known; a label outside them is refused.
+        examples: What is labelled, in error messages.
 
     Returns:
         Index of each label's class, `(count,)`, and the classes as they were given, sorted.
 
     Raises:
-        NearfarError: If there is not one label for each image, or a label is negative, a
+        NearfarError: If there is not one label for each example, or a label is negative, a
             fraction, or of no known class.
     """
     values = np.asarray(labels)
     if values.ndim != 1 or len(values) != count:
         raise NearfarError(
-            f"{what}: shape {values.shape} for {count} images; give one label for each image, "
+            f"{what}: shape {values.shape} for {count} {examples}; give one label for each, "
             f"shape ({count},)"
         )
     if values.dtype.kind == "O" and all(isinstance(value, str) for value in values):
@@ -46,7 +52,7 @@ def encode_labels(
     if values.dtype.kind == "i" and values.min(initial=0) < 0:
         raise NearfarError(
             f"{what}: {int((values < 0).sum())} of {count} are negative (such as {values.min()}); "
-            "labels are whole numbers from 0: leave out images without a label"
+            f"labels are whole numbers from 0: leave out {examples} without a label"
         )
     known = np.unique(values) if classes is None else np.asarray(classes)
     if (known.dtype.kind == "U") != (values.dtype.kind == "U"):
@@ -55,7 +61,7 @@ def encode_labels(
     if len(strange):
         raise NearfarError(
             f"{what}: class {strange[0]!s} is not among the {len(known)} classes of the training "
-            "labels; a class must have training images"
+            "labels; a class must have training examples"
         )
     encoded = np.searchsorted(known, values).astype(np.int64)
     return torch.from_numpy(encoded), known.tolist()

@@ -1,40 +1,63 @@
-"""Mean and spread of each channel, by which images are normalised."""
+"""Mean and spread of each channel or feature, by which examples are normalised."""
+
+from collections.abc import Iterable
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.source import Part, StreamedImages
 
-MOST_IMAGES = 10_000
+MOST_EXAMPLES = 10_000
 MOST_STREAMED_IMAGES = 1_000
 """Decoding is slow, and a thousand images give the mean to about a third of a percent."""
 
 
 def channel_statistics(part: Part) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Measure each channel over a part, on images evenly spread through it.
+    """Measure each channel of images or series, or each feature of vectors, over a part.
 
     Args:
-        part: The part to measure: at most 10 000 images in memory, 1000 streamed.
+        part: The part to measure: at most 10 000 examples in memory, 1000 streamed images, evenly
+            spread through it.
 
     Returns:
-        Mean and standard deviation of each channel, in units where 255 is 1. The deviation is at
-        least 1/255, so that a constant channel can be divided by it.
+        Mean and standard deviation of each channel or feature: of images in units where 255 is 1
+        and at least 1/255, of all others in their own units. A constant channel can be divided by
+        its deviation, which is 1 where there is none.
     """
-    counts = torch.zeros(part.image_shape[0], 256, dtype=torch.int64)
     if isinstance(part.images, StreamedImages):
-        for index in _evenly_spread(len(part), MOST_STREAMED_IMAGES).tolist():
-            counts += _histograms(part.images[index][None])
-    else:
-        chosen = part.images[_evenly_spread(len(part), MOST_IMAGES)]
-        for batch, _ in evaluation_batches(chosen, batch_size=256, device="cpu"):
-            counts += _histograms(batch)
+        return _of_levels(
+            _histograms(part.images[index][None])
+            for index in _evenly_spread(len(part), MOST_STREAMED_IMAGES).tolist()
+        )
+    chosen = part.images[_evenly_spread(len(part), MOST_EXAMPLES)]
+    if part.modality != "images":
+        return _of_floats(chosen)
+    batches = evaluation_batches(chosen, batch_size=256, device="cpu")
+    return _of_levels(_histograms(images) for images, _ in batches)
 
+
+def _of_levels(
+    histograms: Iterable[Int64[Tensor, "c 256"]],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation from how often each of the 256 levels occurs."""
+    counts = torch.stack(list(histograms)).sum(dim=0)
     levels = torch.arange(256, dtype=torch.float64) / 255
     shares = counts.double() / counts.sum(1, keepdim=True)
     mean = shares @ levels
     std = (shares @ levels.square() - mean.square()).clamp(min=0).sqrt().clamp(min=1 / 255)
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _of_floats(
+    examples: Float32[Tensor, "n channels steps"] | Float32[Tensor, "n features"],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of series or vectors, by their second side."""
+    values = examples.double().transpose(0, 1).flatten(1)
+    mean, std = values.mean(dim=1), values.std(dim=1, correction=0)
+    # What float32 cannot tell from a constant is one: dividing would only enlarge its rounding.
+    std[std <= 1e-6 * mean.abs()] = 1.0
     return tuple(mean.tolist()), tuple(std.tolist())
 
 

@@ -1,11 +1,13 @@
-"""A source of images: named parts, each with images, maybe labels, maybe file names."""
+"""A source of examples: named parts, each with examples, maybe labels, maybe file names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from nearfar.modality import Modality, modality_of
 
 
 class StreamedImages(Dataset[UInt8[Tensor, "channels height width"]]):
@@ -55,31 +57,52 @@ class JoinedImages(StreamedImages):
         return self.second[index - len(self.first)]
 
 
+Examples = (
+    UInt8[Tensor, "n channels height width"]
+    | Float32[Tensor, "n channels steps"]
+    | Float32[Tensor, "n features"]
+    | StreamedImages
+)
+"""Images of 0 to 255, series or vectors, all at once, or images decoded when asked for."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One part of a source: train, test or unlabelled.
 
     Attributes:
-        images: All images at once, `(n, channels, height, width)` uint8, or a `StreamedImages`.
-        labels: Class of each image, `(n,)` int64 from 0, or None where there are none.
-        names: File name of each image, or None where the images are not files.
+        images: All examples, most often images `(n, channels, height, width)` uint8 or a
+            `StreamedImages`; else series `(n, channels, steps)` or vectors `(n, features)`, float32
+            and finite.
+        labels: Class of each example, `(n,)` int64 from 0, or None where there are none.
+        names: File name of each example, or None where they are not files.
     """
 
-    images: UInt8[Tensor, "n channels height width"] | StreamedImages
+    images: Examples
     labels: Int64[Tensor, " n"] | None = None
     names: Sequence[str] | None = None
 
     def __len__(self) -> int:
-        """The number of images."""
+        """The number of examples."""
         return len(self.images)
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """`(channels, height, width)`, `(channels, steps)` or `(features,)` of every example."""
+        if isinstance(self.images, StreamedImages):
+            return self.images.shape
+        return tuple(self.images.shape[1:])
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """`(channels, height, width)` of every image."""
-        if isinstance(self.images, StreamedImages):
-            return self.images.shape
-        channels, height, width = self.images.shape[1:]
+        channels, height, width = self.example_shape
         return channels, height, width
+
+    @property
+    def modality(self) -> Modality:
+        """What the examples are: images, series or vectors."""
+        return modality_of(self.example_shape)
 
 
 @dataclass(frozen=True)
@@ -90,7 +113,7 @@ class Source:
         name: Name of the source.
         train: What the encoder learns from (without labels) and the bank of the evaluation.
         test: What is only ever used to judge, or None.
-        unlabelled: Images without labels beside `train`, or None.
+        unlabelled: Examples without labels beside `train`, or None.
         class_names: Name of each class, or None where there are no labels.
         notes: What a person should know of this load: skipped files, a made split.
     """

@@ -5,18 +5,26 @@ from dataclasses import replace
 
 import torch
 
-from nearfar.data.arrays import load_npz
 from nearfar.data.catalogue import check_data_config
 from nearfar.data.cifar import load_cifar10, load_cifar100
 from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
 from nearfar.data.fashion_mnist import load_fashion_mnist
 from nearfar.data.folder import load_folder
+from nearfar.data.imagenet import load_imagenet
 from nearfar.data.label_noise import noted_label_noise, with_label_noise
 from nearfar.data.long_tail import long_tail
-from nearfar.data.imagenet import load_imagenet
+from nearfar.data.npz import load_npz
+from nearfar.data.packaged import (
+    load_basic_motions,
+    load_breast_cancer,
+    load_japanese_vowels,
+    load_wine,
+)
+from nearfar.data.parquet import load_parquet
 from nearfar.data.source import JoinedImages, Part, Source, StreamedImages
 from nearfar.data.stl10 import load_stl10
+from nearfar.data.wav_folder import load_wav
 from nearfar.errors import SettingError
 
 LOADERS: dict[str, Callable[[DataConfig], Source]] = {
@@ -28,6 +36,14 @@ LOADERS: dict[str, Callable[[DataConfig], Source]] = {
     "imagenet": load_imagenet,
     "folder": load_folder,
     "npz": load_npz,
+    "japanese-vowels": load_japanese_vowels,
+    "basic-motions": load_basic_motions,
+    "wav": load_wav,
+    "series-npz": load_npz,
+    "wine": load_wine,
+    "breast-cancer": load_breast_cancer,
+    "parquet": load_parquet,
+    "vectors-npz": load_npz,
 }
 
 

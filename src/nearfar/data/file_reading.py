@@ -1,0 +1,109 @@
+"""Many files read in threads, with an account of those that cannot be read."""
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from nearfar.data.config import DataConfig
+from nearfar.errors import NearfarError
+
+_MOST_NAMED = 20
+
+T = TypeVar("T")
+
+
+class UnreadableFileError(NearfarError):
+    """A file that is not what its name says, a damaged one, or one that is not safe to decode."""
+
+
+def shown(path: Path) -> str:
+    """A path as text for a message: one line, nothing that a terminal would obey.
+
+    Args:
+        path: Any path; file names may hold line feeds, escapes and bytes of no encoding.
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+class FileReader:
+    """Reads many files in threads and keeps account of the unreadable ones.
+
+    Args:
+        root: Folder that all of them are below.
+        config: `max_corrupt` and `workers`.
+        total: Number of files that `max_corrupt` is a share of.
+        kind: What a file holds, for messages.
+    """
+
+    def __init__(self, root: Path, config: DataConfig, *, total: int, kind: str) -> None:
+        self.root = root
+        self.kind = kind
+        self.max_corrupt = config.max_corrupt
+        self.total = total
+        self.threads = max(1, config.workers)
+        self.faults: dict[Path, str] = {}
+
+    def keep_good(self, read: Callable[[Path], T], files: Sequence[Path]) -> dict[Path, T]:
+        """What `read` gives for each readable file, in order; refuse too many unreadable ones.
+
+        Args:
+            read: Raises an `UnreadableFileError` where it cannot.
+            files: Paths below the root.
+
+        Raises:
+            NearfarError: More than `max_corrupt` of all files, or all, are unreadable.
+        """
+        good: dict[Path, T] = {}
+        # Pillow lets go of the interpreter's lock while it decodes. What it warns of is either
+        # harmless or ends in an error, which is told below.
+        with warnings.catch_warnings(), ThreadPoolExecutor(self.threads) as threads:
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+            for path, result in zip(files, threads.map(_or_fault(read), files), strict=True):
+                if isinstance(result, UnreadableFileError):
+                    self.faults[path] = str(result).removeprefix(f"{shown(path)}: ")
+                else:
+                    good[path] = result
+        limit = self.max_corrupt
+        if len(self.faults) > limit * self.total or len(self.faults) == self.total:
+            raise NearfarError(
+                f"{self.root}: {len(self.faults)} of {self.total} {self.kind}s cannot be read, "
+                f"over data.max_corrupt={limit:g}; mend or remove them, or raise that share: "
+                f"{self._named()}"
+            )
+        return good
+
+    def notes(self) -> list[str]:
+        """What was skipped, by name."""
+        if not self.faults:
+            return []
+        return [f"skipped {len(self.faults)} of {self.total} {self.kind}s: {self._named()}"]
+
+    def _named(self) -> str:
+        """The first unreadable files with their faults."""
+        named = [
+            f"{shown(path.relative_to(self.root))} ({fault})"
+            for path, fault in sorted(self.faults.items())[:_MOST_NAMED]
+        ]
+        more = len(self.faults) - len(named)
+        return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _or_fault(read: Callable[[Path], T]) -> Callable[[Path], T | UnreadableFileError]:
+    """The reader, made to return its error."""
+
+    def attempt(path: Path) -> T | UnreadableFileError:
+        try:
+            return read(path)
+        except UnreadableFileError as error:
+            return error
+
+    return attempt
+
+
+def name_below(path: Path, root: Path) -> str:
+    """The file's name relative to the root, as text that can be written anywhere."""
+    return os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")

@@ -1,0 +1,105 @@
+"""Sources from .npz files: images, series or vectors under names of their own."""
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from nearfar.data.arrays import source_from_arrays, source_from_series, source_from_vectors
+from nearfar.data.config import DataConfig
+from nearfar.data.source import Source
+from nearfar.errors import NearfarError, SettingError, unknown_name
+
+# Source: what its arrays are called, and what makes a source of them.
+_KINDS: dict[str, tuple[str, Callable[..., Source]]] = {
+    "npz": ("images", source_from_arrays),
+    "series-npz": ("series", source_from_series),
+    "vectors-npz": ("vectors", source_from_vectors),
+}
+
+
+def load_npz(config: DataConfig) -> Source:
+    """Read the arrays of an .npz file: examples, and maybe labels and a test part.
+
+    They are called `images`, `labels`, `test_images` and `test_labels`; in the source `series-npz`
+    `series` and `test_series` stand for the images, in `vectors-npz` `vectors` and `test_vectors`.
+
+    Args:
+        config: `name` says which; `root` is the file; `test_fraction` splits it where it has no
+            test part.
+
+    Returns:
+        The source, held in memory.
+
+    Raises:
+        NearfarError: If the file is damaged, holds pickled objects, or its arrays do not fit.
+        SettingError: If its arrays are larger than `in_memory_mib`.
+    """
+    path = config.root
+    assert path is not None
+    what, source_from = _KINDS[config.name]
+    try:
+        arrays = _read_arrays(path, what, config.in_memory_mib * 2**20)
+        return source_from(**arrays, test_fraction=config.test_fraction, name=config.name)
+    except NearfarError as error:
+        raise type(error)(f"{path}: {error}") from None
+    # zipfile's word for unknown compression and for encryption is RuntimeError.
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise NearfarError(
+            f"{path}: not a readable .npz file ({_first_line(error)}); write it with "
+            f"numpy.savez(path, {what}=…, labels=…)"
+        ) from None
+
+
+def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
+    """The known arrays of the file, once their declared sizes are seen to be small enough."""
+    known = (what, "labels", f"test_{what}", "test_labels")
+    with zipfile.ZipFile(path) as archive:
+        keys = [name.removesuffix(".npy") for name in archive.namelist()]
+        for key in keys:
+            if key not in known:
+                raise unknown_name("array", key, known)
+        if what not in keys:
+            raise NearfarError(f"no array {what!r}; it holds {', '.join(keys) or 'nothing'}")
+        # A few kB of zip can unpack to any size: what an array declares is read first.
+        declared = sum(_declared_bytes(archive, name) for name in archive.namelist())
+    if declared > limit:
+        raise SettingError(
+            f"{declared / 2**20:.0f} MiB of arrays, over data.in_memory_mib={limit // 2**20}: "
+            "raise it"
+            + (", or write the images to a folder, which is streamed" if what == "images" else "")
+        )
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in keys}
+
+
+def _declared_bytes(archive: zipfile.ZipFile, name: str) -> int:
+    """Size in bytes that the header of one array declares."""
+    with archive.open(name) as member:
+        version = np.lib.format.read_magic(member)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise NearfarError(f"array {name}: .npy version {version} is not known")
+        shape, _, dtype = read(member)
+    size = dtype.itemsize
+    for side in shape:
+        size *= side
+    return size
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, on one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

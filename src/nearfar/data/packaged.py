@@ -1,0 +1,91 @@
+"""Series and vectors that ship inside packages: no network is needed."""
+
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from nearfar.data.arrays import source_from_series, source_from_vectors
+from nearfar.data.config import DataConfig
+from nearfar.data.float_arrays import padded
+from nearfar.data.source import Source
+from nearfar.errors import NearfarError
+
+TEST_FRACTION = 0.3
+"""Share of scikit-learn's tables held out for test, always the same rows."""
+
+
+def load_japanese_vowels(config: DataConfig) -> Source:  # noqa: ARG001  (every loader takes it)
+    """Read the Japanese vowels inside sktime: nine speakers say /ae/.
+
+    Utterances of 7 to 29 steps are brought to 29: every channel goes on with its last value.
+
+    Returns:
+        270 series to learn from and 370 for test, 12 channels × 29 steps, as their makers split
+        them.
+
+    Raises:
+        NearfarError: If sktime is missing.
+    """
+    return _from_sktime("japanese-vowels", "load_japanese_vowels")
+
+
+def load_basic_motions(config: DataConfig) -> Source:  # noqa: ARG001
+    """Read the basic motions inside sktime: a watch's sensors while its wearer moves.
+
+    Returns:
+        40 series to learn from and 40 for test, 6 channels × 100 steps, as their makers split them.
+
+    Raises:
+        NearfarError: If sktime is missing.
+    """
+    return _from_sktime("basic-motions", "load_basic_motions")
+
+
+def load_wine(config: DataConfig) -> Source:  # noqa: ARG001
+    """Read scikit-learn's wines: 13 chemical measures of wines of three growers.
+
+    Returns:
+        125 vectors to learn from and 53 for test, 13 features.
+    """
+    # Imported here: scikit-learn takes a second, and other sources do not need it.
+    from sklearn.datasets import load_wine as bundled
+
+    return _from_sklearn("wine", bundled())
+
+
+def load_breast_cancer(config: DataConfig) -> Source:  # noqa: ARG001
+    """Read scikit-learn's breast cancers: 30 measures of cell nuclei, benign or malignant.
+
+    Returns:
+        398 vectors to learn from and 171 for test, 30 features.
+    """
+    from sklearn.datasets import load_breast_cancer as bundled
+
+    return _from_sklearn("breast-cancer", bundled())
+
+
+def _from_sktime(name: str, loader: str) -> Source:
+    """A source that sktime ships, with the makers' own split."""
+    if find_spec("sktime") is None:
+        raise NearfarError(f"{name} is inside sktime: pip install 'nearfar[series]'")
+    # Imported here: sktime takes seconds, and other sources do not need it.
+    from sktime import datasets
+
+    parts = []
+    for split in ("train", "test"):
+        tables, labels = getattr(datasets, loader)(split, return_type="df-list")
+        parts.append(([table.to_numpy(np.float32).T for table in tables], labels.astype(str)))
+    length = max(each.shape[1] for series, _ in parts for each in series)
+    (train, train_labels), (test, test_labels) = parts
+    return source_from_series(
+        padded(train, length), train_labels, padded(test, length), test_labels, name=name
+    )
+
+
+def _from_sklearn(name: str, bunch: Any) -> Source:
+    """A table of scikit-learn with a fixed, stratified test part."""
+    classes = np.array([str(each) for each in bunch.target_names])
+    return source_from_vectors(
+        bunch.data, classes[bunch.target], test_fraction=TEST_FRACTION, name=name
+    )

@@ -1,0 +1,119 @@
+"""A source from a folder of WAV files."""
+
+from statistics import median
+
+import numpy as np
+import torch
+
+from nearfar.data.config import DataConfig
+from nearfar.data.file_reading import FileReader, name_below
+from nearfar.data.folder_listing import Listing, list_parts
+from nearfar.data.labels import encode_labels
+from nearfar.data.source import Part, Source
+from nearfar.data.splits import SPLIT_SEED, split_part
+from nearfar.data.wav_files import SUFFIXES, Sound, read_wav
+from nearfar.errors import NearfarError, SettingError
+
+
+def load_wav(config: DataConfig) -> Source:
+    """Read a folder of WAV files of one sampling rate, laid out as a folder of images.
+
+    Sounds are cut at the end, or go on with silence, to `config.length` steps: the median length
+    where it is left out.
+
+    Args:
+        config: `root`, `length`, `test_fraction`, `max_corrupt`, `in_memory_mib` and `workers`.
+
+    Returns:
+        The source, held in memory, with file names relative to `root`.
+
+    Raises:
+        NearfarError: If there are no files, too many unreadable ones, several rates or numbers of
+            channels, or classes do not fit.
+        SettingError: If the sounds are larger than `in_memory_mib`.
+    """
+    root = config.root
+    assert root is not None
+    listings, notes = list_parts(root, SUFFIXES, "sound")
+    for listing in listings:
+        notes += listing.notes
+    files = [path for listing in listings for path in listing.files]
+    # Told by the files, before any is decoded; as float32, samples take up to 4 times as much.
+    held = sum(path.stat().st_size for path in files if path.exists())
+    if held > config.in_memory_mib * 2**20:
+        raise SettingError(
+            f"{root}: {held / 2**20:.0f} MiB of sound, over data.in_memory_mib="
+            f"{config.in_memory_mib}: raise it, or cut the files"
+        )
+    reader = FileReader(root, config, total=len(files), kind="sound")
+    sounds = reader.keep_good(read_wav, files)
+    _check_alike(list(sounds.values()), str(root))
+    lengths = [sound.samples.shape[1] for sound in sounds.values()]
+    length = config.length or int(median(lengths))
+    if set(lengths) != {length}:
+        notes.append(
+            f"sounds of {min(lengths)} to {max(lengths)} steps are brought to {length}: cut, or "
+            "filled with silence; data.length changes that"
+        )
+
+    parts: list[Part] = []
+    classes: list[str] | None = None
+    for listing in listings:
+        part, classes = _part(listing, sounds, length, classes, config)
+        parts.append(part)
+    notes += reader.notes()
+    train, test = parts[0], parts[1] if len(parts) > 1 else None
+    if test is None:
+        train, test = split_part(train, config.test_fraction)
+        if test is not None:
+            notes.append(
+                f"no folders train and test: {len(test)} of {len(train) + len(test)} sounds are "
+                f"held out for test (seed {SPLIT_SEED})"
+            )
+    class_names = None if classes is None else tuple(classes)
+    return Source("wav", train, test, class_names=class_names, notes=tuple(notes))
+
+
+def _check_alike(sounds: list[Sound], root: str) -> None:
+    """Refuse what cannot be one set of series without resampling or mixing."""
+    rates = sorted({sound.rate for sound in sounds})
+    if len(rates) > 1:
+        raise NearfarError(
+            f"{root}: sampling rates of {rates[0]} to {rates[-1]} Hz; resample all files to one"
+        )
+    channels = sorted({len(sound.samples) for sound in sounds})
+    if len(channels) > 1:
+        raise NearfarError(
+            f"{root}: files of {channels[0]} and of {channels[-1]} channels; mix all to one number"
+        )
+
+
+def _part(
+    listing: Listing,
+    sounds: dict,
+    length: int,
+    classes: list[str] | None,
+    config: DataConfig,
+) -> tuple[Part, list[str] | None]:
+    """The readable sounds of a listing at one length, and the classes of its folders."""
+    root = config.root
+    assert root is not None
+    rows = [row for row, path in enumerate(listing.files) if path in sounds]
+    if not rows:
+        part = "train" if classes is None else "test"
+        raise NearfarError(f"{root}: not one sound of the {part} part can be read")
+    series = np.stack([_at_length(sounds[listing.files[row]].samples, length) for row in rows])
+    names = [name_below(listing.files[row], root) for row in rows]
+    labels = None
+    if listing.labels is not None:
+        kept = [listing.labels[row] for row in rows]
+        labels, classes = encode_labels(
+            kept, len(rows), what=f"folders of {root}", classes=classes, examples="sounds"
+        )
+    return Part(torch.from_numpy(series), labels, names), classes
+
+
+def _at_length(samples: np.ndarray, length: int) -> np.ndarray:
+    """The first steps, or all of them and silence."""
+    missing = max(0, length - samples.shape[1])
+    return np.pad(samples[:, :length], ((0, 0), (0, missing)))

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+
+from nearfar.data import packaged
+from nearfar.data.config import DataConfig
+from nearfar.data.sources import load_source
+from nearfar.errors import NearfarError
+
+
+def test_japanese_vowels_are_the_makers_and_go_on_with_their_last_value():
+    source = load_source(DataConfig(name="japanese-vowels"))
+    train, test = source.train.images, source.test.images
+    assert (train.shape, test.shape) == ((270, 12, 29), (370, 12, 29))
+    assert torch.bincount(source.train.labels).tolist() == [30] * 9
+    assert torch.bincount(source.test.labels).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
+    # The first utterance of the file has 20 steps and begins with this value.
+    assert train[0, 0, 0] == pytest.approx(1.860936)
+    assert (train[0, :, 20:] == train[0, :, 19:20]).all()
+    assert not (train[0, :, 19] == train[0, :, 18]).any()
+
+
+def test_basic_motions_are_the_makers():
+    source = load_source(DataConfig(name="basic-motions"))
+    assert source.train.images.shape == source.test.images.shape == (40, 6, 100)
+    assert source.class_names == ("badminton", "running", "standing", "walking")
+    assert torch.bincount(source.train.labels).tolist() == [10] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "classes"),
+    [
+        ("wine", (125, 13), 53, ("class_0", "class_1", "class_2")),
+        ("breast-cancer", (398, 30), 171, ("benign", "malignant")),
+    ],
+)
+def test_tables_have_a_fixed_test_part(name, train, test, classes):
+    source, again = (load_source(DataConfig(name=name)) for _ in range(2))
+    assert source.train.images.shape == train
+    assert len(source.test) == test
+    assert source.class_names == classes
+    assert torch.equal(source.test.images, again.test.images)
+    share = np.bincount(source.test.labels) / np.bincount(source.train.labels)
+    np.testing.assert_allclose(share, 3 / 7, rtol=0.1)
+
+
+def test_a_missing_package_is_told_with_its_remedy(monkeypatch):
+    monkeypatch.setattr(packaged, "find_spec", lambda name: None)
+    with pytest.raises(NearfarError, match=r"pip install 'nearfar\[series\]'"):
+        load_source(DataConfig(name="basic-motions"))
