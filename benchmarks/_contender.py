@@ -2,8 +2,8 @@
 
     python -m benchmarks._contender nt_xent nearfar 16384 1
 
-prints, first, the extra memory of one value and gradient (bytes), then, for each line it reads, the
-seconds of one more: process CPU time with one thread, wall time with more.
+prints, first, the extra memory (bytes) and the seconds of one value and gradient, then, for each
+line it reads, the seconds of one more: process CPU time with one thread, wall time with more.
 """
 
 import ctypes
@@ -105,7 +105,7 @@ def main() -> None:
     embeddings = torch.randn(rows, DIM, requires_grad=True)
 
     if name == "floor":
-        print(0, flush=True)
+        print(0, floor(rows), flush=True)
         for _ in sys.stdin:
             print(floor(rows), flush=True)
         return
@@ -123,9 +123,10 @@ def main() -> None:
     with open("/proc/self/clear_refs", "w") as reset:
         reset.write("5")
     before = status("VmRSS")
-    value_and_gradient()
-    print(status("VmHWM") - before, flush=True)
     clock = time.process_time if threads == 1 else time.perf_counter
+    start = clock()
+    value_and_gradient()
+    print(status("VmHWM") - before, clock() - start, flush=True)
     for _ in sys.stdin:
         start = clock()
         value_and_gradient()
