@@ -161,7 +161,7 @@ def test_batches_that_cannot_be_drawn_are_refused(size, words):
 
 
 def test_labels_must_be_one_for_each_image():
-    with pytest.raises(NearfarError, match="9 labels for 10 images"):
+    with pytest.raises(NearfarError, match="9 labels for 10 examples"):
         _batches(_Streamed(10), 2, labels=torch.zeros(9, dtype=torch.int64))
 
 

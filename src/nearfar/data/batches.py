@@ -1,0 +1,190 @@
+"""Batches of examples on the device: shuffled for training, in order for evaluation."""
+
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nearfar.data.source import Examples, StreamedImages
+from nearfar.errors import NearfarError, SettingError
+
+
+class TrainingBatches:
+    """Shuffled batches of one size, whose order depends on the seed and the epoch alone.
+
+    Of several ranks, each has an equal share of every batch, in one piece: put together in the
+    order of the ranks, they are the batch that a single process would have.
+
+    The position in the data is `(epoch, step)`; there is no other state to save. Examples in memory
+    move to the device once; streamed images are decoded by worker processes that live for one
+    epoch.
+
+    Args:
+        images: All examples: images (uint8 or a `StreamedImages`), series or vectors.
+        labels: Class of each example, or None.
+        batch_size: Examples in a batch, on all ranks together; 1 up to the number of examples, and
+            a multiple of the number of ranks.
+        seed: Seed of the order; 0 or more.
+        device: Where batches are wanted.
+        workers: Processes that decode streamed images; 0 decodes in this one.
+        rank: Which rank's share to yield, from 0.
+        ranks: How many share each batch.
+
+    Raises:
+        SettingError: If no batch of this size can be drawn.
+    """
+
+    def __init__(
+        self,
+        images: Examples,
+        labels: Int64[Tensor, " n"] | None,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        workers: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        if batch_size < 1:
+            raise SettingError(f"batch_size={batch_size}: at least 1")
+        if batch_size % ranks:
+            raise SettingError(f"batch_size={batch_size}: a multiple of the {ranks} ranks")
+        if batch_size > len(images):
+            raise SettingError(
+                f"batch_size={batch_size} is larger than the data: there are {len(images)} "
+                "training examples"
+            )
+        if seed < 0:
+            raise SettingError(f"seed={seed}: 0 or more")
+        if labels is not None and len(labels) != len(images):
+            raise NearfarError(
+                f"{len(labels)} labels for {len(images)} examples: one each is needed"
+            )
+        self.batch_size = batch_size
+        self.seed = seed
+        self.device = torch.device(device)
+        self.workers = workers
+        self.rank = rank
+        self.ranks = ranks
+        self.images = images if isinstance(images, StreamedImages) else images.to(self.device)
+        self.labels = None if labels is None else labels.to(self.device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch; the last partial one is left out."""
+        return len(self.images) // self.batch_size
+
+    def epoch(
+        self, number: int, first_step: int = 0
+    ) -> Iterator[tuple[Tensor, Int64[Tensor, " _"] | None, Int64[Tensor, " _"]]]:
+        """Yield this rank's share of the batches of one epoch.
+
+        Args:
+            number: Which epoch, from 0; each has its own order.
+            first_step: Batches to pass over, unread: 0 up to `steps_per_epoch`.
+
+        Yields:
+            Examples on the device, their labels there or None, and their indices on the CPU.
+        """
+        order = _shuffled(len(self.images), self.seed, number)
+        steps = range(first_step, self.steps_per_epoch)
+        share = self.batch_size // self.ranks
+        firsts = [step * self.batch_size + self.rank * share for step in steps]
+        batches = [order[first : first + share] for first in firsts]
+        for images, indices in zip(
+            _gathered(self.images, batches, self.device, self.workers), batches, strict=True
+        ):
+            labels = None if self.labels is None else self.labels[indices.to(self.device)]
+            yield images, labels, indices
+
+
+def evaluation_batches(
+    images: Examples, *, batch_size: int, device: torch.device | str, workers: int = 0
+) -> Iterator[tuple[Tensor, Int64[Tensor, " _"]]]:
+    """Yield every example exactly once, in order.
+
+    Args:
+        images: All examples: images (uint8 or a `StreamedImages`), series or vectors.
+        batch_size: Largest number of examples in a batch; at least 1.
+        device: Where batches are wanted.
+        workers: Processes that decode streamed images; 0 decodes in this one.
+
+    Yields:
+        Examples on the device and their indices on the CPU.
+    """
+    if batch_size < 1:
+        raise SettingError(f"batch_size={batch_size}: at least 1")
+    batches = list(torch.arange(len(images)).split(batch_size)) if len(images) else []
+    yield from zip(_gathered(images, batches, torch.device(device), workers), batches, strict=True)
+
+
+def _shuffled(count: int, seed: int, epoch: int) -> Int64[Tensor, " n"]:
+    """The order of one epoch, from seed and epoch alone."""
+    mixed = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    # manual_seed takes 63 bits without wrapping.
+    generator = torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+    return torch.randperm(count, generator=generator)
+
+
+def _gathered(
+    images: Examples, batches: Sequence[Int64[Tensor, " _"]], device: torch.device, workers: int
+) -> Iterator[Tensor]:
+    """The examples of each batch of indices, on the device."""
+    if not isinstance(images, StreamedImages):
+        for indices in batches:
+            yield images[indices.to(images.device)].to(device)
+        return
+    loader = DataLoader(
+        _ErrorsAsItems(images),
+        batch_sampler=[indices.tolist() for indices in batches],
+        num_workers=min(workers, len(batches)),
+        collate_fn=_stack_or_error,
+        worker_init_fn=_prepare_worker,
+        pin_memory=device.type == "cuda",
+        # Its own generator: the loader must not draw from the one that a checkpoint restores.
+        generator=torch.Generator(),
+    )
+    for batch in loader:
+        if isinstance(batch, NearfarError):
+            raise batch
+        yield batch.to(device, non_blocking=True)
+
+
+def _prepare_worker(worker: int) -> None:  # noqa: ARG001  (the loader passes it)
+    """Leave signals to the main process, which saves first, and be quiet about odd metadata."""
+    # Terminals, torchrun and schedulers send them to a whole group of processes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    warnings.filterwarnings("ignore", module=r"PIL\b")
+
+
+class _ErrorsAsItems(Dataset):
+    """Hands an error over as an item: raised in a worker, its one line becomes a traceback."""
+
+    def __init__(self, images: StreamedImages) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor | NearfarError:
+        try:
+            return self.images[index]
+        except NearfarError as error:
+            return error
+
+
+def _stack_or_error(items: list[Tensor | NearfarError]) -> Tensor | NearfarError:
+    """The batch, or the first error in it."""
+    images: list[Tensor] = []
+    for item in items:
+        if isinstance(item, NearfarError):
+            return item
+        images.append(item)
+    return torch.stack(images)
