@@ -3,16 +3,24 @@
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from nearfar.methods.config import MethodConfig
+from nearfar.methods.classes import require_classes
+from nearfar.methods.config import (
+    BalancedSoftmaxConfig,
+    CrossEntropyConfig,
+    MethodConfig,
+    SupConConfig,
+)
+from nearfar.methods.cross_entropy import CrossEntropy
 from nearfar.methods.method import Method
 from nearfar.methods.simclr import SimCLR
+from nearfar.methods.supcon import SupCon
 
 
 def build_method(
     config: MethodConfig,
     encoder: nn.Module,
     *,
-    class_counts: Int64[Tensor, " classes"] | None = None,  # noqa: ARG001  for those with labels
+    class_counts: Int64[Tensor, " classes"] | None = None,
 ) -> Method:
     """The method that a run names, around an encoder.
 
@@ -20,5 +28,13 @@ def build_method(
         config: Checked by `check_method`.
         encoder: A module with `num_features`.
         class_counts: Examples of each class in what is learnt from; None without labels.
+
+    Raises:
+        SettingError: The method learns from labels, and there are none, or of one class alone.
     """
+    if isinstance(config, SupConConfig):
+        require_classes(config, class_counts)
+        return SupCon(config, encoder)
+    if isinstance(config, CrossEntropyConfig | BalancedSoftmaxConfig):
+        return CrossEntropy(config, encoder, require_classes(config, class_counts))
     return SimCLR(config, encoder)

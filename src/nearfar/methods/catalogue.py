@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from nearfar.methods.config import MethodConfig, SimCLRConfig
+from nearfar.methods.config import (
+    BalancedSoftmaxConfig,
+    CrossEntropyConfig,
+    MethodConfig,
+    SimCLRConfig,
+    SupConConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,27 @@ METHODS: dict[str, MethodInfo] = {
         SimCLRConfig,
         "two views of an example near, all other examples of the batch far",
         "Chen et al. 2020",
+    ),
+    "supcon": MethodInfo(
+        "SupCon",
+        SupConConfig,
+        "all views of all examples of a class near, those of other classes far",
+        "Khosla et al. 2020",
+        needs_labels=True,
+    ),
+    "cross-entropy": MethodInfo(
+        "cross-entropy",
+        CrossEntropyConfig,
+        "a linear classifier trained with its encoder: the supervised baseline",
+        "the usual practice",
+        needs_labels=True,
+    ),
+    "balanced-softmax": MethodInfo(
+        "balanced softmax",
+        BalancedSoftmaxConfig,
+        "cross-entropy whose softmax knows how often each class occurs, for long tails",
+        "Ren et al. 2020",
+        needs_labels=True,
     ),
 }
 """Method by the name in its settings."""

@@ -1,8 +1,8 @@
 """What of a method's settings can be refused at once. Imports nothing heavy."""
 
-from nearfar.errors import SettingError
+from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.catalogue import METHODS
-from nearfar.methods.config import MethodConfig, SimCLRConfig
+from nearfar.methods.config import MethodConfig, SimCLRConfig, SupConConfig
 
 
 def check_method(config: MethodConfig) -> None:
@@ -13,6 +13,8 @@ def check_method(config: MethodConfig) -> None:
     """
     if isinstance(config, SimCLRConfig):
         check_simclr(config)
+    elif isinstance(config, SupConConfig):
+        check_supcon(config)
 
 
 def check_labels(config: MethodConfig, labelled: bool, source: str) -> None:
@@ -41,6 +43,17 @@ def check_simclr(config: SimCLRConfig) -> None:
         SettingError: A temperature or a width that is not above 0.
     """
     require_above_zero(config, "temperature", "projection_hidden", "projection_dim")
+
+
+def check_supcon(config: SupConConfig) -> None:
+    """Refuse what SupCon cannot be trained with.
+
+    Raises:
+        SettingError: A temperature or a width that is not above 0, or an unknown kind.
+    """
+    require_above_zero(config, "temperature", "projection_hidden", "projection_dim")
+    if config.kind not in ("out", "in"):
+        raise unknown_name("method.kind", config.kind, ("out", "in"))
 
 
 def require_above_zero(config: MethodConfig, *names: str) -> None:

@@ -1,0 +1,68 @@
+"""What methods with labels ask of the classes, and the linear classifier over them."""
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.catalogue import METHODS
+from nearfar.methods.config import MethodConfig
+
+NEVER_PREDICTED = -1e4
+"""Bias of a class that has no example: finite, so that files and averages can hold it."""
+
+
+def require_classes(
+    config: MethodConfig, class_counts: Int64[Tensor, " classes"] | None
+) -> Int64[Tensor, " classes"]:
+    """Counts of two classes or more, for a method that learns to tell them apart.
+
+    Args:
+        config: Of the method.
+        class_counts: Examples of each class in what is learnt from; None without labels.
+
+    Returns:
+        The counts.
+
+    Raises:
+        SettingError: There are no labels, or all examples are of one class.
+    """
+    title = METHODS[config.name].title
+    if class_counts is None:
+        raise SettingError(f"{title} learns from labels, and there are none: choose another method")
+    if int((class_counts > 0).sum()) < 2:
+        raise SettingError(
+            f"{title} learns to tell classes apart, and all examples to learn from are of one "
+            "class: choose another method, or data with more classes"
+        )
+    return class_counts
+
+
+def require_labels_of(batch: Tensor, labels: Tensor | None, title: str) -> Tensor:
+    """The labels of a batch, as many as it has rows.
+
+    Raises:
+        NearfarError: There are none, or fewer or more.
+    """
+    if labels is None or labels.shape != batch.shape[:1]:
+        found = "none" if labels is None else f"labels of shape {tuple(labels.shape)}"
+        raise NearfarError(f"{title} needs a label for each of {len(batch)} examples, not {found}")
+    return labels
+
+
+def build_classifier(num_features: int, class_counts: Int64[Tensor, " classes"]) -> nn.Linear:
+    """A linear layer with bias from features to one logit a class.
+
+    A class without an example starts, and without a gradient stays, where it is never predicted:
+    zero weight and a bias of `NEVER_PREDICTED`. A random row that nothing ever pushes down would
+    win some predictions.
+
+    Args:
+        num_features: Width of the encoder's features.
+        class_counts: Examples of each class in what is learnt from.
+    """
+    classifier = nn.Linear(num_features, len(class_counts))
+    with torch.no_grad():
+        classifier.weight[class_counts == 0] = 0
+        classifier.bias[class_counts == 0] = NEVER_PREDICTED
+    return classifier

@@ -1,0 +1,111 @@
+"""SupCon: views of all images of a class near, those of other classes far."""
+
+from typing import Literal, cast
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+
+from nearfar.encoders.projection import ProjectionHead
+from nearfar.methods.check import check_supcon
+from nearfar.methods.classes import require_labels_of
+from nearfar.methods.config import SupConConfig
+from nearfar.objectives import alignment, supcon, uniformity
+from nearfar.similarity.computing import computing
+from nearfar.similarity.extremes import hardest
+from nearfar.similarity.pairs import Pairs
+from nearfar.similarity.ranks import gather_rows
+
+Views = tuple[Float[Tensor, "batch *shape"], ...]
+
+
+class SupCon(nn.Module):
+    """SupCon (Khosla et al. 2020), its first stage: encoder, projection head, supervised contrast.
+
+    Every view of every image of an anchor's class is its positive; with V views an anchor has V − 1
+    of them at least, so no batch is without. The second stage, a linear classifier on the encoder
+    with its weights held, is what the evaluation's linear probe fits to the run's features.
+
+    Args:
+        config: Temperature, kind of loss and the head's widths.
+        encoder: A module with `num_features`; trained here, and all that is kept afterwards.
+
+    Raises:
+        SettingError: A temperature or a width that is not above 0, or an unknown kind.
+    """
+
+    def __init__(self, config: SupConConfig, encoder: nn.Module) -> None:
+        super().__init__()
+        check_supcon(config)
+        self.encoder = encoder
+        self.projection = ProjectionHead(
+            cast(int, encoder.num_features), config.projection_hidden, config.projection_dim
+        )
+        self.temperature = config.temperature
+        self.kind: Literal["out", "in"] = config.kind
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def forward(
+        self, views: Views, labels: Integer[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, ""]:
+        """The loss of two or more normalised views of a batch with labels, in nats."""
+        return self.loss(self.embed(views), labels)
+
+    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
+        """Embeddings of each view, all of which pass the encoder together."""
+        return self.projection(self.encoder(torch.cat(views))).chunk(len(views))
+
+    def loss(
+        self,
+        embedded: tuple[Float[Tensor, "batch dim"], ...],
+        labels: Integer[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Supervised contrast of all views of the batches of all ranks, which share the work.
+
+        Raises:
+            NearfarError: There is not one label for each example.
+        """
+        labels = gather_rows(require_labels_of(embedded[0], labels, "SupCon"))
+        rows = gather_rows(torch.stack(embedded, dim=1))
+        self._last = (rows.detach(), labels)
+        with computing(group=dist.group.WORLD):
+            return supcon(
+                rows.flatten(0, 1),
+                labels.repeat_interleave(len(embedded)),
+                temperature=self.temperature,
+                kind=self.kind,
+            )
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """Of the last call's embeddings; computed when read, so that other steps pay nothing.
+
+        Returns:
+            `alignment` (0 to 4, of the first two views), `uniformity` (0 down to about −4, of the
+            first view) and `nearest_is_positive`, the share of rows (0 to 1) whose nearest other
+            row, of any view, is of their class. Empty before the first call.
+        """
+        if self._last is None:
+            return {}
+        rows, labels = self._last
+        with torch.no_grad():
+            return {
+                "alignment": float(alignment(rows[:, 0], rows[:, 1])),
+                "uniformity": float(uniformity(rows[:, 0])),
+                "nearest_is_positive": float(_nearest_is_positive(rows, labels)),
+            }
+
+    def after_step(self, progress: float) -> None:
+        """SupCon keeps nothing between steps."""
+
+
+def _nearest_is_positive(
+    rows: Float[Tensor, "batch views dim"], labels: Integer[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """Share of the batch·views rows whose most similar other row is of their class."""
+    classes = labels.repeat_interleave(rows.shape[1])
+    rows = nn.functional.normalize(rows.flatten(0, 1).float(), dim=1)
+    itself = torch.arange(len(rows), device=rows.device)
+    _, nearest = hardest(rows, rows, pairs=Pairs(apart=(itself, itself)), largest=True)
+    return (classes[nearest] == classes).float().mean()
