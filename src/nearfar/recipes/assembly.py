@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch import nn
+from jaxtyping import Int64
+from torch import Tensor, nn
 
 from nearfar.data.batches import TrainingBatches
+from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
@@ -82,6 +84,10 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     check_training_config(recipe.training, examples=len(part), ranks=ranks.count)
     check_labels(recipe.method, part.labels is not None, source.name)
     image_format = format_of(recipe, part)
+    counts = None
+    if part.labels is not None and source.num_classes is not None:
+        # Of all classes that there are: one may have no example to learn from.
+        counts = class_counts(part, source.num_classes)
     return Assembly(
         recipe=recipe,
         hardware=hardware,
@@ -105,7 +111,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
             rank=ranks.rank,
             ranks=ranks.count,
         ),
-        method=_seeded_method(recipe, image_format, part, hardware.device),
+        method=_seeded_method(recipe, image_format, counts, hardware.device),
     )
 
 
@@ -122,14 +128,16 @@ def format_of(recipe: Recipe, part: Part) -> ImageFormat:
 
 
 def _seeded_method(
-    recipe: Recipe, image_format: ImageFormat, part: Part, device: torch.device
+    recipe: Recipe,
+    image_format: ImageFormat,
+    counts: Int64[Tensor, " classes"] | None,
+    device: torch.device,
 ) -> Method:
     """The method at its first weights, which the recipe's seed alone decides."""
     # No CUDA generator is forked: weights are drawn on the CPU, the same on every machine.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         encoder = _encoder(recipe, image_format)
-        counts = None if part.labels is None else torch.bincount(part.labels)
         method = build_method(recipe.method, encoder, class_counts=counts)
     cast(nn.Module, method).to(device)
     return method

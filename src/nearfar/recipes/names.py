@@ -3,15 +3,29 @@
 from collections.abc import Callable
 
 from nearfar.errors import unknown_name
+from nearfar.recipes.balanced_softmax_fashion_lt import balanced_softmax_fashion_lt
+from nearfar.recipes.cross_entropy_digits import cross_entropy_digits
+from nearfar.recipes.cross_entropy_fashion import cross_entropy_fashion
+from nearfar.recipes.cross_entropy_fashion_lt import cross_entropy_fashion_lt
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.simclr_cifar10 import simclr_cifar10
 from nearfar.recipes.simclr_digits import simclr_digits
 from nearfar.recipes.simclr_fashion import simclr_fashion
+from nearfar.recipes.supcon_digits import supcon_digits
+from nearfar.recipes.supcon_fashion import supcon_fashion
+from nearfar.recipes.supcon_fashion_lt import supcon_fashion_lt
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "simclr-digits": simclr_digits,
     "simclr-fashion": simclr_fashion,
     "simclr-cifar10": simclr_cifar10,
+    "supcon-digits": supcon_digits,
+    "supcon-fashion": supcon_fashion,
+    "supcon-fashion-lt": supcon_fashion_lt,
+    "cross-entropy-digits": cross_entropy_digits,
+    "cross-entropy-fashion": cross_entropy_fashion,
+    "cross-entropy-fashion-lt": cross_entropy_fashion_lt,
+    "balanced-softmax-fashion-lt": balanced_softmax_fashion_lt,
 }
 """Name of each recipe and the function that returns it."""
 

@@ -1,0 +1,17 @@
+"""Balanced softmax on a long tail of Fashion-MNIST, imbalance factor 100.
+
+Command: `nearfar train balanced-softmax-fashion-lt --data.root FOLDER`, where the folder holds the
+four IDX files (Debian's package dataset-fashion-mnist puts them into
+/usr/share/datasets/fashion-mnist); meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share, on 14 886 images, for as many steps.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import BalancedSoftmaxConfig
+from nearfar.recipes.fashion_setup import fashion_long_tail_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def balanced_softmax_fashion_lt() -> Recipe:
+    """Balanced softmax with a narrow ResNet on a long tail of Fashion-MNIST."""
+    return fashion_long_tail_recipe("balanced-softmax-fashion-lt", BalancedSoftmaxConfig())

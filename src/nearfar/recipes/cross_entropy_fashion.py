@@ -1,0 +1,17 @@
+"""Cross-entropy on Fashion-MNIST: the supervised baseline.
+
+Command: `nearfar train cross-entropy-fashion --data.root FOLDER`, where the folder holds the four
+IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import CrossEntropyConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def cross_entropy_fashion() -> Recipe:
+    """A narrow ResNet and a linear classifier on Fashion-MNIST."""
+    return fashion_recipe("cross-entropy-fashion", CrossEntropyConfig())

@@ -1,0 +1,17 @@
+"""SupCon on Fashion-MNIST: contrast with labels.
+
+Command: `nearfar train supcon-fashion --data.root FOLDER`, where the folder holds the four IDX
+files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SupConConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def supcon_fashion() -> Recipe:
+    """SupCon with a narrow ResNet on Fashion-MNIST."""
+    return fashion_recipe("supcon-fashion", SupConConfig(temperature=0.1))
