@@ -3,15 +3,19 @@
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from nearfar.methods.byol import BYOL
 from nearfar.methods.classes import require_classes
 from nearfar.methods.config import (
     BalancedSoftmaxConfig,
+    BYOLConfig,
     CrossEntropyConfig,
     MethodConfig,
+    MoCoConfig,
     SupConConfig,
 )
 from nearfar.methods.cross_entropy import CrossEntropy
 from nearfar.methods.method import Method
+from nearfar.methods.moco import MoCo
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.supcon import SupCon
 
@@ -37,4 +41,8 @@ def build_method(
         return SupCon(config, encoder)
     if isinstance(config, CrossEntropyConfig | BalancedSoftmaxConfig):
         return CrossEntropy(config, encoder, require_classes(config, class_counts))
+    if isinstance(config, MoCoConfig):
+        return MoCo(config, encoder)
+    if isinstance(config, BYOLConfig):
+        return BYOL(config, encoder)
     return SimCLR(config, encoder)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from nearfar.methods.config import (
     BalancedSoftmaxConfig,
+    BYOLConfig,
     CrossEntropyConfig,
     MethodConfig,
+    MoCoConfig,
     SimCLRConfig,
     SupConConfig,
 )
@@ -21,6 +23,7 @@ class MethodInfo:
         summary: What it does, in one line.
         source: Authors and year.
         needs_labels: Whether it learns from labels, and refuses data without.
+        two_views: Whether it compares two views of each example, and refuses more.
     """
 
     title: str
@@ -28,6 +31,7 @@ class MethodInfo:
     summary: str
     source: str
     needs_labels: bool = False
+    two_views: bool = False
 
 
 METHODS: dict[str, MethodInfo] = {
@@ -36,6 +40,20 @@ METHODS: dict[str, MethodInfo] = {
         SimCLRConfig,
         "two views of an example near, all other examples of the batch far",
         "Chen et al. 2020",
+    ),
+    "moco": MethodInfo(
+        "MoCo",
+        MoCoConfig,
+        "a view near what a slow copy of the encoder says of the other, far from a queue of such",
+        "He et al. 2020, Chen et al. 2020",
+        two_views=True,
+    ),
+    "byol": MethodInfo(
+        "BYOL",
+        BYOLConfig,
+        "predict what a slow copy of the encoder says of the other view; no negatives",
+        "Grill et al. 2020",
+        two_views=True,
     ),
     "supcon": MethodInfo(
         "SupCon",

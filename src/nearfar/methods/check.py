@@ -2,7 +2,14 @@
 
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.catalogue import METHODS
-from nearfar.methods.config import MethodConfig, SimCLRConfig, SupConConfig
+from nearfar.methods.config import (
+    BYOLConfig,
+    MethodConfig,
+    MoCoConfig,
+    SimCLRConfig,
+    SupConConfig,
+)
+from nearfar.methods.pairwise_options import check_pairwise
 
 
 def check_method(config: MethodConfig) -> None:
@@ -13,6 +20,10 @@ def check_method(config: MethodConfig) -> None:
     """
     if isinstance(config, SimCLRConfig):
         check_simclr(config)
+    elif isinstance(config, MoCoConfig):
+        check_moco(config)
+    elif isinstance(config, BYOLConfig):
+        check_byol(config)
     elif isinstance(config, SupConConfig):
         check_supcon(config)
 
@@ -29,6 +40,11 @@ def check_labels(config: MethodConfig, labelled: bool, source: str) -> None:
         SettingError: The method needs labels and there are none.
     """
     info = METHODS[config.name]
+    if isinstance(config, SimCLRConfig) and config.drop_false_negatives != "no" and not labelled:
+        raise SettingError(
+            f"method.drop_false_negatives is {config.drop_false_negatives}: it needs labels, and "
+            f"the part of {source} to learn from has none"
+        )
     if info.needs_labels and not labelled:
         raise SettingError(
             f"{info.title} learns from labels, and the part of {source} to learn from has none: "
@@ -40,9 +56,39 @@ def check_simclr(config: SimCLRConfig) -> None:
     """Refuse what SimCLR cannot be trained with.
 
     Raises:
-        SettingError: A temperature or a width that is not above 0.
+        SettingError: A setting that is impossible, or that the objective does not have.
     """
-    require_above_zero(config, "temperature", "projection_hidden", "projection_dim")
+    check_pairwise(config)
+    require_above_zero(config, "projection_hidden", "projection_dim")
+
+
+def check_moco(config: MoCoConfig) -> None:
+    """Refuse what MoCo cannot be trained with.
+
+    Raises:
+        SettingError: A setting is out of range, unknown, or of no use with the linear head.
+    """
+    require_above_zero(config, "temperature", "projection_dim", "queue_size", "batch_norm_splits")
+    if config.head not in ("linear", "mlp"):
+        raise unknown_name("method.head", config.head, ("linear", "mlp"))
+    if config.projection_hidden is not None:
+        if config.head == "linear":
+            raise SettingError(
+                f"method.projection_hidden is {config.projection_hidden}: the linear head has no "
+                "hidden layer: leave it out, or set method.head to mlp"
+            )
+        require_above_zero(config, "projection_hidden")
+    require_momentum(config)
+
+
+def check_byol(config: BYOLConfig) -> None:
+    """Refuse what BYOL cannot be trained with.
+
+    Raises:
+        SettingError: A width that is not above 0, or a momentum outside 0 to 1.
+    """
+    require_above_zero(config, "projection_hidden", "projection_dim", "prediction_hidden")
+    require_momentum(config)
 
 
 def check_supcon(config: SupConConfig) -> None:
@@ -56,6 +102,21 @@ def check_supcon(config: SupConConfig) -> None:
         raise unknown_name("method.kind", config.kind, ("out", "in"))
 
 
+def check_view_count(config: MethodConfig, count: int) -> None:
+    """Refuse more views than a method compares.
+
+    Args:
+        config: Of the method.
+        count: Views of each example.
+
+    Raises:
+        SettingError: The method compares two, and there are more.
+    """
+    info = METHODS[config.name]
+    if info.two_views and count != 2:
+        raise SettingError(f"views.count is {count}: {info.title} compares 2 views of each image")
+
+
 def require_above_zero(config: MethodConfig, *names: str) -> None:
     """Refuse a setting that is 0, negative, infinite or no number.
 
@@ -66,3 +127,13 @@ def require_above_zero(config: MethodConfig, *names: str) -> None:
         value = getattr(config, name)
         if not 0 < value < float("inf"):
             raise SettingError(f"method.{name} is {value}: it must be above 0")
+
+
+def require_momentum(config: MoCoConfig | BYOLConfig) -> None:
+    """Refuse a momentum that is not a share.
+
+    Raises:
+        SettingError: It is not from 0 to 1.
+    """
+    if not 0 <= config.momentum <= 1:
+        raise SettingError(f"method.momentum is {config.momentum}: it must be 0 to 1")

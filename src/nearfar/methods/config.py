@@ -9,16 +9,61 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class SimCLRConfig:
-    """SimCLR (Chen et al. 2020): two views of an image near, all other images far."""
+    """SimCLR (Chen et al. 2020): views of an image near, all other images far.
+
+    The settings below `objective` each belong to the objectives that they name; None keeps the
+    objective's own default, and a setting that the objective does not have is refused.
+    """
 
     name: Literal["simclr"] = "simclr"
     """Names the method in `config.json`."""
-    temperature: float = 0.5
-    """Divides cosine similarities in the loss; above 0."""
+    objective: Literal[
+        "nt_xent",
+        "debiased_neg",
+        "debiased_pos",
+        "decoupled",
+        "align_uniform",
+        "triplet",
+        "n_pair",
+        "vicreg",
+        "barlow_twins",
+        "sigmoid",
+    ] = "nt_xent"
+    """What the embeddings are compared by; `nearfar objectives` says what each computes."""
+    temperature: float | None = None
+    """nt_xent, debiased_neg, debiased_pos, decoupled: divides cosine similarities; above 0."""
+    tau_plus: float | None = None
+    """debiased_neg, debiased_pos: probability that another image is of the same class; 0 to 1."""
+    beta: float | None = None
+    """debiased_neg: concentration on hard negatives; 0 is none."""
+    positives: Literal["grouping", "combination"] | None = None
+    """debiased_pos, of more than two views: mean of the positives, or of all pairs' losses."""
+    marginal_over: Literal["candidates", "negatives"] | None = None
+    """debiased_pos: what the sum over all candidates is divided by."""
+    align_weight: float | None = None
+    """align_uniform: weight of the alignment; 0 or above."""
+    uniform_weight: float | None = None
+    """align_uniform: weight of the uniformity; 0 or above."""
+    alpha: float | None = None
+    """align_uniform: power of the distance in the alignment; above 0."""
+    t: float | None = None
+    """align_uniform: sharpness of the potential in the uniformity; above 0."""
+    margin: float | None = None
+    """triplet: by how much squared distances to negatives must be larger; above 0."""
+    similarity_weight: float | None = None
+    """vicreg: weight of the distance between views; 0 or above."""
+    variance_weight: float | None = None
+    """vicreg: weight of the deviations that are below 1; 0 or above."""
+    covariance_weight: float | None = None
+    """vicreg: weight of the covariances; 0 or above."""
+    off_diagonal_weight: float | None = None
+    """barlow_twins: weight of the correlations between different dimensions; 0 or above."""
+    drop_false_negatives: Literal["no", "yes", "rescaled"] = "no"
+    """nt_xent, debiased_*: labels take images of one class out of the negatives, an experiment."""
     projection_hidden: int = 512
     """Width of the projection head's hidden layer."""
     projection_dim: int = 128
-    """Width of the embedding that the loss compares."""
+    """Width of the embeddings that the objective compares."""
 
 
 @dataclass(frozen=True)
@@ -53,5 +98,52 @@ class BalancedSoftmaxConfig:
     """Names the method in `config.json`."""
 
 
-MethodConfig = SimCLRConfig | SupConConfig | CrossEntropyConfig | BalancedSoftmaxConfig
+@dataclass(frozen=True)
+class MoCoConfig:
+    """MoCo v1 and v2 (He et al. 2020, Chen et al. 2020): a query near its key, far from a queue."""
+
+    name: Literal["moco"] = "moco"
+    """Names the method in `config.json`."""
+    head: Literal["linear", "mlp"] = "mlp"
+    """linear is v1's, mlp v2's, with a hidden layer."""
+    projection_hidden: int | None = None
+    """Width of the mlp head's hidden layer; left out, that of the features."""
+    projection_dim: int = 128
+    """Width of the embedding that the loss compares."""
+    temperature: float = 0.2
+    """Divides cosine similarities in the loss; above 0. v1 has 0.07."""
+    queue_size: int = 65536
+    """Most keys of earlier steps that are negatives."""
+    momentum: float = 0.999
+    """Share of its weights that the key encoder keeps at each step; 0 to 1."""
+    symmetric: bool = False
+    """Add the loss with the views exchanged; each step then adds both views' keys to the queue."""
+    batch_norm_splits: int = 1
+    """Parts of a rank's batch that batch-norm normalises apart, keys in random order; 1: whole."""
+
+
+@dataclass(frozen=True)
+class BYOLConfig:
+    """BYOL (Grill et al. 2020): predict a slow target network's view; no negatives."""
+
+    name: Literal["byol"] = "byol"
+    """Names the method in `config.json`."""
+    projection_hidden: int = 4096
+    """Width of the projector's hidden layer."""
+    projection_dim: int = 256
+    """Width of the embedding that is predicted."""
+    prediction_hidden: int = 4096
+    """Width of the predictor's hidden layer."""
+    momentum: float = 0.996
+    """Share of its weights that the target keeps at the first step; rises to 1. 0 to 1."""
+
+
+MethodConfig = (
+    SimCLRConfig
+    | MoCoConfig
+    | BYOLConfig
+    | SupConConfig
+    | CrossEntropyConfig
+    | BalancedSoftmaxConfig
+)
 """Any method's settings."""

@@ -5,14 +5,14 @@ number of images, a missing file) is refused when they are there, still before t
 """
 
 from nearfar.data.catalogue import SOURCES, check_data_config
-from nearfar.encoders.backbones import check_encoder
+from nearfar.encoders.backbones import check_encoder, encoder_modality
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
-from nearfar.methods.check import check_method
+from nearfar.methods.check import check_method, check_view_count
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.training.launch import launched
-from nearfar.views.presets import resolve
+from nearfar.views.presets import check_views, views_modality
 
 
 def check_settings(recipe: Recipe) -> None:
@@ -27,11 +27,32 @@ def check_settings(recipe: Recipe) -> None:
     if recipe.seed < 0:
         raise SettingError(f"seed is {recipe.seed}: it must be 0 or more")
     check_data_config(recipe.data)
-    # The channels and the side are the images' own, as yet unknown: any will do for the check.
-    resolve(recipe.views, channels=3, size=32)
+    check_views(recipe.views)
     check_encoder(recipe.encoder)
+    _check_modality(recipe)
     check_method(recipe.method)
+    check_view_count(recipe.method, recipe.views.count)
     whole_part = recipe.data.train_part == "train"
     known = SOURCES[recipe.data.name].train_images if whole_part else None
     check_training_config(recipe.training, examples=known, ranks=launched().ranks)
     check_evaluation(recipe.evaluation)
+
+
+def _check_modality(recipe: Recipe) -> None:
+    """Refuses views or an encoder for another kind of examples than the source holds."""
+    held = SOURCES[recipe.data.name].modality
+    fitting = {
+        "images": ("simclr", "small-resnet"),
+        "series": ("series", "series-resnet"),
+        "vectors": ("vectors", "mlp"),
+    }[held]
+    asked = {
+        "views.preset": (recipe.views.preset, views_modality(recipe.views), fitting[0]),
+        "encoder.name": (recipe.encoder.name, encoder_modality(recipe.encoder), fitting[1]),
+    }
+    for setting, (name, takes, better) in asked.items():
+        if takes != held:
+            raise SettingError(
+                f"{setting} {name} is for {takes}, and {recipe.data.name} holds {held}: choose "
+                f"such as {better}"
+            )

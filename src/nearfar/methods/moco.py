@@ -1,0 +1,158 @@
+"""MoCo: a query near the key of the same image, far from a queue of earlier keys."""
+
+from typing import cast
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nearfar.methods.check import check_moco, check_view_count
+from nearfar.methods.config import MoCoConfig
+from nearfar.methods.momentum import follow, frozen_copy
+from nearfar.methods.queue import Queue
+from nearfar.methods.shuffling import encoded_in_random_order
+from nearfar.methods.split_batch_norm import split_batch_norm
+from nearfar.objectives import alignment, info_nce, uniformity
+from nearfar.objectives.precision import unit_rows
+from nearfar.similarity.computing import computing
+from nearfar.similarity.extremes import hardest
+from nearfar.similarity.ranks import gather_rows
+
+Views = tuple[Float[Tensor, "batch *shape"], ...]
+
+
+class MoCo(nn.Module):
+    """MoCo v1 (He et al. 2020) and v2 (Chen et al. 2020): encoder, momentum encoder, queue.
+
+    With q of the encoder, k⁺ of the momentum encoder on the other view, and the queued keys k_j of
+    earlier steps, all of unit length:
+
+        L = mean over queries of −log( exp(q·k⁺/T) / (exp(q·k⁺/T) + Σ_j exp(q·k_j/T)) )
+
+    and, where `symmetric`, the same with the views exchanged, added as its authors' code does. Only
+    filled slots of the queue take part, and the keys of a step enter it after the step. With an
+    empty queue that loss would be 0 whatever the weights: on the first step the negatives are the
+    other keys of the batch, of which the second step's queue is made.
+
+    Keys pass in random order (`encoded_in_random_order`) where batch-norm would else give away
+    which belong to which query: on several ranks, or with `batch_norm_splits`.
+
+    Args:
+        config: Temperature, head, queue and momentum.
+        encoder: A module with `num_features`; trained here, and all that is kept afterwards. With
+            `batch_norm_splits` its batch-norm layers are replaced, their weights kept.
+
+    Raises:
+        SettingError: A setting is out of range, or the encoder has no batch-norm to split.
+    """
+
+    def __init__(self, config: MoCoConfig, encoder: nn.Module) -> None:
+        super().__init__()
+        check_moco(config)
+        if config.batch_norm_splits > 1:
+            split_batch_norm(encoder, config.batch_norm_splits)
+        self.encoder = encoder
+        self.head = _head(config, cast(int, encoder.num_features))
+        self.momentum_encoder = frozen_copy(self.encoder)
+        self.momentum_head = frozen_copy(self.head)
+        self.queue = Queue(config.queue_size, keys=torch.zeros(config.projection_dim))
+        self.config = config
+        self._last: tuple[Tensor, Tensor] | None = None
+        self._entering: Tensor | None = None
+
+    def forward(self, views: Views, labels: Tensor | None = None) -> Float[Tensor, ""]:
+        """The loss of two normalised views of a batch, in nats; labels are not used."""
+        return self.loss(self.embed(views), labels)
+
+    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
+        """The first view's queries and the second's keys; where symmetric, the reverse as well.
+
+        Raises:
+            SettingError: There are more than two views.
+        """
+        check_view_count(self.config, len(views))
+        first, second = views
+        one_way = self.head(self.encoder(first)), self._keys(second)
+        if not self.config.symmetric:
+            return one_way
+        return *one_way, self.head(self.encoder(second)), self._keys(first)
+
+    def loss(
+        self,
+        embedded: tuple[Float[Tensor, "batch dim"], ...],
+        labels: Tensor | None = None,  # noqa: ARG002  every method takes them; this one learns without
+    ) -> Float[Tensor, ""]:
+        """InfoNCE of all ranks' queries against the queue; labels are not used."""
+        gathered = tuple(map(gather_rows, embedded))
+        queries, keys = gathered[0::2], gathered[1::2]
+        self._last = queries[0].detach(), keys[0]
+        self._entering = unit_rows(torch.cat(keys))
+        negatives = self.queue.rows("keys") if len(self.queue) else None
+        with computing(group=dist.group.WORLD):
+            losses = [
+                info_nce(query, key, temperature=self.config.temperature, negatives=negatives)
+                for query, key in zip(queries, keys, strict=True)
+            ]
+        return torch.stack(losses).sum()
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """Of the last call's embeddings; computed when read, so that other steps pay nothing.
+
+        Returns:
+            `alignment` of queries and keys (0 to 4), `uniformity` of queries (0 down to about −4),
+            `nearest_is_positive`, the share of queries (0 to 1) whose most similar key of the batch
+            is their own, and `queue_filled` (0 to 1). Empty before the first call.
+        """
+        if self._last is None:
+            return {}
+        queries, keys = map(unit_rows, self._last)
+        _, nearest = hardest(queries, keys, largest=True)
+        own = torch.arange(len(queries), device=nearest.device)
+        return {
+            "alignment": float(alignment(queries, keys)),
+            "uniformity": float(uniformity(queries)),
+            "nearest_is_positive": float((nearest == own).float().mean()),
+            "queue_filled": len(self.queue) / self.queue.size,
+        }
+
+    def after_step(self, progress: float) -> None:  # noqa: ARG002  the momentum is constant
+        """The momentum encoder moves, and the keys of the step enter the queue."""
+        follow(self.momentum_encoder, self.encoder, self.config.momentum)
+        follow(self.momentum_head, self.head, self.config.momentum)
+        if self._entering is not None:
+            self.queue.enqueue(keys=self._entering)
+            self._entering = None
+
+    @torch.no_grad()
+    def _keys(self, images: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch dim"]:
+        """Keys of a view, in random order where that hides what batch-norm would tell."""
+        if self._must_shuffle():
+            return encoded_in_random_order(self._encode_keys, images)
+        return self._encode_keys(images)
+
+    def _encode_keys(self, images: Tensor) -> Tensor:
+        """Keys in the order of the images."""
+        return self.momentum_head(self.momentum_encoder(images))
+
+    def _must_shuffle(self) -> bool:
+        """Whether rows are normalised in several companies."""
+        ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        return (ranks > 1 or self.config.batch_norm_splits > 1) and any(
+            isinstance(layer, _BatchNorm) and layer.training
+            for layer in self.momentum_encoder.modules()
+        )
+
+
+def _head(config: MoCoConfig, num_features: int) -> nn.Module:
+    """v1's linear head, or v2's with a hidden layer; neither has batch-norm."""
+    if config.head == "linear":
+        return nn.Linear(num_features, config.projection_dim)
+    hidden = config.projection_hidden or num_features
+    return nn.Sequential(
+        nn.Linear(num_features, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, config.projection_dim),
+    )

@@ -1,0 +1,115 @@
+"""Batch-norm over parts of a batch: on one device what several devices do by themselves."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nearfar.errors import SettingError
+
+_SPLITTABLE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class SplitBatchNorm(_BatchNorm):
+    """Batch-norm that normalises each of `splits` parts of the batch by its own statistics.
+
+    Each part is what a batch-norm of its own would see. The running statistics move once a batch,
+    by the mean of what the parts would move them; used in evaluation mode, they are those of
+    ordinary batch-norm. Names of parameters and buffers are those of the layer it stands for.
+    """
+
+    splits: int
+
+    @classmethod
+    def in_place_of(cls, layer: _BatchNorm, splits: int) -> "SplitBatchNorm":
+        """A layer with the parameters, buffers and settings of another one.
+
+        Args:
+            layer: Its parameters and buffers are shared.
+            splits: Parts of a batch, as equal as can be; 2 examples or more in each.
+        """
+        split = cls(
+            layer.num_features,
+            layer.eps,
+            layer.momentum,
+            affine=layer.affine,
+            track_running_stats=layer.track_running_stats,
+        )
+        split.__dict__["_parameters"] = layer._parameters
+        split.__dict__["_buffers"] = layer._buffers
+        split.training, split.splits = layer.training, splits
+        return split
+
+    def forward(self, input: Float[Tensor, "batch channels ..."]) -> Tensor:  # noqa: A002
+        """The batch normalised part by part, or by the running statistics in evaluation mode.
+
+        Raises:
+            SettingError: A part would have fewer than 2 examples.
+        """
+        if not self.training:
+            return super().forward(input)
+        if len(input) < 2 * self.splits:
+            raise SettingError(
+                f"method.batch_norm_splits is {self.splits}: {len(input)} examples on a rank (in "
+                "a part, with training.micro_batch_size) give some splits fewer than 2: choose "
+                "fewer splits or more examples"
+            )
+        rate = self.momentum
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+            rate = 1 / float(self.num_batches_tracked) if rate is None else rate
+        parts, moved = [], []
+        for part in input.tensor_split(self.splits):
+            statistics = [None if each is None else each.clone() for each in self._statistics()]
+            mean, variance = statistics
+            scale, shift = self.weight, self.bias
+            parts.append(
+                F.batch_norm(part, mean, variance, scale, shift, True, rate or 0, self.eps)
+            )
+            moved.append(statistics)
+        for kept, by_part in zip(self._statistics(), zip(*moved, strict=True), strict=True):
+            if kept is not None:
+                kept.copy_(torch.stack(by_part).mean(dim=0))
+        return torch.cat(parts)
+
+    def _statistics(self) -> tuple[Tensor | None, Tensor | None]:
+        """Running mean and variance, where there are any."""
+        return self.running_mean, self.running_var
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
+        """Batches of any dimensions are taken."""
+
+    def extra_repr(self) -> str:
+        """What is printed of the layer."""
+        return f"{super().extra_repr()}, splits={self.splits}"
+
+
+def split_batch_norm(network: nn.Module, splits: int) -> None:
+    """Put `SplitBatchNorm` in the place of every batch-norm inside a network.
+
+    Args:
+        network: Changed in place; its `state_dict` keeps names and values.
+        splits: Parts of a batch, 2 or more.
+
+    Raises:
+        SettingError: There is no batch-norm in it, or one of another kind than torch's own.
+    """
+    layers = [
+        (parent, name, child)
+        for parent in network.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, _BatchNorm)
+    ]
+    if not layers:
+        raise SettingError(
+            f"method.batch_norm_splits is {splits}: the encoder has no batch-norm to split: leave "
+            "it at 1"
+        )
+    for parent, name, layer in layers:
+        if type(layer) not in _SPLITTABLE:
+            raise SettingError(
+                f"method.batch_norm_splits is {splits}: the encoder's {type(layer).__name__} "
+                "cannot be split: leave it at 1, or choose an encoder with torch's own batch-norm"
+            )
+        setattr(parent, name, SplitBatchNorm.in_place_of(layer, splits))
