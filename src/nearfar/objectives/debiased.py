@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from nearfar.errors import NearfarError, SettingError
@@ -26,10 +26,9 @@ from nearfar.objectives.checks import (
     require_positive,
     require_several,
 )
+from nearfar.objectives.negatives import Negatives, negatives_of
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.objectives.shares import minus_log_share
-from nearfar.similarity.logsumexp import logsumexp
-from nearfar.similarity.pairs import Pairs
 
 
 def debiased_neg(
@@ -38,6 +37,8 @@ def debiased_neg(
     temperature: float = 0.5,
     tau_plus: float = 0.1,
     beta: float = 0.0,
+    labels: Integer[Tensor, " batch"] | None = None,
+    rescale: bool = False,
 ) -> Float[Tensor, ""]:
     """Contrastive loss corrected for negatives of the anchor's class (Chuang et al. 2020, eq. 7-8).
 
@@ -53,6 +54,9 @@ def debiased_neg(
     positive and the N = 2·batch − 2 rows of other examples in these two views as negatives. Further
     views serve as more positives in v̄ only, as in the code of Troshestova & Isachenko (2023).
 
+    With `labels`, other examples of an anchor's class are left out of S, and N stays as it is, as
+    in that code ("false negatives dropped").
+
     Args:
         views: Two or more views of the same examples; row i of each is of example i; normalised
             here.
@@ -60,14 +64,17 @@ def debiased_neg(
         tau_plus: Probability that a negative is of the anchor's class, 0 or above and below 1. At
             0, and `beta` 0, this is NT-Xent.
         beta: Concentration on hard negatives, 0 or above.
+        labels: A class number for each example, 0 or above, to drop false negatives by.
+        rescale: Multiply the sum over the negatives that labels leave by N over their number.
 
     Returns:
         Mean over the anchors, in nats: float64 for float64, else float32. NaN or infinity in the
         embeddings gives NaN.
 
     Raises:
-        NearfarError: There are fewer than two views, shapes differ, or the batch is below 2.
-        SettingError: A setting is out of range.
+        NearfarError: There are fewer than two views, shapes differ, the batch is below 2, or the
+            labels do not fit or are all equal.
+        SettingError: A setting is out of range, or `rescale` comes without labels.
     """
     _require_views(views, "debiased_neg")
     require_positive("temperature", temperature)
@@ -77,10 +84,12 @@ def debiased_neg(
     with without_autocast(views[0]):
         units = [unit_rows(view) for view in views]
         number = 2 * len(units[0]) - 2
-        negatives = _log_sum_of_negatives(units[0], units[1], (1 + beta) / temperature)
+        rows = torch.cat(units[:2])
+        chosen = negatives_of(rows, labels, rescale, "debiased_neg")
+        negatives = chosen.log_sum(rows, (1 + beta) / temperature)
         if beta:
-            weights = _log_sum_of_negatives(units[0], units[1], beta / temperature)
-            negatives = negatives - weights + math.log(number)
+            weights = chosen.log_sum(rows, beta / temperature)
+            negatives = negatives - weights + chosen.log_number
         positives = _log_positives(units, temperature)
         of_own_class = _log_mean(positives) + _log(tau_plus * number)
         lowest = math.log((1 - tau_plus) * number) - 1 / temperature
@@ -95,6 +104,8 @@ def debiased_pos(
     tau_plus: float = 0.1,
     positives: Literal["grouping", "combination"] = "grouping",
     marginal_over: Literal["candidates", "negatives"] = "candidates",
+    labels: Integer[Tensor, " batch"] | None = None,
+    rescale: bool = False,
 ) -> Float[Tensor, ""]:
     """Contrastive loss corrected for false positives (Troshestova & Isachenko 2023).
 
@@ -105,12 +116,16 @@ def debiased_pos(
         P = (S + v + s) / (N + 2),   g = S / N,   A = max{ P − (1 − τ⁺) g, τ⁺ e^{−1/T} },
         ℓ = −log( A / (A + N τ⁺ g) ).
 
-    The maximum only takes hold where N τ⁺ is below 2 (1 − τ⁺): in tiny batches. Memory grows with
-    the batch, not with its square.
+    Without `labels`, the maximum only takes hold where N τ⁺ is below 2 (1 − τ⁺): in tiny batches.
+    Memory grows with the batch, not with its square.
 
     The anchors are the 2·batch rows of two views, the negatives the N = 2·batch − 2 rows of other
     examples in these two. Of more than two views, "grouping" takes the first two so and replaces v
     by the mean of h over all positives; "combination" is the mean loss over all pairs of views.
+
+    With `labels`, other examples of an anchor's class are left out of g, whose S is then a sum over
+    fewer while N stays as it is, and remain candidates in P, as in the authors' code ("false
+    negatives dropped").
 
     Args:
         views: Two or more views of the same examples; row i of each is of example i; normalised
@@ -120,14 +135,18 @@ def debiased_pos(
         positives: What becomes of more than two views, as above.
         marginal_over: What S + v + s is divided by to give P: all N + 2 candidates, which makes it
             a mean, or the N negatives, as the second version of the authors' code did.
+        labels: A class number for each example, 0 or above, to drop false negatives by.
+        rescale: Multiply the sum in g over the negatives that labels leave by N over their number,
+            which makes g their mean.
 
     Returns:
         Mean over the anchors, in nats: float64 for float64, else float32. NaN or infinity in the
         embeddings gives NaN.
 
     Raises:
-        NearfarError: There are fewer than two views, shapes differ, or the batch is below 2.
-        SettingError: A setting is out of range or unknown.
+        NearfarError: There are fewer than two views, shapes differ, the batch is below 2, or the
+            labels do not fit or are all equal.
+        SettingError: A setting is out of range or unknown, or `rescale` comes without labels.
     """
     _require_views(views, "debiased_pos")
     require_positive("temperature", temperature)
@@ -139,29 +158,36 @@ def debiased_pos(
     divisor = number + 2 if marginal_over == "candidates" else number
     with without_autocast(views[0]):
         units = [unit_rows(view) for view in views]
+        chosen = negatives_of(torch.cat(units[:2]), labels, rescale, "debiased_pos")
         groups = [units] if positives == "grouping" else combinations(units, 2)
-        losses = [_debiased_pos(group, temperature, tau_plus, divisor) for group in groups]
+        losses = [_debiased_pos(group, chosen, temperature, tau_plus, divisor) for group in groups]
         return torch.stack(losses).mean()
 
 
 def _debiased_pos(
-    units: Sequence[Tensor], temperature: float, tau_plus: float, divisor: int
+    units: Sequence[Tensor],
+    chosen: Negatives,
+    temperature: float,
+    tau_plus: float,
+    divisor: int,
 ) -> Float[Tensor, ""]:
     """The loss of the anchors in the first two views."""
     number = 2 * len(units[0]) - 2
-    negatives = _log_sum_of_negatives(units[0], units[1], 1 / temperature)
+    rows = torch.cat((units[0], units[1]))
+    negatives, dropped = chosen.log_sum_beside_dropped(rows, 1 / temperature)
     positives = _log_mean(_log_positives(units, temperature))
-    itself = positives.new_full((), 1 / temperature)
-    # divisor · A = v + s + S (1 − (1 − τ⁺) divisor / N): a difference only for a small N.
-    weight = 1 - (1 - tau_plus) * divisor / number
-    seen = torch.logaddexp(positives, itself)
-    if weight >= 0:
-        scaled = torch.logaddexp(seen, negatives + _log(weight))
-    else:
-        lowest = math.log(tau_plus * divisor) - 1 / temperature
-        scaled = _log_difference(seen, negatives + math.log(-weight), lowest)
-    true_positives = scaled - math.log(divisor)
-    return minus_log_share(true_positives, negatives + math.log(tau_plus)).mean()
+    seen = torch.logaddexp(positives, positives.new_full((), 1 / temperature))
+    if dropped is not None:
+        seen = torch.logaddexp(seen, dropped)
+    # divisor · A = v + s + dropped + S (1 − (1 − τ⁺) r divisor / N), S rescaled by r or r = 1: a
+    # difference only where that weight is negative, which takes a small N or r above 1.
+    weight = 1 - (1 - tau_plus) * divisor / number * chosen.rescaling.exp()
+    added = torch.logaddexp(seen, negatives + weight.relu().log())
+    taken = negatives + (-weight).relu().log()
+    lowest = math.log(tau_plus * divisor) - 1 / temperature
+    true_positives = _log_difference(added, taken, lowest) - math.log(divisor)
+    of_class = negatives + chosen.rescaling + math.log(tau_plus)
+    return minus_log_share(true_positives, of_class).mean()
 
 
 def _require_views(views: Sequence[Tensor], what: str) -> None:
@@ -171,15 +197,6 @@ def _require_views(views: Sequence[Tensor], what: str) -> None:
     for view in views[1:]:
         require_pairs(views[0], view)
     require_several(views[0], what)
-
-
-def _log_sum_of_negatives(
-    first: Float[Tensor, "batch dim"], second: Float[Tensor, "batch dim"], scale: float
-) -> Float[Tensor, " rows"]:
-    """For each row of both views, log-sum-exp over the rows of other examples in both."""
-    rows = torch.cat((first, second))
-    examples = torch.arange(len(first), device=rows.device).repeat(2)
-    return logsumexp(rows, rows, scale=scale, pairs=Pairs(apart=(examples, examples)))
 
 
 def _log_positives(units: Sequence[Tensor], temperature: float) -> Float[Tensor, "rows positives"]:

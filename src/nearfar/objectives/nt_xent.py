@@ -1,14 +1,13 @@
 """NT-Xent, the objective of SimCLR."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from nearfar.objectives.checks import require_pairs, require_positive, require_several
+from nearfar.objectives.negatives import negatives_of
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.objectives.shares import minus_log_share
-from nearfar.similarity.logsumexp import logsumexp
-from nearfar.similarity.pairs import Pairs
 
 
 def nt_xent(
@@ -16,6 +15,8 @@ def nt_xent(
     second: Float[Tensor, "batch dim"],
     *,
     temperature: float = 0.5,
+    labels: Integer[Tensor, " batch"] | None = None,
+    rescale: bool = False,
 ) -> Float[Tensor, ""]:
     """Normalised temperature-scaled cross-entropy (Chen et al. 2020, equation 1).
 
@@ -25,29 +26,34 @@ def nt_xent(
     precision where the loss is nearly 0. No matrix of similarities is held: memory grows with the
     batch, not with its square.
 
+    With `labels`, no other example of an anchor's class is its negative ("false negatives dropped",
+    Troshestova & Isachenko 2023), which tells what false negatives cost. This is not `supcon`: the
+    other view stays the only positive.
+
     Args:
         first: Embeddings of one view; normalised here.
         second: Embeddings of the other; row i belongs to row i of `first`.
         temperature: Above 0.
+        labels: A class number for each example, 0 or above, to drop false negatives by.
+        rescale: Multiply the sum over the negatives that labels leave by N over their number, as
+            if there were still N = 2·batch − 2.
 
     Returns:
         Mean over the 2·batch rows, in nats: float64 for float64, else float32. `log(2·batch − 1)`
-        where all rows are equal. NaN or infinity in the embeddings gives NaN.
+        where all rows are equal (with labels, if rescaled). NaN or infinity in the embeddings gives
+        NaN.
 
     Raises:
-        NearfarError: The shapes differ, or the batch is below 2.
-        SettingError: The temperature is not above 0.
+        NearfarError: The shapes differ, the batch is below 2, or the labels do not fit or are all
+            equal.
+        SettingError: The temperature is not above 0, or `rescale` comes without labels.
     """
     require_pairs(first, second)
     require_several(first, "nt_xent")
     require_positive("temperature", temperature)
     with without_autocast(first):
         rows = unit_rows(torch.cat((first, second)))
-        examples = torch.arange(len(first), device=rows.device).repeat(2)
-        # Neither a row itself nor its other view is a negative: both carry its example's number.
-        negatives = logsumexp(
-            rows, rows, scale=1 / temperature, pairs=Pairs(apart=(examples, examples))
-        )
+        negatives = negatives_of(rows, labels, rescale, "nt_xent").log_sum(rows, 1 / temperature)
         views = rows.chunk(2)
         positives = ((views[0] * views[1]).sum(dim=1) / temperature).repeat(2)
         return minus_log_share(positives, negatives).mean()

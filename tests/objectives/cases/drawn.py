@@ -24,6 +24,18 @@ def views(number: int) -> Callable[[int, int, int], tuple[Tensor, ...]]:
     return draw
 
 
+def views_and_labels(number: int) -> Callable[[int, int, int], tuple[Tensor, ...]]:
+    """A number of views and the examples' labels: two classes or more, of unequal sizes."""
+
+    def draw(batch: int, dim: int, seed: int) -> tuple[Tensor, ...]:
+        labels = torch.arange(batch) % max(2, batch // 3)
+        if batch > 3:
+            labels[-1] = labels[0] + 5 * (seed % 2)
+        return (*views(number)(batch, dim, seed), labels)
+
+    return draw
+
+
 def views_and(*more: tuple[int, ...] | float) -> Callable[[int, int, int], tuple[Tensor, ...]]:
     """Two views and more: numbers, or embeddings of a shape in which −1 stands for the batch."""
 
