@@ -1,16 +1,18 @@
-"""SimCLR: two views of an image near, all other images of the batch far."""
+"""SimCLR: views of an image near, all other images of the batch far, by any pairwise objective."""
 
+from itertools import combinations
 from typing import cast
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from nearfar.encoders.projection import ProjectionHead
 from nearfar.methods.check import check_simclr
 from nearfar.methods.config import SimCLRConfig
-from nearfar.objectives import alignment, nt_xent, uniformity
+from nearfar.methods.pairwise import PairwiseObjective
+from nearfar.objectives import alignment, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
 from nearfar.similarity.pairs import Pairs
@@ -20,14 +22,14 @@ Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
 class SimCLR(nn.Module):
-    """SimCLR (Chen et al. 2020): encoder, projection head, NT-Xent.
+    """SimCLR (Chen et al. 2020): encoder, projection head, NT-Xent or another pairwise objective.
 
     Args:
-        config: Temperature and the head's widths.
+        config: The objective with its settings, and the head's widths.
         encoder: A module with `num_features`; trained here, and all that is kept afterwards.
 
     Raises:
-        SettingError: A temperature or a width that is not above 0.
+        SettingError: A setting that is impossible, or that the objective does not have.
     """
 
     def __init__(self, config: SimCLRConfig, encoder: nn.Module) -> None:
@@ -37,11 +39,18 @@ class SimCLR(nn.Module):
         self.projection = ProjectionHead(
             cast(int, encoder.num_features), config.projection_hidden, config.projection_dim
         )
-        self.temperature = config.temperature
-        self._last: tuple[Tensor, Tensor] | None = None
+        self.objective = PairwiseObjective(config)
+        self._last: tuple[Tensor, ...] | None = None
 
-    def forward(self, views: Views, labels: Tensor | None = None) -> Float[Tensor, ""]:
-        """The loss of two normalised views of a batch, in nats; labels are not used."""
+    def forward(
+        self, views: Views, labels: Integer[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, ""]:
+        """The loss of two or more normalised views of a batch.
+
+        Args:
+            views: Of each, row i is of example i.
+            labels: Read only where false negatives are dropped.
+        """
         return self.loss(self.embed(views), labels)
 
     def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
@@ -51,43 +60,44 @@ class SimCLR(nn.Module):
     def loss(
         self,
         embedded: tuple[Float[Tensor, "batch dim"], ...],
-        labels: Tensor | None = None,  # noqa: ARG002  every method takes them; this one learns without
+        labels: Integer[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
-        """NT-Xent over the batches of all ranks, which share the work; labels are not used."""
-        first, second = map(gather_rows, embedded)
-        self._last = (first.detach(), second.detach())
+        """The objective over the batches of all ranks, which share the work."""
+        views = tuple(map(gather_rows, embedded))
+        labels = None if labels is None else gather_rows(labels)
+        self._last = tuple(view.detach() for view in views)
         with computing(group=dist.group.WORLD):
-            return nt_xent(first, second, temperature=self.temperature)
+            return self.objective(views, labels)
 
     @property
     def scalars(self) -> dict[str, float]:
         """Of the last call's embeddings; computed when read, so that other steps pay nothing.
 
         Returns:
-            `alignment` (0 to 4), `uniformity` (0 down to about −4, mean of both views) and
-            `nearest_is_positive`, the share of rows (0 to 1) whose nearest row is the other view of
-            the same image. Empty before the first call.
+            `alignment` (0 to 4, mean of all pairs of views), `uniformity` (0 down to about −4, mean
+            of all views) and `nearest_is_positive`, the share of rows (0 to 1) whose nearest row is
+            another view of the same image. Empty before the first call.
         """
         if self._last is None:
             return {}
-        first, second = self._last
+        views = self._last
         with torch.no_grad():
+            alignments = [alignment(*pair) for pair in combinations(views, 2)]
+            uniformities = [uniformity(view) for view in views]
             return {
-                "alignment": float(alignment(first, second)),
-                "uniformity": float((uniformity(first) + uniformity(second)) / 2),
-                "nearest_is_positive": float(_nearest_is_positive(first, second)),
+                "alignment": float(torch.stack(alignments).mean()),
+                "uniformity": float(torch.stack(uniformities).mean()),
+                "nearest_is_positive": float(_nearest_is_positive(views)),
             }
 
     def after_step(self, progress: float) -> None:
         """SimCLR keeps nothing between steps."""
 
 
-def _nearest_is_positive(
-    first: Float[Tensor, "batch dim"], second: Float[Tensor, "batch dim"]
-) -> Float[Tensor, ""]:
-    """Share of the 2·batch rows whose most similar other row is their positive."""
-    batch = first.shape[0]
-    rows = nn.functional.normalize(torch.cat((first, second)).float(), dim=1)
-    itself = torch.arange(2 * batch, device=rows.device)
+def _nearest_is_positive(views: tuple[Float[Tensor, "batch dim"], ...]) -> Float[Tensor, ""]:
+    """Share of all views' rows whose most similar other row is of the same example."""
+    batch = len(views[0])
+    rows = nn.functional.normalize(torch.cat(views).float(), dim=1)
+    itself = torch.arange(len(rows), device=rows.device)
     _, nearest = hardest(rows, rows, pairs=Pairs(apart=(itself, itself)), largest=True)
-    return (nearest == itself.roll(batch)).float().mean()
+    return (nearest % batch == itself % batch).float().mean()
