@@ -11,11 +11,13 @@ from nearfar.methods.config import (
     CrossEntropyConfig,
     MethodConfig,
     MoCoConfig,
+    PaCoConfig,
     SupConConfig,
 )
 from nearfar.methods.cross_entropy import CrossEntropy
 from nearfar.methods.method import Method
 from nearfar.methods.moco import MoCo
+from nearfar.methods.paco import PaCo
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.supcon import SupCon
 
@@ -41,6 +43,8 @@ def build_method(
         return SupCon(config, encoder)
     if isinstance(config, CrossEntropyConfig | BalancedSoftmaxConfig):
         return CrossEntropy(config, encoder, require_classes(config, class_counts))
+    if isinstance(config, PaCoConfig):
+        return PaCo(config, encoder, require_classes(config, class_counts))
     if isinstance(config, MoCoConfig):
         return MoCo(config, encoder)
     if isinstance(config, BYOLConfig):

@@ -8,6 +8,7 @@ from nearfar.methods.config import (
     CrossEntropyConfig,
     MethodConfig,
     MoCoConfig,
+    PaCoConfig,
     SimCLRConfig,
     SupConConfig,
 )
@@ -75,6 +76,14 @@ METHODS: dict[str, MethodInfo] = {
         "cross-entropy whose softmax knows how often each class occurs, for long tails",
         "Ren et al. 2020",
         needs_labels=True,
+    ),
+    "paco": MethodInfo(
+        "PaCo",
+        PaCoConfig,
+        "supervised contrast with a queue, and a learned centre for every class",
+        "Cui et al. 2021",
+        needs_labels=True,
+        two_views=True,
     ),
 }
 """Method by the name in its settings."""

@@ -6,6 +6,7 @@ from nearfar.methods.config import (
     BYOLConfig,
     MethodConfig,
     MoCoConfig,
+    PaCoConfig,
     SimCLRConfig,
     SupConConfig,
 )
@@ -26,6 +27,8 @@ def check_method(config: MethodConfig) -> None:
         check_byol(config)
     elif isinstance(config, SupConConfig):
         check_supcon(config)
+    elif isinstance(config, PaCoConfig):
+        check_paco(config)
 
 
 def check_labels(config: MethodConfig, labelled: bool, source: str) -> None:
@@ -102,6 +105,21 @@ def check_supcon(config: SupConConfig) -> None:
         raise unknown_name("method.kind", config.kind, ("out", "in"))
 
 
+def check_paco(config: PaCoConfig) -> None:
+    """Refuse what PaCo cannot be trained with.
+
+    Raises:
+        SettingError: A setting that is not above 0, a momentum outside 0 to 1, or an unknown
+            normalisation.
+    """
+    require_above_zero(
+        config, "temperature", "alpha", "queue_size", "projection_hidden", "projection_dim"
+    )
+    if config.normalisation not in ("sum", "mean"):
+        raise unknown_name("method.normalisation", config.normalisation, ("sum", "mean"))
+    require_momentum(config)
+
+
 def check_view_count(config: MethodConfig, count: int) -> None:
     """Refuse more views than a method compares.
 
@@ -129,7 +147,7 @@ def require_above_zero(config: MethodConfig, *names: str) -> None:
             raise SettingError(f"method.{name} is {value}: it must be above 0")
 
 
-def require_momentum(config: MoCoConfig | BYOLConfig) -> None:
+def require_momentum(config: MoCoConfig | BYOLConfig | PaCoConfig) -> None:
     """Refuse a momentum that is not a share.
 
     Raises:

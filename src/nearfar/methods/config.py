@@ -138,6 +138,28 @@ class BYOLConfig:
     """Share of its weights that the target keeps at the first step; rises to 1. 0 to 1."""
 
 
+@dataclass(frozen=True)
+class PaCoConfig:
+    """PaCo (Cui et al. 2021): supervised contrast with a queue and a centre for every class."""
+
+    name: Literal["paco"] = "paco"
+    """Names the method in `config.json`."""
+    temperature: float = 0.2
+    """Divides cosine similarities of samples, not the centres' logits; above 0."""
+    alpha: float = 0.05
+    """Weight of a positive sample beside its class's centre, which weighs 1; above 0."""
+    normalisation: Literal["sum", "mean"] = "mean"
+    """sum as the paper writes the loss; mean divides by the weights, as its program does."""
+    queue_size: int = 8192
+    """Most keys of earlier steps that are candidates."""
+    momentum: float = 0.999
+    """Share of its weights that the key encoder keeps at each step; 0 to 1."""
+    projection_hidden: int = 512
+    """Width of the projection head's hidden layer."""
+    projection_dim: int = 128
+    """Width of the embedding that samples are compared by."""
+
+
 MethodConfig = (
     SimCLRConfig
     | MoCoConfig
@@ -145,5 +167,6 @@ MethodConfig = (
     | SupConConfig
     | CrossEntropyConfig
     | BalancedSoftmaxConfig
+    | PaCoConfig
 )
 """Any method's settings."""

@@ -1,0 +1,175 @@
+"""PaCo: supervised contrast with a queue, in which every class has a learned centre too."""
+
+from typing import Literal, cast
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float, Int64, Integer
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nearfar.encoders.projection import ProjectionHead
+from nearfar.methods.check import check_paco, check_view_count
+from nearfar.methods.classes import build_classifier, require_labels_of
+from nearfar.methods.config import PaCoConfig
+from nearfar.methods.momentum import follow, frozen_copy
+from nearfar.methods.queue import Queue
+from nearfar.methods.shuffling import encoded_in_random_order
+from nearfar.objectives import alignment, paco
+from nearfar.objectives.precision import unit_rows
+from nearfar.similarity.computing import computing
+from nearfar.similarity.ranks import gather_rows
+
+Views = tuple[Float[Tensor, "batch *shape"], ...]
+
+
+class PaCo(nn.Module):
+    """Parametric contrastive learning (Cui et al. 2021), for classes of unequal sizes.
+
+    With F the encoder and G the encoder with its projection head, the first view's G(x) are the
+    queries, and the second view's, of a momentum encoder, the keys. A query's candidates are all
+    other queries, all keys and the queued keys of earlier steps, each with its label, and the
+    classes' centres: one linear layer with bias on F(x), which is also the classifier. What a pair
+    weighs, and how classes' shares enter, `nearfar.objectives.paco` says. Predictions are the plain
+    logits of the centres.
+
+    Queries alone are anchors, as in the paper and its published program. Different from the
+    program: the momentum encoder moves and keys enter the queue after a step, not within it; the
+    queue begins empty, not with random rows; and each query sees the queries and keys of all ranks,
+    not only its own rank's.
+
+    Args:
+        config: Temperature, weights, head, queue and momentum.
+        encoder: A module with `num_features`; trained here, and kept with the classifier.
+        class_counts: Training examples of each class. A class without any has no centre in the
+            loss and is never predicted.
+
+    Raises:
+        SettingError: A setting is out of range.
+    """
+
+    class_counts: Tensor
+
+    def __init__(
+        self,
+        config: PaCoConfig,
+        encoder: nn.Module,
+        class_counts: Int64[Tensor, " classes"],
+    ) -> None:
+        super().__init__()
+        check_paco(config)
+        num_features = cast(int, encoder.num_features)
+        self.encoder = encoder
+        self.projection = ProjectionHead(
+            num_features, config.projection_hidden, config.projection_dim
+        )
+        self.classifier = build_classifier(num_features, class_counts)
+        self.momentum_encoder = frozen_copy(self.encoder)
+        self.momentum_projection = frozen_copy(self.projection)
+        self.queue = Queue(
+            config.queue_size,
+            keys=torch.zeros(config.projection_dim),
+            labels=torch.zeros((), dtype=torch.int64),
+        )
+        # Not state: they are the data's, and are counted again when a run goes on.
+        self.register_buffer("class_counts", class_counts.clone(), persistent=False)
+        self.config = config
+        self.normalisation: Literal["sum", "mean"] = config.normalisation
+        self._last: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+        self._entering: dict[str, Tensor] | None = None
+
+    def forward(
+        self, views: Views, labels: Integer[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, ""]:
+        """The loss of two normalised views of a batch with labels, in nats."""
+        return self.loss(self.embed(views), labels)
+
+    def embed(self, views: Views) -> tuple[Float[Tensor, "batch _"], ...]:
+        """The first view's queries, the second's keys, and the centres' logits of the first.
+
+        Raises:
+            SettingError: There are more than two views.
+        """
+        check_view_count(self.config, len(views))
+        first, second = views
+        features = self.encoder(first)
+        return self.projection(features), self._keys(second), self.classifier(features)
+
+    def loss(
+        self,
+        embedded: tuple[Float[Tensor, "batch _"], ...],
+        labels: Integer[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """PaCo of all ranks' queries; the ranks share the work.
+
+        Raises:
+            NearfarError: There is not one label for each example, or a label names a class that had
+                no example when the classes were counted.
+        """
+        labels = gather_rows(require_labels_of(embedded[0], labels, "PaCo")).long()
+        queries, keys, logits = map(gather_rows, embedded)
+        self._last = queries.detach(), keys, logits.detach(), labels
+        self._entering = {"keys": unit_rows(keys), "labels": labels}
+        with computing(group=dist.group.WORLD):
+            return paco(
+                queries,
+                keys,
+                labels,
+                logits,
+                queue=self.queue.rows("keys"),
+                queue_labels=self.queue.rows("labels"),
+                class_counts=self.class_counts,
+                alpha=self.config.alpha,
+                temperature=self.config.temperature,
+                normalisation=self.normalisation,
+            )
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """Of the last call; computed when read, so that other steps pay nothing.
+
+        Returns:
+            `accuracy` of the queries by the centres' plain logits (0 to 1, as they were trained
+            on), `alignment` of queries and keys (0 to 4) and `queue_filled` (0 to 1). Empty before
+            the first call.
+        """
+        if self._last is None:
+            return {}
+        queries, keys, logits, labels = self._last
+        return {
+            "accuracy": float((logits.argmax(dim=1) == labels).float().mean()),
+            "alignment": float(alignment(queries, keys)),
+            "queue_filled": len(self.queue) / self.queue.size,
+        }
+
+    def after_step(self, progress: float) -> None:  # noqa: ARG002  the momentum is constant
+        """The momentum encoder moves; keys and labels of the step enter the queue."""
+        follow(self.momentum_encoder, self.encoder, self.config.momentum)
+        follow(self.momentum_projection, self.projection, self.config.momentum)
+        if self._entering is not None:
+            self.queue.enqueue(**self._entering)
+            self._entering = None
+
+    @torch.no_grad()
+    def _keys(self, images: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch dim"]:
+        """Keys of a view, shuffled over ranks as the published program does for batch-norm."""
+        if self._must_shuffle():
+            return encoded_in_random_order(self._encode_keys, images)
+        return self._encode_keys(images)
+
+    def _encode_keys(self, images: Tensor) -> Tensor:
+        """Keys in the order of the images."""
+        return self.momentum_projection(self.momentum_encoder(images))
+
+    def _must_shuffle(self) -> bool:
+        """Whether batch-norm of several ranks sees several companies of rows."""
+        return (
+            dist.is_available()
+            and dist.is_initialized()
+            and dist.get_world_size() > 1
+            and any(
+                isinstance(layer, _BatchNorm) and layer.training
+                for network in (self.momentum_encoder, self.momentum_projection)
+                for layer in network.modules()
+            )
+        )
