@@ -7,6 +7,8 @@ from nearfar.recipes.balanced_softmax_fashion_lt import balanced_softmax_fashion
 from nearfar.recipes.cross_entropy_digits import cross_entropy_digits
 from nearfar.recipes.cross_entropy_fashion import cross_entropy_fashion
 from nearfar.recipes.cross_entropy_fashion_lt import cross_entropy_fashion_lt
+from nearfar.recipes.paco_digits import paco_digits
+from nearfar.recipes.paco_fashion_lt import paco_fashion_lt
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.simclr_cifar10 import simclr_cifar10
 from nearfar.recipes.simclr_digits import simclr_digits
@@ -26,6 +28,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "cross-entropy-fashion": cross_entropy_fashion,
     "cross-entropy-fashion-lt": cross_entropy_fashion_lt,
     "balanced-softmax-fashion-lt": balanced_softmax_fashion_lt,
+    "paco-digits": paco_digits,
+    "paco-fashion-lt": paco_fashion_lt,
 }
 """Name of each recipe and the function that returns it."""
 
