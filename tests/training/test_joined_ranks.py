@@ -1,6 +1,7 @@
 """However a rank ends, all end, and one of them tells why."""
 
 import os
+import signal
 import tempfile
 import time
 import traceback
@@ -98,6 +99,30 @@ def one_killed(ranks: Ranks) -> None:
     if ranks.rank == 1:
         os._exit(9)
     ranks.largest(0)
+
+
+def one_terminated_while_it_ends(ranks: Ranks) -> None:
+    """As torchrun does to those whom another rank has left."""
+    try:
+        ranks.largest(0)
+        raise SettingError("the first cause")
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+
+def all_terminated(ranks: Ranks) -> None:
+    ranks.largest(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE_S)
+
+
+def test_a_signal_does_not_cut_an_error_short_but_ends_what_has_none(tmp_path):
+    codes, told = end_of(one_terminated_while_it_ends, tmp_path)
+    assert codes == [2, 2]
+    assert told == ["SettingError: the first cause"]
+    codes, _ = end_of(all_terminated, tmp_path)
+    assert codes == [-signal.SIGTERM] * 2
 
 
 def test_ranks_join_and_part(tmp_path):

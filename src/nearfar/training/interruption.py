@@ -2,7 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -23,6 +26,28 @@ class Interrupted(NearfarError):  # noqa: N818  (it is an end, not an error)
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+@contextmanager
+def heard_out() -> Iterator[None]:
+    """Let a process that is ending by an error tell it before SIGTERM ends it.
+
+    When one rank ends, torchrun sends SIGTERM to the others, which may just be about to say that
+    they lost it. Left by an error, the signal stays so until the process is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _die_unless_ending)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def _die_unless_ending(number: int, _frame: FrameType | None) -> None:
+    """Die as the signal says, unless an error is being handled."""
+    if sys.exc_info()[1] is None:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 class StopSignals:

@@ -26,6 +26,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.errors import NearfarError
+from nearfar.training.interruption import heard_out
 from nearfar.training.launch import launched
 
 T = TypeVar("T")
@@ -222,7 +223,8 @@ def joined_ranks() -> Iterator[Ranks]:
     store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
     dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
     try:
-        yield Ranks.now()
+        with heard_out():
+            yield Ranks.now()
     except BaseException as error:
         if _is_first_to_fail(store):
             if _has_lost_a_rank(error):

@@ -1,0 +1,116 @@
+"""The command line under the real torchrun, with two processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from nearfar.training.run_folder import RunFolder
+
+pytestmark = pytest.mark.slow
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "nearfar"]
+QUICK = ["train", "simclr-digits", "--encoder.width", "4", "--training.device", "cpu"]
+QUICK += ["--evaluation.knn", "5", "0.1", "--evaluation.labels-per-class", "1"]
+QUICK += ["--evaluation.draws", "2", "--training.knn-every", "0"]
+LONG = [*QUICK, "--training.epochs", "40", "--training.warmup-epochs", "1"]
+PATIENCE_S = 120
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*TORCHRUN, *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def told(errors: str) -> list[str]:
+    """The project's own lines among those of torchrun."""
+    return [line for line in errors.splitlines() if line.startswith("nearfar: ")]
+
+
+def wait_for_steps(run: Path, process: subprocess.Popen, steps: int) -> None:
+    metrics, end = run / "metrics.jsonl", time.monotonic() + PATIENCE_S
+    while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= steps):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_two_ranks_train_an_encoder_and_one_of_them_judges_it(tmp_path):
+    process = start(tmp_path, *QUICK, "--training.epochs", "1", "--out", "run")
+    printed, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    assert printed.count("report: run/report.html") == 1
+    assert printed.count("recipe  ") == 1
+    run = RunFolder(tmp_path / "run")
+    assert run.read_environment()["ranks"] == 2
+    assert [record["step"] for record in run.read_metrics()] == list(range(1, 6))
+    assert run.encoder_weights.exists()
+    assert any(record["protocol"] == "knn" for record in run.read_evaluation())
+
+
+def test_a_run_stopped_and_resumed_under_torchrun_ends_with_the_same_weights(tmp_path):
+    process = start(tmp_path, *LONG, "--out", "whole")
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    process = start(tmp_path, *LONG, "--out", "cut")
+    wait_for_steps(tmp_path / "cut", process, 20)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode != 0
+    assert len(told(errors)) == 1
+    command = "torchrun --nproc-per-node 2 -m nearfar train --resume cut"
+    assert told(errors)[0].endswith(f"all saved: go on with `{command}`")
+    process = start(tmp_path, "train", "--resume", "cut")
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    cut, whole = (load_file(tmp_path / run / "encoder.safetensors") for run in ("cut", "whole"))
+    assert cut.keys() == whole.keys()
+    assert all(cut[name].equal(whole[name]) for name in whole)
+
+
+def pid_of_rank(rank: int, launcher: subprocess.Popen) -> int:
+    """The process that torchrun launched as this rank."""
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    for child in children:
+        if f"RANK={rank}" in Path(f"/proc/{child}/environ").read_text().split("\0"):
+            return int(child)
+    raise AssertionError(f"no rank {rank} among {children}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the rank in /proc")
+def test_a_killed_rank_ends_the_run_in_one_line(tmp_path):
+    process = start(tmp_path, *LONG, "--out", "run")
+    wait_for_steps(tmp_path / "run", process, 8)
+    os.kill(pid_of_rank(1, process), signal.SIGKILL)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode != 0
+    assert len(told(errors)) == 1
+    assert "rank 0 lost another rank" in told(errors)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--training.batch-size", "255"], "training.batch_size is 255: it must be shared evenly"),
+        (["--training.epoch", "3"], "unknown"),
+        (["--training.batch-size", "2000"], "at most the number of training images"),
+    ],
+)
+def test_a_wrong_setting_is_told_once(tmp_path, words, message):
+    process = start(tmp_path, *QUICK, *words, "--out", "run")
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode != 0
+    assert len(told(errors)) == 1
+    assert message in told(errors)[0]
+    assert not (tmp_path / "run").exists()
