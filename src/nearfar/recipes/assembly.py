@@ -81,7 +81,12 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     source = source or load_source(recipe.data)
     part = part_to_learn_from(source, recipe.data)
     ranks = Ranks.now()
-    check_training_config(recipe.training, examples=len(part), ranks=ranks.count)
+    check_training_config(
+        recipe.training,
+        examples=len(part),
+        ranks=ranks.count,
+        labelled=part.labels is not None,
+    )
     check_labels(recipe.method, part.labels is not None, source.name)
     image_format = format_of(recipe, part)
     counts = None

@@ -11,7 +11,10 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 def check_training_config(
-    config: TrainingConfig, examples: int | None = None, ranks: int = 1
+    config: TrainingConfig,
+    examples: int | None = None,
+    ranks: int = 1,
+    labelled: bool | None = None,
 ) -> None:
     """Refuse a setting that cannot be trained with, before any work is done.
 
@@ -21,9 +24,10 @@ def check_training_config(
         config: The settings.
         examples: Number of training images; None while it is not known yet.
         ranks: Processes that share each batch.
+        labelled: Whether the training images have labels; None while it is not known yet.
 
     Raises:
-        SettingError: A setting is unknown, out of range, or does not fit the number of images.
+        SettingError: A setting is unknown, out of range, or does not fit the images.
     """
     kinds = get_type_hints(TrainingConfig)
     for setting in ("optimizer", "precision"):
@@ -57,6 +61,7 @@ def check_training_config(
         "clip_norm",
         "above 0, or left out",
     )
+    _require(0 <= config.false_positives <= 1, config, "false_positives", "0 to 1")
     _require(config.knn_every >= 0, config, "knn_every", "0 (never) or more")
     _require(config.checkpoint_every >= 1, config, "checkpoint_every", "1 or more")
     _require(
@@ -72,6 +77,13 @@ def check_training_config(
         "batch_size",
         f"shared evenly by {ranks} ranks, 2 images or more each, such as {nearest}",
     )
+    if labelled is False:
+        _require(
+            config.false_positives == 0,
+            config,
+            "false_positives",
+            "0 for data without labels, which tell the classes apart",
+        )
     if examples is not None:
         _require(
             config.batch_size <= examples,

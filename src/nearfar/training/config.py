@@ -26,6 +26,8 @@ class TrainingConfig:
     """Epochs over which the rate rises from 0, step by step; cosine to 0 afterwards."""
     clip_norm: float | None = None
     """Largest gradient norm; left out, gradients are not clipped."""
+    false_positives: float = 0.0
+    """Probability that a second view is of another class's example; an experiment with labels."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

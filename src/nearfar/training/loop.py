@@ -24,6 +24,7 @@ from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.optimizers import build_optimizer
+from nearfar.training.pair_noise import views_of_batch
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
 from nearfar.training.resuming import Saver, find_start, new_start, settings_of
@@ -174,9 +175,11 @@ def train(
                 method.train()
                 for images, labels, indices in batches.epoch(epoch, first_step):
                     rate = _learning_rate(config, step, steps_per_epoch)
-                    pair = views(images, generators.views)
+                    drawn = views_of_batch(
+                        views, images, labels, generators.views, config.false_positives
+                    )
                     loss, norm = _gradients(
-                        method, pair, labels, optimizer, hardware, config.micro_batch_size, ranks
+                        method, drawn, labels, optimizer, hardware, config.micro_batch_size, ranks
                     )
                     if not math.isfinite(loss + norm):
                         shares = ranks.gather(indices.tolist())

@@ -1,0 +1,78 @@
+"""False positives: second views that are, at times, of an example of another class.
+
+An experiment of Troshestova & Isachenko (2023), who ask what wrong positives cost. Labels only
+decide which positives are wrong; the method does not see more of them.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Integer
+from torch import Tensor
+
+from nearfar.errors import SettingError
+
+
+@runtime_checkable
+class SingleViews(Protocol):
+    """Views that can be drawn one by one; `RandomViews` and `FloatViews` give them."""
+
+    count: int
+
+    def draw(self, examples: Tensor, generator: torch.Generator, /, view: int = 0) -> Tensor:
+        """One view of each example, from the parameters of the view of this number."""
+        ...
+
+
+def views_of_batch(
+    views: Callable[[Tensor, torch.Generator], tuple[Tensor, ...]],
+    examples: Tensor,
+    labels: Tensor | None,
+    generator: torch.Generator,
+    false_positives: float = 0.0,
+) -> tuple[Tensor, ...]:
+    """All views of a batch, some second ones of examples of other classes.
+
+    Args:
+        views: Makes random views.
+        examples: Originals, one row each.
+        labels: Of the examples; read only where there are false positives.
+        generator: The only source of randomness.
+        false_positives: Probability, 0 to 1, that an example's second view is instead one of an
+            example of another class of this batch (under ranks, of this rank's share), drawn evenly
+            among them. An example whose class is the only one keeps its own.
+
+    Raises:
+        SettingError: False positives are asked for and there are no labels, or the views cannot be
+            drawn one by one.
+    """
+    if not false_positives:
+        return views(examples, generator)
+    if labels is None or not isinstance(views, SingleViews):
+        lacking = "labels" if labels is None else "views that are drawn one by one"
+        raise SettingError(f"training.false_positives is {false_positives:g}: it needs {lacking}")
+    noisy = examples[_false_positives(labels, generator, false_positives)]
+    return tuple(
+        views.draw(noisy if view == 1 else examples, generator, view=view)
+        for view in range(views.count)
+    )
+
+
+def _false_positives(
+    labels: Integer[Tensor, " batch"], generator: torch.Generator, probability: float
+) -> Integer[Tensor, " batch"]:
+    """For each example its own number or, with a probability, that of one of another class."""
+    chosen, place = torch.rand(2, len(labels), generator=generator, device=generator.device).to(
+        labels.device
+    )
+    order = labels.argsort(stable=True)
+    ordered = labels[order]
+    start = torch.searchsorted(ordered, labels)
+    size = torch.searchsorted(ordered, labels, right=True) - start
+    others = len(labels) - size
+    # In the order of classes, an example's own class is one piece, which the draw steps over.
+    drawn = (place * others).long().minimum(others - 1)
+    drawn = torch.where(drawn < start, drawn, drawn + size)
+    own = torch.arange(len(labels), device=labels.device)
+    return torch.where((chosen < probability) & (others > 0), order[drawn], own)
