@@ -11,6 +11,9 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
 
+FASHION_VIEWS = ViewsConfig(preset="simclr", crop_scale=(0.3, 1.0), blur=0.0)
+"""Of grey clothes: no blur, and crops that leave something of them."""
+
 
 def fashion_recipe(name: str, method: MethodConfig, **changes: Any) -> Recipe:
     """Ten epochs of a narrow ResNet on Fashion-MNIST, in bf16 where the machine is fast at it.
@@ -23,7 +26,7 @@ def fashion_recipe(name: str, method: MethodConfig, **changes: Any) -> Recipe:
     recipe = Recipe(
         recipe=name,
         data=DataConfig(name="fashion-mnist"),
-        views=ViewsConfig(preset="simclr", crop_scale=(0.3, 1.0), blur=0.0),
+        views=FASHION_VIEWS,
         encoder=EncoderConfig(name="small-resnet", width=16),
         method=method,
         training=TrainingConfig(

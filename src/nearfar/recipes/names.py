@@ -3,24 +3,46 @@
 from collections.abc import Callable
 
 from nearfar.errors import unknown_name
+from nearfar.recipes.align_uniform_fashion import align_uniform_fashion
 from nearfar.recipes.balanced_softmax_fashion_lt import balanced_softmax_fashion_lt
+from nearfar.recipes.barlow_fashion import barlow_fashion
 from nearfar.recipes.cross_entropy_digits import cross_entropy_digits
 from nearfar.recipes.cross_entropy_fashion import cross_entropy_fashion
 from nearfar.recipes.cross_entropy_fashion_lt import cross_entropy_fashion_lt
+from nearfar.recipes.debiased_neg_fashion import debiased_neg_fashion
+from nearfar.recipes.debiased_pos_cifar10 import debiased_pos_cifar10
+from nearfar.recipes.debiased_pos_fashion import debiased_pos_fashion
+from nearfar.recipes.debiased_pos_fashion_combination import debiased_pos_fashion_combination
+from nearfar.recipes.debiased_pos_fashion_grouping import debiased_pos_fashion_grouping
+from nearfar.recipes.decoupled_fashion import decoupled_fashion
+from nearfar.recipes.hard_negatives_fashion import hard_negatives_fashion
 from nearfar.recipes.paco_digits import paco_digits
 from nearfar.recipes.paco_fashion_lt import paco_fashion_lt
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.simclr_cifar10 import simclr_cifar10
 from nearfar.recipes.simclr_digits import simclr_digits
 from nearfar.recipes.simclr_fashion import simclr_fashion
+from nearfar.recipes.simclr_fashion_short import simclr_fashion_short
 from nearfar.recipes.supcon_digits import supcon_digits
 from nearfar.recipes.supcon_fashion import supcon_fashion
 from nearfar.recipes.supcon_fashion_lt import supcon_fashion_lt
+from nearfar.recipes.vicreg_fashion import vicreg_fashion
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "simclr-digits": simclr_digits,
     "simclr-fashion": simclr_fashion,
+    "simclr-fashion-short": simclr_fashion_short,
+    "debiased-neg-fashion": debiased_neg_fashion,
+    "hard-negatives-fashion": hard_negatives_fashion,
+    "debiased-pos-fashion": debiased_pos_fashion,
+    "debiased-pos-fashion-grouping": debiased_pos_fashion_grouping,
+    "debiased-pos-fashion-combination": debiased_pos_fashion_combination,
+    "decoupled-fashion": decoupled_fashion,
+    "align-uniform-fashion": align_uniform_fashion,
+    "vicreg-fashion": vicreg_fashion,
+    "barlow-fashion": barlow_fashion,
     "simclr-cifar10": simclr_cifar10,
+    "debiased-pos-cifar10": debiased_pos_cifar10,
     "supcon-digits": supcon_digits,
     "supcon-fashion": supcon_fashion,
     "supcon-fashion-lt": supcon_fashion_lt,

@@ -1,0 +1,20 @@
+"""Alignment and uniformity on Fashion-MNIST (Wang & Isola 2020).
+
+Command: `nearfar train align-uniform-fashion --data.root FOLDER`, where the folder holds the four
+IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def align_uniform_fashion() -> Recipe:
+    """SimCLR's network trained for alignment and uniformity."""
+    return fashion_recipe(
+        "align-uniform-fashion",
+        SimCLRConfig(objective="align_uniform", align_weight=1.0, uniform_weight=1.0),
+    )

@@ -1,0 +1,18 @@
+"""Barlow Twins on Fashion-MNIST (Zbontar et al. 2021).
+
+Command: `nearfar train barlow-fashion --data.root FOLDER`, where the folder holds the four IDX
+files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share; SimCLR's head takes the place of the authors'
+wider one of three layers.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def barlow_fashion() -> Recipe:
+    """SimCLR's network trained with Barlow Twins."""
+    return fashion_recipe("barlow-fashion", SimCLRConfig(objective="barlow_twins"))

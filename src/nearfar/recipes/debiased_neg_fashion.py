@@ -1,0 +1,20 @@
+"""Debiased negatives on Fashion-MNIST (Chuang et al. 2020).
+
+Command: `nearfar train debiased-neg-fashion --data.root FOLDER`, where the folder holds the four
+IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share; 0.1 is the share of each of its classes.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def debiased_neg_fashion() -> Recipe:
+    """SimCLR with debiased negatives."""
+    return fashion_recipe(
+        "debiased-neg-fashion",
+        SimCLRConfig(objective="debiased_neg", temperature=0.2, tau_plus=0.1),
+    )

@@ -1,0 +1,20 @@
+"""Debiased positives on Fashion-MNIST (Troshestova & Isachenko 2023).
+
+Command: `nearfar train debiased-pos-fashion --data.root FOLDER`, where the folder holds the four
+IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share; 0.1 is the share of each of its classes.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def debiased_pos_fashion() -> Recipe:
+    """SimCLR with debiased positives."""
+    return fashion_recipe(
+        "debiased-pos-fashion",
+        SimCLRConfig(objective="debiased_pos", temperature=0.2, tau_plus=0.1),
+    )

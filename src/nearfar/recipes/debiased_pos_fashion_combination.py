@@ -1,0 +1,25 @@
+"""Debiased positives on Fashion-MNIST, losses combined (Troshestova & Isachenko 2023).
+
+Command: `nearfar train debiased-pos-fashion-combination --data.root FOLDER`, where the folder holds
+the four IDX files (Debian's package dataset-fashion-mnist puts them into
+/usr/share/datasets/fashion-mnist); meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share, with three views of each image (M = 2).
+Expected: not measured yet.
+"""
+
+from dataclasses import replace
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import FASHION_VIEWS, fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def debiased_pos_fashion_combination() -> Recipe:
+    """SimCLR with debiased positives, the mean loss of all pairs of views."""
+    return fashion_recipe(
+        "debiased-pos-fashion-combination",
+        SimCLRConfig(
+            objective="debiased_pos", temperature=0.2, tau_plus=0.1, positives="combination"
+        ),
+        views=replace(FASHION_VIEWS, count=3),
+    )

@@ -1,0 +1,17 @@
+"""Decoupled contrastive learning on Fashion-MNIST (Yeh et al. 2022).
+
+Command: `nearfar train decoupled-fashion --data.root FOLDER`, where the folder holds the four IDX
+files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def decoupled_fashion() -> Recipe:
+    """SimCLR without the positive in the denominator."""
+    return fashion_recipe("decoupled-fashion", SimCLRConfig(objective="decoupled", temperature=0.2))

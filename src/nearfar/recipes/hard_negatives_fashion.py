@@ -1,0 +1,21 @@
+"""Debiased and hard negatives on Fashion-MNIST (Robinson et al. 2021).
+
+Command: `nearfar train hard-negatives-fashion --data.root FOLDER`, where the folder holds the four
+IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share; β = 1, the best of the authors' values on
+STL-10.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def hard_negatives_fashion() -> Recipe:
+    """SimCLR with hard negatives."""
+    return fashion_recipe(
+        "hard-negatives-fashion",
+        SimCLRConfig(objective="debiased_neg", temperature=0.2, tau_plus=0.1, beta=1.0),
+    )

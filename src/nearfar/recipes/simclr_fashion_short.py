@@ -1,0 +1,19 @@
+"""SimCLR on Fashion-MNIST for 10 epochs: what the other methods are compared with.
+
+Command: `nearfar train simclr-fashion-short --data.root FOLDER`, where the folder holds the four
+IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share; `simclr-fashion` is longer.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def simclr_fashion_short() -> Recipe:
+    """NT-Xent."""
+    return fashion_recipe(
+        "simclr-fashion-short", SimCLRConfig(objective="nt_xent", temperature=0.2)
+    )

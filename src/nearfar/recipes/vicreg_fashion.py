@@ -1,0 +1,18 @@
+"""VICReg on Fashion-MNIST (Bardes et al. 2022).
+
+Command: `nearfar train vicreg-fashion --data.root FOLDER`, where the folder holds the four IDX
+files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
+meant for two CPU cores.
+Set-up: that which all Fashion-MNIST recipes share; SimCLR's head takes the place of the authors'
+wider one of three layers.
+Expected: not measured yet.
+"""
+
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+
+
+def vicreg_fashion() -> Recipe:
+    """SimCLR's network trained with VICReg."""
+    return fashion_recipe("vicreg-fashion", SimCLRConfig(objective="vicreg"))
