@@ -41,7 +41,8 @@ def told(errors: str) -> list[str]:
 def wait_for_steps(run: Path, process: subprocess.Popen, steps: int) -> None:
     metrics, end = run / "metrics.jsonl", time.monotonic() + PATIENCE_S
     while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= steps):
-        assert process.poll() is None, process.communicate()
+        if process.poll() is not None:
+            pytest.fail(process.communicate()[1])
         assert time.monotonic() < end
         time.sleep(0.01)
 
