@@ -1,9 +1,14 @@
+from dataclasses import asdict
 from math import log
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.pairwise import PairwiseObjective
+from nearfar.methods.pairwise_options import DROPS_FALSE_NEGATIVES, OPTIONS
 from nearfar.report import charts
 from nearfar.report.run_files import RunFiles
 
@@ -35,9 +40,32 @@ def test_runs_differ_by_colour_and_by_dash():
 
 def test_guessing_is_the_loss_of_equal_similarities():
     config = {"method": {"name": "simclr"}, "training": {"batch_size": 256}}
-    assert charts.nt_xent_chance(config) == pytest.approx(log(511))
-    assert charts.nt_xent_chance({"method": {"name": "other"}}) is None
-    assert charts.nt_xent_chance({}) is None
+    assert charts.chance_loss(config) == pytest.approx(log(511))
+    assert charts.chance_loss({"method": {"name": "other"}}) is None
+    assert charts.chance_loss({}) is None
+
+
+@pytest.mark.parametrize("objective", OPTIONS)
+@pytest.mark.parametrize("views", [2, 3])
+@pytest.mark.parametrize("more", [{}, {"drop_false_negatives": "rescaled"}])
+def test_the_level_of_guessing_is_the_objective_of_equal_embeddings(objective, views, more):
+    if more and objective not in DROPS_FALSE_NEGATIVES:
+        return
+    method = SimCLRConfig(objective=objective, **more)
+    level = charts.chance_loss({"method": asdict(method), "training": {"batch_size": 8}})
+    equal = PairwiseObjective(method)([torch.ones(8, 4) / 2] * views, torch.arange(8) % 2)
+    if objective in ("nt_xent", "debiased_neg", "debiased_pos", "decoupled", "n_pair"):
+        assert level == pytest.approx(float(equal.detach()), rel=1e-5)
+    else:
+        assert level is None
+
+
+@pytest.mark.parametrize(
+    "settings", [{"drop_false_negatives": "yes"}, {"marginal_over": "negatives"}]
+)
+def test_there_is_no_such_level_where_candidates_are_missing(settings):
+    method = {"name": "simclr", "objective": "debiased_pos", **settings}
+    assert charts.chance_loss({"method": method, "training": {"batch_size": 8}}) is None
 
 
 def test_classes_are_shown_by_size_and_those_without_test_images_left_out():

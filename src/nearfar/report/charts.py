@@ -39,7 +39,7 @@ def plain(text: object) -> str:
 
 def loss_curve(runs: Mapping[str, RunFiles], chance: float | None = None) -> go.Figure:
     """Loss against epochs, one line a run; `chance` adds the level of guessing."""
-    figure = _curves(runs, "loss", "loss, nats")
+    figure = _curves(runs, "loss", "loss")
     if chance is not None:
         figure.add_hline(
             y=chance,
@@ -200,12 +200,31 @@ def distance_histograms(positive: np.ndarray, random: np.ndarray, *, top: float)
     return figure
 
 
-def nt_xent_chance(config: Mapping[str, Any]) -> float | None:
-    """Loss of NT-Xent where all similarities are equal: ln(2B − 1) nats for a batch of B images."""
-    if config.get("method", {}).get("name") != "simclr":
-        return None
+def chance_loss(config: Mapping[str, Any]) -> float | None:
+    """Loss of a method where all embeddings are equal, in nats; None where that is no guessing.
+
+    With batches of B images, `ln(2B − 1)` for NT-Xent and the debiased losses, whose positive is
+    one of 2B − 1 equal candidates, `ln(2B − 2)` without the positive (decoupled), `ln B` for
+    n_pair.
+
+    Args:
+        config: Of the run; settings left out have their defaults.
+    """
+    method = config.get("method", {})
     batch = config.get("training", {}).get("batch_size")
-    return log(2 * batch - 1) if batch else None
+    if method.get("name") != "simclr" or not batch:
+        return None
+    # Otherwise some negatives of the batch are missing, or the mean is none.
+    usual = method.get("drop_false_negatives", "no") != "yes"
+    usual = usual and method.get("marginal_over") != "negatives"
+    candidates = {
+        "nt_xent": 2 * batch - 1,
+        "debiased_neg": 2 * batch - 1,
+        "debiased_pos": 2 * batch - 1,
+        "decoupled": 2 * batch - 2,
+        "n_pair": batch,
+    }.get(method.get("objective", "nt_xent"))
+    return log(candidates) if candidates and usual else None
 
 
 def _curves(runs: Mapping[str, RunFiles], quantity: str, title: str) -> go.Figure:

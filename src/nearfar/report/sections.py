@@ -111,8 +111,8 @@ def _curves(run: RunFiles) -> dict[str, Any] | None:
     runs = {run.name: run}
     last = run.knn[-1] if run.knn else None
     return {
-        "loss": charts.loss_curve(runs, charts.nt_xent_chance(run.config)),
-        "loss_text": f"from {losses[0]:.2f} to {losses[-1]:.2f} nats",
+        "loss": charts.loss_curve(runs, charts.chance_loss(run.config)),
+        "loss_text": f"from {losses[0]:.2f} to {losses[-1]:.2f}",
         "rate": charts.learning_rate_curve(runs),
         "rate_text": f"at most {max(line['learning_rate'] for line in run.steps):.3g}",
         "knn": charts.knn_curve(runs) if last else None,
