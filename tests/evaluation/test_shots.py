@@ -158,6 +158,13 @@ def test_the_classifier_is_judged_as_it_stands():
     assert 0 < hits[1] < hits[5] < 40
 
 
+def test_of_few_classes_the_lowest_counts_as_predicted_too():
+    features, labels = torch.eye(6), torch.arange(6) % 4
+    data = LabelledFeatures("encoder", features, labels, features, labels, 4)
+    records, _ = classifier_records(data, chooser(-torch.ones(4, 6)))
+    assert records[1].value == 1.0
+
+
 def test_a_classifier_is_among_the_records_of_the_encoder_alone():
     config = EvaluationConfig(knn=((5, 0.1),), labels_per_class=(2,), draws=2)
     evaluation = evaluate(

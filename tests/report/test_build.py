@@ -70,6 +70,17 @@ def test_the_verdict_comes_first_and_nothing_is_missing(digits_run, tmp_path):
     assert [entry.name for entry in out.parent.iterdir()] == ["report.html"]
 
 
+def test_labels_are_called_unseen_where_the_method_learns_without(changed, tmp_path):
+    page = report_on(changed.path, out=tmp_path / "r.html")
+    assert "trained without labels" in page.text
+    assert "true classes, which the encoder never saw." in page.text
+    config = changed.read_config()
+    changed.write_config(config | {"method": {"name": "supcon"}})
+    page = report_on(changed.path, out=tmp_path / "r.html")
+    assert "trained with labels" in page.text
+    assert "Colours are true classes. Crosses" in page.text
+
+
 def test_the_table_holds_the_records(digits_run, tmp_path):
     page = report_on(digits_run, out=tmp_path / "report.html")
     for record in RunFolder(digits_run).read_evaluation():

@@ -36,3 +36,7 @@ def run(words: Sequence[str]) -> None:
                 grid.add_row(f"  [dim]{label}[/dim]", escape(fact))
         console.print(f"[bold]{escape(name)}[/bold]")
         console.print(grid)
+    console.print(
+        "With labels, --data.imbalance-factor 100 thins the training part to a long tail, and "
+        "--data.label-noise 0.2 mixes up a share of the labels that learning sees."
+    )

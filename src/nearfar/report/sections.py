@@ -50,6 +50,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "curves": _curves(run),
         "views": _views(run.arrays),
         "map": _map(run.arrays),
+        "learnt_labels": _learnt_labels(run.config),
         "gallery": _gallery(run.arrays),
         "distances": _distances(run.arrays),
         "confusion": _confusion(run.arrays),
@@ -73,8 +74,7 @@ def _summary(run: RunFiles) -> str:
     """What was trained, in one sentence."""
     config = run.config
     encoder, training = config.get("encoder", {}), config.get("training", {})
-    method = METHODS.get(config.get("method", {}).get("name"))
-    learning = "with" if method is not None and method.needs_labels else "without"
+    learning = "with" if _learnt_labels(config) else "without"
     parts = [f"Backbone {encoder.get('name', 'unknown')}, trained {learning} labels"]
     if "epochs" in training:
         parts.append(f"for {training['epochs']} epochs in batches of {training.get('batch_size')}")
@@ -93,6 +93,12 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _learnt_labels(config: Mapping[str, Any]) -> bool:
+    """Whether the encoder learned from labels."""
+    method = METHODS.get(config.get("method", {}).get("name"))
+    return method is not None and method.needs_labels
 
 
 def _unfinished(run: RunFiles) -> str:
