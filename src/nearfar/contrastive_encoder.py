@@ -17,7 +17,7 @@ from nearfar.data.source import Part, Source
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.features import extract_features
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.assembly import assemble, taking_images
+from nearfar.recipes.assembly import assemble, as_saved
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
@@ -133,7 +133,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             except Interrupted as error:
                 # Its checkpoint goes with the temporary folder, so its advice would be wrong.
                 raise KeyboardInterrupt from error
-        self.encoder_ = taking_images(assembly.method.encoder.cpu(), recipe, assembly.format)
+        self.encoder_ = as_saved(assembly.method.encoder.cpu(), recipe, assembly.format)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

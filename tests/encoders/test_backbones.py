@@ -14,7 +14,9 @@ from nearfar.errors import SettingError
 
 
 def test_the_names_are_the_own_ones_and_all_of_timm():
-    assert set(backbone_names()) == {"small-resnet"} | {f"timm/{n}" for n in timm.list_models()}
+    assert set(backbone_names()) == {"small-resnet", "series-resnet", "mlp"} | {
+        f"timm/{n}" for n in timm.list_models()
+    }
 
 
 @pytest.mark.parametrize(

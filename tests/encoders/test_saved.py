@@ -25,9 +25,7 @@ def trained(config, channels=1, image_size=8):
 @pytest.fixture
 def digits_encoder(tmp_path):
     encoder = trained(EncoderConfig(width=8))
-    save_encoder(
-        tmp_path, encoder, EncoderConfig(width=8), channels=1, image_size=8, mean=[0.3], std=[0.4]
-    )
+    save_encoder(tmp_path, encoder, EncoderConfig(width=8), shape=(1, 8, 8), mean=[0.3], std=[0.4])
     return encoder
 
 
@@ -39,7 +37,7 @@ def test_features_are_those_of_the_encoder_that_was_saved(digits_encoder, tmp_pa
         expected = digits_encoder.eval()((images / 255 - 0.3) / 0.4)
         torch.testing.assert_close(loaded(images), expected)
     assert not loaded.training
-    assert (loaded.num_features, loaded.channels, loaded.image_size) == (32, 1, 8)
+    assert (loaded.num_features, loaded.shape, loaded.modality) == (32, (1, 8, 8), "images")
     assert loaded.config == EncoderConfig(width=8)
     assert loaded.mean.tolist() == pytest.approx([0.3])
     assert loaded.std.tolist() == pytest.approx([0.4])
@@ -62,7 +60,7 @@ def test_larger_images_are_scaled_to_the_size_that_was_trained_on(digits_encoder
 
 
 def test_images_of_other_channels_are_refused(digits_encoder, tmp_path):
-    with pytest.raises(NearfarError, match="takes images of 1 channels, not 3"):
+    with pytest.raises(NearfarError, match="images of 1 channels, 8×8, not images of 3 channels"):
         load_encoder(tmp_path)(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
 
 
@@ -70,9 +68,7 @@ def test_images_of_other_channels_are_refused(digits_encoder, tmp_path):
 def test_a_timm_backbone_loads_into_timms_own_model(tmp_path, stem):
     config = EncoderConfig("timm/resnet18", stem)
     encoder = trained(config, channels=2, image_size=32)
-    save_encoder(
-        tmp_path, encoder, config, channels=2, image_size=32, mean=[0.5, 0.5], std=[0.2, 0.2]
-    )
+    save_encoder(tmp_path, encoder, config, shape=(2, 32, 32), mean=[0.5, 0.5], std=[0.2, 0.2])
     model = timm.create_model("resnet18", num_classes=0, in_chans=2)
     if stem == "small":
         model.conv1 = nn.Conv2d(2, 64, 3, 1, padding=1, bias=False)
@@ -116,10 +112,10 @@ def change_description(folder, **changes):
 
 
 def test_a_damaged_description_is_told(digits_encoder, tmp_path):
-    change_description(tmp_path, channels="one")
-    with pytest.raises(NearfarError, match=r"encoder.json is damaged: channels: "):
+    change_description(tmp_path, shape="one")
+    with pytest.raises(NearfarError, match=r"encoder.json is damaged: shape: "):
         load_encoder(tmp_path)
-    change_description(tmp_path, channels=2)
+    change_description(tmp_path, shape=[2, 8, 8])
     with pytest.raises(NearfarError, match="one value for each of the 2 channels"):
         load_encoder(tmp_path)
     (tmp_path / DESCRIPTION_FILE).write_text("{")
@@ -146,7 +142,7 @@ def test_an_interrupted_write_leaves_the_old_encoder(digits_encoder, tmp_path, m
     other = trained(EncoderConfig(width=8))
     with pytest.raises(NearfarError, match="disk full"):
         save_encoder(
-            tmp_path, other, EncoderConfig(width=8), channels=1, image_size=8, mean=[0.0], std=[1.0]
+            tmp_path, other, EncoderConfig(width=8), shape=(1, 8, 8), mean=[0.0], std=[1.0]
         )
     monkeypatch.undo()
     after = load_file(tmp_path / WEIGHTS_FILE)

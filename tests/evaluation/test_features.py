@@ -103,7 +103,7 @@ def test_nan_features_are_refused_naming_the_first():
             features[images[:, 0, 0, 0] == 5] = float("nan")
             return features
 
-    with pytest.raises(NearfarError, match=r"1 of 9 images \(first: 5\)"):
+    with pytest.raises(NearfarError, match=r"1 of 9 examples \(first: 5\)"):
         extract_features(Broken(), Part(numbered(9)), batch_size=2)
 
 

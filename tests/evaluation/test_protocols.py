@@ -195,7 +195,7 @@ def test_the_same_call_gives_the_same_evaluation(digits):
 def test_without_labels_there_is_still_something_to_see(digits):
     source = Source("pictures", some(digits.train, 80, False), some(digits.test, 30, False))
     evaluation = evaluate(Projecting(), source, QUICK, views=VIEWS, untrained=Projecting(seed=1))
-    assert evaluation.notes == ("no accuracies: the training images have no labels",)
+    assert evaluation.notes == ("no accuracies: the training examples have no labels",)
     assert {r.protocol for r in evaluation.records} == {"alignment", "uniformity"}
     labelled = {"shown_labels", "shown_predictions", "neighbor_labels", "confusion", "class_names"}
     assert not labelled & set(evaluation.arrays)
@@ -284,7 +284,7 @@ def test_a_probe_that_did_not_come_to_rest_is_named(digits, monkeypatch):
 def test_one_class_gives_no_accuracy(digits):
     part = Part(digits.train.images[:20], torch.zeros(20, dtype=torch.int64))
     evaluation = evaluate(Projecting(), Source("one", part, part), QUICK)
-    assert evaluation.notes == ("no accuracies: the training images are all of one class",)
+    assert evaluation.notes == ("no accuracies: the training examples are all of one class",)
 
 
 def test_a_class_known_to_test_alone_counts_as_wrong(digits):

@@ -14,6 +14,7 @@ from nearfar.data.sources import load_source
 from nearfar.encoders.saved import SavedEncoder
 from nearfar.errors import SettingError
 from nearfar.evaluation.features import extract_features
+from nearfar.modality import in_words
 from nearfar.training.hardware import choose_hardware
 
 
@@ -47,13 +48,13 @@ def folder_features(
         SettingError: The encoder takes neither grey nor RGB images, or there is no such folder.
         NearfarError: There are no images, or too many of them are unreadable.
     """
-    _check_channels(encoder)
+    _check_takes_files(encoder)
     where = choose_hardware(device, "fp32").device
     config = DataConfig(
         name="folder",
         root=folder,
-        channels=encoder.channels,
-        image_size=encoder.image_size,
+        channels=encoder.shape[0],
+        image_size=encoder.shape[1],
         test_fraction=0.0,
         max_corrupt=max_corrupt,
     )
@@ -78,18 +79,18 @@ def image_features(encoder: SavedEncoder, file: Path) -> Float[Tensor, "1 dim"]:
         SettingError: The encoder takes neither grey nor RGB images, or there is no such file.
         NearfarError: The file is no image.
     """
-    _check_channels(encoder)
+    _check_takes_files(encoder)
     if not file.is_file():
         raise SettingError(f"no such image: {file}")
-    side = encoder.image_size
-    pixels = torch.tensor(read_image(file, (encoder.channels, side, side)))
+    channels, side, _ = encoder.shape
+    pixels = torch.tensor(read_image(file, (channels, side, side)))
     return extract_features(encoder, Part(pixels[None]))
 
 
-def _check_channels(encoder: SavedEncoder) -> None:
+def _check_takes_files(encoder: SavedEncoder) -> None:
     """Refuses encoders that no image file can feed."""
-    if encoder.channels not in (1, 3):
+    if encoder.modality != "images" or encoder.shape[0] not in (1, 3):
         raise SettingError(
-            f"this encoder takes images of {encoder.channels} channels; image files are read as "
-            "grey (1) or RGB (3)"
+            f"this encoder takes {in_words(encoder.shape)}, and image files are read as grey (1) "
+            "or RGB (3)"
         )

@@ -1,4 +1,4 @@
-"""Backbones by name: the own small ResNet and every model of timm, untrained.
+"""Backbones by name: the own ones and every model of timm, untrained.
 
 Checking a name reads timm's source files without importing them, so a misspelt one is refused at
 once; torch and timm load when a backbone is built.
@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError, unknown_name
+from nearfar.modality import Modality, in_words, modality_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-OWN_BACKBONES = ("small-resnet",)
+OWN_BACKBONES: dict[str, Modality] = {
+    "small-resnet": "images",
+    "series-resnet": "series",
+    "mlp": "vectors",
+}
 TIMM_PREFIX = "timm/"
 
 
@@ -32,10 +37,13 @@ def check_encoder(config: EncoderConfig) -> None:
 
     Raises:
         SettingError: Unknown backbone (with the nearest name), small stem on a backbone that is no
-            timm ResNet, a width below 1, or a width given to a backbone that has its own.
+            timm ResNet, a width or depth below 1, or one given to a backbone that has its own.
     """
-    if config.width < 1:
-        raise SettingError(f"encoder.width is {config.width}: it must be 1 or more")
+    for name in ("width", "depth"):
+        if getattr(config, name) < 1:
+            raise SettingError(f"encoder.{name} is {getattr(config, name)}: it must be 1 or more")
+    if config.depth != EncoderConfig.depth and config.name != "mlp":
+        raise SettingError(f"encoder.depth is for mlp: {config.name} has its own depth")
     if config.name in OWN_BACKBONES:
         return
     models = _timm_models()
@@ -47,11 +55,49 @@ def check_encoder(config: EncoderConfig) -> None:
             f"encoder.stem small fits timm's ResNets, such as timm/resnet18, and not {config.name}"
         )
     if config.width != EncoderConfig.width:
-        raise SettingError(f"encoder.width is for small-resnet: {config.name} has its own width")
+        raise SettingError(f"encoder.width is for own backbones: {config.name} has its own width")
+
+
+def encoder_modality(config: EncoderConfig) -> Modality:
+    """What the backbone takes."""
+    return OWN_BACKBONES.get(config.name, "images")
+
+
+def encoder_for(config: EncoderConfig, shape: tuple[int, ...]) -> nn.Module:
+    """An untrained backbone for examples of any kind, from torch's global generator.
+
+    Args:
+        config: Name, stem, width and depth.
+        shape: Of one example: `(channels, size, size)`, `(channels, steps)` or `(features,)`.
+
+    Returns:
+        A module with `num_features` that turns normalised examples `(batch, *shape)` into features
+        `(batch, num_features)`.
+
+    Raises:
+        SettingError: What `check_encoder` refuses, or a backbone that does not take such examples.
+    """
+    check_encoder(config)
+    modality = modality_of(shape)
+    if encoder_modality(config) != modality:
+        fitting = ", ".join(name for name, takes in OWN_BACKBONES.items() if takes == modality)
+        raise SettingError(
+            f"encoder.name {config.name} takes {encoder_modality(config)}, and not "
+            f"{in_words(shape)}: choose {fitting}"
+        )
+    if modality == "images":
+        return build_encoder(config, channels=shape[0], image_size=shape[1])
+    if modality == "series":
+        from nearfar.encoders.series_resnet import SeriesResNet
+
+        return SeriesResNet(channels=shape[0], width=config.width, steps=shape[1])
+    from nearfar.encoders.mlp import MLP
+
+    return MLP(features=shape[0], width=config.width, depth=config.depth)
 
 
 def build_encoder(config: EncoderConfig, *, channels: int, image_size: int) -> nn.Module:
-    """An untrained backbone, from torch's global generator.
+    """An untrained backbone for images, from torch's global generator.
 
     Args:
         config: Name, stem and width.
@@ -67,7 +113,7 @@ def build_encoder(config: EncoderConfig, *, channels: int, image_size: int) -> n
         SettingError: What `check_encoder` refuses, or a model that does not take such images.
     """
     check_encoder(config)
-    if config.name in OWN_BACKBONES:
+    if config.name == "small-resnet":
         from nearfar.encoders.small_resnet import SmallResNet
 
         return SmallResNet(channels=channels, width=config.width, image_size=image_size)

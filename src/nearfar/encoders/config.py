@@ -6,11 +6,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Which backbone, and how it is adapted to the images."""
+    """Which backbone, and how it is adapted to the data."""
 
     name: str = "small-resnet"
-    """small-resnet (8 to 32 px), or timm/NAME for any timm model, such as timm/resnet50."""
+    """small-resnet (8 to 32 px) or timm/NAME for images; series-resnet (series); mlp (vectors)."""
     stem: Literal["standard", "small"] = "standard"
     """small: 3×3 first convolution of stride 1, no max-pool; for timm ResNets on small images."""
     width: int = 32
-    """Channels of small-resnet's first stage; each later stage doubles them."""
+    """Channels of a ResNet's first stage, which each later one doubles; units of an mlp's layer."""
+    depth: int = 2
+    """Layers of an mlp."""

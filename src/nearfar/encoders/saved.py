@@ -26,9 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nearfar.durable_files import write_durably
-from nearfar.encoders.backbones import build_encoder
+from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError
+from nearfar.modality import in_words, modality_of
 
 WEIGHTS_FILE = "encoder.safetensors"
 DESCRIPTION_FILE = "encoder.json"
@@ -39,18 +40,17 @@ class EncoderDescription:
     """What `encoder.json` holds.
 
     Attributes:
-        encoder: Backbone, stem and width.
-        channels: Channels of the images.
-        image_size: Side in pixels that images are brought to.
-        mean: Mean of each channel, in 0..1 units, that normalises the images.
-        std: Standard deviation of each channel, likewise.
+        encoder: Backbone and how it is adapted.
+        shape: Of one example: `(channels, size, size)` that images are brought to,
+            `(channels, steps)` of series or `(features,)` of vectors.
+        mean: Mean of each channel or feature that normalises the examples; of images in 0..1 units.
+        std: Standard deviation of each channel or feature, likewise.
         num_features: Width of the features.
         weights_sha256: Of the weights' file, so that damage shows and no two runs' files mix.
     """
 
     encoder: EncoderConfig
-    channels: int
-    image_size: int
+    shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     num_features: int
@@ -61,15 +61,16 @@ _DESCRIPTION = TypeAdapter(EncoderDescription)
 
 
 class SavedEncoder(nn.Module):
-    """A trained backbone that takes images as they are, in eval mode.
+    """A trained backbone that takes examples as they are, in eval mode.
 
     Attributes:
-        backbone: The network itself, on normalised images; for a timm name, timm's own model.
-        config: Backbone, stem and width.
-        channels: Channels of the images.
-        image_size: Side in pixels that images are brought to.
+        backbone: The network itself, on normalised examples; for a timm name, timm's own model.
+        config: Backbone and how it is adapted.
+        shape: Of one example: `(channels, size, size)` that images are brought to,
+            `(channels, steps)` of series or `(features,)` of vectors.
+        modality: images, series or vectors, as the shape tells.
         num_features: Width of the features.
-        mean: Mean of each channel, in 0..1 units; `std` likewise.
+        mean: Mean of each channel or feature, of images in 0..1 units; `std` likewise.
     """
 
     mean: Tensor
@@ -79,29 +80,47 @@ class SavedEncoder(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.config = description.encoder
-        self.channels = description.channels
-        self.image_size = description.image_size
+        self.shape = description.shape
+        self.modality = modality_of(description.shape)
         self.num_features = description.num_features
         self.register_buffer("mean", torch.tensor(description.mean), persistent=False)
         self.register_buffer("std", torch.tensor(description.std), persistent=False)
         self.eval()
 
     def forward(
-        self, images: UInt8[Tensor, "batch channels height width"]
+        self,
+        examples: UInt8[Tensor, "batch channels height width"]
+        | Float[Tensor, "batch channels steps"]
+        | Float[Tensor, "batch dim"],
     ) -> Float[Tensor, "batch features"]:
-        """Features of images, 0 to 255, of any size.
+        """Features of images, 0 to 255, of any size, or of series or vectors.
 
-        Another size is brought to `image_size`: short side to it, then the centre square.
+        An image of another size is brought to the encoder's: short side to it, then the centre
+        square.
 
         Raises:
-            NearfarError: The images have another number of channels.
+            NearfarError: The examples are of another kind, or of other channels, steps or features.
         """
-        if images.shape[1] != self.channels:
-            raise NearfarError(
-                f"this encoder takes images of {self.channels} channels, not {images.shape[1]}"
-            )
-        scaled = _centre_square(images.float() / 255, self.image_size)
-        return self.backbone((scaled - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1))
+        self.check(tuple(examples.shape[1:]))
+        if self.modality == "images":
+            examples = _centre_square(examples.float() / 255, self.shape[1])
+        sides = (-1,) + (1,) * (len(self.shape) - 1)
+        mean, std = self.mean.view(sides), self.std.view(sides)
+        return self.backbone((examples.float() - mean) / std)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse examples that this encoder cannot take.
+
+        Args:
+            shape: Of one example.
+
+        Raises:
+            NearfarError: Saying what it takes.
+        """
+        # Images of any height and width are brought to its own.
+        fixed = 1 if self.modality == "images" else len(self.shape)
+        if len(shape) != len(self.shape) or shape[:fixed] != self.shape[:fixed]:
+            raise NearfarError(f"this encoder takes {in_words(self.shape)}, not {in_words(shape)}")
 
 
 def save_encoder(
@@ -109,8 +128,7 @@ def save_encoder(
     encoder: nn.Module,
     config: EncoderConfig,
     *,
-    channels: int,
-    image_size: int,
+    shape: tuple[int, ...],
     mean: Sequence[float],
     std: Sequence[float],
 ) -> None:
@@ -118,12 +136,12 @@ def save_encoder(
 
     Args:
         folder: Where; made if missing.
-        encoder: What `build_encoder(config, …)` gave, trained.
+        encoder: What `encoder_for(config, shape)` gave, trained.
         config: What it was built from.
-        channels: Channels of the images.
-        image_size: Side of the images it was trained on, in pixels.
-        mean: Mean of each channel, in 0..1 units, with which they were normalised.
-        std: Standard deviation of each channel, likewise.
+        shape: Of the examples it was trained on.
+        mean: Mean of each channel or feature with which they were normalised; of images in 0..1
+            units.
+        std: Standard deviation of each channel or feature, likewise.
     """
     weights = {
         name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()
@@ -131,8 +149,7 @@ def save_encoder(
     data = save(weights)
     description = EncoderDescription(
         encoder=config,
-        channels=channels,
-        image_size=image_size,
+        shape=tuple(shape),
         mean=tuple(float(value) for value in mean),
         std=tuple(float(value) for value in std),
         num_features=cast(int, encoder.num_features),
@@ -144,7 +161,7 @@ def save_encoder(
 
 
 def load_encoder(path: Path | str) -> SavedEncoder:
-    """A trained encoder, ready for images, on the CPU and in eval mode.
+    """A trained encoder, ready for examples, on the CPU and in eval mode.
 
     Args:
         path: A run's folder, or its `encoder.safetensors` or `encoder.json`.
@@ -156,9 +173,7 @@ def load_encoder(path: Path | str) -> SavedEncoder:
     folder = path.parent if path.name in (WEIGHTS_FILE, DESCRIPTION_FILE) else path
     description = _read_description(folder / DESCRIPTION_FILE)
     weights = _read_weights(folder / WEIGHTS_FILE, description.weights_sha256)
-    backbone = build_encoder(
-        description.encoder, channels=description.channels, image_size=description.image_size
-    )
+    backbone = encoder_for(description.encoder, description.shape)
     try:
         backbone.load_state_dict(weights, strict=True)
     except RuntimeError as error:
@@ -191,10 +206,13 @@ def _read_description(file: Path) -> EncoderDescription:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise NearfarError(f"{file} is damaged: {where}: {first['msg']}") from error
-    if not len(description.mean) == len(description.std) == description.channels:
+    shape = description.shape
+    if not 1 <= len(shape) <= 3 or min(shape) < 1:
+        raise NearfarError(f"{file} is damaged: shape {shape} is of no example")
+    if not len(description.mean) == len(description.std) == shape[0]:
         raise NearfarError(
             f"{file} is damaged: mean and std must have one value for each of the"
-            f" {description.channels} channels"
+            f" {shape[0]} {'features' if len(shape) == 1 else 'channels'}"
         )
     return description
 

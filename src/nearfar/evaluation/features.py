@@ -1,4 +1,4 @@
-"""Features of a frozen encoder: every image exactly once, in order, float32."""
+"""Features of a frozen encoder: every example exactly once, in order, float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nearfar.data.batches import evaluation_batches
+from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part
 from nearfar.errors import NearfarError
+
+MOST_RAW_STEPS = 512
+"""Steps of series beyond which the raw baseline averages, so that it stays computable."""
 
 
 @contextmanager
@@ -38,18 +42,18 @@ def extract_features(
     batch_size: int = 512,
     workers: int = 0,
 ) -> Float[Tensor, "n dim"]:
-    """Features of every image of a part, from the encoder in eval mode, always in float32.
+    """Features of every example of a part, from the encoder in eval mode, always in float32.
 
     Args:
-        encoder: Takes uint8 images `(batch, channels, height, width)`, returns `(batch, dim)`:
-            a `SavedEncoder`. It must be on `device` already.
-        part: The images, each of which is seen exactly once.
+        encoder: Takes examples as the part holds them, returns `(batch, dim)`: a `SavedEncoder`.
+            It must be on `device` already.
+        part: The examples, each of which is seen exactly once.
         device: Where the encoder is.
-        batch_size: Images in a batch; the features do not depend on it.
+        batch_size: Examples in a batch; the features do not depend on it.
         workers: Processes that decode streamed images.
 
     Returns:
-        Row i holds the features of image i, on the CPU.
+        Row i holds the features of example i, on the CPU.
 
     Raises:
         NearfarError: If the part is empty or a feature is not finite.
@@ -63,8 +67,33 @@ def extract_features(
     return check_finite(torch.cat(rows), "the encoder's features")
 
 
+def raw_features(part: Part, train: Part, *, workers: int = 0) -> Float[Tensor, "n dim"]:
+    """The examples themselves as features: the baseline that an encoder must beat.
+
+    Args:
+        part: Images become their pixels. Series and vectors are normalised by the statistics of
+            the training part and flattened; longer series are first averaged down to 512 steps.
+        train: The training part.
+        workers: Processes that decode streamed images.
+
+    Raises:
+        NearfarError: If the part is empty.
+    """
+    if part.modality == "images":
+        return raw_pixels(part, workers=workers)
+    _check_not_empty(part)
+    examples = part.images
+    assert isinstance(examples, Tensor)
+    sides = (-1,) + (1,) * (examples.ndim - 2)
+    mean, std = (torch.tensor(values).view(sides) for values in channel_statistics(train))
+    values = (examples - mean) / std
+    if values.ndim == 3 and values.shape[2] > MOST_RAW_STEPS:
+        values = F.adaptive_avg_pool1d(values, MOST_RAW_STEPS)
+    return values.flatten(1)
+
+
 def raw_pixels(part: Part, *, max_side: int = 32, workers: int = 0) -> Float[Tensor, "n dim"]:
-    """The images themselves as features: the baseline that an encoder must beat.
+    """Images themselves as features.
 
     Args:
         part: The images.
@@ -79,7 +108,7 @@ def raw_pixels(part: Part, *, max_side: int = 32, workers: int = 0) -> Float[Ten
         NearfarError: If the part is empty.
     """
     _check_not_empty(part)
-    _, height, width = part.image_shape
+    _, height, width = part.example_shape
     size = (min(height, max_side), min(width, max_side))
     rows = []
     batches = evaluation_batches(
@@ -97,7 +126,7 @@ def check_finite(features: Float[Tensor, "n dim"], what: str) -> Float[Tensor, "
     """The features, if all are finite.
 
     Args:
-        features: One row an image.
+        features: One row an example.
         what: Names them in the message.
 
     Raises:
@@ -108,7 +137,7 @@ def check_finite(features: Float[Tensor, "n dim"], what: str) -> Float[Tensor, "
         bad = int((~finite).sum())
         first = int((~finite).nonzero()[0, 0])
         raise NearfarError(
-            f"{what} are NaN or infinite for {bad} of {len(features)} images (first: {first}): "
+            f"{what} are NaN or infinite for {bad} of {len(features)} examples (first: {first}): "
             "the encoder has diverged, take an earlier checkpoint or a lower learning rate"
         )
     return features
@@ -116,4 +145,4 @@ def check_finite(features: Float[Tensor, "n dim"], what: str) -> Float[Tensor, "
 
 def _check_not_empty(part: Part) -> None:
     if len(part) == 0:
-        raise NearfarError("no images to take features of: the part is empty")
+        raise NearfarError("no examples to take features of: the part is empty")

@@ -1,11 +1,11 @@
-"""Arrays that let a report show single images: neighbours, a map, a gallery, views."""
+"""Arrays that let a report show single examples: neighbours, a map, a gallery, views."""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from nearfar.analysis.embedding_map import embedding_map
@@ -14,7 +14,7 @@ from nearfar.data.batches import evaluation_batches
 from nearfar.data.choosing import choose
 from nearfar.data.source import Part
 from nearfar.evaluation.knn import KNNBank
-from nearfar.views.random_views import RandomViews
+from nearfar.views.build import Views
 
 NEIGHBORS = 8
 GALLERY_QUERIES = 16
@@ -22,6 +22,10 @@ VIEW_ORIGINALS = 6
 VIEWS_EACH = 6
 THUMBNAIL_SIDE = 64
 """Images of a longer side are shrunk to this one before they are stored to be shown."""
+DRAWN_STEPS = 128
+"""Longer series are stored by the lowest and highest value of half as many pieces."""
+DRAWN_CHANNELS = 12
+"""Channels of a series that are stored to be shown, the first ones."""
 
 
 def picture_arrays(
@@ -36,15 +40,15 @@ def picture_arrays(
     workers: int,
     say: Callable[[str], None],
 ) -> dict[str, np.ndarray]:
-    """Everything that is shown of single images.
+    """Everything that is shown of single examples. Of vectors there is no picture.
 
     Args:
-        bank: Training images, among which neighbours are sought.
+        bank: Training examples, among which neighbours are sought.
         bank_features: Their features.
-        shown: The images on show, at most 2000.
-        shown_features: Features of the images on show.
+        shown: The examples on show, at most 2000.
+        shown_features: Features of the examples on show.
         predictions: Their predicted classes, or None where none were predicted.
-        rows_in_bank: Where the images on show are images of the bank, which ones: none is then its
+        rows_in_bank: Where the examples on show are of the bank, which ones: none is then its
             own neighbour.
         seed: Seeds the map and the choice of queries.
         workers: Processes that decode streamed images.
@@ -58,14 +62,15 @@ def picture_arrays(
     queries = gallery_queries(right, GALLERY_QUERIES, total=len(shown), seed=seed)
     used = torch.unique(indices[queries])
     arrays = {
-        "shown_images": thumbnails(shown, workers),
         "shown_map": embedding_map(shown_features, seed=seed),
         "neighbor_indices": indices.numpy(),
         "neighbor_similarities": similarities.numpy(),
         "gallery_queries": queries.numpy(),
         "gallery_bank_indices": used.numpy(),
-        "gallery_images": thumbnails(choose(bank, used), workers),
     }
+    if shown.modality != "vectors":
+        arrays["shown_images"] = thumbnails(shown, workers)
+        arrays["gallery_images"] = thumbnails(choose(bank, used), workers)
     if shown.labels is not None:
         arrays["shown_labels"] = shown.labels.numpy()
     if bank.labels is not None:
@@ -75,30 +80,40 @@ def picture_arrays(
     return arrays
 
 
-def view_arrays(part: Part, views: RandomViews, device: torch.device) -> dict[str, np.ndarray]:
-    """A few images and what the views make of them.
+def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.ndarray]:
+    """A few examples and what the views make of them; nothing where there is no picture of them.
 
     Args:
-        part: The images; the first ones are taken.
+        part: The examples; the first ones are taken.
         views: The views of the training.
         device: Where the views are drawn.
     """
+    if part.modality == "vectors":
+        return {}
     generator = torch.Generator().manual_seed(0)
-    images = _first_images(part, VIEW_ORIGINALS).to(device)
-    samples = [to_uint8(views.draw(images, generator, i % 2, False)) for i in range(VIEWS_EACH)]
-    return {
-        "view_originals": _channels_last(images),
-        "view_samples": np.stack([_channels_last(sample) for sample in samples], axis=1),
-    }
+    examples = _first(part, VIEW_ORIGINALS).to(device)
+    samples = [views.draw(examples, generator, i % 2, False) for i in range(VIEWS_EACH)]
+    if part.modality == "series":
+        return {
+            "view_originals": _drawn(examples),
+            "view_samples": np.stack([_drawn(sample) for sample in samples], axis=1),
+        }
+    images = [_channels_last(to_uint8(sample)) for sample in samples]
+    return {"view_originals": _channels_last(examples), "view_samples": np.stack(images, axis=1)}
 
 
-def thumbnails(part: Part, workers: int = 0) -> UInt8[np.ndarray, "n height width channels"]:
-    """All images of a part, none larger than `THUMBNAIL_SIDE`.
+def thumbnails(
+    part: Part, workers: int = 0
+) -> UInt8[np.ndarray, "n height width channels"] | Float32[np.ndarray, "n channels steps"]:
+    """All images of a part, none larger than `THUMBNAIL_SIDE`, or all series, made short.
 
     Args:
-        part: The images.
+        part: The images or series.
         workers: Processes that decode streamed images.
     """
+    if part.modality == "series":
+        assert isinstance(part.images, Tensor)
+        return _drawn(part.images)
     batches = evaluation_batches(part.images, batch_size=256, device="cpu", workers=workers)
     return np.concatenate([_channels_last(_shrunk(images)) for images, _ in batches])
 
@@ -117,21 +132,31 @@ def to_uint8(
 def _neighbors(
     bank: Tensor, shown: Tensor, rows_in_bank: Tensor | None
 ) -> tuple[Float[Tensor, "s k"], Int64[Tensor, "s k"]]:
-    """The nearest bank images of each shown one; within the bank never the image itself."""
+    """The nearest bank examples of each shown one; within the bank never itself."""
     if rows_in_bank is None:
         return KNNBank(bank).neighbors(shown, NEIGHBORS)
     similarities, indices = KNNBank(bank).neighbors(shown, NEIGHBORS + 1)
     others = indices != rows_in_bank.unsqueeze(1)
-    # An image with many twins may not be among its own first neighbours: then the last one goes.
+    # An example with many twins may not be among its own first neighbours: then the last one goes.
     others[others.all(dim=1), -1] = False
     kept = indices.shape[1] - 1
     return similarities[others].view(-1, kept), indices[others].view(-1, kept)
 
 
-def _first_images(part: Part, count: int) -> UInt8[Tensor, "n channels height width"]:
+def _first(part: Part, count: int) -> Tensor:
     first = choose(part, torch.arange(min(count, len(part))))
     batches = evaluation_batches(first.images, batch_size=count, device="cpu", workers=0)
     return torch.cat([images for images, _ in batches])
+
+
+def _drawn(series: Float[Tensor, "n channels steps"]) -> Float32[np.ndarray, "n channels steps"]:
+    """The first channels, and of long series their envelope: lowest and highest by turns."""
+    series = series[:, :DRAWN_CHANNELS]
+    if series.shape[2] > DRAWN_STEPS:
+        highest = F.adaptive_max_pool1d(series, DRAWN_STEPS // 2)
+        lowest = -F.adaptive_max_pool1d(-series, DRAWN_STEPS // 2)
+        series = torch.stack((lowest, highest), dim=3).flatten(2)
+    return series.cpu().numpy()
 
 
 def _shrunk(images: Tensor) -> Tensor:

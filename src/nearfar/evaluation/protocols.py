@@ -20,13 +20,13 @@ from nearfar.evaluation.accuracy import (
 )
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.evaluation.features import extract_features, raw_pixels
+from nearfar.evaluation.features import extract_features, raw_features
 from nearfar.evaluation.pictures import picture_arrays, view_arrays
 from nearfar.evaluation.records import FeatureKind, Protocol, Record
 from nearfar.evaluation.shots import class_accuracies, shot_groups
 from nearfar.evaluation.view_geometry import distance_arrays, geometry_records, view_geometry
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.random_views import RandomViews
+from nearfar.views.build import Views
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def evaluate(
     config: EvaluationConfig,
     *,
     classifier: nn.Linear | None = None,
-    views: RandomViews | None = None,
+    views: Views | None = None,
     untrained: nn.Module | None = None,
     run_folder: RunFolder | None = None,
     device: torch.device | str = "cpu",
@@ -73,7 +73,7 @@ def evaluate(
     shown and the views' geometry come from the training part. `notes` tells both.
 
     Args:
-        encoder: Takes uint8 images, returns features: a `SavedEncoder`, on `device`.
+        encoder: Takes examples as they are, returns features: a `SavedEncoder`, on `device`.
         source: Its training part is the bank and what probes learn from; its test part only judges.
         config: Which protocols.
         classifier: What the method classifies with, on the encoder's features, on the CPU; None
@@ -82,7 +82,7 @@ def evaluate(
         untrained: The same encoder with its first weights; None leaves this baseline out.
         run_folder: Where to write `evaluation.json` and `evaluation.npz`; None writes nothing.
         device: Where the encoders are.
-        batch_size: Images in a batch.
+        batch_size: Examples in a batch.
         workers: Processes that decode streamed images.
         say: Told in a few words what is under way.
 
@@ -97,9 +97,9 @@ def evaluate(
         encoders["untrained"] = untrained
 
     def features(kind: FeatureKind, part: Part) -> Tensor:
-        say(f"features of {len(part)} images: {kind}")
+        say(f"features of {len(part)} {part.modality}: {kind}")
         if kind == "raw":
-            return raw_pixels(part, workers=workers)
+            return raw_features(part, source.train, workers=workers)
         return extract_features(
             encoders[kind], part, device=device, batch_size=batch_size, workers=workers
         )
@@ -210,13 +210,15 @@ class _Labels:
 def _why_no_accuracy(source: Source) -> list[str]:
     """What stands in the way of accuracies, empty if nothing."""
     if source.train.labels is None:
-        return ["no accuracies: the training images have no labels"]
+        return ["no accuracies: the training examples have no labels"]
     if source.test is None or len(source.test) == 0:
-        return ["no accuracies: the source has no test part; what is shown is from training images"]
+        return [
+            "no accuracies: the source has no test part; what is shown is from the training part"
+        ]
     if source.test.labels is None:
-        return ["no accuracies: the test images have no labels"]
+        return ["no accuracies: the test examples have no labels"]
     if len(torch.unique(source.train.labels)) < 2:
-        return ["no accuracies: the training images are all of one class"]
+        return ["no accuracies: the training examples are all of one class"]
     return []
 
 

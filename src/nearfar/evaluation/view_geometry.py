@@ -10,30 +10,30 @@ from nearfar.data.source import Part
 from nearfar.evaluation.features import check_finite, frozen
 from nearfar.evaluation.pictures import to_uint8
 from nearfar.evaluation.records import FeatureKind, Record
-from nearfar.views.random_views import RandomViews
+from nearfar.views.build import Views
 
 
 def view_geometry(
     encoder: nn.Module,
     part: Part,
-    views: RandomViews,
+    views: Views,
     *,
     seed: int,
     device: torch.device,
     batch_size: int,
     workers: int,
 ) -> Geometry:
-    """The geometry of the features of two random views of each image.
+    """The geometry of the features of two random views of each example.
 
     The views are drawn on their own seed, so two encoders see the very same ones.
 
     Args:
-        encoder: Takes uint8 images; on `device`.
-        part: The images, two or more.
+        encoder: Takes examples as they are; on `device`.
+        part: The examples, two or more.
         views: The views of the training.
         seed: Seeds the views and the random pairs.
         device: Where the encoder is.
-        batch_size: Images in a batch.
+        batch_size: Examples in a batch.
         workers: Processes that decode streamed images.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -42,8 +42,10 @@ def view_geometry(
     with frozen(encoder), torch.autocast(device.type, enabled=False):
         for images, _ in batches:
             for view, features in enumerate(pairs):
-                # The encoder takes 8-bit images as it does everywhere else.
-                drawn = to_uint8(views.draw(images, generator, view, normalise=False))
+                drawn = views.draw(images, generator, view, normalise=False)
+                if part.modality == "images":
+                    # The encoder takes 8-bit images as it does everywhere else.
+                    drawn = to_uint8(drawn)
                 features.append(encoder(drawn).float().flatten(1).cpu())
     first, second = (check_finite(torch.cat(p), "the features of views") for p in pairs)
     return geometry(first, second, seed=seed)

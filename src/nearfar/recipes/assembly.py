@@ -12,31 +12,32 @@ from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
-from nearfar.encoders.backbones import build_encoder
+from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.methods.build import build_method
 from nearfar.methods.check import check_labels
 from nearfar.methods.method import Method
+from nearfar.modality import modality_of
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.ranks import Ranks
-from nearfar.views.random_views import RandomViews, build_views
+from nearfar.views.build import Views, views_for
 
 
 @dataclass(frozen=True)
-class ImageFormat:
-    """What an encoder must know of its images.
+class Format:
+    """What an encoder must know of its examples.
 
     Attributes:
-        channels: Channels of an image.
-        size: Side in pixels of a view, and of what the encoder is given afterwards.
-        mean: Mean of each channel over the training part, in units where 255 is 1.
-        std: Standard deviation of each channel, likewise.
+        shape: Of a view, and of what the encoder is given afterwards: `(channels, size, size)`,
+            `(channels, steps)` or `(features,)`.
+        mean: Mean of each channel or feature over the training part; of images in units where 255
+            is 1.
+        std: Standard deviation of each, likewise.
     """
 
-    channels: int
-    size: int
+    shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -50,9 +51,9 @@ class Assembly:
         hardware: Where it computes.
         source: All of the data.
         part: What the encoder learns from.
-        format: Of the images.
-        views: Draws two views of each image.
-        batches: Gives the images, step by step.
+        format: Of the examples.
+        views: Draws views of each example.
+        batches: Gives the examples, step by step.
         method: The encoder with all that trains it, on the device, at its first weights.
     """
 
@@ -60,8 +61,8 @@ class Assembly:
     hardware: Hardware
     source: Source
     part: Part
-    format: ImageFormat
-    views: RandomViews
+    format: Format
+    views: Views
     batches: TrainingBatches
     method: Method
 
@@ -88,7 +89,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         labelled=part.labels is not None,
     )
     check_labels(recipe.method, part.labels is not None, source.name)
-    image_format = format_of(recipe, part)
+    example_format = format_of(recipe, part)
     counts = None
     if part.labels is not None and source.num_classes is not None:
         # Of all classes that there are: one may have no example to learn from.
@@ -98,14 +99,8 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         hardware=hardware,
         source=source,
         part=part,
-        format=image_format,
-        views=build_views(
-            recipe.views,
-            channels=image_format.channels,
-            size=image_format.size,
-            mean=image_format.mean,
-            std=image_format.std,
-        ),
+        format=example_format,
+        views=views_of(recipe, example_format),
         batches=TrainingBatches(
             part.images,
             part.labels,
@@ -116,25 +111,35 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
             rank=ranks.rank,
             ranks=ranks.count,
         ),
-        method=_seeded_method(recipe, image_format, counts, hardware.device),
+        method=_seeded_method(recipe, example_format, counts, hardware.device),
     )
 
 
-def format_of(recipe: Recipe, part: Part) -> ImageFormat:
-    """Channels, side and statistics of the images that an encoder learns from.
+def format_of(recipe: Recipe, part: Part) -> Format:
+    """Shape and statistics of the examples that an encoder learns from.
 
     Args:
         recipe: Its views may set another side than the images' shorter one.
-        part: The images.
+        part: The examples.
     """
-    channels, height, width = part.image_shape
-    mean, std = channel_statistics(part)
-    return ImageFormat(channels, recipe.views.size or min(height, width), mean, std)
+    shape = part.example_shape
+    if modality_of(shape) == "images":
+        channels, height, width = shape
+        side = recipe.views.size or min(height, width)
+        shape = (channels, side, side)
+    return Format(shape, *channel_statistics(part))
+
+
+def views_of(recipe: Recipe, example_format: Format) -> Views:
+    """The views that a recipe asks for, of examples of this format."""
+    return views_for(
+        recipe.views, example_format.shape, mean=example_format.mean, std=example_format.std
+    )
 
 
 def _seeded_method(
     recipe: Recipe,
-    image_format: ImageFormat,
+    example_format: Format,
     counts: Int64[Tensor, " classes"] | None,
     device: torch.device,
 ) -> Method:
@@ -142,48 +147,45 @@ def _seeded_method(
     # No CUDA generator is forked: weights are drawn on the CPU, the same on every machine.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        encoder = _encoder(recipe, image_format)
+        encoder = _encoder(recipe, example_format)
         method = build_method(recipe.method, encoder, class_counts=counts)
     cast(nn.Module, method).to(device)
     return method
 
 
-def _encoder(recipe: Recipe, image_format: ImageFormat) -> nn.Module:
+def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:
     """The backbone, its weights drawn from torch's generator."""
-    return build_encoder(
-        recipe.encoder, channels=image_format.channels, image_size=image_format.size
-    )
+    return encoder_for(recipe.encoder, example_format.shape)
 
 
-def untrained_encoder(recipe: Recipe, image_format: ImageFormat) -> SavedEncoder:
+def untrained_encoder(recipe: Recipe, example_format: Format) -> SavedEncoder:
     """The encoder as it was before the first step: the baseline of the trained one.
 
     Args:
         recipe: The run's.
-        image_format: The run's.
+        example_format: The run's.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         # The encoder is the first that a method's weights are drawn for: these are the run's.
-        return taking_images(_encoder(recipe, image_format), recipe, image_format)
+        return as_saved(_encoder(recipe, example_format), recipe, example_format)
 
 
-def taking_images(encoder: nn.Module, recipe: Recipe, image_format: ImageFormat) -> SavedEncoder:
-    """An encoder in memory as `load_encoder` would give it: for uint8 images, in eval mode.
+def as_saved(encoder: nn.Module, recipe: Recipe, example_format: Format) -> SavedEncoder:
+    """An encoder in memory as `load_encoder` would give it: for examples as they are, in eval mode.
 
     Args:
-        encoder: What `build_encoder` gave; its weights are shared, not copied.
+        encoder: What `encoder_for` gave; its weights are shared, not copied.
         recipe: The run's.
-        image_format: The run's.
+        example_format: The run's.
     """
     return SavedEncoder(
         encoder,
         EncoderDescription(
             encoder=recipe.encoder,
-            channels=image_format.channels,
-            image_size=image_format.size,
-            mean=image_format.mean,
-            std=image_format.std,
+            shape=example_format.shape,
+            mean=example_format.mean,
+            std=example_format.std,
             num_features=encoder.num_features,  # type: ignore[arg-type]
             weights_sha256="",
         ),

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from nearfar.methods.catalogue import METHODS
 from nearfar.methods.config import MethodConfig
+from nearfar.modality import in_words
 from nearfar.recipes.assembly import Assembly
 from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, score_rows
 from nearfar.report.uncertainty import Score
@@ -26,15 +27,14 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         assembly: The run.
         out: Its folder.
     """
-    recipe, image_format = assembly.recipe, assembly.format
+    recipe, part = assembly.recipe, assembly.part
     weights = sum(parameter.numel() for parameter in assembly.method.encoder.parameters())
-    _, height, width = assembly.part.image_shape
     steps = assembly.batches.steps_per_epoch
     lines = {
         "recipe": f"{recipe.recipe}, seed {recipe.seed}",
-        "data": f"{assembly.source.name}: {len(assembly.part):,} images of {width} × {height}, "
-        + {1: "grey", 3: "colour"}.get(image_format.channels, f"{image_format.channels} channels")
-        + f", views {recipe.views.preset} at {image_format.size} px",
+        "data": f"{assembly.source.name}: {len(part):,} {in_words(part.example_shape)}, views "
+        + recipe.views.preset
+        + (f" at {assembly.format.shape[1]} px" if part.modality == "images" else ""),
         "encoder": f"{recipe.encoder.name}, {weights / 1e6:.2f} M weights, "
         f"{assembly.method.encoder.num_features} features",
         "method": _method(recipe.method),

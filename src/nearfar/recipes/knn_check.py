@@ -9,7 +9,7 @@ from nearfar.data.choosing import choose
 from nearfar.data.source import Part
 from nearfar.evaluation.features import extract_features
 from nearfar.evaluation.knn import KNNBank, top_accuracy
-from nearfar.recipes.assembly import Assembly, taking_images
+from nearfar.recipes.assembly import Assembly, as_saved
 
 MOST_QUERIES = 1_000
 MOST_BANK = 10_000
@@ -39,7 +39,7 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float]] | N
     num_classes = int(labelled.labels.max()) + 1
 
     def judge(encoder: nn.Module) -> dict[str, float]:
-        seeing = taking_images(encoder, assembly.recipe, assembly.format).to(device)
+        seeing = as_saved(encoder, assembly.recipe, assembly.format).to(device)
         features, asked = (
             extract_features(seeing, part, device=device, workers=workers)
             for part in (bank, queries)

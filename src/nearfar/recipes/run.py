@@ -12,11 +12,11 @@ from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
-from nearfar.errors import SettingError
+from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.protocols import evaluate
-from nearfar.recipes.assembly import Assembly, ImageFormat, assemble, untrained_encoder
+from nearfar.recipes.assembly import Assembly, Format, assemble, untrained_encoder, views_of
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.console import print_header, print_scores, saying
@@ -27,7 +27,6 @@ from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks, joined_ranks
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.random_views import build_views
 
 
 def run_recipe(
@@ -105,9 +104,9 @@ def evaluate_run(
 ) -> RunFolder:
     """Judges the encoder of a run again, on its own data or on other data.
 
-    On its own data the run's evaluation and report are replaced. Other data, whose images must have
-    as many channels, go into a run folder of their own inside, `on-NAME`, and leave the run as
-    it was.
+    On its own data the run's evaluation and report are replaced. Other data, whose examples must be
+    of the same kind and channels, go into a run folder of their own inside, `on-NAME`, and leave
+    the run as it was.
 
     Args:
         run: The run folder.
@@ -131,12 +130,10 @@ def evaluate_run(
     check_evaluation(judged.evaluation)
     encoder = load_encoder(run_folder.path)
     source = load_source(judged.data)
-    channels = source.train.image_shape[0]
-    if channels != encoder.channels:
-        raise SettingError(
-            f"the encoder of {run} takes images of {encoder.channels} channels, and those of "
-            f"{source.name} have {channels}"
-        )
+    try:
+        encoder.check(source.train.example_shape)
+    except NearfarError as error:
+        raise SettingError(f"{run} on {source.name}: {error}") from None
     own_data = judged.data == trained.data
     target = run_folder if own_data else RunFolder(run_folder.path / f"on-{source.name}")
     if not own_data:
@@ -186,8 +183,7 @@ def _judge_and_report(
         run_folder.path,
         assembly.method.encoder,
         recipe.encoder,
-        channels=assembly.format.channels,
-        image_size=assembly.format.size,
+        shape=assembly.format.shape,
         mean=assembly.format.mean,
         std=assembly.format.std,
     )
@@ -210,11 +206,8 @@ def _judge(
 ) -> None:
     """Evaluates an encoder beside its baselines and prints the scores."""
     device = choose_hardware(recipe.training.device, recipe.training.precision).device
-    image_format = ImageFormat(
-        encoder.channels,
-        encoder.image_size,
-        tuple(encoder.mean.tolist()),
-        tuple(encoder.std.tolist()),
+    example_format = Format(
+        encoder.shape, tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
     )
     with saying(console, "judging the encoder") as say:
         found = evaluate(
@@ -222,14 +215,8 @@ def _judge(
             source,
             recipe.evaluation,
             classifier=classifier,
-            views=build_views(
-                recipe.views,
-                channels=image_format.channels,
-                size=image_format.size,
-                mean=image_format.mean,
-                std=image_format.std,
-            ),
-            untrained=untrained_encoder(recipe, image_format).to(device),
+            views=views_of(recipe, example_format),
+            untrained=untrained_encoder(recipe, example_format).to(device),
             run_folder=target,
             device=device,
             workers=recipe.data.workers,

@@ -238,7 +238,7 @@ def _gradients(
     ranks: Ranks,
 ) -> tuple[float, float]:
     """Leave the gradients of one batch in the parameters; the loss, and the gradients' norm."""
-    if hardware.channels_last:
+    if hardware.channels_last and views[0].ndim == 4:
         views = tuple(view.contiguous(memory_format=torch.channels_last) for view in views)
     optimizer.zero_grad(set_to_none=True)
     autocast = torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16)

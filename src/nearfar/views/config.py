@@ -9,7 +9,7 @@ class ViewsConfig:
     """A preset, and what is changed in it: None keeps the preset's value."""
 
     preset: str = "simclr"
-    """simclr, moco-v1, moco-v2, byol or digits."""
+    """simclr, moco-v1, moco-v2, byol or digits; series for series; vectors or scarf for vectors."""
     implementation: Literal["fused", "exact"] = "fused"
     """fused is fast; exact follows the published order of operations step by step."""
     count: int = 2
@@ -34,3 +34,17 @@ class ViewsConfig:
     """Probability of Gaussian blur."""
     solarize: float | None = None
     """Probability of inverting what is brighter than half."""
+    noise: float | None = None
+    """Series, vectors: deviation of added normal noise, in deviations of the channel or feature."""
+    scaling: float | None = None
+    """Series: deviation about 1 of the normal factor on each channel."""
+    crop_length: tuple[float, float] | None = None
+    """Series: smallest and largest share of the steps that a crop keeps, stretched to all."""
+    time_mask: float | None = None
+    """Series: largest share of the steps, in one piece, that is set to the channels' means."""
+    channel_drop: float | None = None
+    """Series: probability that a channel is set to its mean; one always stays."""
+    corruption: float | None = None
+    """Vectors: probability that a feature is taken from another vector of the batch."""
+    mixup: float | None = None
+    """Vectors: largest weight of another vector that is mixed in; 0 to 0.5."""

@@ -1,4 +1,4 @@
-"""Everything one random view needs to know. Imports nothing heavy."""
+"""Everything one random view of an image needs to know. Imports nothing heavy."""
 
 from dataclasses import dataclass
 

@@ -1,10 +1,12 @@
 """The views of published methods, by name. Imports nothing heavy."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from nearfar.errors import SettingError, unknown_name
+from nearfar.modality import Modality
 from nearfar.views.config import ViewsConfig
+from nearfar.views.float_parameters import SeriesParameters, VectorParameters
 from nearfar.views.parameters import ViewParameters
 
 
@@ -58,6 +60,17 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "digits": (_DIGITS, _DIGITS),
 }
 
+_SERIES = SeriesParameters(
+    crop_length=(0.5, 1.0), scaling=0.2, noise=0.1, time_mask=0.2, channel_drop=0.0
+)
+_VECTORS = VectorParameters(corruption=0.3, mixup=0.2, noise=0.1)
+
+SERIES_PRESETS = {"series": (_SERIES, _SERIES)}
+VECTOR_PRESETS = {
+    "vectors": (_VECTORS, _VECTORS),
+    "scarf": (VectorParameters(), VectorParameters(corruption=0.6)),
+}
+
 _OVERRIDES = (
     "crop_scale",
     "crop_ratio",
@@ -87,10 +100,7 @@ def resolve(
         SettingError: The preset is unknown, a value is out of range, no size is known, or
             `config.grey` is asked of images without colour.
     """
-    if config.preset not in PRESETS:
-        raise unknown_name("preset of views", config.preset, PRESETS)
-    if config.count < 2:
-        raise SettingError(f"views.count is {config.count}: needs 2 views or more")
+    _check_common(config, "images")
     if channels < 1:
         raise SettingError(f"views of images with {channels} channels: needs 1 or more")
     side = size if config.size is None else config.size
@@ -111,6 +121,93 @@ def resolve(
             f"views.grey is {config.grey:g}: images of {channels} channels have none"
         )
     return _without_colour(first), _without_colour(second)
+
+
+def views_modality(config: ViewsConfig) -> Modality:
+    """What the preset makes views of.
+
+    Raises:
+        SettingError: The preset is unknown.
+    """
+    known: dict[Modality, dict[str, Any]] = {
+        "images": PRESETS,
+        "series": SERIES_PRESETS,
+        "vectors": VECTOR_PRESETS,
+    }
+    for modality, presets in known.items():
+        if config.preset in presets:
+            return modality
+    raise unknown_name(
+        "preset of views", config.preset, [*PRESETS, *SERIES_PRESETS, *VECTOR_PRESETS]
+    )
+
+
+def resolve_series(config: ViewsConfig) -> tuple[SeriesParameters, SeriesParameters]:
+    """The parameters of both views of series: the preset's, changed as `config` says.
+
+    Raises:
+        SettingError: The preset is of another kind, a setting has no meaning for series, or a
+            value is out of range.
+    """
+    _check_common(config, "series")
+    first, second = SERIES_PRESETS[config.preset]
+    changes = _given(config, SeriesParameters)
+    return replace(first, **changes), replace(second, **changes)
+
+
+def resolve_vectors(config: ViewsConfig) -> tuple[VectorParameters, VectorParameters]:
+    """The parameters of both views of vectors: the preset's, changed as `config` says.
+
+    Raises:
+        SettingError: The preset is of another kind, a setting has no meaning for vectors, or a
+            value is out of range.
+    """
+    _check_common(config, "vectors")
+    first, second = VECTOR_PRESETS[config.preset]
+    changes = _given(config, VectorParameters)
+    return replace(first, **changes), replace(second, **changes)
+
+
+def check_views(config: ViewsConfig) -> None:
+    """Refuse what no data could make drawable, before any are read.
+
+    Raises:
+        SettingError: As `resolve`, `resolve_series` or `resolve_vectors`, whichever the preset asks
+            for.
+    """
+    modality = views_modality(config)
+    if modality == "series":
+        resolve_series(config)
+    elif modality == "vectors":
+        resolve_vectors(config)
+    else:
+        # The channels and the side are the images' own, as yet unknown: any will do for the check.
+        resolve(config, channels=3, size=32)
+
+
+def _check_common(config: ViewsConfig, modality: Modality) -> None:
+    """Refuse a preset or a setting of another modality, and too few views."""
+    if (own := views_modality(config)) != modality:
+        raise SettingError(f"views.preset {config.preset} is for {own}, and these are {modality}")
+    if config.count < 2:
+        raise SettingError(f"views.count is {config.count}: needs 2 views or more")
+    usable = {"preset", "count"} | {
+        "images": {*_OVERRIDES, "implementation", "size", "jitter_strength"},
+        "series": {field.name for field in fields(SeriesParameters)},
+        "vectors": {field.name for field in fields(VectorParameters)},
+    }[modality]
+    for field in fields(config):
+        if field.name not in usable and getattr(config, field.name) != field.default:
+            raise SettingError(
+                f"views.{field.name} has no meaning for {modality}, which the preset "
+                f"{config.preset} is for: leave it out"
+            )
+
+
+def _given(config: ViewsConfig, kind: type) -> dict[str, Any]:
+    """What `config` sets of the parameters of this kind."""
+    names = [field.name for field in fields(kind)]
+    return {name: getattr(config, name) for name in names if getattr(config, name) is not None}
 
 
 def _without_colour(parameters: ViewParameters) -> ViewParameters:

@@ -1,0 +1,95 @@
+"""Random views of a whole batch of series or of vectors on its device."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from nearfar.errors import SettingError
+from nearfar.modality import in_words
+
+
+class FloatViews:
+    """Two or more random views of every series or vector, as `RandomViews` is of images.
+
+    The same examples and the same state of the generator give the same views, bit by bit, on the
+    same machine. There is no other state.
+
+    Args:
+        view: Makes one view of a batch that is normalised: `series_view` or `vector_view`.
+        parameters: What the first and the second view are drawn from, and all others in turn.
+        shape: Of one example.
+        mean: Mean of each channel or feature.
+        std: Standard deviation of each; above 0.
+        count: Views of each example.
+
+    Raises:
+        SettingError: Mean and deviation do not fit the shape.
+    """
+
+    def __init__(
+        self,
+        view: Callable[[Tensor, Any, torch.Generator], Tensor],
+        parameters: tuple[Any, Any],
+        *,
+        shape: tuple[int, ...],
+        mean: Sequence[float],
+        std: Sequence[float],
+        count: int = 2,
+    ) -> None:
+        if not len(mean) == len(std) == shape[0]:
+            raise SettingError(
+                f"views: {len(mean)} values of mean and {len(std)} of std for {in_words(shape)}"
+            )
+        if min(std) <= 0:
+            raise SettingError(f"views: std is {min(std):g} in a channel: needs to be above 0")
+        self.parameters = parameters
+        self.count = count
+        self.shape = shape
+        self._view = view
+        sides = (-1,) + (1,) * (len(shape) - 1)
+        self._mean = torch.tensor(tuple(mean), dtype=torch.float32).view(sides)
+        self._std = torch.tensor(tuple(std), dtype=torch.float32).view(sides)
+
+    def __call__(
+        self, images: Tensor, generator: torch.Generator
+    ) -> tuple[Float32[Tensor, "batch ..."], ...]:
+        """`count` views of every example, normalised with mean and standard deviation.
+
+        Args:
+            images: Originals, `(batch, channels, steps)` or `(batch, features)` float32, on the
+                device where the views are wanted.
+            generator: The only source of randomness, on any device.
+        """
+        return tuple(self.draw(images, generator, view=view) for view in range(self.count))
+
+    @torch.no_grad()
+    def draw(
+        self,
+        images: Tensor,
+        generator: torch.Generator,
+        view: int = 0,
+        normalise: bool = True,
+    ) -> Float32[Tensor, "batch ..."]:
+        """One view of every example.
+
+        Args:
+            images: Originals, float32, on the device where the views are wanted.
+            generator: The only source of randomness, on any device.
+            view: An even number draws from the first view's parameters, an odd one from the
+                second's.
+            normalise: Give views of mean 0 and deviation 1; else in the units of the originals.
+
+        Raises:
+            SettingError: The examples are of another type or shape than these views are for.
+        """
+        if images.dtype != torch.float32 or tuple(images.shape[1:]) != self.shape:
+            kind = str(images.dtype).removeprefix("torch.")
+            raise SettingError(
+                f"views need float32 {in_words(self.shape)}, not {kind} {tuple(images.shape)}"
+            )
+        mean, std = self._mean.to(images.device), self._std.to(images.device)
+        views = self._view((images - mean) / std, self.parameters[view % 2], generator)
+        return views if normalise else views * std + mean
