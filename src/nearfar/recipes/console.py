@@ -129,9 +129,9 @@ def _shot_table(rows: Sequence[Row]) -> Table:
     told = [row for row in rows if row.by_shots]
     groups = [shots for shots in SHOTS if any(shots in row.by_shots for row in told)]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("\nencoder, by training images of the class")
+    table.add_column("encoder,\nby training images")
     for shots in groups:
-        table.add_column(f"{SHOTS[shots]}\n{SIZES[shots]}", justify="right")
+        table.add_column(f"{SHOTS[shots]}\n{SIZES[shots].removesuffix(' each')}", justify="right")
     for row in told:
         scores = [row.by_shots.get(shots, {}).get("encoder") for shots in groups]
         detail = f" [dim]{escape(row.detail)}[/dim]" if row.detail else ""
