@@ -127,15 +127,20 @@ def _round_robin(
     seconds: dict[str, list[float]] = {}
     memory: dict[str, int] = {}
     try:
-        for name, process in processes.items():
-            extra, first = _answer(process, name).split()
+        for name, process in list(processes.items()):
+            answer = _answer(process)
+            if answer is None:
+                print(f"{objective} {rows} {threads}: {name} died", file=sys.stderr)
+                processes.pop(name).wait()
+                continue
+            extra, first = answer.split()
             memory[name], seconds[name] = int(extra), [float(first)]
         for _ in range(rounds):
             for name, process in processes.items():
                 assert process.stdin is not None
                 process.stdin.write("again\n")
                 process.stdin.flush()
-                seconds[name].append(float(_answer(process, name)))
+                seconds[name].append(float(_answer(process) or "nan"))
     finally:
         for process in processes.values():
             process.kill()
@@ -144,18 +149,18 @@ def _round_robin(
         # The first pass meets cold memory.
         seconds = {name: taken[1:] for name, taken in seconds.items()}
     best = statistics.median if threads == 1 else min
-    for name in names:
-        print(f"{objective} {rows} {threads}: {name} {best(seconds[name]):.4f} s", file=sys.stderr)
-    return {name: Figure(best(seconds[name]), memory[name]) for name in names}
+    for name, taken in seconds.items():
+        print(f"{objective} {rows} {threads}: {name} {best(taken):.4f} s", file=sys.stderr)
+    return {
+        name: Figure(best(seconds[name]), memory[name]) if name in seconds else Figure(None, 0)
+        for name in names
+    }
 
 
-def _answer(process: "subprocess.Popen[str]", name: str) -> str:
-    """The next line that a contender prints."""
+def _answer(process: "subprocess.Popen[str]") -> str | None:
+    """The next line that a contender prints; None where memory ran out and it was killed."""
     assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError(f"{name} stopped without an answer")
-    return line
+    return process.stdout.readline() or None
 
 
 def _available() -> int:

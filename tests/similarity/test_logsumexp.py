@@ -343,3 +343,16 @@ def test_triton_falls_back_to_the_tiles_with_a_reason():
     with computing(implementation="triton"), pytest.warns(UserWarning, match="by tiles: .*float64"):
         found = logsumexp(queries, queries)
     assert torch.equal(found, logsumexp(queries, queries))
+
+
+def test_tiles_in_which_nothing_takes_part_are_not_computed(monkeypatch):
+    labels = torch.arange(40) // 8  # in order: five classes, a tile each
+    found = Pairs(together=(labels, labels)).empty_tiles(8, 40, 40)
+    assert torch.equal(found, ~torch.eye(5, dtype=torch.bool))
+    assert not Pairs(apart=(labels, labels)).empty_tiles(8, 40, 40).any()
+    queries, keys = rows(40), rows(40, seed=1)
+    products = []
+    multiply = torch.mm
+    monkeypatch.setattr(torch, "mm", lambda *a, **k: products.append(1) or multiply(*a, **k))
+    logsumexp(queries, keys, pairs=Pairs(together=(labels, labels)))
+    assert len(products) == 5

@@ -69,6 +69,20 @@ class Pairs:
             return torch.zeros(shape, dtype=torch.bool)
         return _tiles_that_meet(*self.apart, tile)
 
+    def empty_tiles(self, tile: int, rows: int, keys: int) -> Bool[Tensor, "row_tiles key_tiles"]:
+        """Tiles in which, as far as one sort tells, no pair takes part: they need no computing.
+
+        Where `together` is given and rows are in the order of its numbers, most tiles are such.
+
+        Args:
+            tile: As for `touched_tiles`.
+            rows: Number of queries.
+            keys: Number of keys.
+        """
+        if self.together is None:
+            return torch.zeros((-(-rows // tile), -(-keys // tile)), dtype=torch.bool)
+        return ~_tiles_that_meet(*self.together, tile)
+
 
 def _tiles_that_meet(
     queries: Int[Tensor, " n"], keys: Int[Tensor, " m"], tile: int

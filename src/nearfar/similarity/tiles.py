@@ -42,11 +42,13 @@ class Survey:
     """What is found out about a matrix before its tiles are computed.
 
     Attributes:
-        masked: Which tiles may hold a pair that takes no part, by row and column of tiles.
+        empty: Which tiles hold no pair that takes part, by row and column of tiles.
+        masked: Which may hold a pair that takes no part.
         grouped: Which may hold a pair of one group.
         shift: A number that no similarity exceeds and none falls far below, if there is one.
     """
 
+    empty: list[list[bool]]
     masked: list[list[bool]]
     grouped: list[list[bool]]
     shift: float | None
@@ -82,6 +84,7 @@ class Matrix:
         if self.survey is None:
             groups = Pairs(apart=self.groups)
             self.survey = Survey(
+                self.pairs.empty_tiles(TILE, *shape).tolist(),
                 self.pairs.touched_tiles(TILE, *shape).tolist(),
                 groups.touched_tiles(TILE, *shape).tolist(),
                 self._shift(),
@@ -107,12 +110,14 @@ class Matrix:
         return self.keys is None
 
     def tiles(self) -> Iterator[Tile]:
-        """All tiles, or those on and above the diagonal of a symmetric matrix; of several ranks,
-        this rank's share."""
+        """All tiles that are not empty, of a symmetric matrix those on and above the diagonal; of
+        several ranks, this rank's share."""
         assert self.survey is not None
         number = 0
         for row in range(0, len(self.queries), TILE):
             for key in range(row if self.symmetric else 0, len(self.columns), TILE):
+                if self.survey.empty[row // TILE][key // TILE]:
+                    continue
                 number += 1
                 if number % self.computing.ranks != self.computing.rank:
                     continue
