@@ -44,7 +44,7 @@ class Queue(nn.Module):
         return cast(Tensor, getattr(self, column))[: len(self)]
 
     @torch.no_grad()
-    def enqueue(self, **columns: Shaped[Tensor, "rows *row"]) -> None:
+    def enqueue(self, **columns: Shaped[Tensor, "_ ..."]) -> None:
         """Let rows enter, the first as the oldest; of more than `size`, the last stay.
 
         Args:

@@ -6,6 +6,9 @@ from nearfar.errors import unknown_name
 from nearfar.recipes.align_uniform_fashion import align_uniform_fashion
 from nearfar.recipes.balanced_softmax_fashion_lt import balanced_softmax_fashion_lt
 from nearfar.recipes.barlow_fashion import barlow_fashion
+from nearfar.recipes.byol_cifar10 import byol_cifar10
+from nearfar.recipes.byol_digits import byol_digits
+from nearfar.recipes.byol_fashion import byol_fashion
 from nearfar.recipes.cross_entropy_digits import cross_entropy_digits
 from nearfar.recipes.cross_entropy_fashion import cross_entropy_fashion
 from nearfar.recipes.cross_entropy_fashion_lt import cross_entropy_fashion_lt
@@ -16,6 +19,11 @@ from nearfar.recipes.debiased_pos_fashion_combination import debiased_pos_fashio
 from nearfar.recipes.debiased_pos_fashion_grouping import debiased_pos_fashion_grouping
 from nearfar.recipes.decoupled_fashion import decoupled_fashion
 from nearfar.recipes.hard_negatives_fashion import hard_negatives_fashion
+from nearfar.recipes.moco1_fashion import moco1_fashion
+from nearfar.recipes.moco2_cifar10 import moco2_cifar10
+from nearfar.recipes.moco2_digits import moco2_digits
+from nearfar.recipes.moco2_fashion import moco2_fashion
+from nearfar.recipes.moco2_imagenet import moco2_imagenet
 from nearfar.recipes.paco_digits import paco_digits
 from nearfar.recipes.paco_fashion_lt import paco_fashion_lt
 from nearfar.recipes.recipe import Recipe
@@ -23,6 +31,8 @@ from nearfar.recipes.simclr_cifar10 import simclr_cifar10
 from nearfar.recipes.simclr_digits import simclr_digits
 from nearfar.recipes.simclr_fashion import simclr_fashion
 from nearfar.recipes.simclr_fashion_short import simclr_fashion_short
+from nearfar.recipes.simclr_vowels import simclr_vowels
+from nearfar.recipes.simclr_wine import simclr_wine
 from nearfar.recipes.supcon_digits import supcon_digits
 from nearfar.recipes.supcon_fashion import supcon_fashion
 from nearfar.recipes.supcon_fashion_lt import supcon_fashion_lt
@@ -42,7 +52,17 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "vicreg-fashion": vicreg_fashion,
     "barlow-fashion": barlow_fashion,
     "simclr-cifar10": simclr_cifar10,
+    "simclr-vowels": simclr_vowels,
+    "simclr-wine": simclr_wine,
     "debiased-pos-cifar10": debiased_pos_cifar10,
+    "moco2-digits": moco2_digits,
+    "byol-digits": byol_digits,
+    "moco1-fashion": moco1_fashion,
+    "moco2-fashion": moco2_fashion,
+    "byol-fashion": byol_fashion,
+    "moco2-cifar10": moco2_cifar10,
+    "byol-cifar10": byol_cifar10,
+    "moco2-imagenet": moco2_imagenet,
     "supcon-digits": supcon_digits,
     "supcon-fashion": supcon_fashion,
     "supcon-fashion-lt": supcon_fashion_lt,

@@ -1,0 +1,22 @@
+"""MoCo v2 on the 1797 handwritten digits inside scikit-learn.
+
+Command: `nearfar train moco2-digits`. The data come with scikit-learn, so no network is needed.
+Expected: not measured yet.
+The queue holds 1024 keys, four batches: with 1297 digits to learn from, a longer one would hold
+earlier keys of an image among its negatives.
+"""
+
+from dataclasses import replace
+
+from nearfar.methods.config import MoCoConfig
+from nearfar.recipes.recipe import Recipe
+from nearfar.recipes.simclr_digits import simclr_digits
+
+
+def moco2_digits() -> Recipe:
+    """The set-up of `simclr-digits`, with a key encoder that keeps 0.99 of itself at each step."""
+    return replace(
+        simclr_digits(),
+        recipe="moco2-digits",
+        method=MoCoConfig(projection_hidden=512, queue_size=1024, momentum=0.99),
+    )
