@@ -1,0 +1,155 @@
+"""Methods with labels on made rows: an encoder without batch-norm, steps alone and on ranks."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tests.training.tiny_run import images, train_tiny
+from torch import nn
+
+from nearfar.data.batches import TrainingBatches
+from nearfar.training.checkpoints import load_newest
+from nearfar.training.config import TrainingConfig
+from nearfar.training.gradient_caching import cached_gradients
+from nearfar.training.interruption import Interrupted
+from nearfar.training.ranks import Ranks
+from nearfar.training.run_folder import RunFolder
+
+COUNTS = (3, 5)
+EXACT = {"rtol": 1e-10, "atol": 1e-10}
+
+
+class TanhRows(nn.Module):
+    """An encoder without batch-norm: every row depends on its own image alone."""
+
+    num_features = 6
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(10, 6)
+
+    def forward(self, rows):
+        return torch.tanh(self.layer(rows.flatten(1)))
+
+
+def views_of(step: int, batch: int, count: int = 2) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(step)
+    rows = torch.randn(batch, 10, generator=generator).double()
+    noise = torch.randn(count, batch, 10, generator=generator).double()
+    return tuple(rows + each / 2 for each in noise)
+
+
+def labels_of(step: int, batch: int) -> torch.Tensor:
+    """Of three classes; most batches hold a class once."""
+    return torch.randint(0, 3, (batch,), generator=torch.Generator().manual_seed(100 + step))
+
+
+def sgd(method: nn.Module) -> torch.optim.SGD:
+    return torch.optim.SGD([each for each in method.parameters() if each.requires_grad], lr=0.5)
+
+
+def step_alone(method, optimizer, step: int, batch: int) -> torch.Tensor:
+    loss = method(views_of(step, batch), labels_of(step, batch))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    method.after_step(0.5)
+    return loss.detach()
+
+
+def steps_on_a_rank(rank: int, world: int, build: Callable, in_parts: bool) -> dict:
+    """Three steps of a rank's own rows; gradients averaged as training does."""
+    method = build()
+    optimizer = sgd(method)
+    losses = []
+    for step in range(3):
+        views = tuple(view.split(COUNTS)[rank] for view in views_of(step, sum(COUNTS)))
+        labels = labels_of(step, sum(COUNTS)).split(COUNTS)[rank]
+        optimizer.zero_grad()
+        if in_parts:
+            loss = cached_gradients(method, views, labels, 2)
+        else:
+            loss = method(views, labels)
+            loss.backward()
+        losses.append(loss.detach())
+        trained = [each for each in method.parameters() if each.requires_grad]
+        Ranks(rank, world).average_step(method, trained, losses[-1])
+        optimizer.step()
+        method.after_step(step / 3)
+    return {"losses": losses, "state": method.state_dict(), "scalars": method.scalars}
+
+
+def assert_ranks_are_one_process(found: list[dict], build: Callable) -> None:
+    """Losses, parameters, buffers and scalars of all ranks are those of the global batch."""
+    whole = build()
+    optimizer = sgd(whole)
+    losses = [step_alone(whole, optimizer, step, sum(COUNTS)) for step in range(3)]
+    for each in found:
+        torch.testing.assert_close(each["losses"], losses, **EXACT)
+        torch.testing.assert_close(each["state"], dict(whole.state_dict()), **EXACT)
+        assert each["scalars"] == pytest.approx(whole.scalars, abs=1e-10)
+    for name, value in found[0]["state"].items():
+        assert torch.equal(value, found[1]["state"][name]), name
+
+
+def assert_parts_are_the_whole_batch(build: Callable) -> None:
+    """Gradient caching leaves the whole batch's loss, gradients and buffers, step after step."""
+    whole, parts = build(), build()
+    for step, batch in enumerate((5, 11, 7)):
+        views, labels = views_of(step, batch), labels_of(step, batch)
+        for method in (whole, parts):
+            method.zero_grad()
+        expected = whole(views, labels)
+        expected.backward()
+        found = cached_gradients(parts, views, labels, 3)
+        torch.testing.assert_close(found, expected.detach(), **EXACT)
+        for one, other in zip(parts.parameters(), whole.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, other.grad, **EXACT)
+        for method in (whole, parts):
+            method.after_step(0.5)
+        torch.testing.assert_close(
+            dict(parts.named_buffers()), dict(whole.named_buffers()), **EXACT
+        )
+
+
+class LabelledBatches(TrainingBatches):
+    """Made images of three classes; SIGINT to this process just before a step, if asked."""
+
+    def __init__(self, batch_size: int, stop_at: int | None = None):
+        labels = torch.arange(len(images())) % 3
+        super().__init__(images(), labels, batch_size=batch_size, seed=3, device="cpu")
+        self.stop_at = stop_at
+
+    def epoch(self, number, first_step=0):
+        for step, batch in enumerate(super().epoch(number, first_step), start=first_step):
+            if number == 0 and step == self.stop_at:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield batch
+
+
+def assert_resumes_to_the_same_bits(
+    folder: Path, build: Callable, config: TrainingConfig
+) -> dict[str, torch.Tensor]:
+    """A run cut in its first epoch and gone on with, beside one that was not; the last state."""
+    states = []
+    for name, stop_at in (("whole", None), ("cut", 1)):
+        path = folder / name
+        batches = LabelledBatches(config.batch_size, stop_at)
+        if stop_at is None:
+            train_tiny(path, config, method=build(), batches=batches)
+        else:
+            with pytest.raises(Interrupted):
+                train_tiny(path, config, method=build(), batches=batches)
+            batches = LabelledBatches(config.batch_size)
+            train_tiny(path, config, method=build(), batches=batches, resume=True)
+        loaded = load_newest(RunFolder(path).checkpoints)
+        assert loaded is not None
+        states.append(dict(loaded.checkpoint.tensors))
+    whole, cut = states
+    # The run-time type checker draws from Python's generator.
+    del whole["generator.python"]
+    assert [name for name in whole if not torch.equal(whole[name], cut[name])] == []
+    return whole

@@ -1,0 +1,227 @@
+"""PaCo's loss, queue and momentum, step by step, are those of the slow algorithm."""
+
+import functools
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.methods.labelled_steps import (
+    EXACT,
+    TanhRows,
+    assert_parts_are_the_whole_batch,
+    assert_ranks_are_one_process,
+    assert_resumes_to_the_same_bits,
+    labels_of,
+    sgd,
+    step_alone,
+    steps_on_a_rank,
+    views_of,
+)
+from tests.rank_processes import run_on_ranks
+from tests.training.tiny_run import TINY
+from torch import nn
+
+from nearfar.encoders.backbones import build_encoder
+from nearfar.encoders.config import EncoderConfig
+from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.config import PaCoConfig
+from nearfar.methods.method import Method
+from nearfar.methods.momentum import frozen_copy
+from nearfar.methods.paco import PaCo
+from nearfar.training.gradient_caching import cached_gradients
+from nearfar.training.optimizers import build_optimizer
+from nearfar.training.ranks import Ranks
+
+SMALL = PaCoConfig(
+    temperature=0.3,
+    alpha=0.2,
+    queue_size=8,
+    momentum=0.9,
+    projection_hidden=8,
+    projection_dim=4,
+)
+CLASS_COUNTS = torch.tensor([90, 20, 5])
+BATCHES = (5, 3, 11, 4, 8)  # some larger than the queue, none a divisor of it but the last
+
+
+def row_by_row(**settings) -> PaCo:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        method = PaCo(replace(SMALL, **settings), TanhRows(), CLASS_COUNTS)
+        method.projection = nn.Linear(6, 4)
+        method.momentum_projection = frozen_copy(method.projection)
+        return method.double()
+
+
+def with_batch_norm() -> PaCo:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
+        return PaCo(replace(SMALL, queue_size=20), encoder, CLASS_COUNTS)
+
+
+class SlowPaCo:
+    """Cui et al. 2021, equations 3 and 4, in loops: lists of keys, weights as plain tensors."""
+
+    def __init__(self, method: PaCo):
+        def weights(*layers):
+            return [each.detach().clone() for layer in layers for each in layer.parameters()]
+
+        self.config = method.config
+        self.weights = weights(method.encoder, method.projection, method.classifier)
+        self.slow = weights(method.encoder, method.projection)
+        self.slots: dict[int, tuple[torch.Tensor, int]] = {}
+        self.place = 0
+
+    def embedding(self, weights, image):
+        row = weights[2] @ torch.tanh(weights[0] @ image + weights[1]) + weights[3]
+        return row / row.square().sum().sqrt()
+
+    def step(self, views, labels):
+        weights = [each.clone().requires_grad_() for each in self.weights]
+        alpha, priors = self.config.alpha, CLASS_COUNTS.double() / CLASS_COUNTS.sum()
+        queries = [self.embedding(weights, image) for image in views[0]]
+        keys = [self.embedding(self.slow, image) for image in views[1]]
+        loss = torch.zeros(()).double()
+        for i, (image, label) in enumerate(zip(views[0], labels.tolist(), strict=True)):
+            candidates = [(q, int(labels[j])) for j, q in enumerate(queries) if j != i]
+            candidates += list(zip(keys, labels.tolist(), strict=True)) + list(self.slots.values())
+            features = torch.tanh(weights[0] @ image + weights[1])
+            centres = priors * (weights[4] @ features + weights[5]).exp()
+            samples = [(queries[i] @ row / self.config.temperature).exp() for row, _ in candidates]
+            normaliser = sum(samples) + centres.sum()
+            of_anchor = -(centres[label] / normaliser).log()
+            positives = [s for s, (_, of) in zip(samples, candidates, strict=True) if of == label]
+            of_anchor = of_anchor - alpha * sum((s / normaliser).log() for s in positives)
+            if self.config.normalisation == "mean":
+                of_anchor = of_anchor / (1 + alpha * len(positives))
+            loss = loss + of_anchor / len(queries)
+        gradients = torch.autograd.grad(loss, weights)
+        m = self.config.momentum
+        self.weights = [w - 0.5 * g for w, g in zip(self.weights, gradients, strict=True)]
+        moved = zip(self.slow, self.weights[:4], strict=True)
+        self.slow = [m * s + (1 - m) * w for s, w in moved]
+        for entering in zip(keys, labels.tolist(), strict=True):
+            self.slots[self.place % self.config.queue_size] = entering
+            self.place += 1
+        return loss.detach()
+
+
+@pytest.mark.parametrize("normalisation", ["sum", "mean"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_steps_are_those_of_the_slow_algorithm(normalisation, momentum):
+    method = row_by_row(normalisation=normalisation, momentum=momentum)
+    slow, optimizer = SlowPaCo(method), sgd(method)
+    for step, batch in enumerate(BATCHES):
+        expected = slow.step(views_of(step, batch), labels_of(step, batch))
+        torch.testing.assert_close(step_alone(method, optimizer, step, batch), expected, **EXACT)
+        keys, labels = zip(*(slow.slots[slot] for slot in range(len(slow.slots))), strict=True)
+        torch.testing.assert_close(method.queue.rows("keys"), torch.stack(keys), **EXACT)
+        assert method.queue.rows("labels").tolist() == list(labels)
+        trained = (method.encoder, method.projection, method.classifier)
+        found = [each.detach() for layer in trained for each in layer.parameters()]
+        torch.testing.assert_close(found, slow.weights, **EXACT)
+        following = (method.momentum_encoder, method.momentum_projection)
+        found = [each for layer in following for each in layer.parameters()]
+        torch.testing.assert_close(found, slow.slow, **EXACT)
+
+
+def test_it_is_a_method_whose_keys_no_optimiser_and_no_gradient_reaches():
+    method = row_by_row()
+    assert isinstance(method, Method)
+    groups = build_optimizer(TINY, method).param_groups
+    trained = {id(each) for group in groups for each in group["params"]}
+    slow = [*method.momentum_encoder.parameters(), *method.momentum_projection.parameters()]
+    assert not trained & set(map(id, slow))
+    assert trained >= set(map(id, method.classifier.parameters()))
+    assert [rows.requires_grad for rows in method.embed(views_of(0, 5))] == [True, False, True]
+    method(views_of(0, 5), labels_of(0, 5)).backward()
+    assert all(each.grad is None for each in slow)
+    assert all(each.grad is not None for each in method.parameters() if each.requires_grad)
+
+
+def test_the_keys_of_a_step_enter_only_after_it():
+    method = row_by_row()
+    method(views_of(0, 5), labels_of(0, 5))
+    assert len(method.queue) == 0
+    method(views_of(1, 3), labels_of(1, 3))  # the step before was given up: not finite, say
+    method.after_step(0.5)
+    assert method.queue.rows("labels").tolist() == labels_of(1, 3).tolist()
+
+
+def test_in_parts_it_is_the_whole_batch():
+    assert_parts_are_the_whole_batch(row_by_row)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_two_ranks_are_one_process_with_the_global_batch(tmp_path, in_parts):
+    build = functools.partial(row_by_row, queue_size=11)
+    assert_ranks_are_one_process(run_on_ranks(2, steps_on_a_rank, tmp_path, build, in_parts), build)
+
+
+def batch_norm_on_a_rank(rank: int, world: int) -> tuple:
+    """A step whose keys pass batch-norm; whose images they were, by their first pixel."""
+    method = with_batch_norm()
+    torch.manual_seed(50 + rank)
+    company = []
+    method.momentum_encoder.register_forward_pre_hook(
+        lambda _, inputs: company.extend(inputs[0][:, 0, 0, 0].tolist())
+    )
+    views = torch.randn(2, 12, 1, 8, 8, generator=torch.Generator().manual_seed(7))
+    first, second = (view.split(6)[rank] for view in views)
+    loss = cached_gradients(method, (first, second), labels_of(0, 12).split(6)[rank], 6)
+    trained = [each for each in method.parameters() if each.requires_grad]
+    Ranks(rank, world).average_step(method, trained, loss)
+    method.after_step(0.5)
+    return second[:, 0, 0, 0].tolist(), company, method.state_dict()
+
+
+def test_with_batch_norm_keys_pass_in_the_company_of_other_ranks(tmp_path):
+    found = run_on_ranks(2, batch_norm_on_a_rank, tmp_path)
+    for own, company, state in found:
+        assert set(company) - set(own)
+        for name in ("queue.keys", "queue.labels"):
+            assert torch.equal(state[name], found[0][2][name])
+    assert sorted(found[0][1] + found[1][1]) == sorted(found[0][0] + found[1][0])
+
+
+def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path):
+    state = assert_resumes_to_the_same_bits(tmp_path, with_batch_norm, replace(TINY, epochs=2))
+    assert state["method.queue.entered"] == 2 * 4 * 8
+    assert len(state["method.queue.labels"].unique()) == 3
+    moved = state["method.momentum_projection.0.weight"] - state["method.projection.0.weight"]
+    assert moved.abs().max() > 0
+
+
+def test_scalars_are_of_the_last_call():
+    method = row_by_row()
+    assert method.scalars == {}
+    step_alone(method, sgd(method), 0, 6)
+    views, labels = views_of(1, 6), labels_of(1, 6)
+    method(views, labels)
+    queries, keys, logits = method.embed(views)
+    queries, keys = (nn.functional.normalize(rows, dim=1) for rows in (queries, keys))
+    assert method.scalars == {
+        "accuracy": pytest.approx(float((logits.argmax(dim=1) == labels).double().mean())),
+        "alignment": pytest.approx(float((queries - keys).detach().square().sum(1).mean())),
+        "queue_filled": 6 / 8,
+    }
+
+
+def test_what_it_cannot_train_with_is_refused():
+    with pytest.raises(NearfarError, match="PaCo needs a label for each of 5 examples"):
+        row_by_row()(views_of(0, 5))
+    with pytest.raises(SettingError, match=r"views.count is 3: PaCo compares 2 views"):
+        row_by_row()(views_of(0, 5, count=3), labels_of(0, 5))
+    for changes, said in (
+        ({"temperature": 0.0}, r"method.temperature is 0\.0"),
+        ({"alpha": -1.0}, r"method.alpha is -1\.0"),
+        ({"queue_size": 0}, r"method.queue_size is 0"),
+        ({"momentum": 1.1}, r"method.momentum is 1\.1: it must be 0 to 1"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            PaCo(replace(SMALL, **changes), TanhRows(), CLASS_COUNTS)
+    unknown = replace(SMALL)
+    object.__setattr__(unknown, "normalisation", "men")  # past the tests' own checking of types
+    with pytest.raises(SettingError, match=r"unknown method.normalisation 'men': did you mean"):
+        PaCo(unknown, TanhRows(), CLASS_COUNTS)
