@@ -1,4 +1,4 @@
-"""BYOL on Fashion-MNIST for 10 epochs: no negatives.
+"""BYOL on Fashion-MNIST for 6 epochs: no negatives.
 
 Command: `nearfar train byol-fashion --data.root FOLDER`, where the folder holds the four IDX files
 (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist); meant for

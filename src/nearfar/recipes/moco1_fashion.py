@@ -1,4 +1,4 @@
-"""MoCo v1 on Fashion-MNIST for 10 epochs: a linear head, temperature 0.07.
+"""MoCo v1 on Fashion-MNIST for 6 epochs: a linear head, temperature 0.07.
 
 Command: `nearfar train moco1-fashion --data.root FOLDER`, where the folder holds the four IDX files
 (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist); meant for

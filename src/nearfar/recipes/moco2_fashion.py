@@ -1,4 +1,4 @@
-"""MoCo v2 on Fashion-MNIST for 10 epochs: a hidden layer in the head, temperature 0.2.
+"""MoCo v2 on Fashion-MNIST for 6 epochs: a hidden layer in the head, temperature 0.2.
 
 Command: `nearfar train moco2-fashion --data.root FOLDER`, where the folder holds the four IDX files
 (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist); meant for

@@ -14,6 +14,6 @@ from nearfar.recipes.recipe import Recipe
 
 def paco_fashion_lt() -> Recipe:
     """PaCo with a narrow ResNet on a long tail of Fashion-MNIST."""
-    # 2320 steps are few for the paper's momentum of 0.999, which looks back a thousand.
+    # 1392 steps are few for the paper's momentum of 0.999, which looks back a thousand.
     method = PaCoConfig(temperature=0.2, alpha=0.05, queue_size=8192, momentum=0.99)
     return fashion_long_tail_recipe("paco-fashion-lt", method)

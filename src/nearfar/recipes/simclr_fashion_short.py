@@ -1,4 +1,4 @@
-"""SimCLR on Fashion-MNIST for 10 epochs: what the other methods are compared with.
+"""SimCLR on Fashion-MNIST for 6 epochs: what the other methods are compared with.
 
 Command: `nearfar train simclr-fashion-short --data.root FOLDER`, where the folder holds the four
 IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
