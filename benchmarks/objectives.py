@@ -58,8 +58,9 @@ def main() -> str:
         "Value and gradient with respect to the embeddings of a batch of M rows (two views of M/2 "
         f"examples) in {DIM} dimensions, float32, T={TEMPERATURE}; for SupCon {CLASSES} classes. "
         "One process for each contender; they take turns, round by round (15 rounds up to M=2048, "
-        "3 up to 32768, one beyond). On one thread: process CPU time, median; on two: wall time, "
-        "the best of the rounds, because other programs only ever add to it. In brackets: how many "
+        "3 up to 32768 and of what takes over a second, one beyond). On one thread: process CPU "
+        "time, median; on two: wall time, the best of the rounds, because other programs only ever "
+        "add to it. In brackets: how many "
         "times as long as nearfar. *Extra memory* is the most that one value and gradient adds to "
         "the process. *Floor*: 4·M²·d operations, the products that value and gradient of a "
         "symmetric matrix need when it is never held, at the rate of a 2048 × 2048 product "
@@ -135,8 +136,10 @@ def _round_robin(
                 continue
             extra, first = answer.split()
             memory[name], seconds[name] = int(extra), [float(first)]
-        for _ in range(rounds):
+        for number in range(rounds):
             for name, process in processes.items():
+                if number >= 3 and seconds[name][0] > 1:
+                    continue
                 assert process.stdin is not None
                 process.stdin.write("again\n")
                 process.stdin.flush()
