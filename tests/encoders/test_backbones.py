@@ -8,15 +8,18 @@ import timm
 import torch
 from torch import nn
 
-from nearfar.encoders.backbones import backbone_names, build_encoder, check_encoder
+from nearfar.encoders.backbones import (
+    OWN_BACKBONES,
+    backbone_names,
+    build_encoder,
+    check_encoder,
+)
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
 
 
 def test_the_names_are_the_own_ones_and_all_of_timm():
-    assert set(backbone_names()) == {"small-resnet", "series-resnet", "mlp"} | {
-        f"timm/{n}" for n in timm.list_models()
-    }
+    assert set(backbone_names()) == set(OWN_BACKBONES) | {f"timm/{n}" for n in timm.list_models()}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,12 @@ def test_settings_that_do_not_fit_the_backbone_are_refused(config, told):
 def test_checking_loads_neither_torch_nor_timm():
     code = (
         "import sys\n"
-        "from nearfar.encoders.backbones import check_encoder\n"
+        "from nearfar.encoders.backbones import (
+    OWN_BACKBONES,
+    backbone_names,
+    build_encoder,
+    check_encoder,
+)
         "from nearfar.encoders.config import EncoderConfig\n"
         "check_encoder(EncoderConfig('timm/resnet50', stem='small'))\n"
         "print(sorted({'torch', 'timm'} & set(sys.modules)))"

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 OWN_BACKBONES: dict[str, Modality] = {
     "small-resnet": "images",
+    "cifar-resnet20": "images",
+    "cifar-resnet32": "images",
     "series-resnet": "series",
     "mlp": "vectors",
 }
+CIFAR_BLOCKS = {"cifar-resnet20": 3, "cifar-resnet32": 5}
+"""Residual blocks of a stage."""
 TIMM_PREFIX = "timm/"
 
 
@@ -117,6 +121,11 @@ def build_encoder(config: EncoderConfig, *, channels: int, image_size: int) -> n
         from nearfar.encoders.small_resnet import SmallResNet
 
         return SmallResNet(channels=channels, width=config.width, image_size=image_size)
+    if config.name in CIFAR_BLOCKS:
+        from nearfar.encoders.cifar_resnet import CIFARResNet
+
+        blocks = CIFAR_BLOCKS[config.name]
+        return CIFARResNet(channels=channels, width=config.width, blocks=blocks)
     return _build_timm(config, channels=channels, image_size=image_size)
 
 

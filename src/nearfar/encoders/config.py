@@ -9,7 +9,8 @@ class EncoderConfig:
     """Which backbone, and how it is adapted to the data."""
 
     name: str = "small-resnet"
-    """small-resnet (8 to 32 px) or timm/NAME for images; series-resnet (series); mlp (vectors)."""
+    """small-resnet (8 to 32 px), cifar-resnet20, cifar-resnet32 (32 px) or timm/NAME for images;
+    series-resnet for series; mlp for vectors."""
     stem: Literal["standard", "small"] = "standard"
     """small: 3×3 first convolution of stride 1, no max-pool; for timm ResNets on small images."""
     width: int = 32
