@@ -17,7 +17,7 @@ from nearfar.data.source import Part, Source
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.features import extract_features
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.assembly import assemble, as_saved
+from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig

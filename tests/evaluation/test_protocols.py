@@ -259,9 +259,9 @@ def test_what_the_data_cannot_give_is_said(digits):
     config = EvaluationConfig(knn=((200, 0.1),), labels_per_class=(1, 2, 50), draws=2)
     evaluation = evaluate(Projecting(), source, config)
     assert evaluation.notes == (
-        f"kNN with k=200: the bank holds {len(keep)} images, all vote",
-        "few labels: 1 of 10 classes have fewer than 2 training images and give all they have",
-        "few labels: no class has 50 training images, left out",
+        f"kNN with k=200: the bank holds {len(keep)} examples, all vote",
+        "few labels: 1 of 10 classes have fewer than 2 training examples and give all they have",
+        "few labels: no class has 50 training examples, left out",
     )
     assert evaluation.arrays["notes"].tolist() == list(evaluation.notes)
     knn = by(evaluation, protocol="knn", features="encoder")[0]
@@ -277,7 +277,7 @@ def test_a_probe_that_did_not_come_to_rest_is_named(digits, monkeypatch):
     assert [note.partition(":")[0] for note in notes if "not at rest" in note] == [
         "linear probe of the encoder",
         "linear probe of the untrained encoder",
-        "linear probe of raw pixels",
+        "linear probe of raw data",
     ]
 
 

@@ -72,7 +72,7 @@ def test_the_knn_check_is_logged_each_epoch(trained):
 
 def test_a_person_reads_what_is_trained_and_how_it_came_out(trained):
     run, printed = trained
-    for words in ("76 images of 1 channels, 8×8", "small-resnet", "CPU", "Raw pixels", "report: "):
+    for words in ("76 images of 1 channels, 8×8", "small-resnet", "CPU", "Raw data", "report: "):
         assert words in printed
     assert str(run / "report.html") in printed.replace("\n", "")
 

@@ -60,7 +60,7 @@ def test_the_verdict_comes_first_and_nothing_is_missing(digits_run, tmp_path):
     out = tmp_path / "new" / "report.html"
     page = report_on(digits_run, out=out)
     assert "SimCLR on digits" in page.text
-    headings = ["raw pixels", "Encoder against its baselines", "Training", "views look like"]
+    headings = ["raw data", "Encoder against its baselines", "Training", "views look like"]
     headings += ["Map of the embedding", "Nearest neighbours", "Near and far"]
     headings += ["What is mistaken for what", "How to repeat it"]
     places = [page.text.index(heading) for heading in headings]
@@ -197,7 +197,7 @@ def test_an_encoder_judged_elsewhere_is_not_called_unfinished(changed, tmp_path)
         (changed.path / name).unlink()
     page = report_on(changed.path, out=tmp_path / "r.html")
     assert "Not finished" not in page.text
-    assert "raw pixels" in page.text
+    assert "raw data" in page.text
 
 
 def test_many_classes_are_told_by_their_worst_pairs(changed, tmp_path):
@@ -278,7 +278,7 @@ def test_sizes_of_classes_are_told_where_they_differ(digits_run, changed, tmp_pa
 def test_runs_are_compared_by_size_of_class_too(changed, tmp_path):
     other = RunFolder(shutil.copytree(changed.path, tmp_path / "other"))
     page = report_on(with_sizes(changed), with_sizes(other, 0.3), out=tmp_path / "r.html")
-    told = page.text.split("By training images of the class")[1]
+    told = page.text.split("By training examples of the class")[1]
     sizes = ("Many: more than 100 each", "Medium: 20 to 100 each", "Few: fewer than 20 each")
     places = [told.index(size) for size in sizes]
     assert places == sorted(places)

@@ -146,5 +146,5 @@ def test_the_documented_command_makes_the_picture(browser, one, tmp_path):
     with Image.open(tmp_path / "docs" / "report.png") as picture:
         assert picture.size == (1200, 1500)
         colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 24)}
-    # The chart of labels lies in the picture: raw pixels are drawn in this colour.
+    # The chart of labels lies in the picture: raw data are drawn in this colour.
     assert (184, 92, 0) in colours

@@ -27,7 +27,7 @@ def test_it_says_who_leads_by_how_much_under_what():
         [few("encoder", 0.95), few("raw", 0.876), knn("encoder", 0.988), knn("raw", 0.982)]
     )
     assert verdict(rows) == [
-        "The encoder beats raw pixels by 7.4 points with 10 labels per class; "
+        "The encoder beats raw data by 7.4 points with 10 labels per class; "
         "under kNN (k = 200, T = 0.1) the two are level within the noise."
     ]
 
@@ -40,7 +40,7 @@ def test_it_does_not_hide_a_loss():
         ]
     )
     assert verdict(rows) == [
-        "The encoder falls short of raw pixels by 20.0 points with 10 labels per class; "
+        "The encoder falls short of raw data by 20.0 points with 10 labels per class; "
         "under kNN (k = 200, T = 0.1) it leads by 19.0 points.",
         "The encoder and the same network before training are level within the noise "
         "with 10 labels per class; under kNN (k = 200, T = 0.1) the encoder leads by 49.0 points.",
@@ -56,7 +56,7 @@ def test_it_speaks_of_the_count_of_labels_nearest_to_ten_and_of_the_first_knn():
         ]
     )
     assert verdict(rows) == [
-        "The encoder beats raw pixels by 10.0 points with 8 labels per class; "
+        "The encoder beats raw data by 10.0 points with 8 labels per class; "
         "under kNN (k = 200, T = 0.1) it leads by 40.0 points."
     ]
 
@@ -66,7 +66,7 @@ def test_one_label_and_one_point_are_singular():
     rows = score_rows(
         [record("few_labels", "encoder", 0.51, **many), record("few_labels", "raw", 0.50, **many)]
     )
-    assert verdict(rows) == ["The encoder beats raw pixels by 1.0 point with 1 label per class."]
+    assert verdict(rows) == ["The encoder beats raw data by 1.0 point with 1 label per class."]
 
 
 def test_a_single_draw_of_labels_is_said_to_be_one():
@@ -75,7 +75,7 @@ def test_a_single_draw_of_labels_is_said_to_be_one():
         [record("few_labels", "encoder", 0.9, **one), record("few_labels", "raw", 0.5, **one)]
     )
     assert verdict(rows) == [
-        "The encoder beats raw pixels by 40.0 points with 10 labels per class, drawn once."
+        "The encoder beats raw data by 40.0 points with 10 labels per class, drawn once."
     ]
 
 

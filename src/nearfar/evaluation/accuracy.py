@@ -18,7 +18,7 @@ from nearfar.evaluation.shots import ShotGroup
 FEATURE_NAMES: dict[FeatureKind, str] = {
     "encoder": "the encoder",
     "untrained": "the untrained encoder",
-    "raw": "raw pixels",
+    "raw": "raw data",
 }
 TOPS: tuple[tuple[Metric, int], ...] = (("top1", 1), ("top5", 5))
 
@@ -184,7 +184,7 @@ def _over_draws(
 
 
 def notes_on(train_labels: Int64[Tensor, " n"], config: EvaluationConfig) -> list[str]:
-    """What the settings ask for and the training images cannot give.
+    """What the settings ask for and the training examples cannot give.
 
     Args:
         train_labels: Class of every training image.
@@ -193,17 +193,17 @@ def notes_on(train_labels: Int64[Tensor, " n"], config: EvaluationConfig) -> lis
     notes = []
     for k, _ in dict.fromkeys(config.knn):
         if k > len(train_labels):
-            notes.append(f"kNN with k={k}: the bank holds {len(train_labels)} images, all vote")
+            notes.append(f"kNN with k={k}: the bank holds {len(train_labels)} examples, all vote")
     counts = torch.bincount(train_labels)
     counts = counts[counts > 0]
     for count in config.labels_per_class:
         short = int((counts < count).sum())
         if short == len(counts):
-            notes.append(f"few labels: no class has {count} training images, left out")
+            notes.append(f"few labels: no class has {count} training examples, left out")
         elif short:
             notes.append(
                 f"few labels: {short} of {len(counts)} classes have fewer than {count} training"
-                " images and give all they have"
+                " examples and give all they have"
             )
     return notes
 
@@ -238,7 +238,7 @@ def accuracy_records(
         The records, and the predicted class of every test image: by the first kNN preset and by the
         linear probe.
     """
-    say(f"kNN on {len(data.train)} images: {data.kind}")
+    say(f"kNN on {len(data.train)} examples: {data.kind}")
     records, by_knn = knn_records(data, config.knn)
     say(f"linear probe: {data.kind}")
     probed, by_probe = linear_probe_records(data, config.seed)

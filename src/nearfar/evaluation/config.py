@@ -14,6 +14,6 @@ class EvaluationConfig:
     draws: int = 5
     """Random draws of those labels; 2 or more give a spread."""
     baselines: bool = True
-    """Judge raw pixels and the untrained encoder beside the trained one."""
+    """Judge raw data and the untrained encoder beside the trained one."""
     seed: int = 0
     """Seed of the draws and of the probes."""

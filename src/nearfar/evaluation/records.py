@@ -15,7 +15,7 @@ class Record:
 
     Attributes:
         protocol: How it was measured.
-        features: Of what: the trained encoder, the same one untrained, raw pixels.
+        features: Of what: the trained encoder, the same one untrained, raw data.
         metric: top1 and top5 are fractions of the test examples; mean is a mean over them.
         value: The figure; its mean over draws where there are several.
         sd: Sample standard deviation over draws; None for a single figure.

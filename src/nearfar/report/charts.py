@@ -114,7 +114,7 @@ def class_accuracy(
     counts = arrays.get("class_counts")
     if counts is None:
         return None
-    figure = _frame("training images of the class", "accuracy, %")
+    figure = _frame("training examples of the class", "accuracy, %")
     for protocol, (name, colour, symbol) in CLASS_ACCURACY_STYLE.items():
         accuracies = arrays.get(f"class_accuracy_{protocol}")
         if accuracies is None:
@@ -128,7 +128,7 @@ def class_accuracy(
             text=[plain(class_names[label]) for label in known.tolist()],
             meta={"colour": colour},
             marker={"symbol": symbol, "size": 8, "opacity": 0.75},
-            hovertemplate="%{text}: %{y:.1f} % with %{x} images",
+            hovertemplate="%{text}: %{y:.1f} % with %{x} to learn from",
         )
     for size in SIZE_LIMITS:
         figure.add_vline(x=size, line={"dash": "dot", "width": 1.5})
@@ -148,7 +148,7 @@ def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) 
     points = arrays["shown_map"]
     labels = arrays.get("shown_labels")
     if labels is None:
-        _map_trace(figure, points, np.arange(len(points)), "image", "accent", None)
+        _map_trace(figure, points, np.arange(len(points)), "example", "accent", None)
         figure.update_layout(showlegend=False)
         return figure
     predictions = arrays.get("shown_predictions")
@@ -180,8 +180,8 @@ def distance_histograms(positive: np.ndarray, random: np.ndarray, *, top: float)
     edges = np.linspace(0, top, BINS + 1)
     centres = (edges[1:] + edges[:-1]) / 2
     styles = {
-        "two views of one image": (positive, "accent", "solid"),
-        "views of two images": (random, "orange", "dash"),
+        "two views of one": (positive, "accent", "solid"),
+        "views of two": (random, "orange", "dash"),
     }
     for name, (distances, colour, dash) in styles.items():
         counts, _ = np.histogram(distances.clip(0, top), bins=edges)

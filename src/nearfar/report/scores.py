@@ -6,7 +6,7 @@ from typing import Any
 
 from nearfar.report.uncertainty import Score, wilson_interval
 
-FEATURES = {"encoder": "Encoder", "raw": "Raw pixels", "untrained": "Untrained encoder"}
+FEATURES = {"encoder": "Encoder", "raw": "Raw data", "untrained": "Untrained encoder"}
 """What is judged, in the order of the table's columns."""
 PROTOCOL_ORDER = ("few_labels", "knn", "linear_probe", "classifier", "alignment", "uniformity")
 SHOTS = {"many": "Many", "medium": "Medium", "few": "Few"}

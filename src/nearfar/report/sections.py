@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from nearfar.data.catalogue import SOURCES
 from nearfar.methods.catalogue import METHODS
+from nearfar.modality import ONE, Modality
 from nearfar.report import charts
 from nearfar.report.pictures import contact_sheet, picture
 from nearfar.report.run_files import RunFiles
 from nearfar.report.score_table import score_table
 from nearfar.report.scores import score_rows
+from nearfar.report.series_pictures import with_series_drawn
 from nearfar.report.settings import setting_groups, typed_command
 from nearfar.report.shot_table import shot_table
 from nearfar.report.verdict import percent, verdict
@@ -31,6 +34,8 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         anchor: Prefix of the ids on the page, unique to the run.
     """
     rows = score_rows(run.records)
+    arrays = with_series_drawn(run.arrays)
+    modality = _modality(run.config)
     return {
         "anchor": anchor,
         "name": name,
@@ -40,27 +45,35 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "unfinished": None if run.finished else _unfinished(run),
         "notes": [str(note) for note in run.arrays.get("notes", [])],
         "evaluated": bool(run.records),
-        "shows_images": bool(run.arrays),
-        "verdict": [*verdict(rows), *_nearness(run.arrays)],
+        "shows_examples": bool(run.arrays),
+        "one": ONE[modality],
+        "many": modality,
+        "verdict": [*verdict(rows), *_nearness(run.arrays, ONE[modality], modality)],
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
         "more_scores": score_table([row for row in rows if row.metric != "top1"]),
         "shot_table": shot_table(rows),
         "class_accuracy": charts.class_accuracy(run.arrays, _class_names(run.arrays)),
         "label_efficiency": charts.label_efficiency(rows),
         "curves": _curves(run),
-        "views": _views(run.arrays),
-        "map": _map(run.arrays),
+        "views": _views(arrays),
+        "map": _map(arrays, ONE[modality]),
         "learnt_labels": _learnt_labels(run.config),
-        "gallery": _gallery(run.arrays),
+        "gallery": _gallery(arrays),
         "distances": _distances(run.arrays),
         "confusion": _confusion(run.arrays),
         "config": setting_groups(run.config),
         "environment": setting_groups(
             {key: value for key, value in run.environment.items() if key != "command"}
         ),
-        "pixels": _has_small_images(run.arrays),
+        "pixels": _has_small_images(arrays),
         "command": typed_command(run.environment),
     }
+
+
+def _modality(config: Mapping[str, Any]) -> Modality:
+    """What the run's examples are; images where its source is not known."""
+    source = SOURCES.get(config.get("data", {}).get("name"))
+    return "images" if source is None else source.modality
 
 
 def _title(run: RunFiles) -> str:
@@ -136,12 +149,12 @@ def _views(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
     ]
 
 
-def _map(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
-    if not {"shown_map", "shown_images"} <= arrays.keys():
+def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
+    if "shown_map" not in arrays:
         return None
     labels, predictions = arrays.get("shown_labels"), arrays.get("shown_predictions")
     names = _class_names(arrays)
-    sheet = contact_sheet(arrays["shown_images"])
+    sheet = contact_sheet(arrays["shown_images"]) if "shown_images" in arrays else None
     return {
         "figure": charts.embedding_map(arrays, names),
         "count": len(arrays["shown_map"]),
@@ -150,9 +163,10 @@ def _map(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
         if labels is None or predictions is None
         else int((labels != predictions).sum()),
         "hover": {
-            "uri": sheet.uri,
-            "columns": sheet.columns,
-            "rows": sheet.rows,
+            "sheet": None
+            if sheet is None
+            else {"uri": sheet.uri, "columns": sheet.columns, "rows": sheet.rows},
+            "one": one,
             "pixels": _has_small_images(arrays),
             "labels": None if labels is None else labels.tolist(),
             "predictions": None if predictions is None else predictions.tolist(),
@@ -176,12 +190,13 @@ def _class_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
-    needed = {"gallery_queries", "gallery_images", "gallery_bank_indices", "neighbor_indices"}
+    needed = {"gallery_queries", "gallery_bank_indices", "neighbor_indices"}
     if not needed <= arrays.keys():
         return None
     place = {int(index): at for at, index in enumerate(arrays["gallery_bank_indices"])}
     labels, bank_labels = arrays.get("shown_labels"), arrays.get("neighbor_labels")
     names = _class_names(arrays)
+    banked, shown = arrays.get("gallery_images"), arrays.get("shown_images")
     rows = []
     for query in arrays["gallery_queries"]:
         truth = None if labels is None else int(labels[query])
@@ -192,7 +207,7 @@ def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
             label = None if bank_labels is None else int(bank_labels[query, rank])
             neighbors.append(
                 {
-                    "uri": picture(arrays["gallery_images"][place[int(index)]]),
+                    "uri": None if banked is None else picture(banked[place[int(index)]]),
                     "rank": rank + 1,
                     "name": None if label is None else names[label],
                     "right": None if truth is None or label is None else label == truth,
@@ -201,7 +216,7 @@ def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
             )
         rows.append(
             {
-                "uri": picture(arrays["shown_images"][query]),
+                "uri": None if shown is None else picture(shown[query]),
                 "name": None if truth is None else names[truth],
                 "neighbors": neighbors,
             }
@@ -224,14 +239,14 @@ def _pair_distances(
     }
 
 
-def _nearness(arrays: Mapping[str, np.ndarray]) -> list[str]:
+def _nearness(arrays: Mapping[str, np.ndarray], one: str, many: str) -> list[str]:
     """What the verdict says of distances, which needs no labels."""
     shares = {name: _share_nearer(*pair) for name, pair in _pair_distances(arrays).items()}
     if "Trained" not in shares:
         return []
     before = f", {percent(shares['Untrained'])} % before training" if "Untrained" in shares else ""
     return [
-        "Two views of one image lie nearer than views of two images in "
+        f"Two views of one {one} lie nearer than views of two {many} in "
         f"{percent(shares['Trained'])} % of choices{before}."
     ]
 

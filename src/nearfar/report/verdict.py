@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nearfar.report.scores import Row
 from nearfar.report.uncertainty import Difference, difference
 
-BASELINES = {"raw": "raw pixels", "untrained": "the same network before training"}
+BASELINES = {"raw": "raw data", "untrained": "the same network before training"}
 
 
 def percent(value: float) -> str:
@@ -39,7 +39,7 @@ def verdict(rows: Sequence[Row]) -> list[str]:
         rows: The rows of one run's evaluation.
 
     Returns:
-        Sentences, the one on raw pixels first; none where nothing can be compared.
+        Sentences, the one on raw data first; none where nothing can be compared.
     """
     sentences = []
     for baseline, name in BASELINES.items():

@@ -60,7 +60,7 @@
     const card = document.getElementById("hover-card");
     const [picture, text] = card.children;
     const describe = (row) => {
-      if (!hover.labels) return `image ${row + 1}`;
+      if (!hover.labels) return `${hover.one} ${row + 1}`;
       const truth = hover.names[hover.labels[row]];
       if (!hover.predictions) return truth;
       const answer = hover.names[hover.predictions[row]];
@@ -68,10 +68,14 @@
     };
     box.on("plotly_hover", ({ points, event }) => {
       const row = points[0].customdata;
-      const [across, down] = [row % hover.columns, Math.floor(row / hover.columns)];
-      picture.style.backgroundImage = `url(${hover.uri})`;
-      picture.style.backgroundSize = `${112 * hover.columns}px ${112 * hover.rows}px`;
-      picture.style.backgroundPosition = `${-112 * across}px ${-112 * down}px`;
+      picture.hidden = !hover.sheet;
+      if (hover.sheet) {
+        const { uri, columns, rows } = hover.sheet;
+        const [across, down] = [row % columns, Math.floor(row / columns)];
+        picture.style.backgroundImage = `url(${uri})`;
+        picture.style.backgroundSize = `${112 * columns}px ${112 * rows}px`;
+        picture.style.backgroundPosition = `${-112 * across}px ${-112 * down}px`;
+      }
       picture.classList.toggle("pixels", hover.pixels);
       text.textContent = describe(row);
       card.hidden = false;

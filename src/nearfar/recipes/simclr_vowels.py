@@ -1,0 +1,27 @@
+"""SimCLR on Japanese vowels: 270 utterances of nine speakers, 12 channels of at most 29 steps.
+
+Command: `nearfar train simclr-vowels`. The data come with sktime (`pip install 'nearfar[series]'`).
+"""
+
+from nearfar.data.config import DataConfig
+from nearfar.encoders.config import EncoderConfig
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.config import TrainingConfig
+from nearfar.views.config import ViewsConfig
+
+
+def simclr_vowels() -> Recipe:
+    """SimCLR with a ResNet along time on Japanese vowels."""
+    return Recipe(
+        recipe="simclr-vowels",
+        data=DataConfig(name="japanese-vowels"),
+        views=ViewsConfig(preset="series"),
+        encoder=EncoderConfig(name="series-resnet", width=32),
+        method=SimCLRConfig(temperature=0.2, projection_hidden=256, projection_dim=64),
+        training=TrainingConfig(
+            epochs=300, batch_size=256, learning_rate=3e-3, warmup_epochs=30.0, knn_every=30
+        ),
+        evaluation=EvaluationConfig(knn=((5, 0.07), (20, 0.07)), labels_per_class=(1, 5, 10)),
+    )

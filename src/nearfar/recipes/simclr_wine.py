@@ -1,0 +1,27 @@
+"""SimCLR on the wines inside scikit-learn: 178 rows of 13 chemical measures.
+
+Command: `nearfar train simclr-wine`. The data come with scikit-learn, so no network is needed.
+"""
+
+from nearfar.data.config import DataConfig
+from nearfar.encoders.config import EncoderConfig
+from nearfar.evaluation.config import EvaluationConfig
+from nearfar.methods.config import SimCLRConfig
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.config import TrainingConfig
+from nearfar.views.config import ViewsConfig
+
+
+def simclr_wine() -> Recipe:
+    """SimCLR with a multi-layer perceptron on wines."""
+    return Recipe(
+        recipe="simclr-wine",
+        data=DataConfig(name="wine"),
+        views=ViewsConfig(preset="vectors"),
+        encoder=EncoderConfig(name="mlp", width=128, depth=2),
+        method=SimCLRConfig(temperature=0.5, projection_hidden=128, projection_dim=64),
+        training=TrainingConfig(
+            epochs=300, batch_size=64, learning_rate=1e-3, warmup_epochs=30.0, knn_every=30
+        ),
+        evaluation=EvaluationConfig(knn=((5, 0.07), (20, 0.07)), labels_per_class=(1, 5, 10)),
+    )
