@@ -32,7 +32,7 @@ class _Streamed(StreamedImages):
         assert (get_worker_info() is not None) == self.in_worker
         if self.in_worker:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
         if index == self.broken:
             raise NearfarError(f"image {index} is damaged")
         return _images(self.count)[index]

@@ -66,3 +66,18 @@ def test_an_old_gpu_refuses_bf16_and_a_missing_one_is_counted(monkeypatch):
 
 def test_the_processor_has_a_name():
     assert hardware.cpu_name()
+
+
+def test_each_rank_takes_its_own_gpu(monkeypatch):
+    pretend(monkeypatch, cuda=(9, 0))
+    told = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in (told | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}).items():
+        monkeypatch.setenv(name, value)
+    for device in ("auto", "cuda"):
+        assert choose_hardware(device, "fp32").device == torch.device("cuda:1")
+    assert choose_hardware("cpu", "fp32").device == torch.device("cpu")
+    with pytest.raises(SettingError, match="each takes its own GPU, so say cuda"):
+        choose_hardware("cuda:0", "fp32")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SettingError, match="2 ranks on a machine on which torch finds 1 CUDA dev"):
+        choose_hardware("auto", "fp32")
