@@ -41,9 +41,9 @@ _SCHROFF = (
 
 OBJECTIVES: dict[str, ObjectiveInfo] = {
     "nt_xent": ObjectiveInfo(
-        call="nt_xent(first, second, *, temperature=0.5)",
+        call="nt_xent(first, second, *, temperature=0.5, labels=None, rescale=False)",
         formula="lse_{j≠i} s_ij − s_i⁺ over the rows of both views",
-        needs=_TWO_VIEWS,
+        needs=f"{_TWO_VIEWS}; labels only to drop false negatives",
         source="Chen, Kornblith, Norouzi and Hinton 2020, A Simple Framework for Contrastive "
         "Learning of Visual Representations, arXiv:2002.05709",
     ),
@@ -89,18 +89,21 @@ OBJECTIVES: dict[str, ObjectiveInfo] = {
         source="Yeh et al. 2022, Decoupled Contrastive Learning, arXiv:2110.06848",
     ),
     "debiased_neg": ObjectiveInfo(
-        call="debiased_neg(views, *, temperature=0.5, tau_plus=0.1, beta=0.0)",
+        call="debiased_neg(views, *, temperature=0.5, tau_plus=0.1, beta=0.0, labels=None, "
+        "rescale=False)",
         formula="log(1 + N g / e^{s_i⁺}), N g = max{(Σ e^{s⁻} − τ⁺ N e^{s⁺}) / (1 − τ⁺), "
         "N e^{−1/T}}",
-        needs="two or more views; the probability τ⁺ that a negative is of the anchor's class",
+        needs="two or more views; the probability τ⁺ that a negative is of the anchor's class; "
+        "labels only to drop false negatives",
         source="Chuang et al. 2020, Debiased Contrastive Learning, arXiv:2007.00224; hard "
         "negatives: Robinson et al. 2021, arXiv:2010.04592",
     ),
     "debiased_pos": ObjectiveInfo(
         call="debiased_pos(views, *, temperature=0.5, tau_plus=0.1, positives='grouping', "
-        "marginal_over='candidates')",
+        "marginal_over='candidates', labels=None, rescale=False)",
         formula="log(1 + N τ⁺ g / A), g = mean e^{s⁻}, A = mean e^s − (1 − τ⁺) g",
-        needs="two or more views; the probability τ⁺ that a candidate is of the anchor's class",
+        needs="two or more views; the probability τ⁺ that a candidate is of the anchor's class; "
+        "labels only to drop false negatives",
         source="Troshestova and Isachenko 2023, github.com/intsystems/2023-Project-123",
     ),
     "alignment": ObjectiveInfo(
