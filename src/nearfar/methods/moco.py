@@ -89,7 +89,8 @@ class MoCo(nn.Module):
         queries, keys = gathered[0::2], gathered[1::2]
         self._last = queries[0].detach(), keys[0]
         self._entering = unit_rows(torch.cat(keys))
-        negatives = self.queue.rows("keys") if len(self.queue) else None
+        queued = self.queue.rows("keys")
+        negatives = queued if len(queued) else None
         with computing(group=dist.group.WORLD):
             losses = [
                 info_nce(query, key, temperature=self.config.temperature, negatives=negatives)
