@@ -12,7 +12,7 @@ from clean_forks import FORKS
 from nearfar.errors import NearfarError
 from nearfar.training.ranks import joined_ranks
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 def environment(rank: int, ranks: int, port: int) -> dict[str, str]:
