@@ -9,6 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 from small_recipe import small_recipe
+from tests.data.source_files import write_cifar
 
 from nearfar.data.config import DataConfig
 from nearfar.data.sources import load_source
@@ -22,6 +23,7 @@ from nearfar.methods.config import (
     PaCoConfig,
     SupConConfig,
 )
+from nearfar.recipes.assembly import assemble
 from nearfar.recipes.names import recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
@@ -101,6 +103,23 @@ def test_data_without_labels_or_of_one_class_are_refused_before_anything_is_writ
         with pytest.raises(SettingError, match=said):
             run(recipe, tmp_path / "run")
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["paco-cifar100-lt", "supcon-cifar10"])
+def test_the_published_settings_train_on_small_files_of_the_format(tmp_path: Path, name: str):
+    recipe = recipe_named(name)
+    classes, tail = (100, 2.0) if name.startswith("paco") else (10, None)
+    write_cifar(tmp_path, classes, python=3, count=40 if tail is None else 1500)
+    data = replace(recipe.data, root=tmp_path, imbalance_factor=tail)
+    training = replace(
+        recipe.training, epochs=1, batch_size=4, warmup_epochs=0.0, knn_every=0, device="cpu"
+    )
+    assembly = assemble(replace(recipe, data=data, training=training))
+    assert (assembly.part.labels.bincount() > 0).all()
+    images, labels, _ = next(iter(assembly.batches.epoch(0)))
+    views = assembly.views(images, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.isfinite(assembly.method(views, labels))
 
 
 @pytest.mark.slow

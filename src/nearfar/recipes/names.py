@@ -24,6 +24,7 @@ from nearfar.recipes.moco2_cifar10 import moco2_cifar10
 from nearfar.recipes.moco2_digits import moco2_digits
 from nearfar.recipes.moco2_fashion import moco2_fashion
 from nearfar.recipes.moco2_imagenet import moco2_imagenet
+from nearfar.recipes.paco_cifar100_lt import paco_cifar100_lt
 from nearfar.recipes.paco_digits import paco_digits
 from nearfar.recipes.paco_fashion_lt import paco_fashion_lt
 from nearfar.recipes.recipe import Recipe
@@ -33,6 +34,7 @@ from nearfar.recipes.simclr_fashion import simclr_fashion
 from nearfar.recipes.simclr_fashion_short import simclr_fashion_short
 from nearfar.recipes.simclr_vowels import simclr_vowels
 from nearfar.recipes.simclr_wine import simclr_wine
+from nearfar.recipes.supcon_cifar10 import supcon_cifar10
 from nearfar.recipes.supcon_digits import supcon_digits
 from nearfar.recipes.supcon_fashion import supcon_fashion
 from nearfar.recipes.supcon_fashion_lt import supcon_fashion_lt
@@ -72,6 +74,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "balanced-softmax-fashion-lt": balanced_softmax_fashion_lt,
     "paco-digits": paco_digits,
     "paco-fashion-lt": paco_fashion_lt,
+    "paco-cifar100-lt": paco_cifar100_lt,
+    "supcon-cifar10": supcon_cifar10,
 }
 """Name of each recipe and the function that returns it."""
 
