@@ -1,6 +1,5 @@
 import importlib.util
 import pickle
-import warnings
 
 import numpy as np
 import pytest
@@ -29,9 +28,11 @@ SMALL = {
 }
 
 
-# The checks feed tables, whose rows of 10 or 2 columns are folded with a warning.
-@pytest.mark.filterwarnings("ignore:rows of")
-@parametrize_with_checks([ContrastiveEncoder(**SMALL)])
+ROWS = {**SMALL, "views": "vectors"}
+
+
+# The checks feed tables.
+@parametrize_with_checks([ContrastiveEncoder(**ROWS)])
 def test_scikit_learn_is_content(estimator, check):
     if check.func is check_do_not_raise_errors_in_init_or_set_params:
         pytest.skip("run below without the types that tests check on every call")
@@ -67,7 +68,7 @@ def test_features_are_float32_one_row_an_image(fitted, digits):
 
 
 def test_flat_rows_and_images_give_the_same(fitted, digits):
-    flat = ContrastiveEncoder(**SMALL).fit(digits.reshape(128, -1))
+    flat = ContrastiveEncoder(**SMALL, image_shape=(8, 8)).fit(digits.reshape(128, -1))
     assert flat.image_shape_ == fitted.image_shape_ == (8, 8, 1)
     assert flat.n_features_in_ == fitted.n_features_in_ == 64
     np.testing.assert_array_equal(flat.transform(digits.reshape(128, -1)), fitted.transform(digits))
@@ -112,6 +113,7 @@ def test_in_a_pipeline_training_helps_the_classifier_behind_it():
     images, labels = load_digits(return_X_y=True)
     encoder = ContrastiveEncoder(
         **{**SMALL, "epochs": 8, "width": 8, "projection_hidden": 64, "projection_dim": 32},
+        image_shape=(8, 8),
         temperature=0.2,
         learning_rate=2e-3,
     )
@@ -134,22 +136,32 @@ def test_colour_images_have_three_channels():
     np.testing.assert_array_equal(flat.transform(images.reshape(16, -1)), encoder.transform(images))
 
 
-def test_rows_that_are_no_square_are_folded_with_a_warning():
+@pytest.mark.parametrize("columns", [9, 10])
+def test_rows_are_vectors_whose_features_have_scales_of_their_own(columns):
+    table = np.random.default_rng(0).normal(size=(40, columns)).astype(np.float32)
+    encoder = ContrastiveEncoder(**ROWS).fit(table)
+    assert encoder.image_shape_ is None
+    assert (encoder.encoder_.config.name, encoder.encoder_.shape) == ("mlp", (columns,))
+    scales = 2.0 ** np.arange(columns, dtype=np.float32)
+    scaled = ContrastiveEncoder(**ROWS).fit(table * scales)
+    np.testing.assert_allclose(
+        scaled.transform(table * scales), encoder.transform(table), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_views_and_backbones_of_images_are_refused_for_rows():
     table = np.random.default_rng(0).normal(size=(16, 10))
-    with pytest.warns(UserWarning, match="rows of 10 values .* folded into 4 × 4"):
-        encoder = ContrastiveEncoder(**SMALL).fit(table)
-    assert encoder.image_shape_ == (4, 4, 1)
+    with pytest.raises(SettingError, match="digits is for images, and the data are vectors"):
+        ContrastiveEncoder(**SMALL).fit(table)
+    with pytest.raises(SettingError, match="small-resnet is for images"):
+        ContrastiveEncoder(**ROWS, backbone="small-resnet").fit(table)
 
 
-def test_square_rows_and_given_shapes_do_not_warn(digits):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        ContrastiveEncoder(**SMALL, image_shape=(4, 16)).fit(digits.reshape(128, -1))
-
-
-def test_equal_images_do_not_divide_by_zero():
-    encoder = ContrastiveEncoder(**SMALL).fit(np.full((8, 64), 3.0))
+def test_equal_images_and_equal_rows_do_not_divide_by_zero():
+    encoder = ContrastiveEncoder(**SMALL, image_shape=(8, 8)).fit(np.full((8, 64), 3.0))
     assert np.isfinite(encoder.transform(np.full((2, 64), 7.0))).all()
+    encoder = ContrastiveEncoder(**ROWS).fit(np.full((8, 5), 3.0))
+    assert np.isfinite(encoder.transform(np.full((2, 5), 7.0))).all()
 
 
 def test_values_beyond_the_range_of_fit_are_clipped(fitted, digits):

@@ -1,8 +1,6 @@
 """Contrastive learning behind scikit-learn's interface: `fit` without labels, then `transform`."""
 
 import tempfile
-import warnings
-from math import isqrt
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from nearfar.data.float_arrays import vectors_of
 from nearfar.data.source import Part, Source
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.features import extract_features
@@ -32,27 +31,26 @@ SMALLEST_SIDE = 8
 
 
 class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Learns features of images without labels, by SimCLR (Chen et al. 2020).
+    """Learns features of images or of the rows of a table without labels, by SimCLR.
 
-    Images come as `(n, height, width)`, `(n, height, width, channels)` or flat as `(n, features)`,
-    of any numeric type. Values are kept as 8 bits: bytes as they are, other types between the
-    lowest and the highest value that `fit` saw (what lies outside later is clipped).
-
-    Flat rows are images of `image_shape`. Where it is left out, a row whose length is a square is
-    a square grey image, and any other row is folded into the smallest square that holds it, with
-    a warning: crops and blurs suppose that neighbouring values belong together, which the columns
-    of a table do not, so expect little there.
+    Rows `(n, features)` are vectors: each feature is normalised, and views replace and mix values
+    of other rows. Images come as `(n, height, width)`, `(n, height, width, channels)`, or as rows
+    where `image_shape` is given, of any numeric type. Their values are kept as 8 bits: bytes as
+    they are, other types between the lowest and the highest value that `fit` saw (what lies
+    outside later is clipped). SimCLR is Chen et al. 2020.
 
     Args:
-        image_shape: `(height, width)` or `(height, width, channels)` of flat rows.
-        backbone: `small-resnet`, or `timm/NAME`.
-        width: Channels of small-resnet's first stage.
-        views: Preset of the random views: simclr, moco-v1, moco-v2, byol or digits.
+        image_shape: `(height, width)` or `(height, width, channels)` of rows that are images.
+        backbone: `small-resnet` (where left out) or `timm/NAME` for images, `mlp` for rows.
+        width: Channels of small-resnet's first stage (32 where left out), or units of the mlp's
+            layers (128).
+        views: Preset of the random views: simclr (where left out), moco-v1, moco-v2, byol or digits
+            for images; vectors (where left out) or scarf for rows.
         temperature: Divides cosine similarities in the loss; above 0.
         projection_hidden: Width of the projection head's hidden layer.
         projection_dim: Width of the embedding that the loss compares.
-        epochs: Passes over the images.
-        batch_size: Images in a step; fewer where there are fewer images.
+        epochs: Passes over the examples.
+        batch_size: Examples in a step; fewer where there are fewer examples.
         learning_rate: Highest learning rate of AdamW, above 0; a tenth of the epochs warms up.
         weight_decay: Decay of weights, without batch norm and biases.
         device: auto, cpu, cuda, …
@@ -60,19 +58,19 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         verbose: Show the progress of training.
 
     Attributes:
-        encoder_: The trained `SavedEncoder`; takes uint8 images.
-        image_shape_: `(height, width, channels)` of an image.
-        value_range_: Lowest and highest value, which became 0 and 255.
-        n_features_in_: Values of an image.
+        encoder_: The trained `SavedEncoder`; takes uint8 images, or float32 vectors.
+        image_shape_: `(height, width, channels)` of an image; None for rows of a table.
+        value_range_: Lowest and highest value, which became 0 and 255 in images.
+        n_features_in_: Values of an image or of a row.
     """
 
     def __init__(
         self,
         *,
         image_shape: tuple[int, ...] | None = None,
-        backbone: str = "small-resnet",
-        width: int = 32,
-        views: str = "simclr",
+        backbone: str | None = None,
+        width: int | None = None,
+        views: str | None = None,
         temperature: float = 0.5,
         projection_hidden: int = 512,
         projection_dim: int = 128,
@@ -100,14 +98,14 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> "ContrastiveEncoder":  # noqa: ARG002  (scikit-learn passes labels)
-        """Learns from images alone.
+        """Learns from images or rows alone.
 
         Args:
             X: `(n, height, width[, channels])` or `(n, features)`, n ≥ 2.
             y: Not used.
 
         Raises:
-            ValueError: The images do not fit `image_shape`, hold NaN, or are fewer than two.
+            ValueError: The rows do not fit `image_shape`, hold NaN, or are fewer than two.
             SettingError: A parameter is impossible.
         """
         rows, own_shape = self._rows(X, reset=True)
@@ -115,9 +113,9 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.value_range_ = (
             (0.0, 255.0) if rows.dtype == np.uint8 else (float(rows.min()), float(rows.max()))
         )
-        part = Part(self._as_images(rows))
+        part = Part(self._as_examples(rows))
         recipe = self._recipe(len(part))
-        check_settings(recipe)
+        check_settings(recipe, modality=part.modality)
         assembly = assemble(recipe, Source("array", part))
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -137,17 +135,17 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Features of images, from the encoder in eval mode.
+        """Features from the encoder in eval mode.
 
         Args:
-            X: Images shaped as those of `fit`.
+            X: Images or rows shaped as those of `fit`.
 
         Returns:
             `(n, features)` float32.
 
         Raises:
             NotFittedError: `fit` comes first.
-            ValueError: The images have another shape, or hold NaN.
+            ValueError: They have another shape, or hold NaN.
         """
         check_is_fitted(self)
         rows, own_shape = self._rows(X, reset=False)
@@ -156,7 +154,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         device = choose_hardware(self.device, "fp32").device
         try:
             features = extract_features(
-                self.encoder_.to(device), Part(self._as_images(rows)), device=device
+                self.encoder_.to(device), Part(self._as_examples(rows)), device=device
             )
         finally:
             # Left on the CPU, so that it can be pickled here and read where there is no GPU.
@@ -188,46 +186,46 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _find_shape(
         self, count: int, own_shape: tuple[int, int, int] | None
-    ) -> tuple[int, int, int]:
-        """Height, width and channels of an image."""
+    ) -> tuple[int, int, int] | None:
+        """Height, width and channels of an image; None where rows are no images."""
         if own_shape is not None:
             return own_shape
-        if self.image_shape is not None:
-            height, width, channels = (*self.image_shape, 1)[:3]
-            if height * width * channels != count:
-                raise ValueError(
-                    f"image_shape {tuple(self.image_shape)} takes {height * width * channels} "
-                    f"values, and the rows of X have {count}"
-                )
-            return height, width, channels
-        side = isqrt(count - 1) + 1
-        if side**2 != count:
-            warnings.warn(
-                f"rows of {count} values are no square image, so they are folded into {side} × "
-                f"{side}: give image_shape where they are images",
-                stacklevel=3,
+        if self.image_shape is None:
+            return None
+        height, width, channels = (*self.image_shape, 1)[:3]
+        if height * width * channels != count:
+            raise ValueError(
+                f"image_shape {tuple(self.image_shape)} takes {height * width * channels} "
+                f"values, and the rows of X have {count}"
             )
-        return side, side, 1
+        return height, width, channels
 
-    def _as_images(self, rows: np.ndarray) -> torch.Tensor:
-        """Rows as uint8 images `(n, channels, height, width)`; a folded square ends in zeros."""
+    def _as_examples(self, rows: np.ndarray) -> torch.Tensor:
+        """Rows as uint8 images `(n, channels, height, width)`, or as float32 vectors."""
+        if self.image_shape_ is None:
+            return vectors_of(rows, "X")
         low, high = self.value_range_
         scale = 255.0 / (high - low) if high > low else 0.0
         values = np.clip((rows.astype(np.float64) - low) * scale, 0, 255)
         height, width, channels = self.image_shape_
-        images = np.zeros((len(rows), height * width * channels), dtype=np.uint8)
-        images[:, : rows.shape[1]] = np.rint(values)
+        images = np.rint(values).astype(np.uint8)
         shaped = images.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
         return torch.from_numpy(np.ascontiguousarray(shaped))
 
     def _recipe(self, count: int) -> Recipe:
         """The parameters as a typed run."""
-        side = min(self.image_shape_[:2])
+        if self.image_shape_ is None:
+            views = ViewsConfig(preset=self.views or "vectors")
+            encoder = EncoderConfig(name=self.backbone or "mlp", width=self.width or 128)
+        else:
+            side = max(min(self.image_shape_[:2]), SMALLEST_SIDE)
+            views = ViewsConfig(preset=self.views or "simclr", size=side)
+            encoder = EncoderConfig(name=self.backbone or "small-resnet", width=self.width or 32)
         return Recipe(
             recipe="ContrastiveEncoder",
             seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
-            views=ViewsConfig(preset=self.views, size=max(side, SMALLEST_SIDE)),
-            encoder=EncoderConfig(name=self.backbone, width=self.width),
+            views=views,
+            encoder=encoder,
             method=SimCLRConfig(
                 temperature=self.temperature,
                 projection_hidden=self.projection_hidden,

@@ -9,17 +9,19 @@ from nearfar.encoders.backbones import check_encoder, encoder_modality
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
 from nearfar.methods.check import check_method, check_view_count
+from nearfar.modality import Modality
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.training.launch import launched
 from nearfar.views.presets import check_views, views_modality
 
 
-def check_settings(recipe: Recipe) -> None:
+def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     """Refuses a recipe with a setting that no run can have.
 
     Args:
         recipe: Any recipe.
+        modality: What the data are, where they are not those of the recipe's source.
 
     Raises:
         SettingError: Naming the first such setting, its value and what it may be.
@@ -29,7 +31,7 @@ def check_settings(recipe: Recipe) -> None:
     check_data_config(recipe.data)
     check_views(recipe.views)
     check_encoder(recipe.encoder)
-    _check_modality(recipe)
+    _check_modality(recipe, modality or SOURCES[recipe.data.name].modality)
     check_method(recipe.method)
     check_view_count(recipe.method, recipe.views.count)
     whole_part = recipe.data.train_part == "train"
@@ -38,9 +40,8 @@ def check_settings(recipe: Recipe) -> None:
     check_evaluation(recipe.evaluation)
 
 
-def _check_modality(recipe: Recipe) -> None:
-    """Refuses views or an encoder for another kind of examples than the source holds."""
-    held = SOURCES[recipe.data.name].modality
+def _check_modality(recipe: Recipe, held: Modality) -> None:
+    """Refuses views or an encoder for another kind of examples than there are."""
     fitting = {
         "images": ("simclr", "small-resnet"),
         "series": ("series", "series-resnet"),
@@ -53,6 +54,5 @@ def _check_modality(recipe: Recipe) -> None:
     for setting, (name, takes, better) in asked.items():
         if takes != held:
             raise SettingError(
-                f"{setting} {name} is for {takes}, and {recipe.data.name} holds {held}: choose "
-                f"such as {better}"
+                f"{setting} {name} is for {takes}, and the data are {held}: choose such as {better}"
             )
