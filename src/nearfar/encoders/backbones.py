@@ -23,11 +23,15 @@ OWN_BACKBONES: dict[str, Modality] = {
     "small-resnet": "images",
     "cifar-resnet20": "images",
     "cifar-resnet32": "images",
+    "patch-gru": "images",
     "series-resnet": "series",
+    "series-gru": "series",
     "mlp": "vectors",
 }
 CIFAR_BLOCKS = {"cifar-resnet20": 3, "cifar-resnet32": 5}
 """Residual blocks of a stage."""
+STEP_BACKBONES = ("series-gru", "patch-gru")
+"""Those that give a vector for each step, which CPC asks for: `nearfar.encoders.steps`."""
 TIMM_PREFIX = "timm/"
 
 
@@ -91,6 +95,10 @@ def encoder_for(config: EncoderConfig, shape: tuple[int, ...]) -> nn.Module:
         )
     if modality == "images":
         return build_encoder(config, channels=shape[0], image_size=shape[1])
+    if config.name == "series-gru":
+        from nearfar.encoders.series_gru import SeriesGRU
+
+        return SeriesGRU(channels=shape[0], width=config.width, steps=shape[1])
     if modality == "series":
         from nearfar.encoders.series_resnet import SeriesResNet
 
@@ -121,6 +129,10 @@ def build_encoder(config: EncoderConfig, *, channels: int, image_size: int) -> n
         from nearfar.encoders.small_resnet import SmallResNet
 
         return SmallResNet(channels=channels, width=config.width, image_size=image_size)
+    if config.name == "patch-gru":
+        from nearfar.encoders.patch_gru import PatchGRU
+
+        return PatchGRU(channels=channels, width=config.width, image_size=image_size)
     if config.name in CIFAR_BLOCKS:
         from nearfar.encoders.cifar_resnet import CIFARResNet
 

@@ -1,0 +1,120 @@
+"""Overlapping patches and a GRU down their rows: CPC's encoder of images."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nearfar.encoders.steps import Steps
+from nearfar.errors import SettingError
+
+_SMALLEST_SIDE = 8
+
+
+class RowGRU(nn.Module):
+    """A GRU (Cho et al. 2014) whose state is a row of vectors (van den Oord et al. 2016, PixelRNN).
+
+    Inputs and states enter by convolutions over three columns, so that the state of row r and
+    column j sees the columns j − 1 to j + 1 of row r, one more to either side of row r − 1, and so
+    on; no row after r.
+
+    Args:
+        dim: Width of inputs and states.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.inputs = nn.Conv2d(dim, 3 * dim, (1, 3), padding=(0, 1))
+        self.state = nn.Conv1d(dim, 3 * dim, 3, padding=1)
+
+    def forward(
+        self, patches: Float[Tensor, "batch rows columns dim"]
+    ) -> Float[Tensor, "batch rows columns dim"]:
+        """The state after each row."""
+        rows = self.inputs(patches.permute(0, 3, 1, 2)).unbind(dim=2)
+        state = torch.zeros_like(rows[0][:, : self.state.in_channels])
+        states = []
+        for row in rows:
+            reset, update, new = row.chunk(3, dim=1)
+            old_reset, old_update, old = self.state(state).chunk(3, dim=1)
+            update = torch.sigmoid(update + old_update)
+            new = torch.tanh(new + torch.sigmoid(reset + old_reset) * old)
+            state = torch.lerp(new, state, update)
+            states.append(state)
+        return torch.stack(states, dim=1).transpose(2, 3)
+
+
+class PatchGRU(nn.Module):
+    """CPC's encoder of images (van den Oord et al. 2018, section 3.2), for sides from 8 px.
+
+    An image becomes a grid of patches, each overlapping the next by half: 7 × 7 of a quarter of the
+    side, as theirs, where 8 divides the side, and fewer else, such as 6 × 6 of 8 px for a side of
+    28 px. Pixels at the right and bottom that fill no patch are left out. Every patch by itself
+    passes convolutions of stride 2 to give z; a GRU down the rows of patches gives c. They take a
+    ResNet for z, without batch-norm as here, and a PixelCNN for c, beside which they name this GRU
+    as giving similar results.
+
+    Features are the mean of c over the grid: they pool z, or c, over all places (section 2.2; z in
+    their experiments with images). So all weights serve the features.
+
+    Args:
+        channels: Channels of the images.
+        width: Channels of the first convolution, which each later one doubles up to four times as
+            many; z and c have four times as many, which is `num_features`.
+        image_size: Side of the images, in pixels.
+
+    Raises:
+        SettingError: The side is below 8 px.
+    """
+
+    def __init__(self, *, channels: int, width: int, image_size: int) -> None:
+        super().__init__()
+        if image_size < _SMALLEST_SIDE:
+            raise SettingError(
+                f"patch-gru cuts images into 7 × 7 patches, and {image_size} px are too few: "
+                f"choose views.size {_SMALLEST_SIDE} or more"
+            )
+        self.stride = math.ceil(image_size / 8)
+        self.patch = 2 * self.stride
+        self.num_steps = (image_size - self.patch) // self.stride + 1
+        self.num_features = 4 * width
+        self.patches = _patch_network(channels, width, self.patch)
+        self.gru = RowGRU(self.num_features)
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch features"]:
+        """Features of normalised images."""
+        return self.steps(images)[1].mean(dim=(1, 2))
+
+    def steps(self, images: Float[Tensor, "batch channels height width"]) -> Steps:
+        """Vectors z and c of each patch, `(batch, num_steps, num_steps, num_features)`, row by row.
+
+        Args:
+            images: Normalised.
+        """
+        cut = images.unfold(2, self.patch, self.stride).unfold(3, self.patch, self.stride)
+        grid = cut.permute(0, 2, 3, 1, 4, 5)
+        patches = self.patches(grid.flatten(0, 2)).view(*grid.shape[:3], self.num_features)
+        # In full precision: what is rounded at a row would be carried on to all later ones.
+        with torch.autocast(images.device.type, enabled=False):
+            contexts = self.gru(patches.to(self.gru.state.weight.dtype))
+        return patches, contexts
+
+
+def _patch_network(channels: int, width: int, side: int) -> nn.Sequential:
+    """Convolutions that halve a patch until it is 2 px or less, and one over all that is left."""
+    layers: list[nn.Module] = []
+    last = channels
+    out = width
+    while side > 2:
+        layers += _layer(nn.Conv2d(last, out, 3, stride=2, padding=1))
+        side, last, out = math.ceil(side / 2), out, min(2 * out, 4 * width)
+    layers += _layer(nn.Conv2d(last, 4 * width, side))
+    return nn.Sequential(*layers)
+
+
+def _layer(convolution: nn.Conv2d) -> list[nn.Module]:
+    """The convolution, then norm over the patch alone, then ReLU."""
+    return [convolution, nn.GroupNorm(1, convolution.out_channels), nn.ReLU(inplace=True)]

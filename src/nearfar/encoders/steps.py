@@ -1,0 +1,35 @@
+"""What CPC asks of an encoder: a vector for each step of an example, and one for all up to it."""
+
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+Vectors = Float[Tensor, "batch num_steps columns num_features"]
+Steps = tuple[Vectors, Vectors]
+
+
+@runtime_checkable
+class StepEncoder(Protocol):
+    """An encoder of series, or of images read as rows of patches; any module of this shape will do.
+
+    Attributes:
+        num_features: Width of features, of z and of c.
+        num_steps: Steps that an example has.
+    """
+
+    num_features: int
+    num_steps: int
+
+    def steps(self, examples: Tensor) -> Steps:
+        """Vectors z and c of each step and column.
+
+        Args:
+            examples: A normalised batch.
+
+        Returns:
+            z, each of which knows one step and what is close before it, and c, each of which knows
+            all steps up to its own. Nothing in either depends on a later step. Series have one
+            column.
+        """
+        ...
