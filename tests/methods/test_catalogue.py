@@ -15,9 +15,10 @@ from nearfar.methods.method import Method
 
 
 class Encoder(nn.Module):
-    """Four pixels to three features."""
+    """Four pixels, or four channels of each of six steps, to three features."""
 
     num_features = 3
+    num_steps = 6
 
     def __init__(self):
         super().__init__()
@@ -25,6 +26,10 @@ class Encoder(nn.Module):
 
     def forward(self, images):
         return self.layer(images.flatten(1))
+
+    def steps(self, series):
+        vectors = self.layer(series.transpose(1, 2)).unsqueeze(2)
+        return vectors, vectors.cumsum(dim=1)
 
 
 def test_every_settings_class_is_in_the_catalogue_under_its_name():

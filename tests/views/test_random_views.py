@@ -192,5 +192,5 @@ def test_more_than_two_views_are_drawn_in_turn_from_both_parameters():
     assert len(drawn) == 4
     for number, view in enumerate(drawn):
         assert torch.equal(view, views.draw(images, generator, view=number % 2))
-    with pytest.raises(SettingError, match=r"views.count is 1: needs 2"):
-        _views(count=1)
+    with pytest.raises(SettingError, match=r"views.count is 0: needs 1"):
+        _views(count=0)

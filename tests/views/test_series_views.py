@@ -104,7 +104,7 @@ def test_each_series_is_changed_in_its_own_way():
         (ViewsConfig(preset="series", mixup=0.1), r"views\.mixup"),
         (ViewsConfig(preset="serie"), "did you mean 'series'"),
         (ViewsConfig(preset="digits"), "digits is for images, and these are series"),
-        (ViewsConfig(preset="series", count=1), "2 views or more"),
+        (ViewsConfig(preset="series", count=0), "1 view or more"),
         (ViewsConfig(preset="series", noise=-0.1), r"views\.noise is -0\.1: needs 0 or more"),
         (ViewsConfig(preset="series", time_mask=1.5), r"views\.time_mask is 1\.5: needs 0 to 1"),
         (ViewsConfig(preset="series", crop_length=(0.0, 1.0)), r"views\.crop_length"),

@@ -8,12 +8,14 @@ from nearfar.methods.classes import require_classes
 from nearfar.methods.config import (
     BalancedSoftmaxConfig,
     BYOLConfig,
+    CPCConfig,
     CrossEntropyConfig,
     MethodConfig,
     MoCoConfig,
     PaCoConfig,
     SupConConfig,
 )
+from nearfar.methods.cpc import CPC
 from nearfar.methods.cross_entropy import CrossEntropy
 from nearfar.methods.method import Method
 from nearfar.methods.moco import MoCo
@@ -36,7 +38,8 @@ def build_method(
         class_counts: Examples of each class in what is learnt from; None without labels.
 
     Raises:
-        SettingError: The method learns from labels, and there are none, or of one class alone.
+        SettingError: The method learns from labels, and there are none, or of one class alone; or
+            it does not work with this encoder.
     """
     if isinstance(config, SupConConfig):
         require_classes(config, class_counts)
@@ -47,6 +50,8 @@ def build_method(
         return PaCo(config, encoder, require_classes(config, class_counts))
     if isinstance(config, MoCoConfig):
         return MoCo(config, encoder)
+    if isinstance(config, CPCConfig):
+        return CPC(config, encoder)
     if isinstance(config, BYOLConfig):
         return BYOL(config, encoder)
     return SimCLR(config, encoder)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nearfar.methods.config import (
     BalancedSoftmaxConfig,
     BYOLConfig,
+    CPCConfig,
     CrossEntropyConfig,
     MethodConfig,
     MoCoConfig,
@@ -25,6 +26,8 @@ class MethodInfo:
         source: Authors and year.
         needs_labels: Whether it learns from labels, and refuses data without.
         two_views: Whether it compares two views of each example, and refuses more.
+        one_view: Whether one view of each example is enough.
+        needs_steps: Whether it asks for a vector for each step, which few encoders give.
     """
 
     title: str
@@ -33,6 +36,8 @@ class MethodInfo:
     source: str
     needs_labels: bool = False
     two_views: bool = False
+    one_view: bool = False
+    needs_steps: bool = False
 
 
 METHODS: dict[str, MethodInfo] = {
@@ -69,6 +74,7 @@ METHODS: dict[str, MethodInfo] = {
         "a linear classifier trained with its encoder: the supervised baseline",
         "the usual practice",
         needs_labels=True,
+        one_view=True,
     ),
     "balanced-softmax": MethodInfo(
         "balanced softmax",
@@ -76,6 +82,7 @@ METHODS: dict[str, MethodInfo] = {
         "cross-entropy whose softmax knows how often each class occurs, for long tails",
         "Ren et al. 2020",
         needs_labels=True,
+        one_view=True,
     ),
     "paco": MethodInfo(
         "PaCo",
@@ -84,6 +91,14 @@ METHODS: dict[str, MethodInfo] = {
         "Cui et al. 2021",
         needs_labels=True,
         two_views=True,
+    ),
+    "cpc": MethodInfo(
+        "CPC",
+        CPCConfig,
+        "predict later steps of a series, or lower rows of an image, apart from other examples'",
+        "van den Oord et al. 2018",
+        one_view=True,
+        needs_steps=True,
     ),
 }
 """Method by the name in its settings."""

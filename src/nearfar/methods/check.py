@@ -1,9 +1,12 @@
 """What of a method's settings can be refused at once. Imports nothing heavy."""
 
+from nearfar.encoders.backbones import STEP_BACKBONES
+from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.catalogue import METHODS
 from nearfar.methods.config import (
     BYOLConfig,
+    CPCConfig,
     MethodConfig,
     MoCoConfig,
     PaCoConfig,
@@ -29,6 +32,8 @@ def check_method(config: MethodConfig) -> None:
         check_supcon(config)
     elif isinstance(config, PaCoConfig):
         check_paco(config)
+    elif isinstance(config, CPCConfig):
+        check_cpc(config)
 
 
 def check_labels(config: MethodConfig, labelled: bool, source: str) -> None:
@@ -120,17 +125,48 @@ def check_paco(config: PaCoConfig) -> None:
     require_momentum(config)
 
 
+def check_cpc(config: CPCConfig) -> None:
+    """Refuse what CPC cannot be trained with.
+
+    Raises:
+        SettingError: There is no step to predict.
+    """
+    require_above_zero(config, "prediction_steps")
+
+
+def check_encoder_of(config: MethodConfig, encoder: EncoderConfig) -> None:
+    """Refuse an encoder that does not give what a method asks for.
+
+    Args:
+        config: Of the method.
+        encoder: Checked by `check_encoder`.
+
+    Raises:
+        SettingError: The method needs a vector for each step, and the encoder gives none.
+    """
+    info = METHODS[config.name]
+    if info.needs_steps and encoder.name not in STEP_BACKBONES:
+        raise SettingError(
+            f"{info.title} predicts later steps, and encoder.name {encoder.name} gives none: "
+            f"choose {' (series) or '.join(STEP_BACKBONES)} (images)"
+        )
+
+
 def check_view_count(config: MethodConfig, count: int) -> None:
-    """Refuse more views than a method compares.
+    """Refuse fewer or more views than a method compares.
 
     Args:
         config: Of the method.
         count: Views of each example.
 
     Raises:
-        SettingError: The method compares two, and there are more.
+        SettingError: The method compares two, and there are more; or views, and there is one.
     """
     info = METHODS[config.name]
+    if count < 2 and not info.one_view:
+        raise SettingError(
+            f"views.count is {count}: {info.title} compares views of each example, 2 or more"
+        )
     if info.two_views and count != 2:
         raise SettingError(f"views.count is {count}: {info.title} compares 2 views of each image")
 

@@ -160,6 +160,16 @@ class PaCoConfig:
     """Width of the embedding that samples are compared by."""
 
 
+@dataclass(frozen=True)
+class CPCConfig:
+    """CPC (van den Oord et al. 2018): predict later steps of a series, or of an image's rows."""
+
+    name: Literal["cpc"] = "cpc"
+    """Names the method in `config.json`."""
+    prediction_steps: int = 5
+    """How many steps ahead are predicted, 1 up to one less than the encoder gives."""
+
+
 MethodConfig = (
     SimCLRConfig
     | MoCoConfig
@@ -168,5 +178,6 @@ MethodConfig = (
     | CrossEntropyConfig
     | BalancedSoftmaxConfig
     | PaCoConfig
+    | CPCConfig
 )
 """Any method's settings."""

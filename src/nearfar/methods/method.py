@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Method(Protocol):
-    """A `torch.nn.Module` that turns two views of a batch into a loss, in two stages.
+    """A `torch.nn.Module` that turns views of a batch into a loss, in two stages.
 
     `embed` works example by example, `loss` compares all examples of the batch, and calling the
     method is `loss(embed(views), labels)`. Between the two a batch larger than memory is put
@@ -26,7 +26,7 @@ class Method(Protocol):
     encoder: nn.Module
 
     def __call__(self, views: tuple[Tensor, ...], labels: Tensor | None = None) -> Tensor:
-        """The loss, a scalar mean in nats, of two or more views of each example."""
+        """The loss, a scalar mean in nats, of the views of each example: one, two or more."""
         ...
 
     def embed(self, views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

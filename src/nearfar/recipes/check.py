@@ -8,7 +8,7 @@ from nearfar.data.catalogue import SOURCES, check_data_config
 from nearfar.encoders.backbones import check_encoder, encoder_modality
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
-from nearfar.methods.check import check_method, check_view_count
+from nearfar.methods.check import check_encoder_of, check_method, check_view_count
 from nearfar.modality import Modality
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
@@ -33,7 +33,13 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     check_encoder(recipe.encoder)
     _check_modality(recipe, modality or SOURCES[recipe.data.name].modality)
     check_method(recipe.method)
+    check_encoder_of(recipe.method, recipe.encoder)
     check_view_count(recipe.method, recipe.views.count)
+    if recipe.training.false_positives and recipe.views.count < 2:
+        raise SettingError(
+            f"training.false_positives is {recipe.training.false_positives:g}: they are second "
+            "views, and views.count is 1"
+        )
     whole_part = recipe.data.train_part == "train"
     known = SOURCES[recipe.data.name].train_images if whole_part else None
     check_training_config(recipe.training, examples=known, ranks=launched().ranks)

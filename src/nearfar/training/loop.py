@@ -62,7 +62,7 @@ class Views(Protocol):
     """What the loop asks of the views; `RandomViews` gives it."""
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Two or more random views of a batch of uint8 images."""
+        """One or more random views of a batch."""
         ...
 
 

@@ -13,7 +13,8 @@ class ViewsConfig:
     implementation: Literal["fused", "exact"] = "fused"
     """fused is fast; exact follows the published order of operations step by step."""
     count: int = 2
-    """Views of each image, 2 or more; odd ones are drawn as the first, even ones as the second."""
+    """Views of each example, 2 or more for most methods; odd ones are drawn as the first, even
+    ones as the second."""
     size: int | None = None
     """Side of a view in pixels; the image's own side where left out."""
     crop_scale: tuple[float, float] | None = None

@@ -12,7 +12,7 @@ from nearfar.modality import in_words
 
 
 class FloatViews:
-    """Two or more random views of every series or vector, as `RandomViews` is of images.
+    """One or more random views of every series or vector, as `RandomViews` is of images.
 
     The same examples and the same state of the generator give the same views, bit by bit, on the
     same machine. There is no other state.

@@ -189,8 +189,8 @@ def _check_common(config: ViewsConfig, modality: Modality) -> None:
     """Refuse a preset or a setting of another modality, and too few views."""
     if (own := views_modality(config)) != modality:
         raise SettingError(f"views.preset {config.preset} is for {own}, and these are {modality}")
-    if config.count < 2:
-        raise SettingError(f"views.count is {config.count}: needs 2 views or more")
+    if config.count < 1:
+        raise SettingError(f"views.count is {config.count}: needs 1 view or more")
     usable = {"preset", "count"} | {
         "images": {*_OVERRIDES, "implementation", "size", "jitter_strength"},
         "series": {field.name for field in fields(SeriesParameters)},

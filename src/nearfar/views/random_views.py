@@ -16,7 +16,7 @@ from nearfar.views.presets import resolve
 
 
 class RandomViews:
-    """Two or more random views of every image.
+    """One or more random views of every image.
 
     The same images and the same state of the generator give the same views, bit by bit, on the
     same machine. There is no other state.

@@ -1,0 +1,138 @@
+"""CPC: predict the vectors of later steps from all steps so far, apart from other examples'."""
+
+from typing import cast
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nearfar.encoders.steps import StepEncoder
+from nearfar.errors import SettingError
+from nearfar.methods.check import check_cpc
+from nearfar.methods.config import CPCConfig
+from nearfar.objectives import n_pair
+from nearfar.similarity.computing import computing
+from nearfar.similarity.extremes import hardest
+from nearfar.similarity.ranks import gather_rows
+
+Views = tuple[Float[Tensor, "batch *shape"], ...]
+Grid = Float[Tensor, "batch _ columns dim"]
+
+
+class CPC(nn.Module):
+    """Contrastive predictive coding (van den Oord et al. 2018) of series and of images.
+
+    The encoder gives each step t a vector z_t, and a context c_t of all steps up to it. For each of
+    k = 1 … K steps ahead there is a matrix W_k, without bias. With `s_ij = z_{j,t+k}ᵀ W_k c_{i,t}`,
+    which is log f_k,
+
+        L = mean over k, over t, over examples i of −log( exp s_ii / Σ_j exp s_ij )
+
+    over the examples j of the batch of all ranks: the candidates for a context are the vectors of
+    one and the same step, of its own example and of all others, which are draws from p(z_{t+k}) as
+    their theorem asks. (They also draw from other steps and from the same example.) An image's rows
+    of patches are its steps, and its columns are predicted each by itself. Of several views, each
+    is compared with other examples' view of the same number, and the losses are averaged; one is
+    enough.
+
+    Args:
+        config: How many steps are predicted.
+        encoder: Gives steps; trained here, and all that is kept afterwards.
+
+    Raises:
+        SettingError: The encoder gives no steps, or not more than are to be predicted.
+    """
+
+    def __init__(self, config: CPCConfig, encoder: nn.Module) -> None:
+        super().__init__()
+        check_cpc(config)
+        if not isinstance(encoder, StepEncoder):
+            raise SettingError(
+                f"CPC predicts later steps, and {type(encoder).__name__} gives none: choose "
+                "encoder.name series-gru or patch-gru"
+            )
+        steps, dim = cast(int, encoder.num_steps), cast(int, encoder.num_features)
+        if config.prediction_steps >= steps:
+            raise SettingError(
+                f"method.prediction_steps is {config.prediction_steps}: the encoder makes {steps} "
+                f"steps of an example, which leaves at most {steps - 1} to predict"
+            )
+        self.encoder: nn.Module = encoder
+        self.predictors = nn.ModuleList(
+            nn.Linear(dim, dim, bias=False) for _ in range(config.prediction_steps)
+        )
+        self._last: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def forward(self, views: Views, labels: Tensor | None = None) -> Float[Tensor, ""]:
+        """The loss of one or more normalised views of a batch, in nats; labels are not used."""
+        return self.loss(self.embed(views), labels)
+
+    def embed(self, views: Views) -> tuple[Grid, ...]:
+        """Vectors z and c of the first view, then of the second, and so on."""
+        encoder = cast(StepEncoder, self.encoder)
+        return tuple(vectors for view in views for vectors in encoder.steps(view))
+
+    def loss(
+        self,
+        embedded: tuple[Grid, ...],
+        labels: Tensor | None = None,  # noqa: ARG002  every method takes them; this one learns without
+    ) -> Float[Tensor, ""]:
+        """Mean over the steps ahead and the views, among the examples of all ranks."""
+        gathered = tuple(map(gather_rows, embedded))
+        views = list(zip(gathered[0::2], gathered[1::2], strict=True))
+        with computing(group=dist.group.WORLD):
+            pairs = [
+                [(predictor(contexts[:, :-ahead]), steps[:, ahead:]) for steps, contexts in views]
+                for ahead, predictor in enumerate(self.predictors, start=1)
+            ]
+            by_step = torch.stack(
+                [torch.stack([_mean_n_pair(*each) for each in step]).mean() for step in pairs]
+            )
+        predictions, targets = (each.detach() for each in pairs[0][0])
+        self._last = by_step.detach(), predictions, targets
+        return by_step.mean()
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """Of the last call; computed when read.
+
+        Returns:
+            `nearest_is_positive`, the share (0 to 1) of the first view's contexts whose best
+            candidate for the next step is the true one; and for each step ahead k `bound_k`,
+            `log(examples) − loss` in nats: from below it bounds the mutual information of z_{t+k}
+            and c_t, on average over t, and it is never above `log(examples)`. Empty before the
+            first call.
+        """
+        if self._last is None:
+            return {}
+        losses, predictions, targets = self._last
+        log_examples = torch.tensor(float(len(targets))).log()
+        bounds = (log_examples - losses.cpu()).tolist()
+        return {"nearest_is_positive": _nearest_is_positive(predictions, targets)} | {
+            f"bound_{ahead}": bound for ahead, bound in enumerate(bounds, start=1)
+        }
+
+    def after_step(self, progress: float) -> None:
+        """CPC keeps nothing between steps."""
+
+
+def _mean_n_pair(predictions: Grid, targets: Grid) -> Float[Tensor, ""]:
+    """Mean over all places of each prediction's loss among all examples' targets of its place."""
+    places = zip(_by_place(predictions), _by_place(targets), strict=True)
+    return torch.stack([n_pair(*rows) for rows in places]).mean()
+
+
+def _nearest_is_positive(predictions: Grid, targets: Grid) -> float:
+    """Share of predictions whose largest dot product among the targets is with their own."""
+    own = torch.arange(len(targets), device=targets.device)
+    right = [
+        (hardest(*rows, largest=True)[1] == own).float().mean()
+        for rows in zip(_by_place(predictions.float()), _by_place(targets.float()), strict=True)
+    ]
+    return float(torch.stack(right).mean())
+
+
+def _by_place(grid: Grid) -> tuple[Float[Tensor, "batch dim"], ...]:
+    """The vectors of all examples at each step and column."""
+    return grid.flatten(1, 2).unbind(dim=1)

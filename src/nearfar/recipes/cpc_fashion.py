@@ -1,0 +1,22 @@
+"""CPC on Fashion-MNIST: each row of patches predicts the rows below it.
+
+Command: `nearfar train cpc-fashion --data.root FOLDER`; simclr_fashion.py says what the folder
+holds. Not measured yet.
+"""
+
+from nearfar.encoders.config import EncoderConfig
+from nearfar.methods.config import CPCConfig
+from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.recipe import Recipe
+from nearfar.views.config import ViewsConfig
+
+
+def cpc_fashion() -> Recipe:
+    """CPC with patches and a GRU down their rows in the set-up that the methods share."""
+    return fashion_recipe(
+        "cpc-fashion",
+        CPCConfig(prediction_steps=4),
+        # One view, and no jitter: what is drawn once for an image would give all its rows away.
+        views=ViewsConfig(preset="simclr", count=1, crop_scale=(0.6, 1.0), blur=0.0, jitter=0.0),
+        encoder=EncoderConfig(name="patch-gru", width=16),
+    )
