@@ -35,9 +35,13 @@ def error_of_knn(run: Assembly) -> float:
 @pytest.mark.parametrize("name", ["moco2-digits", "byol-digits"])
 def test_it_learns(name, tmp_path):
     recipe = recipe_named(name)
-    training = replace(recipe.training, epochs=60, warmup_epochs=6.0, knn_every=0, device="cpu")
-    run = assemble(replace(recipe, training=training), DIGITS)
+    training = replace(
+        recipe.training, epochs=40, batch_size=128, warmup_epochs=4.0, knn_every=0, device="cpu"
+    )
+    encoder = replace(recipe.encoder, width=16)
+    run = assemble(replace(recipe, encoder=encoder, training=training), DIGITS)
     untrained = error_of_knn(run)
     folder = RunFolder.create(tmp_path / "run")
     train(run.method, run.views, run.batches, training, folder, seed=0)
-    assert error_of_knn(run) < 0.7 * untrained
+    # Measured for BYOL: 0.036, and 0.188 untrained.
+    assert error_of_knn(run) < 0.5 * untrained
