@@ -149,7 +149,7 @@ def _first(part: Part, count: int) -> Tensor:
     return torch.cat([images for images, _ in batches])
 
 
-def _drawn(series: Float[Tensor, "n channels steps"]) -> Float32[np.ndarray, "n channels steps"]:
+def _drawn(series: Float[Tensor, "n channels steps"]) -> Float32[np.ndarray, "n lines points"]:
     """The first channels, and of long series their envelope: lowest and highest by turns."""
     series = series[:, :DRAWN_CHANNELS]
     if series.shape[2] > DRAWN_STEPS:
