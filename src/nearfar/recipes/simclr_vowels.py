@@ -3,8 +3,8 @@
 Command: `nearfar train simclr-vowels`. The data come with sktime (`pip install 'nearfar[series]'`).
 Expected, seed 0 alone, on the 370 test utterances: kNN (k = 5, T = 0.07) 93.0 %, 10 labels a class
 93.0 %, 1 label 79.4 %; untrained 74.3, 72.3 and 48.0; raw data 98.4, 97.4 and 81.5: the encoder
-does not reach the raw data, in which the speaker's levels lie open. Training takes about 60 s of
-one processor core (186 s on a machine that was busy otherwise).
+does not reach the raw data, in which the speaker's levels lie open. Training took 186 s on
+one thread of an AMD EPYC that was busy with other work.
 """
 
 from nearfar.data.config import DataConfig

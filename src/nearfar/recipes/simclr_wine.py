@@ -2,8 +2,8 @@
 
 Command: `nearfar train simclr-wine`. The data come with scikit-learn, so no network is needed.
 Expected, seed 0 alone, on the 53 test wines: kNN (k = 5, T = 0.07) 96.2 %, 10 labels a class
-94.7 ± 5.9 %, 1 label 76.6 ± 7.3 %; untrained 94.3, 92.1 and 67.5; raw data 94.3, 95.5 and 74.0: with
-so few wines all three are level within the noise. Training and judging take 18 s of one core.
+94.7 ± 5.9 %, 1 label 76.6 ± 7.3 %; untrained 94.3, 92.1 and 67.5; raw data 94.3, 95.5 and 74.0:
+with so few wines all three are level within the noise. Training and judging take 18 s of one core.
 """
 
 from nearfar.data.config import DataConfig
