@@ -22,9 +22,7 @@ def simclr_vowels() -> Recipe:
         recipe="simclr-vowels",
         data=DataConfig(name="japanese-vowels"),
         # A speaker's channels tell him by their levels: a factor on each would hide him.
-        views=ViewsConfig(
-            preset="series", crop_length=(0.3, 1.0), scaling=0.0, channel_drop=0.2
-        ),
+        views=ViewsConfig(preset="series", crop_length=(0.3, 1.0), scaling=0.0, channel_drop=0.2),
         encoder=EncoderConfig(name="series-resnet", width=16),
         method=SimCLRConfig(temperature=0.2, projection_hidden=256, projection_dim=64),
         training=TrainingConfig(
