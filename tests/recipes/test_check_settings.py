@@ -52,3 +52,20 @@ def test_a_negative_seed_is_refused():
 def test_the_batch_of_a_recipe_fits_its_data():
     recipe = recipe_named("simclr-digits")
     check_settings(replace(recipe, training=replace(recipe.training, batch_size=1297)))
+
+
+@pytest.mark.parametrize(
+    ("name", "room", "changes", "said"),
+    [
+        ("simclr-digits", "views", {"count": 1}, "views.count is 1: SimCLR compares views"),
+        ("cpc-vowels", "encoder", {"name": "series-resnet"}, "series-resnet gives none: choose"),
+        ("cpc-vowels", "method", {"prediction_steps": 0}, "method.prediction_steps is 0"),
+        ("cpc-vowels", "training", {"false_positives": 0.1}, "and views.count is 1"),
+    ],
+)
+def test_views_and_encoders_that_a_method_cannot_use_are_refused(name, room, changes, said):
+    recipe = recipe_named(name)
+    with pytest.raises(SettingError) as refusal:
+        check_settings(replace(recipe, **{room: replace(getattr(recipe, room), **changes)}))
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
