@@ -1,0 +1,238 @@
+"""Trains many runs, some at a time; done ones are skipped, cut ones go on, none is ever lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from rich.console import Console
+
+from nearfar.errors import NearfarError
+from nearfar.recipes.config_json import read_recipe, recipe_to_json
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.run_folder import RunFolder
+
+_POLL_S = 0.5
+_SAID_EVERY_S = 300.0
+_TAIL_BYTES = 8192
+_TRAINING_SHARE = 0.85
+"""Of a run's time; the rest is loading and judging."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: what to train, and its folder.
+
+    Attributes:
+        recipe: Complete, with its seed.
+        folder: Of the run; its name is the job's.
+    """
+
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained and judged."""
+        return RunFolder(self.folder).evaluation.exists()
+
+    @property
+    def log(self) -> Path:
+        """What it says while it runs, beside its folder."""
+        return self.folder.with_name(self.folder.name + ".log")
+
+    def prepare(self) -> None:
+        """Make the run folder, or see that the one that is there is of this very recipe.
+
+        Raises:
+            NearfarError: It holds a run with other settings, or something else.
+        """
+        folder = RunFolder(self.folder)
+        if not folder.config.exists():
+            RunFolder.create(self.folder).write_config(recipe_to_json(self.recipe))
+            return
+        begun = read_recipe(self.folder)
+        # Where the images lie does not change what comes out.
+        begun = replace(begun, data=replace(begun.data, root=self.recipe.data.root))
+        if begun != self.recipe:
+            raise NearfarError(
+                f"{self.folder} holds a run with other settings than {self.recipe.recipe} has "
+                "now: move it away, or choose another --out"
+            )
+
+    @property
+    def done(self) -> float:
+        """About how much of it is done, 0 to 1, from its metrics."""
+        if self.finished:
+            return 1.0
+        metrics = RunFolder(self.folder).metrics
+        if not metrics.exists():
+            return 0.0
+        with metrics.open("rb") as file:
+            file.seek(max(0, metrics.stat().st_size - _TAIL_BYTES))
+            lines = file.read().split(b"\n")[:-1]  # what follows the last newline is torn
+        if not lines:
+            return 0.0
+        return _TRAINING_SHARE * json.loads(lines[-1])["epoch"] / self.recipe.training.epochs
+
+
+class Stopped(NearfarError):  # noqa: N818  (it is an end, not an error)
+    """A signal stopped the whole; every run that was under way has saved its state.
+
+    Args:
+        message: How much is done.
+        signal_number: Which signal; the exit code is 128 more, as shells have it.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+class Running:
+    """The runs that are under way, each a process of its own; a signal to us is passed on to them.
+
+    Attributes:
+        received: The signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        self.received: int | None = None
+
+    @contextmanager
+    def passing_on_signals(self) -> Iterator[None]:
+        """Within this context SIGINT and SIGTERM tell every run to save and end."""
+        heeded = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, self._stop) for number in heeded]
+        try:
+            yield
+        finally:
+            for number, handler in zip(heeded, before, strict=True):
+                signal.signal(number, handler)
+
+    def start(self, job: Job) -> None:
+        """Begin a run, or go on with it, on one thread; what it says goes to its log."""
+        job.prepare()
+        log = job.log.open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nearfar", "train", "--resume", str(job.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            # Ctrl-C would reach them as well as us; told twice, they would end without saving.
+            start_new_session=True,
+        )
+        self.jobs[job] = process, log
+        if self.received is not None:  # it came before the job was listed
+            process.terminate()
+
+    def ended(self) -> list[tuple[Job, int]]:
+        """The runs that ended since this was last asked, with their exit codes."""
+        codes = {job: process.poll() for job, (process, _) in self.jobs.items()}
+        ended = [(job, code) for job, code in codes.items() if code is not None]
+        for job, _ in ended:
+            self.jobs.pop(job)[1].close()
+        return ended
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        """Tell every run to save and end; told again, they end at once."""
+        self.received = number
+        for process, _ in self.jobs.values():
+            process.terminate()
+
+
+def train_all(jobs: Sequence[Job], *, parallel: int, console: Console) -> list[Job]:
+    """Train and judge all runs that are not finished yet.
+
+    Args:
+        jobs: All runs of the whole, finished ones too.
+        parallel: Most runs at a time, each on one thread.
+        console: Where a person watches.
+
+    Returns:
+        The runs that failed; their logs say why.
+
+    Raises:
+        Stopped: SIGINT or SIGTERM came. The same command goes on.
+        NearfarError: A folder holds another run; nothing was started.
+    """
+    waiting = [job for job in jobs if not job.finished]
+    for job in jobs:
+        if RunFolder(job.folder).config.exists():
+            job.prepare()
+    running, failed = Running(), []
+    clock = _Clock(jobs)
+    console.print(f"{len(jobs) - len(waiting)} of {len(jobs)} runs are finished", highlight=False)
+    with running.passing_on_signals(), console.status("starting") as status:
+        while running.jobs or (waiting and running.received is None):
+            while waiting and running.received is None and len(running.jobs) < parallel:
+                running.start(waiting.pop(0))
+            for job, code in running.ended():
+                if code == 0:
+                    console.print(f"done  {job.folder.name} · {clock.summary}", highlight=False)
+                elif running.received is None:
+                    failed.append(job)
+                    console.print(f"[red]failed[/red]  {job.folder.name}: {_last_line(job.log)}")
+            names = ", ".join(f"{job.folder.name} {job.done:.0%}" for job in running.jobs)
+            saving = running.received is not None
+            status.update(f"saving: {names}" if saving else f"{clock.summary} · {names}")
+            if not console.is_terminal and clock.due():
+                console.print(f"{clock.summary} · {names}", highlight=False)
+            time.sleep(_POLL_S)
+    if running.received is not None:
+        finished = sum(job.finished for job in jobs)
+        raise Stopped(
+            f"stopped by {signal.Signals(running.received).name} with {finished} of {len(jobs)} "
+            "runs finished; those under way are saved, and the same command goes on",
+            running.received,
+        )
+    return failed
+
+
+class _Clock:
+    """How much of the whole is done, and about how long the rest takes."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
+        self._first = self._share
+        self._begun = self._said = time.monotonic()
+
+    @property
+    def _share(self) -> float:
+        return sum(job.done for job in self._jobs)
+
+    @property
+    def summary(self) -> str:
+        """Runs finished, and the time left at the speed since the start."""
+        finished = sum(job.finished for job in self._jobs)
+        share = self._share
+        left = ""
+        if share > self._first:
+            seconds = time.monotonic() - self._begun
+            minutes = seconds / (share - self._first) * (len(self._jobs) - share) / 60
+            left = f" · about {minutes // 60:.0f} h {minutes % 60:.0f} min left"
+        return f"{finished} of {len(self._jobs)} runs{left}"
+
+    def due(self) -> bool:
+        """Whether it is time to say something again where no line can move."""
+        now = time.monotonic()
+        if now - self._said < _SAID_EVERY_S:
+            return False
+        self._said = now
+        return True
+
+
+def _last_line(log: Path) -> str:
+    """The last thing that a run said."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,203 @@
+"""The section of docs/results.md: tables, figure, and a sentence for every claim."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nearfar.evaluation.records import FeatureKind
+from nearfar.recipes.recipe import Recipe
+from tools.comparison.claims import CONFIDENCE, Claim, outcome
+from tools.comparison.experiments import (
+    CONTRASTIVE,
+    LONG_TAIL_BASELINES,
+    is_long_tailed,
+    learns_from_labels,
+)
+from tools.comparison.scores import (
+    FEW_LABELS,
+    KNN,
+    LINEAR_PROBE,
+    THIRDS,
+    Scores,
+    classes_of_thirds,
+    mean_and_sd,
+)
+
+PROTOCOLS = (KNN, FEW_LABELS, LINEAR_PROBE)
+BASELINES: dict[str, FeatureKind] = {"raw pixels": "raw", "untrained encoder": "untrained"}
+COMMAND = "python -m tools.comparison"
+
+
+def section(
+    scores: Scores,
+    experiments: Mapping[str, Recipe],
+    plain: Mapping[str, Recipe],
+    claims: Sequence[Claim],
+    *,
+    seeds: Sequence[int],
+    figure: str,
+) -> str:
+    """Everything between the section's two marks.
+
+    Args:
+        scores: Of the runs that are finished.
+        experiments: Every run that there is to be.
+        plain: Those of them that are recipes as they stand.
+        claims: Said by the sources.
+        seeds: That every experiment is to have.
+        figure: Link to the picture.
+    """
+    measured = sum(len(by_seed) for by_seed in scores.runs.values())
+    if not measured:
+        return f"Not measured yet: `{COMMAND} --data-root FOLDER` does it.\n"
+    parts = [_protocol(scores, experiments, seeds, measured)]
+    balanced = [name for name in plain if not is_long_tailed(experiments[name])]
+    long_tailed = [name for name in plain if is_long_tailed(experiments[name])]
+    parts.append(f"![Accuracy of every method and seed]({figure})\n")
+    parts.append(_table(scores, experiments, balanced))
+    if any(name in scores.runs for name in long_tailed):
+        parts += ["### On a long tail\n", _long_tails(scores, experiments, long_tailed)]
+    varied = [name for name in experiments if name not in plain and name in scores.runs]
+    if varied:
+        parts += ["### With one setting changed\n", _varied(scores, varied)]
+    parts += ["### What the sources claim\n", _claims(scores, claims)]
+    return "\n".join(parts)
+
+
+def _protocol(
+    scores: Scores, experiments: Mapping[str, Recipe], seeds: Sequence[int], measured: int
+) -> str:
+    """How it was done: command, data, seeds, what was judged, versions, hardware, time."""
+    shared = next(iter(experiments.values()))
+    tests, draws = scores.test_images(next(iter(scores.runs))), shared.evaluation.draws
+    environments = [each for name in scores.runs for each in scores.environments(name)]
+    hardware = sorted({each["hardware"] for each in environments})
+    versions = sorted({_versions(each) for each in environments})
+    minutes = [each["seconds"] / 60 for each in environments]
+    wanted = len(experiments) * len(seeds)
+    missing = "" if measured == wanted else f" **{wanted - measured} of them are still missing.**"
+    return "\n".join(
+        [
+            f"`{COMMAND} --data-root FOLDER` trains the Fashion-MNIST recipes of one shared set-up "
+            f"({shared.encoder.name} of width {shared.encoder.width}, {shared.training.epochs} "
+            f"epochs of {shared.training.batch_size}) with seeds {', '.join(map(str, seeds))}: "
+            f"{wanted} runs.{missing}",
+            f"Each is judged once, at its last epoch, on the {tests} test images: top-1 accuracy "
+            f"in %, mean ± sd over the seeds; 10 labels a class: a mean over {draws} draws each.",
+            f"{'; '.join(hardware)}; a run trains for {statistics.median(minutes):.1f} min "
+            f"(median; {min(minutes):.1f} to {max(minutes):.1f}), "
+            f"{sum(minutes) / 60:.1f} hours in all.",
+            f"{'; '.join(versions)}.",
+            "",
+        ]
+    )
+
+
+def _versions(environment: dict) -> str:
+    """Of Python and the packages."""
+    packages = (f"{name} {version}" for name, version in environment["versions"].items())
+    return f"Python {environment['python']}, {', '.join(packages)}"
+
+
+def _table(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[str]) -> str:
+    """Every recipe beside raw pixels and untrained weights, the best kNN last."""
+    rows = [
+        [
+            title,
+            "",
+            *(mean_and_sd(scores.top1(CONTRASTIVE, each, kind).values()) for each in PROTOCOLS),
+            "",
+        ]
+        for title, kind in BASELINES.items()
+    ]
+    for name in in_order(scores, experiments, names):
+        cells = [mean_and_sd(scores.top1(name, each).values()) for each in PROTOCOLS]
+        labels = "yes" if learns_from_labels(experiments[name]) else "no"
+        rows.append([f"`{name}`", labels, *cells, f"{scores.minutes(name):.1f}"])
+    return _lines(["encoder", "labels", *(each.title for each in PROTOCOLS), "minutes"], rows)
+
+
+def in_order(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[str]) -> list[str]:
+    """What has run, methods without labels first, each group by its kNN accuracy."""
+
+    def place(name: str) -> tuple[bool, float]:
+        return learns_from_labels(experiments[name]), statistics.mean(
+            scores.top1(name, KNN).values()
+        )
+
+    return sorted((name for name in names if scores.top1(name, KNN)), key=place)
+
+
+def _long_tails(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[str]) -> str:
+    """Accuracy by size of class, by each method's own decision and by kNN."""
+    names = [name for name in names if name in scores.runs]
+    counts = scores.class_counts(names[0])
+    thirds = classes_of_thirds_in_words(counts)
+    rows = []
+    for name in names:
+        for protocol in (scores.judged_by(name), KNN):
+            rows.append(
+                [
+                    f"`{name}`",
+                    protocol.title,
+                    mean_and_sd(scores.top1(name, protocol).values()),
+                    *(
+                        mean_and_sd(scores.of_third(name, protocol, each).values())
+                        for each in THIRDS
+                    ),
+                ]
+            )
+    for title, kind in BASELINES.items():
+        cells = mean_and_sd(scores.top1(LONG_TAIL_BASELINES, KNN, kind).values())
+        rows.append([title, KNN.title, cells, "", "", ""])
+    factor = experiments[names[0]].data.imbalance_factor
+    head = ["encoder", "judged by", "all", *(f"{each} ({thirds[each]})" for each in THIRDS)]
+    return (
+        f"Trained on {sum(counts)} images of imbalance factor {factor:g}, judged on all test "
+        "images. Classes are told apart in thirds by their training images: bounds of 100 and 20, "
+        "which larger long-tailed sets have, would leave no few-shot class here.\n\n"
+        + _lines(head, rows)
+    )
+
+
+def classes_of_thirds_in_words(counts: Sequence[int]) -> dict[str, str]:
+    """Of each third, how many examples its classes have: "6000 to 2156"."""
+    array = np.asarray(counts)
+    return {
+        third: f"{array[rows].max()} to {array[rows].min()}"
+        for third, rows in classes_of_thirds(array).items()
+    }
+
+
+def _varied(scores: Scores, names: Sequence[str]) -> str:
+    """Runs that claims speak of, beside which nothing but one setting differs."""
+    rows = [
+        [
+            f"`{name}`",
+            *(mean_and_sd(scores.top1(name, each).values()) for each in PROTOCOLS),
+            f"{scores.minutes(name):.1f}",
+        ]
+        for name in names
+    ]
+    return _lines(["encoder", *(each.title for each in PROTOCOLS), "minutes"], rows)
+
+
+def _claims(scores: Scores, claims: Sequence[Claim]) -> str:
+    """Each claim, how it came out, and the differences behind it."""
+    text = [
+        "Differences are taken seed by seed, because a seed gives all methods the same first "
+        f"weights and order of images. A claim **holds** if the {100 * CONFIDENCE:g} % interval "
+        "of the mean difference (Student's t) lies wholly where it says, **does not hold** if it "
+        "lies wholly elsewhere, and is **not decided** by these seeds otherwise.\n"
+    ]
+    for claim in claims:
+        text.append(f"- {claim.title} ({claim.source}): **{outcome(claim, scores)}**.")
+        text += [f"  - {each.sentence(scores)}" for each in claim.differences]
+    return "\n".join(text) + "\n"
+
+
+def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, its figures to the right."""
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *rows))

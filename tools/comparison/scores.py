@@ -1,0 +1,127 @@
+"""What runs scored: accuracies in percent, by experiment and seed, read from run folders."""
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfar.evaluation.records import FeatureKind
+from nearfar.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How accuracy is measured.
+
+    Attributes:
+        title: In a table's head.
+        name: Of the records in `evaluation.json`.
+        parameters: Those by which records of one protocol differ.
+    """
+
+    title: str
+    name: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+
+KNN = Protocol("kNN, k=20", "knn", (("k", 20), ("temperature", 0.07)))
+FEW_LABELS = Protocol("10 labels a class", "few_labels", (("labels_per_class", 10),))
+LINEAR_PROBE = Protocol("all labels, linear probe", "linear_probe")
+CLASSIFIER = Protocol("own classifier", "classifier")
+
+THIRDS = ("many", "medium", "few")
+"""The largest classes, those between and the smallest: three, four and three of ten."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All that runs scored.
+
+    Attributes:
+        runs: Folder of each finished run, by experiment and seed.
+    """
+
+    runs: Mapping[str, Mapping[int, Path]]
+
+    def top1(
+        self, experiment: str, protocol: Protocol, features: FeatureKind = "encoder"
+    ) -> dict[int, float]:
+        """Accuracy in percent of each seed; empty where it was not measured."""
+        found = {
+            seed: _value(RunFolder(run).read_evaluation(), protocol, features)
+            for seed, run in self.runs.get(experiment, {}).items()
+        }
+        return {seed: 100 * value for seed, value in found.items() if value is not None}
+
+    def judged_by(self, experiment: str) -> Protocol:
+        """The protocol of a method's own decision: its classifier, or a probe where it has none."""
+        return CLASSIFIER if self.top1(experiment, CLASSIFIER) else LINEAR_PROBE
+
+    def of_third(self, experiment: str, protocol: Protocol, third: str) -> dict[int, float]:
+        """Mean accuracy in percent over the classes of one third by size, of each seed."""
+        found = {}
+        for seed, run in self.runs.get(experiment, {}).items():
+            arrays = RunFolder(run).read_evaluation_arrays()
+            if (accuracies := arrays.get(f"class_accuracy_{protocol.name}")) is not None:
+                rows = classes_of_thirds(arrays["class_counts"])[third]
+                found[seed] = 100 * float(accuracies[rows].mean())
+        return found
+
+    def class_counts(self, experiment: str) -> list[int]:
+        """Training examples of each class in the experiment's first run."""
+        run = next(iter(self.runs[experiment].values()))
+        return RunFolder(run).read_evaluation_arrays()["class_counts"].tolist()
+
+    def test_images(self, experiment: str) -> int:
+        """How many there are."""
+        run = next(iter(self.runs[experiment].values()))
+        return RunFolder(run).read_evaluation()[0]["n"]
+
+    def minutes(self, experiment: str) -> float:
+        """Median wall time of training, over the seeds."""
+        return statistics.median(
+            environment["seconds"] / 60 for environment in self.environments(experiment)
+        )
+
+    def environments(self, experiment: str) -> list[dict[str, Any]]:
+        """`environment.json` of each run."""
+        return [RunFolder(run).read_environment() for run in self.runs[experiment].values()]
+
+
+def classes_of_thirds(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Classes by size, largest first, in three parts; the middle one takes what is left over.
+
+    Bounds of 100 and 20 examples, which long-tailed ImageNet has, would leave no few-shot class
+    in a set whose smallest class has 60.
+    """
+    order, third = np.argsort(-counts, kind="stable"), len(counts) // 3
+    parts = order[:third], order[third : len(order) - third], order[len(order) - third :]
+    return dict(zip(THIRDS, parts, strict=True))
+
+
+def mean_and_sd(values: Iterable[float]) -> str:
+    """Mean ± standard deviation over the seeds; the value alone where there is one or all agree."""
+    values = list(values)
+    if not values:
+        return ""
+    sd = statistics.stdev(values) if len(values) > 1 else 0.0
+    mean = f"{statistics.mean(values):.1f}"
+    return f"{mean} ± {sd:.1f}" if sd > 0 else mean
+
+
+def _value(
+    records: list[dict[str, Any]], protocol: Protocol, features: FeatureKind
+) -> float | None:
+    """The top-1 record over all classes."""
+    for record in records:
+        if (
+            (record["protocol"], record["features"], record["metric"])
+            == (protocol.name, features, "top1")
+            and "shots" not in record["parameters"]
+            and all(record["parameters"].get(key) == value for key, value in protocol.parameters)
+        ):
+            return record["value"]
+    return None
