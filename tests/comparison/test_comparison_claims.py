@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 from tests.comparison.fake_runs import fake_scores
-from tools.comparison.claims import Claim, Difference, claims, few_shot, knn, outcome
+from tools.comparison.claims import Claim, Difference, claims, few_shot, knn, outcome, untrained
 from tools.comparison.experiments import experiments
+from tools.comparison.scores import KNN, Scores
 
 BETTER = Difference("a over b", ((1, knn("a")), (-1, knn("b"))))
 
@@ -85,6 +86,15 @@ def test_few_shot_accuracy_is_of_the_smallest_third_by_the_methods_own_decision(
     scores = fake_scores(tmp_path, {"a": (0.8, 0.9)}, classifier=True)
     # Of 10, 60, 40, 6, 25 and 90 examples, classes 0 and 3 have fewest: right 0 and 3 tenths.
     assert few_shot("a")(scores) == pytest.approx({0: 15.0, 1: 15.0})
+
+
+def test_an_encoder_of_its_own_is_compared_with_its_own_beginnings(tmp_path):
+    """Baselines of made-up runs are a tenth worse."""
+    runs = dict(fake_scores(tmp_path, {"cpc-fashion": (0.6,)}, baselines=True).runs)
+    runs |= fake_scores(tmp_path, {"simclr-fashion-short": (0.8,)}, baselines=True).runs
+    scores = Scores(runs | dict(fake_scores(tmp_path, {"byol-fashion": (0.9,)}).runs))
+    assert untrained("cpc-fashion", KNN)(scores) == pytest.approx({0: 50.0})
+    assert untrained("byol-fashion", KNN)(scores) == pytest.approx({0: 70.0})
 
 
 def test_every_claim_speaks_of_runs_that_there_are(tmp_path):

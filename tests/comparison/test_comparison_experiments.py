@@ -31,9 +31,13 @@ def test_all_have_one_set_up():
     assert learns_from_labels(wanted["supcon-fashion"])
 
 
-def test_baselines_are_judged_once_for_each_data_set():
-    judged = {name for name, recipe in experiments().items() if recipe.evaluation.baselines}
-    assert judged == {"simclr-fashion-short", "cross-entropy-fashion-lt"}
+def test_baselines_are_judged_once_for_each_data_set_and_encoder():
+    wanted = experiments()
+    judged = {name for name, recipe in wanted.items() if recipe.evaluation.baselines}
+    shared = {name for name in judged if wanted[name].encoder.name == "small-resnet"}
+    assert shared == {"simclr-fashion-short", "cross-entropy-fashion-lt"}
+    others = {name for name, each in wanted.items() if each.encoder.name != "small-resnet"}
+    assert others == judged - shared
 
 
 def test_a_variation_differs_from_its_recipe_in_one_setting():

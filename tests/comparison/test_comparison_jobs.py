@@ -24,7 +24,9 @@ PATIENCE_S = 120.0
 def tiny_job(folder: Path, *, epochs: int = 1) -> Job:
     recipe = small_recipe(folder)
     training = replace(recipe.training, epochs=epochs, knn_every=0, checkpoint_every=epochs)
-    return Job(replace(recipe, training=training), folder / "run-seed0")
+    evaluation = replace(recipe.evaluation, baselines=False)
+    recipe = replace(recipe, training=training, evaluation=evaluation)
+    return Job(recipe, folder / "run-seed0")
 
 
 def stop_once_it_trains(job: Job) -> threading.Thread:

@@ -111,6 +111,10 @@ def _table(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[st
         ]
         for title, kind in BASELINES.items()
     ]
+    for name in names:
+        own = [mean_and_sd(scores.top1(name, each, "untrained").values()) for each in PROTOCOLS]
+        if any(own) and name != CONTRASTIVE:
+            rows.append([f"untrained encoder of `{name}`", "", *own, ""])
     for name in in_order(scores, experiments, names):
         cells = [mean_and_sd(scores.top1(name, each).values()) for each in PROTOCOLS]
         labels = "yes" if learns_from_labels(experiments[name]) else "no"
