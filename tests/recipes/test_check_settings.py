@@ -1,7 +1,9 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from nearfar.data.catalogue import SOURCES
 from nearfar.errors import SettingError
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import RECIPES, recipe_named
@@ -9,7 +11,11 @@ from nearfar.recipes.names import RECIPES, recipe_named
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_pass(name):
-    check_settings(recipe_named(name))
+    recipe = recipe_named(name)
+    if SOURCES[recipe.data.name].root in ("folder", "file"):
+        # Where it lies is all that such a recipe leaves open.
+        recipe = replace(recipe, data=replace(recipe.data, root=Path("somewhere")))
+    check_settings(recipe)
 
 
 @pytest.mark.parametrize(
