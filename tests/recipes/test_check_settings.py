@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,11 +9,11 @@ from nearfar.recipes.names import RECIPES, recipe_named
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipes_pass(name):
+def test_recipes_pass(name, tmp_path):
     recipe = recipe_named(name)
     if SOURCES[recipe.data.name].root in ("folder", "file"):
         # Where it lies is all that such a recipe leaves open.
-        recipe = replace(recipe, data=replace(recipe.data, root=Path("somewhere")))
+        recipe = replace(recipe, data=replace(recipe.data, root=tmp_path))
     check_settings(recipe)
 
 
