@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.comparison.fake_program import install
 from tests.recipes.small_recipe import small_recipe
 from tools.comparison.jobs import Job, Stopped, train_all
 
@@ -29,28 +30,92 @@ def tiny_job(folder: Path, *, epochs: int = 1) -> Job:
     return Job(recipe, folder / "run-seed0")
 
 
-def stop_once_it_trains(job: Job) -> threading.Thread:
-    """SIGINT to this process when the run has taken a step."""
+def stop_once_they_train(jobs: list[Job], number: int = signal.SIGINT) -> threading.Thread:
+    """A signal to this process when each of the runs has taken a step."""
 
     def watch() -> None:
         end = time.monotonic() + PATIENCE_S
-        while job.done == 0 and time.monotonic() < end:
+        while min(job.done for job in jobs) == 0 and time.monotonic() < end:
             time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=watch)
     thread.start()
     return thread
 
 
-def test_a_cut_run_is_saved_and_goes_on_and_a_done_one_is_skipped(tmp_path):
+@pytest.fixture
+def _fake_program(tmp_path, monkeypatch):
+    """Runs are those of tests/comparison/fake_program.py."""
+    monkeypatch.setenv("PYTHONPATH", str(install(tmp_path / "program")))
+
+
+def fake_job(folder: Path, seed: int, *, steps: int = 20) -> Job:
+    recipe = small_recipe(folder)
+    training = replace(recipe.training, epochs=steps)
+    recipe = replace(recipe, seed=seed, training=training)
+    return Job(recipe, folder / f"run-seed{seed}")
+
+
+def begun_at(job: Job) -> list[int]:
+    """The step from which each process of a run went on."""
+    lines = (job.folder / "begun").read_text().splitlines()
+    assert all(line.endswith("on 1 thread") for line in lines)
+    return [int(line.split()[0]) for line in lines]
+
+
+@pytest.mark.usefixtures("_fake_program")
+def test_what_is_done_is_skipped_and_a_failure_keeps_nothing_up(tmp_path):
+    jobs = [fake_job(tmp_path, seed) for seed in (13, 1, 2)]
+    console = Console(file=io.StringIO(), width=200)
+    for _ in range(2):
+        assert train_all(jobs, parallel=2, console=console) == jobs[:1]
+    assert [begun_at(job) for job in jobs[1:]] == [[0], [0]]
+    told = console.file.getvalue()
+    assert told.count("done  run-seed1") == 1
+    assert "done  run-seed2 · 2 of 3 runs" in told
+    assert told.count("failed  run-seed13: nearfar: an unlucky number") == 2
+    assert "2 of 3 runs are finished" in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("_fake_program")
+def test_a_signal_lets_every_run_save_and_starts_no_other(tmp_path, number):
+    jobs = [fake_job(tmp_path, seed, steps=10_000) for seed in (1, 2, 3)]
+    handler = signal.getsignal(number)
+    watcher = stop_once_they_train(jobs[:2], number)
+    with pytest.raises(Stopped, match=f"stopped by {number.name} with 0 of 3") as stopped:
+        train_all(jobs, parallel=2, console=Console(quiet=True))
+    watcher.join()
+    assert stopped.value.exit_code == 128 + number
+    assert signal.getsignal(number) is handler
+    assert not jobs[2].folder.exists()
+    steps = [int((job.folder / "saved").read_text()) for job in jobs[:2]]
+    assert all(0 < step < 10_000 for step in steps)
+
+
+@pytest.mark.usefixtures("_fake_program")
+def test_never_more_runs_at_a_time_than_asked_for(tmp_path):
+    jobs = [fake_job(tmp_path, seed, steps=5) for seed in (1, 2, 3)]
+    console = Console(file=io.StringIO(), width=200)
+    assert train_all(jobs, parallel=1, console=console) == []
+    times = [
+        ((job.folder / "begun").stat().st_mtime, (job.folder / "evaluation.json").stat().st_mtime)
+        for job in jobs
+    ]
+    assert times[0][1] <= times[1][0]
+    assert times[1][1] <= times[2][0]
+
+
+@pytest.mark.slow
+def test_a_real_run_is_cut_and_goes_on_and_is_then_skipped(tmp_path):
     job = tiny_job(tmp_path, epochs=80)
     missing = replace(job.recipe, data=replace(job.recipe.data, root=tmp_path / "gone.npz"))
     failing = Job(missing, tmp_path / "failing-seed0")
     console = Console(file=io.StringIO(), width=200)
 
     handler = signal.getsignal(signal.SIGINT)
-    watcher = stop_once_it_trains(job)
+    watcher = stop_once_they_train([job])
     with pytest.raises(Stopped, match="stopped by SIGINT with 0 of 1 runs finished") as stopped:
         train_all([job], parallel=1, console=console)
     watcher.join()
