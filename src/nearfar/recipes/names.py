@@ -9,6 +9,7 @@ from nearfar.recipes.barlow_fashion import barlow_fashion
 from nearfar.recipes.byol_cifar10 import byol_cifar10
 from nearfar.recipes.byol_digits import byol_digits
 from nearfar.recipes.byol_fashion import byol_fashion
+from nearfar.recipes.cpc_digits import cpc_digits
 from nearfar.recipes.cpc_fashion import cpc_fashion
 from nearfar.recipes.cpc_vowels import cpc_vowels
 from nearfar.recipes.cross_entropy_digits import cross_entropy_digits
@@ -67,6 +68,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "moco2-cifar10": moco2_cifar10,
     "byol-cifar10": byol_cifar10,
     "moco2-imagenet": moco2_imagenet,
+    "cpc-digits": cpc_digits,
     "cpc-vowels": cpc_vowels,
     "cpc-fashion": cpc_fashion,
     "supcon-digits": supcon_digits,
