@@ -14,7 +14,7 @@ from nearfar.objectives.checks import (
     require_rows,
 )
 from nearfar.objectives.precision import unit_rows, without_autocast
-from nearfar.similarity.logsumexp import logsumexp, split_logsumexp
+from nearfar.similarity.logsumexp import split_logsumexp
 from nearfar.similarity.pairs import Pairs
 
 
@@ -35,9 +35,8 @@ def supcon(
 
     Both are computed from two sums a row, `lse⁺` over its positives and `lse⁻` over its negatives:
     `softplus(lse⁻ − lse⁺)`, plus `lse⁺ − (1/|P(i)|) Σ_p s_ip` (out) or `log|P(i)|` (in), which
-    keeps its precision where classes are far apart. `lse⁺ − mean⁺` is the same for positives less
-    any one vector: less their class's mean it keeps its precision where classes are tight. Memory
-    grows with the batch, not with its square.
+    keeps its precision where classes are far apart. The mean over positives comes from sums of
+    classes. Memory grows with the batch, not with its square.
 
     Rows without a positive count only as negatives of others. With several views, concatenate them
     and repeat the labels; with one positive each, either kind is `nt_xent`. The temperature that
@@ -89,29 +88,8 @@ def supcon(
         separation = torch.logaddexp(negatives - positives, positives.new_zeros(()))
         if kind == "in":
             return (separation + counts.log()).mean()
-        spread = _spread(rows, classes, sizes, temperature)[anchors]
+        class_sums = torch.zeros_like(rows[: len(sizes)]).index_add(0, classes, rows)
+        others = (rows * (class_sums[classes] - rows)).sum(dim=1)[anchors]
+        spread = positives - others / (temperature * counts)
         # One positive has no spread: what rounding leaves of it would be all of a small loss.
         return (separation + spread.where(counts > 1, 0)).mean()
-
-
-def _spread(
-    rows: Float[Tensor, "batch dim"],
-    classes: Integer[Tensor, " batch"],
-    sizes: Integer[Tensor, " classes"],
-    temperature: float,
-) -> Float[Tensor, " batch"]:
-    """`lse − mean` of each row's similarities to its positives; minus infinity without any."""
-    of_classes = rows.new_zeros(len(sizes), rows.shape[1])
-    means = of_classes.index_add(0, classes, rows.detach()) / sizes.unsqueeze(1)
-    about_mean = rows - means[classes]
-    itself = torch.arange(len(rows), device=rows.device)
-    positives = logsumexp(
-        rows,
-        about_mean,
-        scale=1 / temperature,
-        pairs=Pairs(apart=(itself, itself), together=(classes, classes)),
-    )
-    others = of_classes.index_add(0, classes, about_mean)[classes] - about_mean
-    # A row without positives takes no part, and must not divide by 0 in the backward pass.
-    counts = (sizes - 1).clamp(min=1)[classes].to(rows.dtype)
-    return positives - (rows * others).sum(dim=1) / (temperature * counts)

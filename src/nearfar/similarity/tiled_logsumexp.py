@@ -221,8 +221,11 @@ def _weights(
             if matrix.symmetric:
                 within = within + by_own[None, tile.keys]
             factor = torch.where(same, within, factor)
-        # What was kept must stay as it is: the backward pass may come again.
-        yield tile, held.mul_(factor) if kept is None else held * factor
+        if kept is None:
+            yield tile, held.mul_(factor)
+        else:
+            # What was kept must stay as it is: the backward pass may come again.
+            yield tile, factor.mul_(held) if factor.shape == held.shape else held * factor
 
 
 def _weights_with_own_shifts(
