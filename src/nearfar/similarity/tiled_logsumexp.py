@@ -99,6 +99,7 @@ def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor, Tenso
     kind = _RunningSum if shift is None else _ShiftedSum
     first, other = kind(count, matrix.queries, shift), kind(second, matrix.queries, shift)
     by_key = first if matrix.symmetric else (other if columns else None)
+    own = None
     for tile in matrix.tiles():
         held = first.terms(matrix.similarities(tile))
         matrix.drop(held, tile, first.nothing)
@@ -112,8 +113,9 @@ def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor, Tenso
         first.add(tile.rows, held, 1)
         if by_key is not None and not tile.diagonal:
             by_key.add(tile.keys, held, 0)
-    whole = shift is not None and matrix.groups is None and matrix.is_one_tile
-    kept = matrix.held if whole else None
+    kept = matrix.held if shift is not None and matrix.is_one_tile else None
+    if kept is not None and own is not None:
+        kept += own.flatten()  # the pairs of one group, taken out above
     return first.logarithm(matrix.computing), other.logarithm(matrix.computing), kept
 
 
