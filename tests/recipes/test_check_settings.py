@@ -66,11 +66,27 @@ def test_the_batch_of_a_recipe_fits_its_data():
         ("cpc-vowels", "encoder", {"name": "series-resnet"}, "series-resnet gives none: choose"),
         ("cpc-vowels", "method", {"prediction_steps": 0}, "method.prediction_steps is 0"),
         ("cpc-vowels", "training", {"false_positives": 0.1}, "and views.count is 1"),
+        ("simclr-digits", "data", {"label_noise": 0.1}, "data.label_noise is 0.1: SimCLR learns"),
+        ("moco2-digits", "data", {"label_noise": 0.1}, "MoCo learns without labels"),
     ],
 )
-def test_views_and_encoders_that_a_method_cannot_use_are_refused(name, room, changes, said):
+def test_what_a_method_cannot_use_is_refused(name, room, changes, said):
     recipe = recipe_named(name)
     with pytest.raises(SettingError) as refusal:
         check_settings(replace(recipe, **{room: replace(getattr(recipe, room), **changes)}))
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "room", "changes"),
+    [
+        ("cross-entropy-digits", "method", {}),
+        ("simclr-digits", "method", {"drop_false_negatives": "yes"}),
+        ("simclr-digits", "training", {"false_positives": 0.3}),
+    ],
+)
+def test_label_noise_passes_where_labels_are_read(name, room, changes):
+    recipe = recipe_named(name)
+    recipe = replace(recipe, data=replace(recipe.data, label_noise=0.1))
+    check_settings(replace(recipe, **{room: replace(getattr(recipe, room), **changes)}))

@@ -36,6 +36,12 @@ def check_method(config: MethodConfig) -> None:
         check_cpc(config)
 
 
+def reads_labels(config: MethodConfig) -> bool:
+    """Whether a method learns from labels, or drops false negatives by them."""
+    drops = isinstance(config, SimCLRConfig) and config.drop_false_negatives != "no"
+    return drops or METHODS[config.name].needs_labels
+
+
 def check_labels(config: MethodConfig, labelled: bool, source: str) -> None:
     """Refuse to train a method that learns from labels on data without.
 

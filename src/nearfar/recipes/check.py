@@ -8,7 +8,8 @@ from nearfar.data.catalogue import SOURCES, check_data_config
 from nearfar.encoders.backbones import check_encoder, encoder_modality
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
-from nearfar.methods.check import check_encoder_of, check_method, check_view_count
+from nearfar.methods.catalogue import METHODS
+from nearfar.methods.check import check_encoder_of, check_method, check_view_count, reads_labels
 from nearfar.modality import Modality
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
@@ -35,6 +36,7 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     check_method(recipe.method)
     check_encoder_of(recipe.method, recipe.encoder)
     check_view_count(recipe.method, recipe.views.count)
+    _check_label_noise(recipe)
     if recipe.training.false_positives and recipe.views.count < 2:
         raise SettingError(
             f"training.false_positives is {recipe.training.false_positives:g}: they are second "
@@ -44,6 +46,18 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     known = SOURCES[recipe.data.name].train_images if whole_part else None
     check_training_config(recipe.training, examples=known, ranks=launched().ranks)
     check_evaluation(recipe.evaluation)
+
+
+def _check_label_noise(recipe: Recipe) -> None:
+    """Refuses wrong labels where learning looks at none: they would change nothing."""
+    if recipe.data.label_noise and not (
+        reads_labels(recipe.method) or recipe.training.false_positives
+    ):
+        raise SettingError(
+            f"data.label_noise is {recipe.data.label_noise:g}: "
+            f"{METHODS[recipe.method.name].title} learns without labels, so it would change "
+            "nothing: leave it out, or choose a method that learns from labels"
+        )
 
 
 def _check_modality(recipe: Recipe, held: Modality) -> None:
