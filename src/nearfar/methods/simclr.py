@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from nearfar.encoders.projection import ProjectionHead
 from nearfar.methods.check import check_simclr
 from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.nearest import nearest_is_of_own_group
 from nearfar.methods.pairwise import PairwiseObjective
 from nearfar.objectives import alignment, uniformity
 from nearfar.similarity.computing import computing
-from nearfar.similarity.extremes import hardest
-from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.ranks import gather_rows
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]
@@ -81,23 +80,15 @@ class SimCLR(nn.Module):
         if self._last is None:
             return {}
         views = self._last
+        examples = torch.arange(len(views[0]), device=views[0].device).repeat(len(views))
         with torch.no_grad():
             alignments = [alignment(*pair) for pair in combinations(views, 2)]
             uniformities = [uniformity(view) for view in views]
             return {
                 "alignment": float(torch.stack(alignments).mean()),
                 "uniformity": float(torch.stack(uniformities).mean()),
-                "nearest_is_positive": float(_nearest_is_positive(views)),
+                "nearest_is_positive": float(nearest_is_of_own_group(torch.cat(views), examples)),
             }
 
     def after_step(self, progress: float) -> None:
         """SimCLR keeps nothing between steps."""
-
-
-def _nearest_is_positive(views: tuple[Float[Tensor, "batch dim"], ...]) -> Float[Tensor, ""]:
-    """Share of all views' rows whose most similar other row is of the same example."""
-    batch = len(views[0])
-    rows = nn.functional.normalize(torch.cat(views).float(), dim=1)
-    itself = torch.arange(len(rows), device=rows.device)
-    _, nearest = hardest(rows, rows, pairs=Pairs(apart=(itself, itself)), largest=True)
-    return (nearest % batch == itself % batch).float().mean()

@@ -11,10 +11,9 @@ from nearfar.encoders.projection import ProjectionHead
 from nearfar.methods.check import check_supcon
 from nearfar.methods.classes import require_labels_of
 from nearfar.methods.config import SupConConfig
+from nearfar.methods.nearest import nearest_is_of_own_group
 from nearfar.objectives import alignment, supcon, uniformity
 from nearfar.similarity.computing import computing
-from nearfar.similarity.extremes import hardest
-from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.ranks import gather_rows
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]
@@ -89,23 +88,13 @@ class SupCon(nn.Module):
         if self._last is None:
             return {}
         rows, labels = self._last
+        classes = labels.repeat_interleave(rows.shape[1])
         with torch.no_grad():
             return {
                 "alignment": float(alignment(rows[:, 0], rows[:, 1])),
                 "uniformity": float(uniformity(rows[:, 0])),
-                "nearest_is_positive": float(_nearest_is_positive(rows, labels)),
+                "nearest_is_positive": float(nearest_is_of_own_group(rows.flatten(0, 1), classes)),
             }
 
     def after_step(self, progress: float) -> None:
         """SupCon keeps nothing between steps."""
-
-
-def _nearest_is_positive(
-    rows: Float[Tensor, "batch views dim"], labels: Integer[Tensor, " batch"]
-) -> Float[Tensor, ""]:
-    """Share of the batch·views rows whose most similar other row is of their class."""
-    classes = labels.repeat_interleave(rows.shape[1])
-    rows = nn.functional.normalize(rows.flatten(0, 1).float(), dim=1)
-    itself = torch.arange(len(rows), device=rows.device)
-    _, nearest = hardest(rows, rows, pairs=Pairs(apart=(itself, itself)), largest=True)
-    return (classes[nearest] == classes).float().mean()
