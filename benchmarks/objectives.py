@@ -60,7 +60,7 @@ def main() -> str:
         "One process for each contender; they take turns, round by round (15 rounds up to M=2048, "
         "3 up to 32768 and of what takes over a second, one beyond). On one thread: process CPU "
         "time, median; on two: wall time, the best of the rounds, because other programs only ever "
-        "add to it; a turn is as many calls as take a tenth of a second. In brackets: how many "
+        "add to it; a turn is as many calls as take a fifth of a second. In brackets: how many "
         "times as long as nearfar. *Extra memory* is the most that one value and gradient adds to "
         "the process. *Floor*: 4·M²·d operations, the products that value and gradient of a "
         "symmetric matrix need when it is never held, at the rate of a 2048 × 2048 product "
