@@ -4,7 +4,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nearfar.encoders.small_resnet import ResidualBlock
+from nearfar.encoders.residual_stages import (
+    OF_IMAGES,
+    ResidualBlock,
+    initialise_convolutions,
+    stem,
+)
 
 
 class CIFARResNet(nn.Module):
@@ -24,11 +29,7 @@ class CIFARResNet(nn.Module):
 
     def __init__(self, *, channels: int, width: int, blocks: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-        )
+        self.stem = stem(OF_IMAGES, channels, width, kernel=3, stride=1)
         self.stages = nn.Sequential(
             *(_block(width, width) for _ in range(blocks)),
             _block(width, 2 * width),
@@ -37,9 +38,7 @@ class CIFARResNet(nn.Module):
             *(_block(4 * width, 4 * width) for _ in range(blocks - 1)),
         )
         self.num_features = 4 * width
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        initialise_convolutions(self)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
@@ -69,7 +68,7 @@ class PaddedShortcut(nn.Module):
 def _block(channels_in: int, channels_out: int) -> ResidualBlock:
     """A basic block, which halves the side where it doubles the channels."""
     if channels_in == channels_out:
-        return ResidualBlock(channels_in, channels_out, 1)
-    block = ResidualBlock(channels_in, channels_out, 2)
+        return ResidualBlock(OF_IMAGES, channels_in, channels_out, 1)
+    block = ResidualBlock(OF_IMAGES, channels_in, channels_out, 2)
     block.shortcut = PaddedShortcut(channels_out - channels_in)
     return block
