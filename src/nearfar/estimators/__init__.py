@@ -1,0 +1,1 @@
+"""Bounds on mutual information as pure functions of critic scores, and exact values to judge by."""

@@ -1,0 +1,1 @@
+"""How many nats two things share, estimated from samples of both."""
