@@ -74,7 +74,7 @@ def supcon(
                 f"supcon needs two rows of one label, and all {len(labels)} labels of this batch"
                 " differ: use larger batches, or several views of each example"
             )
-        rows = unit_rows(embeddings)[order]
+        rows = unit_rows(embeddings).index_select(0, order)
         itself = torch.arange(len(rows), device=rows.device)
         positives, negatives = split_logsumexp(
             rows,
@@ -83,13 +83,15 @@ def supcon(
             groups=(classes, classes),
             pairs=Pairs(apart=(itself, itself)),
         )
-        positives, negatives = positives[anchors], negatives[anchors]
+        positives = positives.index_select(0, anchors)
+        negatives = negatives.index_select(0, anchors)
         counts = (sizes[classes[anchors]] - 1).to(rows.dtype)
         separation = torch.logaddexp(negatives - positives, positives.new_zeros(()))
         if kind == "in":
             return (separation + counts.log()).mean()
         class_sums = torch.zeros_like(rows[: len(sizes)]).index_add(0, classes, rows)
-        others = (rows * (class_sums[classes] - rows)).sum(dim=1)[anchors]
+        others = (rows * (class_sums.index_select(0, classes) - rows)).sum(dim=1)
+        others = others.index_select(0, anchors)
         spread = positives - others / (temperature * counts)
         # One positive has no spread: what rounding leaves of it would be all of a small loss.
         return (separation + spread.where(counts > 1, 0)).mean()

@@ -80,16 +80,22 @@ class _TiledLogSumExp(torch.autograd.Function):
         elif sums.columns:
             columns = _Share(by_second, second)
         with computing.precision():
-            weights = _weights(matrix, first, own, columns, ctx.kept)
+            if ctx.kept is None:
+                weights = _weights(matrix, first, own, columns)
+            else:
+                weights = _kept_weights(matrix, first, own, columns, ctx.kept)
             gradients = matrix.gradients(weights, ctx.needs_input_grad[:3])
         return *gradients, None, None
 
 
-def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+def _logsumexps(
+    matrix: Matrix, *, columns: bool
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor | None] | None]:
     """Rows' log-sum-exp; and the columns' or the own groups', empty where not wanted.
 
-    Last, the exponentials, where they are but one tile and the backward pass may have them as they
-    are: computing them again would cost small batches a quarter of their time.
+    Last, the exponentials and those of one group, where they are but one tile and the backward pass
+    may have them as they are: computing them again would cost small batches a quarter of their
+    time.
     """
     shift = matrix.shift
     count = len(matrix.queries)
@@ -99,7 +105,7 @@ def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor, Tenso
     kind = _RunningSum if shift is None else _ShiftedSum
     first, other = kind(count, matrix.queries, shift), kind(second, matrix.queries, shift)
     by_key = first if matrix.symmetric else (other if columns else None)
-    own = None
+    held, own = matrix.held, None
     for tile in matrix.tiles():
         held = first.terms(matrix.similarities(tile))
         matrix.drop(held, tile, first.nothing)
@@ -113,9 +119,7 @@ def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor, Tenso
         first.add(tile.rows, held, 1)
         if by_key is not None and not tile.diagonal:
             by_key.add(tile.keys, held, 0)
-    kept = matrix.held if shift is not None and matrix.is_one_tile else None
-    if kept is not None and own is not None:
-        kept += own.flatten()  # the pairs of one group, taken out above
+    kept = (held, own) if shift is not None and matrix.is_one_tile else None
     return first.logarithm(matrix.computing), other.logarithm(matrix.computing), kept
 
 
@@ -189,11 +193,7 @@ class _Share:
 
 
 def _weights(
-    matrix: Matrix,
-    rows: _Share,
-    own: _Share | None,
-    columns: _Share | None,
-    kept: Tensor | None,
+    matrix: Matrix, rows: _Share, own: _Share | None, columns: _Share | None
 ) -> Iterator[tuple[Tile, Tensor]]:
     """Each tile with the gradient of its similarities, in a buffer that the next one reuses.
 
@@ -208,26 +208,38 @@ def _weights(
     by_column = None if columns is None else columns.factor(shift)
     by_own = None if own is None else own.factor(shift)
     for tile in matrix.tiles():
-        if kept is None:
-            held = matrix.similarities(tile).sub_(shift).exp_()
-            matrix.drop(held, tile, 0.0)
-        else:
-            held = kept.view(len(matrix.queries), len(matrix.columns))
-        if by_column is None:
-            factor = by_row[tile.rows, None]
-        else:
-            factor = matrix.outer_sum(by_row, by_column, tile)
+        held = matrix.similarities(tile).sub_(shift).exp_()
+        matrix.drop(held, tile, 0.0)
+        factor = matrix.factors(by_row, by_column, tile)
         same = matrix.same_group(tile)
         if same is not None and by_own is not None:
             within = by_own[tile.rows, None]
             if matrix.symmetric:
                 within = within + by_own[None, tile.keys]
             factor = torch.where(same, within, factor)
-        if kept is None:
-            yield tile, held.mul_(factor)
-        else:
-            # What was kept must stay as it is: the backward pass may come again.
-            yield tile, factor.mul_(held) if factor.shape == held.shape else held * factor
+        yield tile, held.mul_(factor)
+
+
+def _kept_weights(
+    matrix: Matrix,
+    rows: _Share,
+    own: _Share | None,
+    columns: _Share | None,
+    kept: tuple[Tensor, Tensor | None],
+) -> Iterator[tuple[Tile, Tensor]]:
+    """The same for one tile from its exponentials, which stay: the backward pass may come again."""
+    assert matrix.shift is not None
+    others, of_group = kept
+    by_row = rows.factor(matrix.shift)
+    by_column = None if columns is None else columns.factor(matrix.shift)
+    for tile in matrix.tiles():
+        held = matrix.held.view_as(others)
+        torch.mul(others, matrix.factors(by_row, by_column, tile), out=held)
+        if own is not None and of_group is not None:
+            by_own = own.factor(matrix.shift)
+            within = matrix.factors(by_own, by_own if matrix.symmetric else None, tile)
+            held.addcmul_(of_group, within)
+        yield tile, held
 
 
 def _weights_with_own_shifts(

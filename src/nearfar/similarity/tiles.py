@@ -145,11 +145,17 @@ class Matrix:
             if out is not None:
                 held.masked_fill_(out, value)
 
-    def outer_sum(
-        self, by_row: Float[Tensor, " n"], by_key: Float[Tensor, " m"], tile: Tile
-    ) -> Float[Tensor, "rows keys"]:
-        """A number of its row plus one of its column, for each pair; in another shared buffer."""
-        rows, keys = by_row[tile.rows, None], by_key[None, tile.keys]
+    def factors(
+        self, by_row: Float[Tensor, " n"], by_key: Float[Tensor, " m"] | None, tile: Tile
+    ) -> Float[Tensor, "rows keys_or_one"]:
+        """A number of its row, plus one of its column if there are, for each pair of a tile.
+
+        The sums lie in another shared buffer.
+        """
+        rows = by_row[tile.rows, None]
+        if by_key is None:
+            return rows
+        keys = by_key[None, tile.keys]
         if not len(self._factors):
             self._factors = torch.empty_like(self.held)
         sums = self._factors[: len(rows) * keys.shape[1]].view(len(rows), keys.shape[1])
