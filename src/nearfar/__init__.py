@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nearfar.contrastive_encoder import ContrastiveEncoder as ContrastiveEncoder
     from nearfar.encoders.saved import load_encoder as load_encoder
+    from nearfar.information.estimate import estimate_mi as estimate_mi
     from nearfar.objectives.alignment_uniformity import alignment as alignment
     from nearfar.objectives.alignment_uniformity import uniformity as uniformity
     from nearfar.objectives.nt_xent import nt_xent as nt_xent
@@ -22,6 +23,7 @@ _HOMES = {
     "ContrastiveEncoder": "nearfar.contrastive_encoder",
     "Recipe": "nearfar.recipes.recipe",
     "alignment": "nearfar.objectives.alignment_uniformity",
+    "estimate_mi": "nearfar.information.estimate",
     "load_encoder": "nearfar.encoders.saved",
     "nt_xent": "nearfar.objectives.nt_xent",
     "run_recipe": "nearfar.recipes.run",
@@ -32,6 +34,7 @@ __all__ = [  # noqa: RUF022 (the order of the table above)
     "ContrastiveEncoder",
     "Recipe",
     "alignment",
+    "estimate_mi",
     "load_encoder",
     "nt_xent",
     "run_recipe",

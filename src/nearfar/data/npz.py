@@ -18,6 +18,17 @@ _KINDS: dict[str, tuple[str, Callable[..., Source]]] = {
     "series-npz": ("series", source_from_series),
     "vectors-npz": ("vectors", source_from_vectors),
 }
+# zipfile's word for unknown compression and for encryption is RuntimeError.
+UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy and zipfile raise on a damaged file."""
 
 
 def load_npz(config: DataConfig) -> Source:
@@ -45,18 +56,9 @@ def load_npz(config: DataConfig) -> Source:
         return source_from(**arrays, test_fraction=config.test_fraction, name=config.name)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
-    # zipfile's word for unknown compression and for encryption is RuntimeError.
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        RuntimeError,
-        KeyError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except UNREADABLE as error:
         raise NearfarError(
-            f"{path}: not a readable .npz file ({_first_line(error)}); write it with "
+            f"{path}: not a readable .npz file ({first_line(error)}); write it with "
             f"numpy.savez(path, {what}=…, labels=…)"
         ) from None
 
@@ -72,7 +74,7 @@ def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
         if what not in keys:
             raise NearfarError(f"no array {what!r}; it holds {', '.join(keys) or 'nothing'}")
         # A few kB of zip can unpack to any size: what an array declares is read first.
-        declared = sum(_declared_bytes(archive, name) for name in archive.namelist())
+        declared = sum(declared_bytes(archive, name) for name in archive.namelist())
     if declared > limit:
         raise SettingError(
             f"{declared / 2**20:.0f} MiB of arrays, over data.in_memory_mib={limit // 2**20}: "
@@ -83,8 +85,16 @@ def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
         return {key: file[key] for key in keys}
 
 
-def _declared_bytes(archive: zipfile.ZipFile, name: str) -> int:
-    """Size in bytes that the header of one array declares."""
+def declared_bytes(archive: zipfile.ZipFile, name: str) -> int:
+    """Size in bytes that the header of one array declares; nothing else of it is read.
+
+    Args:
+        archive: The .npz file.
+        name: Of the array's file in it, which ends in .npy.
+
+    Raises:
+        NearfarError: Its version is not known.
+    """
     with archive.open(name) as member:
         version = np.lib.format.read_magic(member)
         read = {
@@ -100,6 +110,10 @@ def _declared_bytes(archive: zipfile.ZipFile, name: str) -> int:
     return size
 
 
-def _first_line(error: Exception) -> str:
-    """What went wrong, on one line."""
+def first_line(error: Exception) -> str:
+    """What went wrong, on one line.
+
+    Args:
+        error: Whose message may have several.
+    """
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -32,21 +32,19 @@ def load_parquet(config: DataConfig) -> Source:
     """
     path = config.root
     assert path is not None
-    if find_spec("pyarrow") is None:
-        raise NearfarError("reading parquet needs pyarrow: pip install 'nearfar[parquet]'")
     try:
-        table = _read(path, config)
+        table = read_table(path, config.in_memory_mib, "data.in_memory_mib")
         labels = None
         if config.label_column is not None:
             labels = _labels(table, config.label_column)
             table = table.drop_columns([config.label_column])
         notes = ()
-        if _NAMES in table.column_names and _is_text(table.column(_NAMES)):
+        if _NAMES in table.column_names and is_text(table.column(_NAMES)):
             table = table.drop_columns([_NAMES])
             notes = (f"passed over the column {_NAMES}, which holds text",)
         if not table.column_names:
             raise NearfarError("no column of features in it")
-        columns = [_features(name, table.column(name)) for name in table.column_names]
+        columns = [column_features(name, table.column(name)) for name in table.column_names]
         source = source_from_vectors(
             np.concatenate(columns, axis=1),
             labels,
@@ -58,8 +56,20 @@ def load_parquet(config: DataConfig) -> Source:
         raise type(error)(f"{path}: {error}") from None
 
 
-def _read(path: Path, config: DataConfig) -> Any:
-    """The table, once its declared size is seen to be small enough."""
+def read_table(path: Path, limit_mib: int, setting: str) -> Any:
+    """A table, once its declared size is seen to be small enough.
+
+    Args:
+        path: The file.
+        limit_mib: Largest size to read.
+        setting: What a person raises where that is too low.
+
+    Raises:
+        NearfarError: pyarrow is missing, or the file is damaged.
+        SettingError: It is larger.
+    """
+    if find_spec("pyarrow") is None:
+        raise NearfarError("reading parquet needs pyarrow: pip install 'nearfar[parquet]'")
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -67,10 +77,9 @@ def _read(path: Path, config: DataConfig) -> Any:
         with parquet.ParquetFile(path) as file:
             groups = range(file.metadata.num_row_groups)
             declared = sum(file.metadata.row_group(group).total_byte_size for group in groups)
-            if declared > config.in_memory_mib * 2**20:
+            if declared > limit_mib * 2**20:
                 raise SettingError(
-                    f"{declared / 2**20:.0f} MiB of columns, over data.in_memory_mib="
-                    f"{config.in_memory_mib}: raise it"
+                    f"{declared / 2**20:.0f} MiB of columns, over {setting}={limit_mib}: raise it"
                 )
             return file.read()
     except (pa.ArrowException, OSError) as error:
@@ -91,15 +100,30 @@ def _labels(table: Any, name: str) -> np.ndarray:
     return np.array(column.to_pylist())
 
 
-def _is_text(column: Any) -> bool:
-    """Whether a column holds strings."""
+def is_text(column: Any) -> bool:
+    """Whether a column holds strings.
+
+    Args:
+        column: Of a pyarrow table.
+    """
     import pyarrow as pa
 
     return pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
 
 
-def _features(name: str, column: Any) -> np.ndarray:
-    """The features of one column, `(rows, 1)` for numbers and `(rows, d)` for lists of d."""
+def column_features(name: str, column: Any) -> np.ndarray:
+    """The features of one column.
+
+    Args:
+        name: Of the column, for messages.
+        column: Of a pyarrow table.
+
+    Returns:
+        `(rows, 1)` for numbers and `(rows, d)` for lists of d.
+
+    Raises:
+        NearfarError: It holds no numbers, a value is missing, or lists differ in length.
+    """
     import pyarrow as pa
 
     kind = column.type

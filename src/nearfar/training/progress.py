@@ -90,7 +90,7 @@ class TrainingProgress:
             return
         self._shown = now
         speed = (step - self._first) / max(now - self._begun, 1e-9)
-        left = "" if last else f"{_clock((self._total - step) / speed)} left"
+        left = "" if last else f"{clock((self._total - step) / speed)} left"
         rate = f"{speed * self._batch_size:,.0f} images/s"
         figures = [f"loss {loss:.3f}", self._knn, rate, left]
         figures = " · ".join(figure for figure in figures if figure)
@@ -102,8 +102,12 @@ class TrainingProgress:
             self._bar.refresh()
 
 
-def _clock(seconds: float) -> str:
-    """Seconds as 0:07, 12:34 or 5:06:07."""
+def clock(seconds: float) -> str:
+    """Seconds as 0:07, 12:34 or 5:06:07.
+
+    Args:
+        seconds: 0 or more.
+    """
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -32,6 +32,7 @@ _FILES = (
     "classifier.safetensors",
     "evaluation.json",
     "evaluation.npz",
+    "mutual_information.json",
     "report.html",
     ".training-lock",
 )
@@ -56,6 +57,7 @@ class RunFolder:
         self.encoder_settings = self.path / "encoder.json"
         self.evaluation = self.path / "evaluation.json"
         self.evaluation_arrays = self.path / "evaluation.npz"
+        self.mutual_information = self.path / "mutual_information.json"
         self.report = self.path / "report.html"
         self._lock = self.path / ".training-lock"
 

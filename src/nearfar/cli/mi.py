@@ -1,0 +1,146 @@
+"""`nearfar mi X Z`: how many nats two arrays share, and how far that can be trusted."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from nearfar.cli.arguments import parse
+from nearfar.errors import NearfarError
+from nearfar.information.config import DEFAULT_BOUNDS, CriticConfig, check_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nearfar.information.result import BoundEstimate, MutualInformation
+
+
+@dataclass(frozen=True)
+class MiArguments:
+    """Estimate the mutual information of two arrays from independent pairs, row by row.
+
+    Critics learn from 60 % of the pairs, stop by 15 %, and the remaining 25 % give the values.
+    """
+
+    x: Annotated[Positional[str], arg(metavar="X")]
+    """.npy, .npz or .parquet of n rows; FILE:NAME where a file holds several arrays."""
+    z: Annotated[Positional[str], arg(metavar="Z")]
+    """Likewise, row by row the partners of X; whole numbers or text of shape (n,) are labels."""
+    bounds: tuple[str, ...] = DEFAULT_BOUNDS
+    """Any of donsker_varadhan mine nwj tuba jensen_shannon smile info_nce interpolated."""
+    batch_size: int = 128
+    """N: pairs scored with each other; InfoNCE cannot exceed log N. Needs 8 N pairs or more."""
+    max_steps: int = 5000
+    """Steps at most for each bound; 1000 without a gain end it earlier."""
+    learning_rate: float = 5e-4
+    """Of Adam, above 0."""
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    seed: int = 0
+    """Decides the parts, the first weights and the order."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, …"""
+    in_memory_mib: int = 2048
+    """Largest array to read."""
+    out: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Writes mutual_information.json there, for `nearfar report FOLDER`; may be a run folder."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs `nearfar mi` with the words after it."""
+    arguments = parse(MiArguments, "mi", words)
+    check_settings(
+        arguments.bounds,
+        arguments.critic,
+        batch_size=arguments.batch_size,
+        max_steps=arguments.max_steps,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
+    )
+
+    from rich.console import Console
+
+    from nearfar.data.array_file import read_array
+    from nearfar.information.estimate import estimate_mi
+    from nearfar.training.run_folder import RunFolder
+
+    folder = None if arguments.out is None else _folder(arguments.out)
+    limit, setting = arguments.in_memory_mib, "--in-memory-mib"
+    x = read_array(arguments.x, limit_mib=limit, setting=setting)
+    z = read_array(arguments.z, limit_mib=limit, setting=setting)
+    console = Console(highlight=False)
+    found = estimate_mi(
+        x,
+        z,
+        bounds=arguments.bounds,
+        critic=arguments.critic,
+        batch_size=arguments.batch_size,
+        max_steps=arguments.max_steps,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
+        device=arguments.device,
+        console=console,
+    )
+    found = replace(
+        found, names=(arguments.x, arguments.z), command=shlex.join(["nearfar", "mi", *words])
+    )
+    _show(found, console)
+    if folder is not None:
+        found.save(RunFolder(folder).mutual_information)
+        console.print(f"[dim]nearfar report {shlex.quote(str(folder))}[/dim] shows it as a page")
+
+
+def _folder(path: Path) -> Path:
+    """The folder to write to, made before any work where it is missing."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NearfarError(f"cannot make the folder {path}: {error.strerror}") from error
+    return path
+
+
+def _show(found: "MutualInformation", console: "Console") -> None:
+    """What was found, as a table, with whatever speaks against it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    samples, last = found.samples, found.estimates[-1]
+    console.print(
+        f"[dim]learnt from {samples.training:,} pairs, stopped by {samples.validation:,}, "
+        f"values from {last.batches} batches of {found.settings.batch_size} of the other "
+        f"{samples.test:,}; {found.seconds:.0f} s[/dim]"
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    for title in ("nats", "95 % interval", "sd", "steps"):
+        table.add_column(title, justify="right")
+    table.add_column("")
+    for estimate in found.estimates:
+        table.add_row(
+            escape(estimate.title),
+            f"[bold]{estimate.value:.2f}[/bold]",
+            f"{estimate.interval[0]:.2f} to {estimate.interval[1]:.2f}",
+            f"{estimate.sd:.2f}",
+            f"{estimate.steps:,}",
+            _kind(estimate),
+        )
+    console.print(table)
+    beside = [f"log N {found.ceiling:.2f}, which InfoNCE cannot exceed"]
+    if found.label_entropy is not None:
+        beside.append(f"H(Z) {found.label_entropy:.2f}, which nothing can exceed")
+    if found.ksg is not None:
+        beside.append(f"KSG {found.ksg:.2f}")
+    console.print(" · ".join(beside))
+    for warning in found.warnings:
+        console.print(f"[yellow]warning[/yellow]  {escape(warning)}")
+    for estimate in found.estimates:
+        for warning in estimate.warnings:
+            console.print(f"[yellow]warning[/yellow]  {escape(estimate.title)}: {escape(warning)}")
+
+
+def _kind(estimate: "BoundEstimate") -> str:
+    """Whether the value is a bound, and whether to mind a warning below."""
+    kind = "lower bound" if estimate.is_lower_bound else "estimate"
+    return f"{kind}, [yellow]see warning[/yellow]" if estimate.warnings else kind

@@ -1,0 +1,121 @@
+"""One array out of a file: .npy, .npz or .parquet, or FILE:NAME where a file holds several."""
+
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfar.data.npz import UNREADABLE, declared_bytes, first_line
+from nearfar.data.parquet import column_features, is_text, read_table
+from nearfar.errors import NearfarError, SettingError, unknown_name
+
+_NAMES = "names"
+
+
+def read_array(word: str, *, limit_mib: int, setting: str) -> np.ndarray:
+    """Reads the array that a word names.
+
+    An .npz file that holds one array, or one besides `names`, needs no name. Of a Parquet table
+    all columns of numbers stand side by side where none is named; a column `names` of text is
+    passed over, as `nearfar embed` writes it. A single column of whole numbers or text is `(n,)`.
+
+    Args:
+        word: `FILE` or `FILE:NAME`.
+        limit_mib: Largest size to read.
+        setting: What a person raises where that is too low.
+
+    Raises:
+        NearfarError: There is no such file, it is damaged, or holds pickled objects.
+        SettingError: It holds several arrays and none is named, none of that name, or too much.
+    """
+    path, name = _file_and_name(word)
+    readers: dict[str, Callable[[Path, str | None, int, str], np.ndarray]] = {
+        ".npy": _from_npy,
+        ".npz": _from_npz,
+        ".parquet": _from_parquet,
+    }
+    if path.suffix not in readers:
+        raise SettingError(f"{path}: the name must end in .npy, .npz or .parquet")
+    if not path.is_file():
+        raise NearfarError(f"no file {path}: check the path")
+    try:
+        return readers[path.suffix](path, name, limit_mib, setting)
+    except NearfarError as error:
+        raise type(error)(f"{path}: {error}") from None
+    except UNREADABLE as error:
+        raise NearfarError(
+            f"{path}: not a readable {path.suffix} file ({first_line(error)})"
+        ) from None
+
+
+def _file_and_name(word: str) -> tuple[Path, str | None]:
+    """The two halves of FILE:NAME; a colon may be part of a file's own name."""
+    if ":" not in word or Path(word).is_file():
+        return Path(word), None
+    file, _, name = word.rpartition(":")
+    return Path(file), name
+
+
+def _from_npy(path: Path, name: str | None, limit_mib: int, setting: str) -> np.ndarray:
+    """The one array of an .npy file."""
+    if name is not None:
+        raise SettingError(f"an .npy file holds one array without a name: leave out :{name}")
+    _refuse_large(path.stat().st_size, limit_mib, setting)
+    return np.load(path, allow_pickle=False)
+
+
+def _from_npz(path: Path, name: str | None, limit_mib: int, setting: str) -> np.ndarray:
+    """The named or the only array of an .npz file."""
+    with zipfile.ZipFile(path) as archive:
+        held = [file.removesuffix(".npy") for file in archive.namelist()]
+        chosen = _choose(held, name, path)
+        # A few kB of zip can unpack to any size: what an array declares is read first.
+        _refuse_large(declared_bytes(archive, f"{chosen}.npy"), limit_mib, setting)
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[chosen]
+
+
+def _from_parquet(path: Path, name: str | None, limit_mib: int, setting: str) -> np.ndarray:
+    """The named column of a table, or all its numbers."""
+    table = read_table(path, limit_mib, setting)
+    names = table.column_names
+    if name is not None:
+        return _column(name, table.column(_choose(names, name, path)))
+    kept = [each for each in names if each != _NAMES or not is_text(table.column(each))]
+    if not kept:
+        raise NearfarError("no column of numbers in it")
+    if len(kept) == 1:
+        return _column(kept[0], table.column(kept[0]))
+    return np.concatenate([column_features(each, table.column(each)) for each in kept], axis=1)
+
+
+def _column(name: str, column: Any) -> np.ndarray:
+    """One column: text and single numbers as (n,), lists as (n, d)."""
+    if is_text(column):
+        if column.null_count:
+            raise NearfarError(f"column {name}: {column.null_count} of {len(column)} are missing")
+        return np.array(column.to_pylist(), dtype=np.str_)
+    features = column_features(name, column)
+    return features[:, 0] if features.shape[1] == 1 else features
+
+
+def _choose(held: Sequence[str], name: str | None, path: Path) -> str:
+    """The array that is meant, of those that a file holds."""
+    if name is not None:
+        if name not in held:
+            raise unknown_name("array", name, held)
+        return name
+    kept = [each for each in held if each != _NAMES] or list(held)
+    if not kept:
+        raise NearfarError("it holds no array")
+    if len(kept) > 1:
+        raise SettingError(f"it holds {', '.join(kept)}: say which, as {path.name}:{kept[0]}")
+    return kept[0]
+
+
+def _refuse_large(size: int, limit_mib: int, setting: str) -> None:
+    """What would not fit."""
+    if size > limit_mib * 2**20:
+        raise SettingError(f"{size / 2**20:.0f} MiB, over {setting}={limit_mib}: raise it")

@@ -1,0 +1,247 @@
+"""Mutual information of paired samples, by bounds whose critics learn, and how far to trust it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import metadata
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from rich.console import Console
+from scipy.stats import t as student_t
+from torch import Tensor
+
+from nearfar.errors import SettingError
+from nearfar.estimators.catalogue import BOUNDS
+from nearfar.estimators.discrete import label_entropy
+from nearfar.estimators.facts import BOUND_FACTS
+from nearfar.information import reliability
+from nearfar.information.config import (
+    DEFAULT_BOUNDS,
+    LABEL_BOUND,
+    CriticConfig,
+    check_settings,
+)
+from nearfar.information.critics import Perceptron, build_critic, side_of
+from nearfar.information.fitting import Fitted, estimates_on, fit
+from nearfar.information.ksg import LARGEST_DIMENSION, ksg, ksg_of_labels
+from nearfar.information.learners import BoundLearner, LabelLearner
+from nearfar.information.parts import Parts, batches, split
+from nearfar.information.progress import EstimationProgress
+from nearfar.information.result import (
+    BoundEstimate,
+    EstimationSettings,
+    MutualInformation,
+    PartSizes,
+)
+from nearfar.information.samples import Samples, paired_samples, repeated_in
+from nearfar.training.hardware import choose_hardware
+
+_CONFIDENCE = 0.95
+_PACKAGES = ("nearfar", "torch", "numpy", "scipy")
+
+
+def estimate_mi(
+    x: ArrayLike | Tensor,
+    z: ArrayLike | Tensor,
+    *,
+    bounds: Sequence[str] = DEFAULT_BOUNDS,
+    critic: CriticConfig = CriticConfig(),  # noqa: B008  (frozen)
+    batch_size: int = 128,
+    max_steps: int = 5000,
+    learning_rate: float = 5e-4,
+    seed: int = 0,
+    device: str = "auto",
+    console: Console | None = None,
+) -> MutualInformation:
+    """Mutual information of x and z from independent pairs of both, in nats.
+
+    The pairs are shuffled into three disjoint parts: critics learn from the first (60 %), stop by
+    the second (15 %), and the third (25 %) gives the values. Each bound trains a critic of its own.
+
+    Args:
+        x: `(n,)` or `(n, …)` real numbers; further dimensions are flattened.
+        z: Likewise, row by row the partners of x; or `(n,)` whole numbers or strings, which are
+            labels: Barber and Agakov's bound by a classifier is then estimated too.
+        bounds: Names from `nearfar.estimators.catalogue.BOUNDS`.
+        critic: Kind and size of the networks.
+        batch_size: N: the pairs that are scored with each other, in training and in the values;
+            InfoNCE cannot exceed log N. The samples must be 8 N or more.
+        max_steps: Steps of Adam at most; training stops earlier where 1000 steps brought nothing.
+        learning_rate: Of Adam, above 0.
+        seed: Decides the parts, the first weights and the order: the same values again.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        console: Shows the progress there.
+
+    Returns:
+        One estimate for each bound with interval, curve and warnings; the cross-check by nearest
+        neighbours (KSG) where x and z have at most 5 columns; log N.
+
+    Raises:
+        NearfarError: The samples are no pairs, too few, not finite, constant, or of one class.
+        SettingError: A bound is not known, or a setting is out of range.
+    """
+    check_settings(
+        bounds,
+        critic,
+        batch_size=batch_size,
+        max_steps=max_steps,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    begun = time.monotonic()
+    hardware = choose_hardware(device, "fp32")
+    samples = paired_samples(x, z)
+    if samples.classes is not None:
+        bounds = (*(name for name in bounds if name != LABEL_BOUND), LABEL_BOUND)
+    elif LABEL_BOUND in bounds:
+        raise SettingError(f"{LABEL_BOUND} needs labels as z: whole numbers or strings, (n,)")
+    settings = EstimationSettings(
+        batch_size=batch_size,
+        max_steps=max_steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        critic=critic,
+        device=hardware.summary,
+    )
+    split_seed, ksg_seed, weights_seed, order_seed = (
+        int(word) for word in np.random.SeedSequence(seed).generate_state(4)
+    )
+    parts = split(len(samples), batch_size, split_seed)
+    repetition = reliability.repeated(
+        repeated_in(samples, parts.test, parts.training), len(parts.test)
+    )
+    by_neighbours = _ksg(samples, ksg_seed)
+    entropy = None if samples.classes is None else float(label_entropy(samples.z))
+    on_device = replace(samples, x=samples.x.to(hardware.device), z=samples.z.to(hardware.device))
+    placed = Parts(*(part.to(hardware.device) for part in vars(parts).values()))
+
+    estimates = []
+    with EstimationProgress(console, len(bounds), max_steps) as progress:
+        for name in bounds:
+            progress.begin(_title(name))
+            learner = _learner(name, on_device, placed, critic, entropy, weights_seed)
+            fitted = fit(
+                learner.to(hardware.device),
+                on_device,
+                placed,
+                batch_size=batch_size,
+                max_steps=max_steps,
+                learning_rate=learning_rate,
+                seed=order_seed,
+                tell=progress.step,
+            )
+            estimates.append(
+                _judged(name, fitted, on_device, placed, settings, ksg_value=by_neighbours)
+            )
+    return MutualInformation(
+        names=("x", "z"),
+        estimates=tuple(estimates),
+        ceiling=float(np.log(batch_size)),
+        ksg=by_neighbours,
+        label_entropy=entropy,
+        features=samples.x.shape[1],
+        other_features=None if samples.classes is not None else samples.z.shape[1],
+        classes=samples.classes,
+        samples=PartSizes(*(len(part) for part in vars(parts).values())),
+        warnings=() if repetition is None else (repetition,),
+        settings=settings,
+        versions={package: metadata.version(package) for package in _PACKAGES},
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def _title(name: str) -> str:
+    """The bound's name as papers write it."""
+    return "Barber-Agakov" if name == LABEL_BOUND else BOUND_FACTS[name].title
+
+
+def _ksg(samples: Samples, seed: int) -> float | None:
+    """The cross-check by nearest neighbours; None beyond its dimension."""
+    if samples.x.shape[1] > LARGEST_DIMENSION:
+        return None
+    if samples.classes is not None:
+        return ksg_of_labels(samples.x.numpy(), samples.z.numpy(), seed=seed)
+    if samples.z.shape[1] > LARGEST_DIMENSION:
+        return None
+    return ksg(samples.x.numpy(), samples.z.numpy(), seed=seed)
+
+
+def _learner(
+    name: str,
+    samples: Samples,
+    parts: Parts,
+    config: CriticConfig,
+    entropy: float | None,
+    seed: int,
+) -> BoundLearner | LabelLearner:
+    """What is trained for a bound, with first weights that depend on the seed alone."""
+    x = side_of(samples.x[parts.training], None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if name == LABEL_BOUND:
+            assert samples.classes is not None
+            assert entropy is not None
+            return LabelLearner(Perceptron(x, config, samples.classes), entropy)
+        z = side_of(samples.z[parts.training], samples.classes)
+        bound = BOUNDS[name]
+        baseline = Perceptron(z, config, 1) if bound.needs_baseline else None
+        return BoundLearner(bound, build_critic(config, x, z), baseline)
+
+
+def _effective_samples(
+    learner: BoundLearner | LabelLearner, samples: Samples, held_out: Sequence[Tensor]
+) -> float | None:
+    """How many of the test samples the mean of exponentials rests on; None where there is none."""
+    with torch.no_grad():
+        weights = [learner.log_weights(samples.x[batch], samples.z[batch]) for batch in held_out]
+    known = [each for each in weights if each is not None]
+    return reliability.effective_samples(torch.cat(known)) if known else None
+
+
+def _judged(
+    name: str,
+    fitted: Fitted,
+    samples: Samples,
+    parts: Parts,
+    settings: EstimationSettings,
+    *,
+    ksg_value: float | None,
+) -> BoundEstimate:
+    """The value on the test part, and whatever speaks against it."""
+    size = settings.batch_size
+    held_out = batches(parts.test, size)
+    learnt_from = batches(parts.training, size)[: len(held_out)]
+    sd, mean = torch.std_mean(estimates_on(fitted.learner, samples, held_out))
+    value = float(mean)
+    half_width = float(
+        sd * student_t.ppf((1 + _CONFIDENCE) / 2, len(held_out) - 1) / len(held_out) ** 0.5
+    )
+    training_value = float(estimates_on(fitted.learner, samples, learnt_from).mean())
+    effective = _effective_samples(fitted.learner, samples, held_out)
+    limited = name != LABEL_BOUND and BOUND_FACTS[name].limited_by_batch
+    reasons = (
+        reliability.near_ceiling(value, size) if limited else None,
+        reliability.dominated(effective, len(held_out) * size),
+        reliability.over_fitted(training_value, value, half_width),
+        reliability.still_rising(fitted.curve, settings.max_steps),
+        reliability.broke(fitted.broke_at, fitted.best_step),
+        reliability.far_from_ksg(value, ksg_value),
+    )
+    return BoundEstimate(
+        bound=name,
+        title=_title(name),
+        value=value,
+        interval=(value - half_width, value + half_width),
+        sd=float(sd),
+        batches=len(held_out),
+        is_lower_bound=name == LABEL_BOUND or BOUND_FACTS[name].valid_bound,
+        limited_by_batch=limited,
+        steps=fitted.steps,
+        best_step=fitted.best_step,
+        training_value=training_value,
+        effective_samples=effective,
+        curve=fitted.curve,
+        warnings=tuple(reason for reason in reasons if reason is not None),
+    )

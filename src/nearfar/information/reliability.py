@@ -1,0 +1,141 @@
+"""When an estimate should not be trusted, in words: one function for each reason."""
+
+import math
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+NEAR_CEILING = 1.0
+"""Nats below log N. An ideal critic of pairs that tell I nats each reads
+`log N − log(1 + N e^{−I})`; 1 nat below log N, that is short of I by `−log(1 − e^{−1})`, half a nat."""
+FEWEST_EFFECTIVE = 25.0
+"""Effective samples: with fewer, the mean of e^f is known to no better than a fifth (1 / √25)."""
+OVERFIT = 0.5
+"""Nats by which the training part may outdo the test part, beyond what its batches vary."""
+RISING = 0.1
+"""Nats gained over the last quarter of the steps, where they were used up."""
+KSG_APART = 0.5, 0.25
+"""Nats, and share of the larger one, that an estimate and KSG may lie apart."""
+
+
+def near_ceiling(value: float, batch_size: int) -> str | None:
+    """A bound that the batch limits, near its limit.
+
+    Args:
+        value: In nats.
+        batch_size: N.
+    """
+    gap = math.log(batch_size) - value
+    if not gap < NEAR_CEILING:
+        return None
+    return (
+        f"{gap:.2f} nats below log N = {math.log(batch_size):.2f}, which it cannot exceed: the "
+        "information may lie far above; raise the batch size or look at a bound without this limit"
+    )
+
+
+def effective_samples(log_weights: Float[Tensor, " n"]) -> float:
+    """How many equal weights would make a mean as uncertain: `(Σ w)² / Σ w²`, 1 to n.
+
+    Args:
+        log_weights: `log w`.
+    """
+    log_weights = log_weights.double()
+    return float((2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp())
+
+
+def dominated(effective: float | None, samples: int) -> str | None:
+    """A mean of exponentials that a few samples make up.
+
+    Args:
+        effective: Of `effective_samples`; None where no exponential is averaged.
+        samples: That the mean is over.
+    """
+    if effective is None or effective >= min(FEWEST_EFFECTIVE, samples / 2):
+        return None
+    return (
+        f"its mean of exponentials rests on about {effective:.0f} of {samples} samples: it varies "
+        "more than the interval says; look at InfoNCE, or give more samples"
+    )
+
+
+def over_fitted(training: float, test: float, half_width: float) -> str | None:
+    """A critic that knows the samples it learned from by heart.
+
+    Args:
+        training: Estimate on the training part, in nats.
+        test: Estimate on the test part.
+        half_width: Of the interval of the test part.
+    """
+    if not training - test > OVERFIT + half_width:
+        return None
+    return (
+        f"{training:.2f} nats on the samples it learned from: the critic over-fits, and more "
+        "samples or a smaller critic would find more"
+    )
+
+
+def still_rising(curve: Sequence[tuple[int, float]], max_steps: int) -> str | None:
+    """Training that was cut off while it still improved.
+
+    Args:
+        curve: `(step, value in nats on the validation part)` of every look, the first at step 0.
+        max_steps: Allowed.
+    """
+    last_step, last = curve[-1]
+    before = max(value for step, value in curve if step <= 0.75 * max_steps)
+    if last_step < max_steps or not last - before > RISING:
+        return None
+    return (
+        f"rose by {last - before:.2f} nats in the last quarter of its {max_steps} steps: allow more"
+    )
+
+
+def broke(broke_at: int | None, best_step: int) -> str | None:
+    """Training that ended in numbers that are not finite.
+
+    Args:
+        broke_at: The step; None where it did not.
+        best_step: The step that the kept critic is from.
+    """
+    if broke_at is None:
+        return None
+    return (
+        f"training was no longer finite at step {broke_at}; the critic is that of step {best_step}"
+    )
+
+
+def far_from_ksg(value: float, ksg: float | None) -> str | None:
+    """An estimate far from that of nearest neighbours.
+
+    Args:
+        value: In nats.
+        ksg: In nats; None where the dimension is too high for it.
+    """
+    if ksg is None:
+        return None
+    nats, share = KSG_APART
+    if not abs(value - ksg) > max(nats, share * max(value, ksg)):
+        return None
+    if value < ksg:
+        return f"KSG finds {ksg:.2f} nats: this critic has not found all"
+    return (
+        f"KSG finds {ksg:.2f} nats: one of the two is wrong; KSG falls short where x and z depend "
+        "strongly, and what is no lower bound may be too high"
+    )
+
+
+def repeated(count: int, test: int) -> str | None:
+    """Test samples that are copies of samples to learn from.
+
+    Args:
+        count: Of them.
+        test: Samples of the test part.
+    """
+    if not count > 0.01 * test:
+        return None
+    return (
+        f"{count} of {test} test samples occur in the training part too, to the last bit: where "
+        "they are copies and not chance, remove them, or every estimate is too high"
+    )
