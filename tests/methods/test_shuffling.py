@@ -3,8 +3,14 @@
 import pytest
 import torch
 from tests.rank_processes import run_on_ranks
+from torch import nn
 
-from nearfar.methods.shuffling import encoded_in_random_order
+from nearfar.methods.shuffling import (
+    encoded_as_keys,
+    encoded_in_random_order,
+    sees_several_companies,
+)
+from nearfar.methods.split_batch_norm import split_batch_norm
 
 COUNTS = {2: (4, 4), 3: (5, 2, 6)}
 
@@ -64,3 +70,40 @@ def test_alone_the_rows_pass_in_random_order_and_come_back_in_theirs():
     assert sorted(seen[0]) == images()[:, 0].tolist() != seen[0]
     for place, image in enumerate(seen[0]):
         assert encoded[int(image), 0] == sum(seen[0][: place + 1])
+
+
+def networks(*, splits: int = 1) -> tuple[nn.Module, nn.Module]:
+    first = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    if splits > 1:
+        split_batch_norm(first, splits)
+    return first, nn.Linear(3, 2)
+
+
+def companies_on_a_rank(_rank: int, _world: int) -> list[bool]:
+    plain, without = networks(), (nn.Linear(2, 2),)
+    in_training = sees_several_companies(plain), sees_several_companies(plain[::-1])
+    plain[0].eval()
+    return [*in_training, sees_several_companies(plain), sees_several_companies(without)]
+
+
+def test_ranks_and_parts_are_companies_where_batch_norm_trains(tmp_path):
+    assert companies_on_a_rank(0, 1) == [False, False, False, False]
+    assert run_on_ranks(2, companies_on_a_rank, tmp_path) == [[True, True, False, False]] * 2
+    parts = networks(splits=2)
+    assert sees_several_companies(parts)
+    parts[0].eval()
+    assert not sees_several_companies(parts)
+
+
+@pytest.mark.parametrize("splits", [1, 2])
+def test_keys_draw_an_order_only_where_it_hides_something(splits):
+    first, last = networks(splits=splits)
+    torch.manual_seed(3)
+    keys = encoded_as_keys((first, last), images())
+    state = torch.get_rng_state()
+    torch.manual_seed(3)
+    order = torch.randperm(13) if splits > 1 else torch.arange(13)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not keys.requires_grad
+    expected = last(first(images()[order]))[order.argsort()]
+    torch.testing.assert_close(keys, expected.detach())

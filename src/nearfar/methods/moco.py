@@ -6,13 +6,12 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.methods.check import check_moco, check_view_count
 from nearfar.methods.config import MoCoConfig
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
-from nearfar.methods.shuffling import encoded_in_random_order
+from nearfar.methods.shuffling import encoded_as_keys
 from nearfar.methods.split_batch_norm import split_batch_norm
 from nearfar.objectives import alignment, info_nce, uniformity
 from nearfar.objectives.precision import unit_rows
@@ -36,7 +35,7 @@ class MoCo(nn.Module):
     empty queue that loss would be 0 whatever the weights: on the first step the negatives are the
     other keys of the batch, of which the second step's queue is made.
 
-    Keys pass in random order (`encoded_in_random_order`) where batch-norm would else give away
+    Keys pass in random order (`encoded_as_keys`) where batch-norm would else give away
     which belong to which query: on several ranks, or with `batch_norm_splits`.
 
     Args:
@@ -74,10 +73,12 @@ class MoCo(nn.Module):
         """
         check_view_count(self.config, len(views))
         first, second = views
-        one_way = self.head(self.encoder(first)), self._keys(second)
+        key_networks = self.momentum_encoder, self.momentum_head
+        one_way = self.head(self.encoder(first)), encoded_as_keys(key_networks, second)
         if not self.config.symmetric:
             return one_way
-        return *one_way, self.head(self.encoder(second)), self._keys(first)
+        other_way = self.head(self.encoder(second)), encoded_as_keys(key_networks, first)
+        return *one_way, *other_way
 
     def loss(
         self,
@@ -126,25 +127,6 @@ class MoCo(nn.Module):
         if self._entering is not None:
             self.queue.enqueue(keys=self._entering)
             self._entering = None
-
-    @torch.no_grad()
-    def _keys(self, images: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch dim"]:
-        """Keys of a view, in random order where that hides what batch-norm would tell."""
-        if self._must_shuffle():
-            return encoded_in_random_order(self._encode_keys, images)
-        return self._encode_keys(images)
-
-    def _encode_keys(self, images: Tensor) -> Tensor:
-        """Keys in the order of the images."""
-        return self.momentum_head(self.momentum_encoder(images))
-
-    def _must_shuffle(self) -> bool:
-        """Whether rows are normalised in several companies."""
-        ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-        return (ranks > 1 or self.config.batch_norm_splits > 1) and any(
-            isinstance(layer, _BatchNorm) and layer.training
-            for layer in self.momentum_encoder.modules()
-        )
 
 
 def _head(config: MoCoConfig, num_features: int) -> nn.Module:

@@ -6,7 +6,6 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.encoders.projection import ProjectionHead
 from nearfar.methods.check import check_paco, check_view_count
@@ -14,7 +13,7 @@ from nearfar.methods.classes import build_classifier, require_labels_of
 from nearfar.methods.config import PaCoConfig
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
-from nearfar.methods.shuffling import encoded_in_random_order
+from nearfar.methods.shuffling import encoded_as_keys
 from nearfar.objectives import alignment, paco
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.computing import computing
@@ -33,10 +32,10 @@ class PaCo(nn.Module):
     weighs, and how classes' shares enter, `nearfar.objectives.paco` says. Predictions are the plain
     logits of the centres.
 
-    Queries alone are anchors, as in the paper and its published program. Different from the
-    program: the momentum encoder moves and keys enter the queue after a step, not within it; the
-    queue begins empty, not with random rows; and each query sees the queries and keys of all ranks,
-    not only its own rank's.
+    Queries alone are anchors, as in the paper and its published program, and on several ranks keys
+    pass shuffled (`encoded_as_keys`), as in the program. Different from it: the momentum encoder
+    moves and keys enter the queue after a step, not within it; the queue begins empty, not with
+    random rows; and each query sees the queries and keys of all ranks, not only its own rank's.
 
     Args:
         config: Temperature, weights, head, queue and momentum.
@@ -93,7 +92,9 @@ class PaCo(nn.Module):
         check_view_count(self.config, len(views))
         first, second = views
         features = self.encoder(first)
-        return self.projection(features), self._keys(second), self.classifier(features)
+        queries = self.projection(features)
+        keys = encoded_as_keys((self.momentum_encoder, self.momentum_projection), second)
+        return queries, keys, self.classifier(features)
 
     def loss(
         self,
@@ -149,27 +150,3 @@ class PaCo(nn.Module):
         if self._entering is not None:
             self.queue.enqueue(**self._entering)
             self._entering = None
-
-    @torch.no_grad()
-    def _keys(self, images: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch dim"]:
-        """Keys of a view, shuffled over ranks as the published program does for batch-norm."""
-        if self._must_shuffle():
-            return encoded_in_random_order(self._encode_keys, images)
-        return self._encode_keys(images)
-
-    def _encode_keys(self, images: Tensor) -> Tensor:
-        """Keys in the order of the images."""
-        return self.momentum_projection(self.momentum_encoder(images))
-
-    def _must_shuffle(self) -> bool:
-        """Whether batch-norm of several ranks sees several companies of rows."""
-        return (
-            dist.is_available()
-            and dist.is_initialized()
-            and dist.get_world_size() > 1
-            and any(
-                isinstance(layer, _BatchNorm) and layer.training
-                for network in (self.momentum_encoder, self.momentum_projection)
-                for layer in network.modules()
-            )
-        )

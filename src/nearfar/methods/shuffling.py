@@ -7,14 +7,55 @@ other ranks', or on one device the other parts' of split batch-norm. On one devi
 rows share one company in any order, and shuffling does nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from nearfar.methods.split_batch_norm import SplitBatchNorm
 from nearfar.similarity.ranks import gather_rows
+
+
+@torch.no_grad()
+def encoded_as_keys(
+    networks: Sequence[nn.Module], images: Shaped[Tensor, "batch *shape"]
+) -> Float[Tensor, "batch dim"]:
+    """Images passed through networks, in random order where that hides what batch-norm would tell.
+
+    Args:
+        networks: One after another; the last gives a row for each image.
+        images: This rank's.
+
+    Returns:
+        This rank's rows, without gradient, in the order of its images.
+    """
+
+    def encode(images: Tensor) -> Tensor:
+        for network in networks:
+            images = network(images)
+        return images
+
+    if sees_several_companies(networks):
+        return encoded_in_random_order(encode, images)
+    return encode(images)
+
+
+def sees_several_companies(networks: Sequence[nn.Module]) -> bool:
+    """Whether batch-norm normalises rows in several companies: of ranks, or of parts of a batch.
+
+    Args:
+        networks: Layers in evaluation mode do not count: they know of no other row.
+    """
+    several_ranks = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    return any(
+        layer.training and (several_ranks or isinstance(layer, SplitBatchNorm))
+        for network in networks
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm)
+    )
 
 
 @torch.no_grad()
