@@ -11,7 +11,7 @@ from torch import Tensor
 from nearfar.data.float_arrays import series_of, vectors_of
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
-from nearfar.data.splits import SPLIT_SEED, split_part
+from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError
 from nearfar.modality import in_words
 
@@ -136,12 +136,10 @@ def _source(
     elif test_labels is not None:
         raise NearfarError(f"test_labels without test_{what}: give both or neither")
     else:
-        train, test = split_part(train, test_fraction)
-        if test is not None:
-            notes.append(
-                f"no test {what} given: {len(test)} of {len(train) + len(test)} are held out "
-                f"(stratified, seed {SPLIT_SEED})"
-            )
+        train, test, note = split_with_note(
+            train, test_fraction, missing=f"no test {what} given", examples=what
+        )
+        notes += note
     class_names = None if classes is None else tuple(str(value) for value in classes)
     return Source(name, train, test, class_names=class_names, notes=tuple(notes))
 

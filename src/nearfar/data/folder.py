@@ -8,12 +8,11 @@ import numpy as np
 import torch
 
 from nearfar.data.config import DataConfig
-from nearfar.data.file_reading import FileReader, name_below
-from nearfar.data.folder_listing import Listing, list_parts
+from nearfar.data.file_reading import FileReader
+from nearfar.data.folder_listing import Listing, list_parts, part_of
 from nearfar.data.image_files import SUFFIXES, ImageHeader, read_header, read_image
-from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
-from nearfar.data.splits import SPLIT_SEED, split_part
+from nearfar.data.splits import split_with_note
 from nearfar.data.streamed_files import StreamedFiles
 from nearfar.errors import NearfarError
 
@@ -57,26 +56,18 @@ def load_folder(config: DataConfig) -> Source:
         rows = [row for row, path in enumerate(listing.files) if path in headers]
         images, rows = _read_all(reader, listing, rows, shape, in_memory)
         if not rows:
-            part = "test" if parts else "train"
-            raise NearfarError(f"{root}: not one image of the {part} part can be read")
-        names = [name_below(listing.files[row], root) for row in rows]
-        labels = None
-        if listing.labels is not None:
-            kept = [listing.labels[row] for row in rows]
-            labels, classes = encode_labels(
-                kept, len(rows), what=f"folders of {root}", classes=classes
-            )
-        parts.append(Part(images, labels, names))
+            which = "test" if parts else "train"
+            raise NearfarError(f"{root}: not one image of the {which} part can be read")
+        part, classes = part_of(listing, rows, images, root=root, classes=classes, kind="image")
+        parts.append(part)
     notes += reader.notes()
 
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
-        train, test = split_part(train, config.test_fraction)
-        if test is not None:
-            notes.append(
-                f"no folders train and test: {len(test)} of {len(train) + len(test)} images are "
-                f"held out for test (seed {SPLIT_SEED})"
-            )
+        train, test, note = split_with_note(
+            train, config.test_fraction, missing="no folders train and test", examples="images"
+        )
+        notes += note
     class_names = None if classes is None else tuple(classes)
     return Source("folder", train, test, class_names=class_names, notes=tuple(notes))
 

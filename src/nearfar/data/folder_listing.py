@@ -1,12 +1,14 @@
 """The image or sound files under a folder, and the classes that its sub-folders make."""
 
 import os
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfar.data.file_reading import shown
+from nearfar.data.file_reading import name_below, shown
 from nearfar.data.image_files import SUFFIXES
+from nearfar.data.labels import encode_labels
+from nearfar.data.source import Examples, Part
 from nearfar.errors import NearfarError
 
 
@@ -98,6 +100,45 @@ def list_parts(root: Path, suffixes: Set[str], kind: str) -> tuple[list[Listing]
             "lay both out alike"
         )
     return listings, notes
+
+
+def part_of(
+    listing: Listing,
+    rows: Sequence[int],
+    examples: Examples,
+    *,
+    root: Path,
+    classes: list[str] | None,
+    kind: str,
+) -> tuple[Part, list[str] | None]:
+    """The part that the readable files of a listing make, and the classes of its folders.
+
+    Args:
+        listing: Of the part.
+        rows: Places in the listing of the files that could be read.
+        examples: What they hold, in the order of `rows`.
+        root: Folder that names are given below.
+        classes: Those of the training part, or None where this is it.
+        kind: What a file holds, for messages.
+
+    Returns:
+        The part with the files' names, and its classes; without labels and classes where the
+        listing has none.
+
+    Raises:
+        NearfarError: A folder is of no class of the training part.
+    """
+    names = [name_below(listing.files[row], root) for row in rows]
+    if listing.labels is None:
+        return Part(examples, None, names), None
+    labels, classes = encode_labels(
+        [listing.labels[row] for row in rows],
+        len(rows),
+        what=f"folders of {root}",
+        classes=classes,
+        examples=f"{kind}s",
+    )
+    return Part(examples, labels, names), classes
 
 
 def _class_of(path: Path, folder: Path) -> str | None:

@@ -13,6 +13,30 @@ SPLIT_SEED = 0
 """Seed of every split, fixed: the test part must not change from run to run."""
 
 
+def split_with_note(
+    part: Part, test_fraction: float, *, missing: str, examples: str
+) -> tuple[Part, Part | None, list[str]]:
+    """Hold out a test part as `split_part` does, and say so.
+
+    Args:
+        part: As `split_part` takes it.
+        test_fraction: Share to hold out; 0 holds out none.
+        missing: Why a part is held out, for the note.
+        examples: What the part holds, for the note.
+
+    Returns:
+        What is left to learn from, the test part or None, and a note where there is one.
+    """
+    train, test = split_part(part, test_fraction)
+    if test is None:
+        return train, None, []
+    note = (
+        f"{missing}: {len(test)} of {len(part)} {examples} are held out for test "
+        f"(seed {SPLIT_SEED})"
+    )
+    return train, test, [note]
+
+
 def split_part(part: Part, test_fraction: float) -> tuple[Part, Part | None]:
     """Hold out a test part, stratified where there are labels and always the same.
 

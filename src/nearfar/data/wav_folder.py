@@ -6,11 +6,10 @@ import numpy as np
 import torch
 
 from nearfar.data.config import DataConfig
-from nearfar.data.file_reading import FileReader, name_below
-from nearfar.data.folder_listing import Listing, list_parts
-from nearfar.data.labels import encode_labels
+from nearfar.data.file_reading import FileReader
+from nearfar.data.folder_listing import Listing, list_parts, part_of
 from nearfar.data.source import Part, Source
-from nearfar.data.splits import SPLIT_SEED, split_part
+from nearfar.data.splits import split_with_note
 from nearfar.data.wav_files import SUFFIXES, Sound, read_wav
 from nearfar.errors import NearfarError, SettingError
 
@@ -64,12 +63,10 @@ def load_wav(config: DataConfig) -> Source:
     notes += reader.notes()
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
-        train, test = split_part(train, config.test_fraction)
-        if test is not None:
-            notes.append(
-                f"no folders train and test: {len(test)} of {len(train) + len(test)} sounds are "
-                f"held out for test (seed {SPLIT_SEED})"
-            )
+        train, test, note = split_with_note(
+            train, config.test_fraction, missing="no folders train and test", examples="sounds"
+        )
+        notes += note
     class_names = None if classes is None else tuple(classes)
     return Source("wav", train, test, class_names=class_names, notes=tuple(notes))
 
@@ -103,14 +100,9 @@ def _part(
         part = "train" if classes is None else "test"
         raise NearfarError(f"{root}: not one sound of the {part} part can be read")
     series = np.stack([_at_length(sounds[listing.files[row]].samples, length) for row in rows])
-    names = [name_below(listing.files[row], root) for row in rows]
-    labels = None
-    if listing.labels is not None:
-        kept = [listing.labels[row] for row in rows]
-        labels, classes = encode_labels(
-            kept, len(rows), what=f"folders of {root}", classes=classes, examples="sounds"
-        )
-    return Part(torch.from_numpy(series), labels, names), classes
+    return part_of(
+        listing, rows, torch.from_numpy(series), root=root, classes=classes, kind="sound"
+    )
 
 
 def _at_length(samples: np.ndarray, length: int) -> np.ndarray:
