@@ -123,5 +123,5 @@ def test_other_series_are_refused():
         views(_series(steps=19), _generator())
     with pytest.raises(SettingError, match="not float64"):
         views(_series().double(), _generator())
-    with pytest.raises(SettingError, match="2 values of mean"):
+    with pytest.raises(SettingError, match="mean has 2 values for series of 3 channels × 20 steps"):
         views_for(ViewsConfig(preset="series"), SHAPE, mean=MEAN[:2], std=STD)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nearfar.errors import SettingError
 from nearfar.modality import in_words
+from nearfar.views.statistics import check_statistics
 
 
 class FloatViews:
@@ -39,12 +40,7 @@ class FloatViews:
         std: Sequence[float],
         count: int = 2,
     ) -> None:
-        if not len(mean) == len(std) == shape[0]:
-            raise SettingError(
-                f"views: {len(mean)} values of mean and {len(std)} of std for {in_words(shape)}"
-            )
-        if min(std) <= 0:
-            raise SettingError(f"views: std is {min(std):g} in a channel: needs to be above 0")
+        check_statistics(mean, std, count=shape[0], examples=in_words(shape))
         self.parameters = parameters
         self.count = count
         self.shape = shape

@@ -13,6 +13,7 @@ from nearfar.views.exact import exact_views
 from nearfar.views.fused import fused_views
 from nearfar.views.parameters import ViewParameters
 from nearfar.views.presets import resolve
+from nearfar.views.statistics import check_statistics
 
 
 class RandomViews:
@@ -37,13 +38,8 @@ class RandomViews:
         count: int = 2,
         implementation: str = "fused",
     ):
-        for name, values in (("mean", mean), ("std", std)):
-            if len(values) != channels:
-                raise SettingError(
-                    f"views: {name} has {len(values)} values for images of {channels} channels"
-                )
-        if min(std) <= 0:
-            raise SettingError(f"views: std is {min(std):g} in a channel: needs to be above 0")
+        examples = f"images of {channels} channels"
+        check_statistics(mean, std, count=channels, examples=examples)
         self.parameters = parameters
         self.count = count
         self.channels = channels
