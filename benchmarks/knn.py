@@ -1,11 +1,8 @@
 """Weighted kNN classification: nearfar against faiss, scikit-learn and lightly on one core."""
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 
 import faiss
 import torch
@@ -14,6 +11,7 @@ from lightly.utils.benchmarking import knn_predict
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from benchmarks._machine import processor, versions
 from nearfar.evaluation.knn import KNNBank
 from nearfar.similarity import top_k
 from nearfar.similarity.rounded_rows import Numbers
@@ -28,8 +26,6 @@ def main() -> str:
     lines = []
     for name, spread in (("random directions", None), ("loose clusters", 1.0), ("tight", 0.02)):
         lines.append(_rows(name, *_features(spread)))
-    packages = ("torch", "faiss-cpu", "scikit-learn", "lightly")
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
     nothing = _contenders_of(torch.randn(64, 8), torch.randn(4, 8), torch.arange(64) % CLASSES)
     columns = " | ".join(nothing)
     section = (
@@ -41,7 +37,7 @@ def main() -> str:
         f"drawn: in random directions; in {CLASSES} loose clusters (noise as long as the centres); "
         f"in {CLASSES} tight ones (noise of 2 %). nearfar takes a first look in bfloat16; in 8 "
         "bits where the processor is not fast at bfloat16; and none where it is fast at neither. "
-        f"{versions}; {_processor()}.\n\n"
+        f"{versions('torch', 'faiss-cpu', 'scikit-learn', 'lightly')}; {processor()}.\n\n"
         f"| features | {columns} |\n|---|{'---:|' * 6}\n" + "\n".join(lines) + "\n"
     )
     print(section)
@@ -104,18 +100,6 @@ def _features(spread: float | None) -> tuple[Tensor, Tensor, Tensor]:
     if spread is not None:
         features = torch.randn(CLASSES, DIM, generator=generator)[labels] + spread * features
     return features[:BANK], features[BANK:], labels[:BANK]
-
-
-def _processor() -> str:
-    """Name, and which bfloat16 units it has."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
-        name = names[0] if names else name
-    units = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
-    half = "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else "no avx512_bf16"
-    return f"{name} ({units}, {half})"
 
 
 if __name__ == "__main__":
