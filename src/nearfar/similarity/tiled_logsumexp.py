@@ -102,8 +102,7 @@ def _logsumexps(
     second = count if matrix.groups is not None else 0
     if columns and not matrix.symmetric:
         second = len(matrix.columns)
-    kind = _RunningSum if shift is None else _ShiftedSum
-    first, other = kind(count, matrix.queries, shift), kind(second, matrix.queries, shift)
+    first, other = (_empty_sum(each, matrix.queries, shift) for each in (count, second))
     by_key = first if matrix.symmetric else (other if columns else None)
     held, own = matrix.held, None
     for tile in matrix.tiles():
@@ -123,13 +122,17 @@ def _logsumexps(
     return first.logarithm(matrix.computing), other.logarithm(matrix.computing), kept
 
 
+def _empty_sum(count: int, like: Tensor, shift: float | None) -> "_ShiftedSum | _RunningSum":
+    """A log-sum-exp of so many rows to which nothing was added yet."""
+    return _RunningSum(count, like) if shift is None else _ShiftedSum(count, like, shift)
+
+
 class _ShiftedSum:
     """Log-sum-exp gathered tile by tile where one shift serves all rows."""
 
     nothing = 0.0
 
-    def __init__(self, count: int, like: Tensor, shift: float | None) -> None:
-        assert shift is not None
+    def __init__(self, count: int, like: Tensor, shift: float) -> None:
         self.shift = shift
         self.total = like.new_zeros(count)
 
@@ -152,8 +155,7 @@ class _RunningSum:
 
     nothing = -torch.inf
 
-    def __init__(self, count: int, like: Tensor, shift: float | None) -> None:
-        assert shift is None
+    def __init__(self, count: int, like: Tensor) -> None:
         self.maximum = like.new_full((count,), torch.finfo(like.dtype).min)
         self.total = like.new_zeros(count)
 

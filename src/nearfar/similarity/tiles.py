@@ -6,7 +6,7 @@ columns. Where ranks share the work, each takes every so-manieth tile.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import torch
 from jaxtyping import Bool, Float
@@ -65,7 +65,8 @@ class Matrix:
         pairs: Which pairs take part; symmetric where the queries are the keys.
         groups: A number for each query and each key; pairs of equal numbers are summed apart.
         computing: Who shares the tiles.
-        survey: What the forward pass found out, for the backward pass.
+        known: What the forward pass found out, given to the backward pass.
+        survey: That, or what is found out here.
     """
 
     queries: Float[Tensor, "n dim"]
@@ -74,21 +75,15 @@ class Matrix:
     pairs: Pairs
     groups: Numbers | None
     computing: Computing
-    survey: Survey | None = None
+    known: InitVar[Survey | None] = None
+    survey: Survey = field(init=False)
     columns: Float[Tensor, "m dim"] = field(init=False)
     held: Float[Tensor, " values"] = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known: Survey | None) -> None:
         self.columns = self.queries if self.keys is None else self.keys
         shape = len(self.queries), len(self.columns)
-        if self.survey is None:
-            groups = Pairs(apart=self.groups)
-            self.survey = Survey(
-                self.pairs.empty_tiles(TILE, *shape).tolist(),
-                self.pairs.touched_tiles(TILE, *shape).tolist(),
-                groups.touched_tiles(TILE, *shape).tolist(),
-                self._shift(),
-            )
+        self.survey = self._surveyed(*shape) if known is None else known
         size = min(shape[0], TILE) * min(shape[1], TILE)
         self.held, self._factors = self.queries.new_empty(size), self.queries.new_empty(0)
 
@@ -101,7 +96,6 @@ class Matrix:
     @property
     def shift(self) -> float | None:
         """The survey's."""
-        assert self.survey is not None
         return self.survey.shift
 
     @property
@@ -112,7 +106,6 @@ class Matrix:
     def tiles(self) -> Iterator[Tile]:
         """All tiles that are not empty, of a symmetric matrix those on and above the diagonal; of
         several ranks, this rank's share."""
-        assert self.survey is not None
         number = 0
         for row in range(0, len(self.queries), TILE):
             for key in range(row if self.symmetric else 0, len(self.columns), TILE):
@@ -167,6 +160,16 @@ class Matrix:
             return None
         queries, keys = self.groups
         return queries[tile.rows, None] == keys[None, tile.keys]
+
+    def _surveyed(self, rows: int, columns: int) -> Survey:
+        """What a matrix of so many rows and columns shows before any tile is computed."""
+        groups = Pairs(apart=self.groups)
+        return Survey(
+            self.pairs.empty_tiles(TILE, rows, columns).tolist(),
+            self.pairs.touched_tiles(TILE, rows, columns).tolist(),
+            groups.touched_tiles(TILE, rows, columns).tolist(),
+            self._shift(),
+        )
 
     def _shift(self) -> float | None:
         """A number that no similarity exceeds and none falls far below, if there is one."""
