@@ -93,8 +93,8 @@ BOUND_FACTS: dict[str, BoundFacts] = {
         title="InfoNCE–TUBA interpolation",
         source=_POOLE,
         summary="Between InfoNCE and TUBA with a learned baseline; 1 % of the batch's own mean in "
-        "the baseline keeps the variance finite and lifts the ceiling by log 100 nats. A lower "
-        "bound on average.",
+        "the baseline keeps the variance finite and lifts the ceiling by about log 100 nats. A "
+        "lower bound on average.",
         needs_baseline=True,
         valid_bound=True,
     ),

@@ -33,7 +33,7 @@ def info_nce_bound(scores: Scores) -> Float[Tensor, ""]:
 def interpolated(
     scores: Scores, log_baseline: Float[Tensor, " n"], alpha: float = 0.01
 ) -> Float[Tensor, ""]:
-    """The interpolation of InfoNCE and TUBA (Poole et al. 2019, section 2.3).
+    """The interpolation of InfoNCE and TUBA (Poole et al. 2019).
 
     With K = N − 1, a baseline `a(y) > 0`, the mean `m(y; x_1…x_K) = (1/K) Σ_k e^f(x_k,y)` over the
     batch, and `b = α m + (1 − α) a`,
@@ -43,8 +43,8 @@ def interpolated(
     where in the first mean (x_1, y) is a true pair, and in the second no x belongs to y. Both use
     all of the batch that they may: in the first each other x is left out of m in turn. At α = 0 it
     is TUBA; at α = 1 InfoNCE of K examples, for each y among the x. A lower bound on average for
-    any critic and baseline that have not seen the batch. A smaller α buys less bias, and a ceiling
-    of `log(K / α)`, with variance.
+    any critic and baseline that have not seen the batch. A smaller α buys less bias, and a higher
+    ceiling, `1 + log(K / α)`, with variance.
 
     Args:
         scores: Of N pairs.
