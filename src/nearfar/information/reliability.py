@@ -8,7 +8,7 @@ from torch import Tensor
 
 NEAR_CEILING = 1.0
 """Nats below log N. An ideal critic of pairs that tell I nats each reads
-`log N − log(1 + N e^{−I})`; 1 nat below log N, that is short of I by `−log(1 − e^{−1})`, half a nat."""
+`log N − log(1 + N e^{−I})`: what lies 1 nat below log N is short of I by half a nat."""
 FEWEST_EFFECTIVE = 25.0
 """Effective samples: with fewer, the mean of e^f is known to no better than a fifth (1 / √25)."""
 OVERFIT = 0.5

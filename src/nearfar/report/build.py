@@ -30,11 +30,17 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
         `out`.
 
     Raises:
-        NearfarError: No run, a folder that is no run folder, or a damaged file in it.
+        NearfarError: No run, a folder that is no run folder, a damaged file in it, or mutual
+            information alone beside runs.
     """
     if not runs:
         raise NearfarError("report: no run folder given; name at least one")
     read = _named([read_run(Path(run)) for run in runs])
+    alone = [name for name, run in read.items() if not run.is_run]
+    if alone and len(read) > 1:
+        raise NearfarError(
+            f"{alone[0]} holds mutual information and no run to compare: report it by itself"
+        )
     page = _render(read)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,7 @@ def learning_rate_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
 
 def knn_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
     """KNN top-1 on held-out training images against epochs, one line a run."""
-    figure = _frame("epoch", "kNN top-1, %")
+    figure = frame("epoch", "kNN top-1, %")
     for place, (name, run) in enumerate(runs.items()):
         figure.add_scatter(
             x=[line["epoch"] for line in run.knn],
@@ -67,7 +67,7 @@ def knn_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
             mode="lines+markers",
             name=plain(name),
             meta={"colour": _run_colour(place, runs)},
-            line={"dash": _dash(place)},
+            line={"dash": dash(place)},
             hovertemplate="epoch %{x:.0f}: %{y:.1f} %",
         )
     return figure
@@ -78,7 +78,7 @@ def label_efficiency(rows: Sequence[Row]) -> go.Figure | None:
     few = [row for row in rows if row.protocol == "few_labels" and row.metric == "top1"]
     if len(few) < 2:
         return None
-    figure = _frame("labels per class", "accuracy, %")
+    figure = frame("labels per class", "accuracy, %")
     for feature, name in FEATURES.items():
         judged = [row for row in few if feature in row.scores]
         if not judged:
@@ -114,7 +114,7 @@ def class_accuracy(
     counts = arrays.get("class_counts")
     if counts is None:
         return None
-    figure = _frame("training examples of the class", "accuracy, %")
+    figure = frame("training examples of the class", "accuracy, %")
     for protocol, (name, colour, symbol) in CLASS_ACCURACY_STYLE.items():
         accuracies = arrays.get(f"class_accuracy_{protocol}")
         if accuracies is None:
@@ -140,7 +140,7 @@ def class_accuracy(
 
 def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) -> go.Figure:
     """The 2-D map of test images: a trace a class, wrong kNN answers as crosses, names in place."""
-    figure = _frame("", "")
+    figure = frame("", "")
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         axis.update(visible=False)
     figure.update_yaxes(scaleanchor="x")
@@ -176,7 +176,7 @@ def distance_histograms(positive: np.ndarray, random: np.ndarray, *, top: float)
         random: Distances of views of two images, 0 to 2.
         top: Where the axis ends, so that several histograms share it.
     """
-    figure = _frame("distance", "share of pairs, %")
+    figure = frame("distance", "share of pairs, %")
     edges = np.linspace(0, top, BINS + 1)
     centres = (edges[1:] + edges[:-1]) / 2
     styles = {
@@ -228,7 +228,7 @@ def chance_loss(config: Mapping[str, Any]) -> float | None:
 
 
 def _curves(runs: Mapping[str, RunFiles], quantity: str, title: str) -> go.Figure:
-    figure = _frame("epoch", title)
+    figure = frame("epoch", title)
     for place, (name, run) in enumerate(runs.items()):
         lines = [line for line in run.steps if line.get(quantity) is not None]
         epochs, values = _binned(
@@ -241,7 +241,7 @@ def _curves(runs: Mapping[str, RunFiles], quantity: str, title: str) -> go.Figur
             mode="lines",
             name=plain(name),
             meta={"colour": _run_colour(place, runs)},
-            line={"dash": _dash(place)},
+            line={"dash": dash(place)},
             hovertemplate="epoch %{x:.1f}: %{y:.4g}",
         )
     return figure
@@ -258,7 +258,13 @@ def _binned(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     )
 
 
-def _frame(x: str, y: str) -> go.Figure:
+def frame(x: str, y: str) -> go.Figure:
+    """An empty figure with margins, legend and axes as all charts of the page have them.
+
+    Args:
+        x: Title of the axis along.
+        y: Title of the axis up.
+    """
     figure = go.Figure()
     figure.update_layout(
         template=None,
@@ -315,6 +321,10 @@ def _run_colour(place: int, runs: Mapping[str, RunFiles]) -> str:
     return "accent" if len(runs) == 1 else f"class-{place % CLASS_COLOURS}"
 
 
-def _dash(place: int) -> str:
-    """Tells runs apart without colour."""
+def dash(place: int) -> str:
+    """Tells lines apart without colour.
+
+    Args:
+        place: Of the line among all.
+    """
     return ("solid", "dash", "dot", "dashdot", "longdash")[place % 5]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nearfar.information.result import MutualInformation, read_mutual_information
 from nearfar.training.run_folder import RunFolder
 
 
@@ -22,6 +23,7 @@ class RunFiles:
         records: Flat records of the evaluation; empty where it has not run.
         arrays: Arrays of the evaluation by name; empty where it has not run.
         finished: Whether training came to its end: it left an encoder, or one was judged.
+        information: What `nearfar mi` found; None where it has not run.
     """
 
     path: Path
@@ -32,22 +34,35 @@ class RunFiles:
     records: list[dict[str, Any]]
     arrays: dict[str, np.ndarray]
     finished: bool
+    information: MutualInformation | None = None
 
     @property
     def name(self) -> str:
         """The folder's own name."""
         return self.path.resolve().name
 
+    @property
+    def is_run(self) -> bool:
+        """Whether an encoder was, or is to be, trained there."""
+        return bool(self.config)
+
 
 def read_run(path: Path) -> RunFiles:
-    """Reads a run folder as far as the run has come.
+    """Reads a run folder as far as the run has come, or a folder of mutual information alone.
 
     Args:
-        path: The run folder.
+        path: The folder.
 
     Raises:
-        NearfarError: The folder is no run folder, or a file in it is damaged.
+        NearfarError: The folder is no run folder and holds no mutual information, or a file in it
+            is damaged.
     """
+    folder = RunFolder(path)
+    information = None
+    if folder.mutual_information.is_file():
+        information = read_mutual_information(folder.mutual_information)
+        if not folder.config.is_file():
+            return RunFiles(path, {}, {}, [], [], [], {}, True, information)
     folder = RunFolder.open(path)
     metrics = folder.read_metrics() if folder.metrics.is_file() else []
     return RunFiles(
@@ -59,4 +74,5 @@ def read_run(path: Path) -> RunFiles:
         records=folder.read_evaluation() if folder.evaluation.is_file() else [],
         arrays=folder.read_evaluation_arrays() if folder.evaluation_arrays.is_file() else {},
         finished=folder.encoder_weights.is_file() or folder.evaluation.is_file(),
+        information=information,
     )

@@ -10,6 +10,7 @@ from nearfar.data.catalogue import SOURCES
 from nearfar.methods.catalogue import METHODS
 from nearfar.modality import ONE, Modality
 from nearfar.report import charts
+from nearfar.report.information import information_section
 from nearfar.report.pictures import contact_sheet, picture
 from nearfar.report.run_files import RunFiles
 from nearfar.report.score_table import score_table
@@ -67,6 +68,10 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         ),
         "pixels": _has_small_images(arrays),
         "command": typed_command(run.environment),
+        "trained": run.is_run,
+        "information": None
+        if run.information is None
+        else information_section(run.information, anchor),
     }
 
 
@@ -77,6 +82,8 @@ def _modality(config: Mapping[str, Any]) -> Modality:
 
 
 def _title(run: RunFiles) -> str:
+    if run.information is not None and not run.is_run:
+        return "Mutual information"
     method = run.config.get("method", {}).get("name", "encoder")
     data = run.config.get("data", {}).get("name", "unknown data")
     title = METHODS[method].title if method in METHODS else method
