@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- tree -->\n```text\n", "```\n<!-- /tree -->"
-SHOWN = ("src/nearfar", "benchmarks", "tools")
+SHOWN = ("src/nearfar", "benchmarks", "papers", "tools")
 
 
 def first_sentence(file: Path) -> str:

@@ -1,0 +1,1 @@
+"""What the contrastive loss tends to with many negatives (Wang & Isola 2020)."""

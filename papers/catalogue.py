@@ -1,0 +1,23 @@
+"""All experiments, in the order of the page."""
+
+from papers.alignment_uniformity import limit_theorem, uniform_on_sphere
+from papers.debiased_positives import estimators_gap
+from papers.experiment import Experiment
+from papers.mutual_information import donsker_varadhan_bias, n_pair_identity, saturation
+from papers.noise_contrastive import gaussian, mixture
+from papers.paco import optimum
+
+EXPERIMENTS: dict[str, Experiment] = {
+    each.name: each
+    for each in (
+        saturation.EXPERIMENT,
+        n_pair_identity.EXPERIMENT,
+        donsker_varadhan_bias.EXPERIMENT,
+        limit_theorem.EXPERIMENT,
+        uniform_on_sphere.EXPERIMENT,
+        estimators_gap.EXPERIMENT,
+        optimum.EXPERIMENT,
+        gaussian.EXPERIMENT,
+        mixture.EXPERIMENT,
+    )
+}

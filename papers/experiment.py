@@ -1,0 +1,37 @@
+"""What an experiment is: a claim, how it is measured, its figure, and what came out in words."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A statement of a source that can be measured.
+
+    Attributes:
+        name: Of its files, and on the command line.
+        title: What it shows, in a sentence.
+        source: Whose statement it is.
+        claim: The statement, and how it is measured; Markdown.
+        measure: What is measured with a seed, one row a measurement.
+        draw: The figure, from the rows of all seeds (column `seed`).
+        findings: What came out, made from the same rows; Markdown.
+    """
+
+    name: str
+    title: str
+    source: str
+    claim: str
+    measure: Callable[[int], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Figure]
+    findings: Callable[[pd.DataFrame], str]
+
+
+def measured(experiment: Experiment, seeds: tuple[int, ...]) -> pd.DataFrame:
+    """The rows of all seeds, each with its seed."""
+    return pd.concat(
+        [experiment.measure(seed).assign(seed=seed) for seed in seeds], ignore_index=True
+    )

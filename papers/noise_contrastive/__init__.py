@@ -1,0 +1,1 @@
+"""Noise-contrastive estimation (Gutmann & Hyvärinen 2010, 2012)."""

@@ -1,0 +1,1 @@
+"""Parametric contrastive learning (Cui et al. 2021)."""

@@ -1,0 +1,55 @@
+"""The page is what the measurements say, and the command refuses what it cannot do."""
+
+import io
+
+import pandas as pd
+import pytest
+from papers.__main__ import FOLDER, PAGE, Arguments, main, rerun
+from papers.catalogue import EXPERIMENTS
+from papers.figures import save, style
+from papers.page import page
+from rich.console import Console
+
+
+def test_page_is_made_from_the_committed_measurements():
+    made = page(list(EXPERIMENTS.values()), FOLDER)
+    assert PAGE.read_text() == made, "run `python -m papers --write-only`"
+    assert "Not measured yet" not in made
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_has_its_figure_of_several_seeds(name):
+    assert (FOLDER / f"{name}.svg").read_text().startswith("<?xml")
+    assert pd.read_csv(FOLDER / f"{name}.csv")["seed"].nunique() >= 3
+
+
+def test_measures_draws_and_writes(tmp_path):
+    folder, written = tmp_path / "theory", tmp_path / "theory.md"
+    words = io.StringIO()
+    arguments = Arguments(only=("n_pair_identity",), seeds=(0, 1))
+    rerun(arguments, folder, written, Console(file=words))
+    assert "n_pair_identity" in words.getvalue()
+    assert "![N-pair's loss is InfoNCE](theory/n_pair_identity.svg)" in written.read_text()
+    assert written.read_text().count("Not measured yet") == len(EXPERIMENTS) - 1
+    drawn = (folder / "n_pair_identity.svg").read_bytes()
+    (folder / "n_pair_identity.svg").unlink()
+    rerun(
+        Arguments(only=("n_pair_identity",), write_only=True), folder, written, Console(file=words)
+    )
+    assert (folder / "n_pair_identity.svg").read_bytes() == drawn
+
+
+def test_refuses_unknown_names_and_a_single_seed(capsys):
+    assert main(["--only", "n_pair_identty"]) == 2
+    assert "n_pair_identity" in capsys.readouterr().err
+    assert main(["--seeds", "0"]) == 2
+    assert "two seeds" in capsys.readouterr().err
+
+
+def test_figures_are_the_same_bytes_again(tmp_path):
+    experiment = EXPERIMENTS["paco_optimum"]
+    data = pd.read_csv(FOLDER / "paco_optimum.csv")
+    for name in ("one.svg", "two.svg"):
+        with style():
+            save(experiment.draw(data), tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
