@@ -148,10 +148,10 @@ def findings(data: pd.DataFrame) -> str:
         lines.append([f"{information}, {pairing}", *cells, mean_and_sd(ratio, ".2f")])
     below = int((values(data, "bias") < 0).sum())
     return (
-        f"Negative biases: {below} of {len(data)} measured. A batch must be large against `e^{{2I}}` "
-        "(one other partner) or its root (all others) before the bias falls as the variance says, "
-        "as 1/N or 1/N²; smaller ones seldom hold the pairs that make up the mean, and the bias "
-        "falls more slowly.\n\n"
+        f"Negative biases: {below} of {len(data)} measured. A batch must be large against "
+        "`e^{2I}` (one other partner) or its root (all others) before the bias falls as the "
+        "variance says, as 1/N or 1/N²; smaller ones seldom hold the pairs that make up the mean, "
+        "and the bias falls more slowly.\n\n"
         + table(
             [
                 "I in nats, pairing",
