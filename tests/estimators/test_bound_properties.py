@@ -110,7 +110,7 @@ def test_two_pairs_are_enough(case):
 
 @every_case
 def test_no_tensor_grows_with_the_square_of_the_pairs(case):
-    queries, keys, log_baseline = (tensor.float() for tensor in drawn(4096, 2, 7))
+    queries, keys, log_baseline = (tensor.float() for tensor in drawn(3000, 2, 7))
     with LargestTensor() as largest:
         value_and_gradients(case, queries, keys, log_baseline, "separable")
-    assert 0 < largest.elements <= 4096**2 / 8
+    assert 0 < largest.elements <= 3000**2 / 8
