@@ -35,6 +35,14 @@ def test_the_loss_is_nt_xent_of_both_views_projected_together():
     torch.testing.assert_close(method(views), expected)
 
 
+def test_without_a_hidden_layer_the_head_is_linear():
+    encoder = build_encoder(EncoderConfig(width=8), channels=1, image_size=8)
+    method = SimCLR(SimCLRConfig(projection_hidden=None, projection_dim=4), encoder)
+    features = torch.randn(3, 32)
+    expected = features @ method.projection.weight.T + method.projection.bias
+    torch.testing.assert_close(method.projection(features), expected)
+
+
 def test_scalars_are_of_the_last_call():
     method = simclr()
     assert method.scalars == {}

@@ -112,7 +112,13 @@ def test_the_published_settings_train_on_small_files_of_the_format(tmp_path: Pat
     write_cifar(tmp_path, classes, python=3, count=40 if tail is None else 1500)
     data = replace(recipe.data, root=tmp_path, imbalance_factor=tail)
     training = replace(
-        recipe.training, epochs=1, batch_size=4, warmup_epochs=0.0, knn_every=0, device="cpu"
+        recipe.training,
+        epochs=1,
+        batch_size=4,
+        warmup_epochs=0.0,
+        drops=(),
+        knn_every=0,
+        device="cpu",
     )
     assembly = assemble(replace(recipe, data=data, training=training))
     assert (assembly.part.labels.bincount() > 0).all()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from small_recipe import small_recipe
-from tests.data.source_files import write_cifar, write_fashion
+from tests.data.source_files import write_cifar, write_fashion, write_stl10
 
 from nearfar.errors import SettingError
 from nearfar.methods.config import SimCLRConfig
@@ -40,6 +40,7 @@ def trained(recipe, folder, root):
             epochs=1,
             batch_size=16,
             warmup_epochs=0.0,
+            drops=(),
             device="cpu",
             knn_every=0,
         ),
@@ -71,6 +72,13 @@ def test_debiased_positives_on_cifar10_train_with_both_kinds_of_pair_noise(tmp_p
         method=replace(recipe.method, drop_false_negatives="yes"),
         training=replace(recipe.training, false_positives=0.3),
     )
+    trained(recipe, tmp_path / "run", tmp_path)
+
+
+def test_alignment_and_uniformity_on_stl10_train_from_files_of_its_format(tmp_path):
+    recipe = recipe_named("align-uniform-stl10")
+    write_stl10(tmp_path, unlabelled=30)
+    recipe = replace(recipe, encoder=replace(recipe.encoder, width=4))
     trained(recipe, tmp_path / "run", tmp_path)
 
 

@@ -28,3 +28,11 @@ def test_rises_to_the_peak_then_falls_and_wastes_no_step(steps):
     assert values[max(warmup - 1, 0) :] == sorted(values[max(warmup - 1, 0) :], reverse=True)
     if warmup:
         assert values[warmup - 1] == 0.3
+
+
+def test_drops_divide_the_rate_by_ten_and_there_is_no_cosine():
+    values = [
+        learning_rate_at(step, peak=8.0, warmup_steps=2, total_steps=9, drops=(4, 7))
+        for step in range(9)
+    ]
+    assert values == pytest.approx([4.0, 8.0, 8.0, 8.0, 0.8, 0.8, 0.8, 0.08, 0.08])

@@ -23,6 +23,7 @@ OWN_BACKBONES: dict[str, Modality] = {
     "small-resnet": "images",
     "cifar-resnet20": "images",
     "cifar-resnet32": "images",
+    "small-alexnet": "images",
     "patch-gru": "images",
     "series-resnet": "series",
     "series-gru": "series",
@@ -129,6 +130,10 @@ def build_encoder(config: EncoderConfig, *, channels: int, image_size: int) -> n
         from nearfar.encoders.small_resnet import SmallResNet
 
         return SmallResNet(channels=channels, width=config.width, image_size=image_size)
+    if config.name == "small-alexnet":
+        from nearfar.encoders.small_alexnet import SmallAlexNet
+
+        return SmallAlexNet(channels=channels, width=config.width, image_size=image_size)
     if config.name == "patch-gru":
         from nearfar.encoders.patch_gru import PatchGRU
 

@@ -73,7 +73,9 @@ def check_simclr(config: SimCLRConfig) -> None:
         SettingError: A setting that is impossible, or that the objective does not have.
     """
     check_pairwise(config)
-    require_above_zero(config, "projection_hidden", "projection_dim")
+    require_above_zero(config, "projection_dim")
+    if config.projection_hidden is not None:
+        require_above_zero(config, "projection_hidden")
 
 
 def check_moco(config: MoCoConfig) -> None:

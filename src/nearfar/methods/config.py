@@ -60,8 +60,8 @@ class SimCLRConfig:
     """barlow_twins: weight of the correlations between different dimensions; 0 or above."""
     drop_false_negatives: Literal["no", "yes", "rescaled"] = "no"
     """nt_xent, debiased_*: labels take images of one class out of the negatives, an experiment."""
-    projection_hidden: int = 512
-    """Width of the projection head's hidden layer."""
+    projection_hidden: int | None = 512
+    """Width of the projection head's hidden layer; None: the head is one linear layer."""
     projection_dim: int = 128
     """Width of the embeddings that the objective compares."""
 

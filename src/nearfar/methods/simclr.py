@@ -35,8 +35,11 @@ class SimCLR(nn.Module):
         super().__init__()
         check_simclr(config)
         self.encoder = encoder
-        self.projection = ProjectionHead(
-            cast(int, encoder.num_features), config.projection_hidden, config.projection_dim
+        num_features = cast(int, encoder.num_features)
+        self.projection = (
+            nn.Linear(num_features, config.projection_dim)
+            if config.projection_hidden is None
+            else ProjectionHead(num_features, config.projection_hidden, config.projection_dim)
         )
         self.objective = PairwiseObjective(config)
         self._last: tuple[Tensor, ...] | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from nearfar.errors import unknown_name
 from nearfar.recipes.align_uniform_fashion import align_uniform_fashion
+from nearfar.recipes.align_uniform_stl10 import align_uniform_stl10
 from nearfar.recipes.balanced_softmax_fashion_lt import balanced_softmax_fashion_lt
 from nearfar.recipes.barlow_fashion import barlow_fashion
 from nearfar.recipes.byol_cifar10 import byol_cifar10
@@ -81,6 +82,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "paco-digits": paco_digits,
     "paco-fashion-lt": paco_fashion_lt,
     "paco-cifar100-lt": paco_cifar100_lt,
+    "align-uniform-stl10": align_uniform_stl10,
     "supcon-cifar10": supcon_cifar10,
 }
 """Name of each recipe and the function that returns it."""

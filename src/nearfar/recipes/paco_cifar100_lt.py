@@ -4,7 +4,7 @@ Command: `nearfar train paco-cifar100-lt --data.root FOLDER` (with `--data.downl
 a network); meant for one GPU.
 Expected: the source reads 52.0 % top-1 by its own classifier (cross-entropy 38.3 %). We have not
 reproduced it. What is ours: the query's view is like the key's, where the source has AutoAugment
-and Cutout; and the rate follows a cosine, where the source divides it by 10 at epochs 320 and 360.
+and Cutout.
 The source's program has a ResNet-32 of twice the usual width, as here; its script for this
 imbalance has a rate of 0.02, alpha 0.02 and 64 dimensions, where the paper has what is set here.
 """
@@ -40,6 +40,7 @@ def paco_cifar100_lt() -> Recipe:
             weight_decay=5e-4,
             momentum=0.9,
             warmup_epochs=10.0,
+            drops=(320.0, 360.0),
             knn_every=20,
             checkpoint_every=10,
         ),

@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 from typing import get_args, get_type_hints
 
 from nearfar.errors import SettingError, unknown_name
@@ -54,6 +55,15 @@ def check_training_config(
         config,
         "warmup_epochs",
         f"at most training.epochs, which is {config.epochs}",
+    )
+    rising = all(
+        before < after for before, after in pairwise((config.warmup_epochs, *config.drops))
+    )
+    _require(
+        rising and all(0 < epoch < config.epochs for epoch in config.drops),
+        config,
+        "drops",
+        f"epochs in rising order, after the warm-up and before the end at {config.epochs}",
     )
     _require(
         config.clip_norm is None or 0 < config.clip_norm < math.inf,

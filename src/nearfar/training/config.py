@@ -24,6 +24,8 @@ class TrainingConfig:
     """Momentum of sgd and lars; 0 to 1."""
     warmup_epochs: float = 10.0
     """Epochs over which the rate rises from 0, step by step; cosine to 0 afterwards."""
+    drops: tuple[float, ...] = ()
+    """Epochs after which the rate is a tenth of what it was; left out, it follows the cosine."""
     clip_norm: float | None = None
     """Largest gradient norm; left out, gradients are not clipped."""
     false_positives: float = 0.0

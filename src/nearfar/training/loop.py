@@ -225,6 +225,7 @@ def _learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> f
         peak=config.learning_rate,
         warmup_steps=round(config.warmup_epochs * steps_per_epoch),
         total_steps=config.epochs * steps_per_epoch,
+        drops=[round(epoch * steps_per_epoch) for epoch in config.drops],
     )
 
 
