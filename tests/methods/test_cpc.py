@@ -160,7 +160,9 @@ def test_scalars_are_of_the_last_call():
     assert scalars["bound_1"] == pytest.approx(math.log(6) - expected[0], abs=1e-6)
     second = 2 * expected[1] - expected[0]
     assert scalars["bound_2"] == pytest.approx(math.log(6) - second, abs=1e-6)
-    assert set(scalars) == {"nearest_is_positive", "bound_1", "bound_2", "bound_3"}
+    assert scalars["mutual_information_ceiling"] == pytest.approx(math.log(6))
+    expected_names = {"nearest_is_positive", "mutual_information_ceiling"}
+    assert set(scalars) == expected_names | {"bound_1", "bound_2", "bound_3"}
     # They are of the weights that made the loss, and stay so when a step has moved them.
     with torch.no_grad():
         method.predictors[0].weight.zero_()

@@ -1,6 +1,7 @@
 """PaCo's loss, queue and momentum, step by step, are those of the slow algorithm."""
 
 import functools
+import math
 from dataclasses import replace
 
 import pytest
@@ -28,6 +29,7 @@ from nearfar.methods.config import PaCoConfig
 from nearfar.methods.method import Method
 from nearfar.methods.momentum import frozen_copy
 from nearfar.methods.paco import PaCo
+from nearfar.methods.shared_information import shared_information
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.optimizers import build_optimizer
 from nearfar.training.ranks import Ranks
@@ -201,10 +203,13 @@ def test_scalars_are_of_the_last_call():
     method(views, labels)
     queries, keys, logits = method.embed(views)
     queries, keys = (nn.functional.normalize(rows, dim=1) for rows in (queries, keys))
+    of_pairs = shared_information([(queries, keys)], temperature=method.config.temperature)
     assert method.scalars == {
         "accuracy": pytest.approx(float((logits.argmax(dim=1) == labels).double().mean())),
         "alignment": pytest.approx(float((queries - keys).detach().square().sum(1).mean())),
         "queue_filled": 6 / 8,
+        "mutual_information_bound": pytest.approx(of_pairs["mutual_information_bound"]),
+        "mutual_information_ceiling": pytest.approx(math.log(6)),
     }
 
 

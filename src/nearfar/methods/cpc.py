@@ -101,16 +101,18 @@ class CPC(nn.Module):
             `nearest_is_positive`, the share (0 to 1) of the first view's contexts whose best
             candidate for the next step is the true one; and for each step ahead k `bound_k`,
             `log(examples) − loss` in nats: from below it bounds the mutual information of z_{t+k}
-            and c_t, on average over t, and it is never above `log(examples)`. Empty before the
-            first call.
+            and c_t, on average over t, and it is never above `mutual_information_ceiling`, which is
+            `log(examples)`. Empty before the first call.
         """
         if self._last is None:
             return {}
         losses, predictions, targets = self._last
         log_examples = torch.tensor(float(len(targets))).log()
         bounds = (log_examples - losses.cpu()).tolist()
-        return {"nearest_is_positive": _nearest_is_positive(predictions, targets)} | {
-            f"bound_{ahead}": bound for ahead, bound in enumerate(bounds, start=1)
+        return {
+            "nearest_is_positive": _nearest_is_positive(predictions, targets),
+            "mutual_information_ceiling": float(log_examples),
+            **{f"bound_{ahead}": bound for ahead, bound in enumerate(bounds, start=1)},
         }
 
     def after_step(self, progress: float) -> None:

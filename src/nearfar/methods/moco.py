@@ -11,6 +11,7 @@ from nearfar.methods.check import check_moco, check_view_count
 from nearfar.methods.config import MoCoConfig
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
+from nearfar.methods.shared_information import shared_information
 from nearfar.methods.shuffling import encoded_as_keys
 from nearfar.methods.split_batch_norm import split_batch_norm
 from nearfar.objectives import alignment, info_nce, uniformity
@@ -106,7 +107,8 @@ class MoCo(nn.Module):
         Returns:
             `alignment` of queries and keys (0 to 4), `uniformity` of queries (0 down to about −4),
             `nearest_is_positive`, the share of queries (0 to 1) whose most similar key of the batch
-            is their own, and `queue_filled` (0 to 1). Empty before the first call.
+            is their own, what `shared_information` says of queries and keys, without the queue, and
+            `queue_filled` (0 to 1). Empty before the first call.
         """
         if self._last is None:
             return {}
@@ -117,6 +119,7 @@ class MoCo(nn.Module):
             "alignment": float(alignment(queries, keys)),
             "uniformity": float(uniformity(queries)),
             "nearest_is_positive": float((nearest == own).float().mean()),
+            **shared_information([(queries, keys)], temperature=self.config.temperature),
             "queue_filled": len(self.queue) / self.queue.size,
         }
 

@@ -13,6 +13,7 @@ from nearfar.methods.classes import build_classifier, require_labels_of
 from nearfar.methods.config import PaCoConfig
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
+from nearfar.methods.shared_information import shared_information
 from nearfar.methods.shuffling import encoded_as_keys
 from nearfar.objectives import alignment, paco
 from nearfar.objectives.precision import unit_rows
@@ -131,8 +132,8 @@ class PaCo(nn.Module):
 
         Returns:
             `accuracy` of the queries by the centres' plain logits (0 to 1, as they were trained
-            on), `alignment` of queries and keys (0 to 4) and `queue_filled` (0 to 1). Empty before
-            the first call.
+            on), `alignment` of queries and keys (0 to 4), what `shared_information` says of them,
+            and `queue_filled` (0 to 1). Empty before the first call.
         """
         if self._last is None:
             return {}
@@ -140,6 +141,7 @@ class PaCo(nn.Module):
         return {
             "accuracy": float((logits.argmax(dim=1) == labels).float().mean()),
             "alignment": float(alignment(queries, keys)),
+            **shared_information([(queries, keys)], temperature=self.config.temperature),
             "queue_filled": len(self.queue) / self.queue.size,
         }
 

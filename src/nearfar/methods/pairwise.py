@@ -4,6 +4,7 @@ Some take all views as they are. The others compare two views, and their value i
 pairs of views.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -23,6 +24,7 @@ from nearfar.objectives import (
     debiased_neg,
     debiased_pos,
     decoupled,
+    info_nce,
     n_pair,
     nt_xent,
     sigmoid,
@@ -78,6 +80,14 @@ OBJECTIVES: dict[str, Callable[..., Tensor]] = {
 """Called as `objective(views, **settings)`, with the settings that `OPTIONS` names."""
 
 
+_OF_TEMPERATURE: dict[str, Callable[..., Tensor]] = {
+    "nt_xent": nt_xent,
+    "debiased_neg": debiased_neg,
+    "debiased_pos": debiased_pos,
+    "decoupled": decoupled,
+}
+
+
 class PairwiseObjective(nn.Module):
     """The objective that a run names, with its settings and, for sigmoid, what it learns itself.
 
@@ -94,6 +104,23 @@ class PairwiseObjective(nn.Module):
             # Where the authors begin (Zhai et al. 2023, section 3.2).
             self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
             self.bias = nn.Parameter(torch.tensor(-10.0))
+
+    @property
+    def critic_temperature(self) -> float | None:
+        """What the objective divides cosines by, as a critic of pairs; None: raw dot products.
+
+        Of align_uniform it is `1/(2t)`, because `e^{−t‖x − y‖²}` is `e^{2t cosine}` but for a
+        constant. triplet, vicreg and barlow_twins have no such critic and are judged with
+        `info_nce`'s default.
+        """
+        if self.name == "n_pair":
+            return None
+        if self.name == "sigmoid":
+            return float((-self.log_scale.detach()).exp())
+        if self.name == "align_uniform":
+            return 1 / (2 * float(self.settings.get("t", _default(align_uniform, "t"))))
+        owner = _OF_TEMPERATURE.get(self.name, info_nce)
+        return float(self.settings.get("temperature", _default(owner, "temperature")))
 
     def forward(
         self, views: Embeddings, labels: Integer[Tensor, " batch"] | None = None
@@ -116,3 +143,8 @@ class PairwiseObjective(nn.Module):
             rescale = self.drop_false_negatives == "rescaled"
             settings |= {"labels": labels, "rescale": rescale}
         return OBJECTIVES[self.name](views, **settings)
+
+
+def _default(objective: Callable[..., Tensor], setting: str) -> float:
+    """What a setting is where it is left out."""
+    return inspect.signature(objective).parameters[setting].default

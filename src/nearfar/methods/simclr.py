@@ -13,6 +13,7 @@ from nearfar.methods.check import check_simclr
 from nearfar.methods.config import SimCLRConfig
 from nearfar.methods.nearest import nearest_is_of_own_group
 from nearfar.methods.pairwise import PairwiseObjective
+from nearfar.methods.shared_information import shared_information
 from nearfar.objectives import alignment, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.ranks import gather_rows
@@ -77,20 +78,23 @@ class SimCLR(nn.Module):
 
         Returns:
             `alignment` (0 to 4, mean of all pairs of views), `uniformity` (0 down to about −4, mean
-            of all views) and `nearest_is_positive`, the share of rows (0 to 1) whose nearest row is
-            another view of the same image. Empty before the first call.
+            of all views), `nearest_is_positive`, the share of rows (0 to 1) whose nearest row is
+            another view of the same image, and what `shared_information` says of all pairs of
+            views, with the objective's own critic. Empty before the first call.
         """
         if self._last is None:
             return {}
         views = self._last
         examples = torch.arange(len(views[0]), device=views[0].device).repeat(len(views))
         with torch.no_grad():
-            alignments = [alignment(*pair) for pair in combinations(views, 2)]
+            pairs = list(combinations(views, 2))
+            alignments = [alignment(*pair) for pair in pairs]
             uniformities = [uniformity(view) for view in views]
             return {
                 "alignment": float(torch.stack(alignments).mean()),
                 "uniformity": float(torch.stack(uniformities).mean()),
                 "nearest_is_positive": float(nearest_is_of_own_group(torch.cat(views), examples)),
+                **shared_information(pairs, temperature=self.objective.critic_temperature),
             }
 
     def after_step(self, progress: float) -> None:

@@ -12,6 +12,7 @@ from nearfar.methods.check import check_supcon
 from nearfar.methods.classes import require_labels_of
 from nearfar.methods.config import SupConConfig
 from nearfar.methods.nearest import nearest_is_of_own_group
+from nearfar.methods.shared_information import shared_information
 from nearfar.objectives import alignment, supcon, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.ranks import gather_rows
@@ -82,8 +83,9 @@ class SupCon(nn.Module):
 
         Returns:
             `alignment` (0 to 4, of the first two views), `uniformity` (0 down to about −4, of the
-            first view) and `nearest_is_positive`, the share of rows (0 to 1) whose nearest other
-            row, of any view, is of their class. Empty before the first call.
+            first view), `nearest_is_positive`, the share of rows (0 to 1) whose nearest other row,
+            of any view, is of their class, and what `shared_information` says of the first two
+            views. Empty before the first call.
         """
         if self._last is None:
             return {}
@@ -94,6 +96,7 @@ class SupCon(nn.Module):
                 "alignment": float(alignment(rows[:, 0], rows[:, 1])),
                 "uniformity": float(uniformity(rows[:, 0])),
                 "nearest_is_positive": float(nearest_is_of_own_group(rows.flatten(0, 1), classes)),
+                **shared_information([(rows[:, 0], rows[:, 1])], temperature=self.temperature),
             }
 
     def after_step(self, progress: float) -> None:
