@@ -79,6 +79,15 @@ def test_damaged_files_are_skipped_or_refused_by_name(tmp_path):
     assert "skipped 1 of 10 sounds: bad.wav" in source.notes[0]
 
 
+def test_a_part_without_one_readable_sound_is_refused_by_its_name(tmp_path):
+    for number in range(4):
+        _write(tmp_path / "train" / f"{number}.wav", _tone(20))
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "bad.wav").write_bytes(b"RIFF no sound")
+    with pytest.raises(NearfarError, match="not one sound of the test part can be read"):
+        _load(tmp_path, max_corrupt=0.5)
+
+
 def test_a_truncated_file_and_values_that_are_not_finite_are_refused(tmp_path):
     path = _write(tmp_path / "a.wav", _tone(2000))
     path.write_bytes(path.read_bytes()[:-1001])

@@ -7,7 +7,7 @@ import torch
 
 from nearfar.data.config import DataConfig
 from nearfar.data.file_reading import FileReader
-from nearfar.data.folder_listing import Listing, list_parts, part_of
+from nearfar.data.folder_listing import list_parts, part_of
 from nearfar.data.source import Part, Source
 from nearfar.data.splits import split_with_note
 from nearfar.data.wav_files import SUFFIXES, Sound, read_wav
@@ -58,7 +58,14 @@ def load_wav(config: DataConfig) -> Source:
     parts: list[Part] = []
     classes: list[str] | None = None
     for listing in listings:
-        part, classes = _part(listing, sounds, length, classes, config)
+        rows = [row for row, path in enumerate(listing.files) if path in sounds]
+        if not rows:
+            which = "test" if parts else "train"
+            raise NearfarError(f"{root}: not one sound of the {which} part can be read")
+        series = np.stack([_at_length(sounds[listing.files[row]].samples, length) for row in rows])
+        part, classes = part_of(
+            listing, rows, torch.from_numpy(series), root=root, classes=classes, kind="sound"
+        )
         parts.append(part)
     notes += reader.notes()
     train, test = parts[0], parts[1] if len(parts) > 1 else None
@@ -83,26 +90,6 @@ def _check_alike(sounds: list[Sound], root: str) -> None:
         raise NearfarError(
             f"{root}: files of {channels[0]} and of {channels[-1]} channels; mix all to one number"
         )
-
-
-def _part(
-    listing: Listing,
-    sounds: dict,
-    length: int,
-    classes: list[str] | None,
-    config: DataConfig,
-) -> tuple[Part, list[str] | None]:
-    """The readable sounds of a listing at one length, and the classes of its folders."""
-    root = config.root
-    assert root is not None
-    rows = [row for row, path in enumerate(listing.files) if path in sounds]
-    if not rows:
-        part = "train" if classes is None else "test"
-        raise NearfarError(f"{root}: not one sound of the {part} part can be read")
-    series = np.stack([_at_length(sounds[listing.files[row]].samples, length) for row in rows])
-    return part_of(
-        listing, rows, torch.from_numpy(series), root=root, classes=classes, kind="sound"
-    )
 
 
 def _at_length(samples: np.ndarray, length: int) -> np.ndarray:
