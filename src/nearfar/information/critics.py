@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from nearfar.estimators.scores import ScoreMatrix, Scores, SeparableScores
 from nearfar.information.config import CriticConfig
 
-Side = Float[Tensor, "n features"] | Int64[Tensor, " n"]
+Side = Float[Tensor, "n _"] | Int64[Tensor, " n"]
 """One side of the pairs: a row of numbers each, or a label each."""
 
 # Numbers that one hidden layer of a joint critic holds at once: 256 MiB of float32.

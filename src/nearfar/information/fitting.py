@@ -13,7 +13,8 @@ from nearfar.information.parts import Parts, batches
 from nearfar.information.samples import Samples
 
 CHECK_EVERY = 100
-"""Steps between two looks at the validation part."""
+"""Steps between two looks at the validation part, fewer where these are few looks."""
+_FEWEST_LOOKS = 20
 PATIENCE = 10
 """Looks without a better one after which training stops."""
 
@@ -70,6 +71,7 @@ def fit(
     best, value = _look(learner, samples, held_out)
     curve, best_step, best_state = [(0, value)], 0, copy.deepcopy(learner.state_dict())
     step, looks_since_best, broke_at = 0, 0, None
+    every = min(CHECK_EVERY, -(-max_steps // _FEWEST_LOOKS))
     while step < max_steps and looks_since_best < PATIENCE:
         step += 1
         chosen = next(order)
@@ -81,7 +83,7 @@ def fit(
         optimizer.zero_grad()
         (-objective).backward()
         optimizer.step()
-        if step % CHECK_EVERY == 0 or step == max_steps:
+        if step % every == 0 or step == max_steps:
             reached, value = _look(learner, samples, held_out)
             curve.append((step, value))
             looks_since_best += 1

@@ -1,0 +1,90 @@
+import re
+
+import numpy as np
+import pytest
+import torch
+from gaussians import gaussian_pairs
+
+from nearfar.errors import NearfarError
+from nearfar.information.parts import split
+from nearfar.information.samples import paired_samples, repeated_in
+
+X, Z = gaussian_pairs(50, 2, 1.0)
+LABELS = np.arange(50) % 3
+
+
+def refusal(x, z):
+    with pytest.raises(NearfarError) as refused:
+        paired_samples(x, z)
+    told = str(refused.value)
+    assert "\n" not in told
+    return told
+
+
+def test_numbers_become_rows_of_float32_around_zero():
+    pairs = paired_samples(X.reshape(50, 1, 2), Z[:, 0] + 1e9)
+    assert pairs.x.shape == (50, 2)
+    assert pairs.z.shape == (50, 1)
+    assert pairs.classes is None
+    # The offset of 1e9 would leave float32 no digit of the values.
+    expected = Z[:, 0] - Z[:, 0].mean()
+    np.testing.assert_allclose(pairs.z[:, 0].numpy(), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("labels", [LABELS + 7, LABELS == 1, np.array(["a", "b", "c"])[LABELS]])
+def test_whole_numbers_truth_values_and_words_are_labels(labels):
+    pairs = paired_samples(X, labels)
+    assert pairs.z.dtype == torch.int64
+    assert pairs.classes == len(np.unique(labels))
+    assert pairs.z.unique().tolist() == list(range(pairs.classes))
+
+
+def test_a_column_of_whole_numbers_is_no_label():
+    assert paired_samples(X, LABELS[:, None]).classes is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_tensors_are_taken_with_gradient_and_in_any_precision(dtype):
+    tensor = torch.tensor(X, dtype=dtype, requires_grad=True)
+    assert paired_samples(tensor, Z).x.dtype == torch.float32
+
+
+def with_value(value):
+    spoilt = Z.copy()
+    spoilt[7, 1] = value
+    return spoilt
+
+
+@pytest.mark.parametrize(
+    ("x", "z", "words"),
+    [
+        (X, Z[:40], "x holds 50 samples and z 40"),
+        (X, with_value(np.nan), r"z: NaN, infinite .* in 1 of 50 examples \(first: 7\)"),
+        (with_value(np.inf), Z, "x: NaN, infinite"),
+        (np.ones((50, 2)), Z, "x: all 50 samples are the same"),
+        (X, np.full(50, 0.1), "z: all 50 samples are the same"),
+        (X, np.ones(50, dtype=int), "z: all 50 labels are 1: one class"),
+        (X, np.arange(50), "50 different labels in 50 samples are no classes"),
+        (X, -LABELS, "negative"),
+        (LABELS, Z, "labels, which come second"),
+        (X, np.array(3.0), "z is a single value"),
+        (X, [[1.0], [2.0, 3.0]], "rows of different lengths"),
+        (X + 1j, Z, "complex128 values"),
+        (X, np.empty((50, 0)), "holds no value"),
+    ],
+)
+def test_what_is_no_pair_of_samples_is_refused_in_one_line(x, z, words):
+    assert re.search(words, refusal(x, z))
+
+
+def test_copies_of_samples_are_found_across_parts():
+    pairs = paired_samples(np.vstack([X, X]), np.vstack([Z, Z]))
+    parts = split(100, 8, 0)
+    twins = {int(row) % 50 for row in parts.training}
+    expected = sum(int(row) % 50 in twins for row in parts.test)
+    assert expected > 0
+    assert repeated_in(pairs, parts.test, parts.training) == expected
+    fewer = split(50, 4, 0)
+    assert repeated_in(paired_samples(X, Z), fewer.test, fewer.training) == 0
+    labelled = paired_samples(np.vstack([X, X]), np.concatenate([LABELS, LABELS]))
+    assert repeated_in(labelled, parts.test, parts.training) == expected
