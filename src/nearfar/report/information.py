@@ -71,7 +71,7 @@ def bounds_chart(found: MutualInformation) -> go.Figure:
             mode="markers",
             name=plain(estimate.title),
             meta={"colour": _colour(place)},
-            marker={"symbol": MARKERS[place % len(MARKERS)], "size": 11},
+            marker={"symbol": MARKERS[place % len(MARKERS)], "size": 8},
             hovertemplate=f"%{{y:.2f}} nats, {low:.2f} to {high:.2f}",
         )
     lines = [
