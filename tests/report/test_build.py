@@ -67,6 +67,7 @@ def test_the_verdict_comes_first_and_nothing_is_missing(digits_run, tmp_path):
     assert places == sorted(places)
     assert not any(state in page.text for state in EMPTY_STATES)
     assert "nearfar train simclr-digits --out demo --overwrite" in page.text
+    assert "What two views share" in page.text
     assert [entry.name for entry in out.parent.iterdir()] == ["report.html"]
 
 
@@ -97,7 +98,7 @@ def test_every_picture_has_words_and_every_table_has_headers(digits_run, tmp_pat
     assert all(attrs["alt"] for attrs in pictures)
     assert all(attrs["scope"] in {"row", "col"} for tag, attrs in page.tags if tag == "th")
     charts = [attrs for _, attrs in page.tags if "chart" in attrs.get("class", "").split()]
-    assert len(charts) == 7
+    assert len(charts) == 8
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in charts)
 
 

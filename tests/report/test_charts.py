@@ -120,3 +120,46 @@ def test_histograms_hold_every_pair():
     near, far = np.array([0.0, 0.1, 2.0]), np.array([1.0, 1.5])
     figure = charts.distance_histograms(near, far, top=2.0)
     assert [float(np.sum(trace.y)) for trace in figure.data] == pytest.approx([100, 100])
+
+
+def bound_steps(*values, ceiling=5.5, name="mutual_information_bound"):
+    return [
+        {"epoch": float(at), "loss": 1.0, name: value, "mutual_information_ceiling": ceiling}
+        for at, value in enumerate(values)
+    ]
+
+
+def test_the_bound_is_drawn_below_its_ceiling():
+    figure = charts.bound_curve({"r": run_of(bound_steps(0.5, 2.0, None, 4.0))})
+    assert figure is not None
+    assert list(figure.data[0].y) == [0.5, 2.0, 4.0]
+    assert [line.y0 for line in figure.layout.shapes] == [5.5]
+    assert figure.layout.annotations[0].text == "log N: 5.50"
+    low, high = figure.layout.yaxis.range
+    assert low == 0
+    assert high > 5.5
+
+
+def test_a_bound_below_nothing_is_not_cut_off():
+    figure = charts.bound_curve({"r": run_of(bound_steps(-3.0, 2.0))})
+    assert figure is not None
+    assert figure.layout.yaxis.range[0] == -3.0
+
+
+def test_runs_without_a_bound_have_no_curve_of_it():
+    plain = run_of([{"epoch": 1.0, "loss": 1.0}])
+    assert charts.bound_curve({"r": plain}) is None
+    assert charts.bound_curve({"r": run_of()}) is None
+    runs = {"with": run_of(bound_steps(1.0)), "other": run_of(bound_steps(2.0, ceiling=7.0))}
+    both = charts.bound_curve(runs | {"without": plain})
+    assert both is not None
+    assert [trace.name for trace in both.data] == ["with", "other"]
+    assert [line.y0 for line in both.layout.shapes] == [5.5, 7.0]
+
+
+def test_cpc_has_the_bound_of_the_next_step():
+    run = run_of(bound_steps(1.0, 2.0, name="bound_1"))
+    assert charts.bound_curve({"r": run}) is None
+    figure = charts.bound_curve({"r": run}, "bound_1")
+    assert figure is not None
+    assert list(figure.data[0].y) == [1.0, 2.0]

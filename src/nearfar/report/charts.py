@@ -50,6 +50,44 @@ def loss_curve(runs: Mapping[str, RunFiles], chance: float | None = None) -> go.
     return figure
 
 
+def bound_curve(
+    runs: Mapping[str, RunFiles], quantity: str = "mutual_information_bound"
+) -> go.Figure | None:
+    """InfoNCE's bound against epochs, below the log N that it cannot exceed; one line a run.
+
+    Args:
+        runs: By the names that they carry on the page; those that did not log the bound are left
+            out.
+        quantity: Which bound; `bound_1` is CPC's of the next step.
+
+    Returns:
+        None where no run has logged it.
+    """
+    logged = {
+        name: [line for line in run.steps if line.get(quantity) is not None]
+        for name, run in runs.items()
+    }
+    logged = {name: lines for name, lines in logged.items() if lines}
+    if not logged:
+        return None
+    figure = frame("epoch", "nats")
+    for place, (name, run) in enumerate(runs.items()):
+        if name in logged:
+            _add_curve(figure, run, quantity, name, _run_colour(place, runs), place)
+    ceilings = {lines[-1]["mutual_information_ceiling"] for lines in logged.values()}
+    for ceiling in sorted(ceilings):
+        figure.add_hline(
+            y=ceiling,
+            line={"dash": "dot", "width": 1.5},
+            annotation_text=f"log N: {ceiling:.2f}",
+            annotation_position="bottom right",
+        )
+    # Plotly does not count such lines as data and would leave them outside.
+    lowest = min(line[quantity] for lines in logged.values() for line in lines)
+    figure.update_yaxes(range=[min(0.0, lowest), 1.08 * max(ceilings)])
+    return figure
+
+
 def learning_rate_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
     """Learning rate against epochs, one line a run."""
     figure = _curves(runs, "learning_rate", "learning rate")
@@ -230,21 +268,28 @@ def chance_loss(config: Mapping[str, Any]) -> float | None:
 def _curves(runs: Mapping[str, RunFiles], quantity: str, title: str) -> go.Figure:
     figure = frame("epoch", title)
     for place, (name, run) in enumerate(runs.items()):
-        lines = [line for line in run.steps if line.get(quantity) is not None]
-        epochs, values = _binned(
-            np.array([line["epoch"] for line in lines], dtype=float),
-            np.array([line[quantity] for line in lines], dtype=float),
-        )
-        figure.add_scatter(
-            x=epochs,
-            y=values,
-            mode="lines",
-            name=plain(name),
-            meta={"colour": _run_colour(place, runs)},
-            line={"dash": dash(place)},
-            hovertemplate="epoch %{x:.1f}: %{y:.4g}",
-        )
+        _add_curve(figure, run, quantity, name, _run_colour(place, runs), place)
     return figure
+
+
+def _add_curve(
+    figure: go.Figure, run: RunFiles, quantity: str, name: str, colour: str, place: int
+) -> None:
+    """A quantity of a run's steps against epochs, as a line of its own."""
+    lines = [line for line in run.steps if line.get(quantity) is not None]
+    epochs, values = _binned(
+        np.array([line["epoch"] for line in lines], dtype=float),
+        np.array([line[quantity] for line in lines], dtype=float),
+    )
+    figure.add_scatter(
+        x=epochs,
+        y=values,
+        mode="lines",
+        name=plain(name),
+        meta={"colour": colour},
+        line={"dash": dash(place)},
+        hovertemplate="epoch %{x:.1f}: %{y:.4g}",
+    )
 
 
 def _binned(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,7 @@ def comparison(runs: Mapping[str, RunFiles]) -> dict[str, Any]:
             if (rows := _score_rows(tables, shots))
         ],
         "differences": _differing_settings([run.config for run in runs.values()]),
+        "shared": charts.bound_curve(runs),
         "loss": charts.loss_curve(runs) if any(run.steps for run in runs.values()) else None,
         "knn": charts.knn_curve(runs) if any(run.knn for run in runs.values()) else None,
         "rate": charts.learning_rate_curve(runs)

@@ -143,6 +143,8 @@ def _curves(run: RunFiles) -> dict[str, Any] | None:
         "rate_text": f"at most {max(line['learning_rate'] for line in run.steps):.3g}",
         "knn": charts.knn_curve(runs) if last else None,
         "knn_text": f"{percent(last['top1'])} % at the last check" if last else "",
+        "shared": charts.bound_curve(runs),
+        "next_step": charts.bound_curve(runs, "bound_1"),
     }
 
 
