@@ -49,6 +49,8 @@ print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sy
         ["train", "--data.name", "digts"],
         ["evaluate", "no/such/run"],
         ["embed", "no/such/run", "--data", ".", "--out", "vectors.csv"],
+        ["mi", "--help"],
+        ["mi", "x.npy", "z.npy", "--bounds", "infonce"],
         ["data"],
         ["recipes"],
         ["objectives"],
