@@ -157,6 +157,18 @@ def test_bf16_and_channels_last_resume_to_the_same_bits_too(tmp_path):
     assert RunFolder(path).read_environment()["bf16"]
 
 
+def test_a_rate_that_drops_goes_on_to_the_same_bits(tmp_path):
+    config = replace(TINY, warmup_epochs=0.0, drops=(1.0, 2.0), epochs=3)
+    train_tiny(tmp_path / "whole", config)
+    path = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train_tiny(path, config, batches=DisturbedBatches(5, raise_signal(signal.SIGINT)))
+    train_tiny(path, config, resume=True)
+    same_run(path, tmp_path / "whole")
+    rates = [record["learning_rate"] for record in metrics(path) if record["kind"] == "step"]
+    assert rates == pytest.approx([1e-3] * 4 + [1e-4] * 4 + [1e-5] * 4)
+
+
 class Dropout(nn.Module):
     """A method that draws from torch's global generator, which a checkpoint must hold too."""
 

@@ -1,6 +1,7 @@
 """What the loop saves so that it can go on, and how it finds that again."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,8 +51,8 @@ class Settings:
 def settings_of(
     config: TrainingConfig, hardware: Hardware, *, seed: int, steps_per_epoch: int
 ) -> Settings:
-    """The settings as they stand in a checkpoint."""
-    decisive = dataclasses.asdict(config)
+    """The settings as they stand in a checkpoint, in JSON's own types."""
+    decisive = json.loads(json.dumps(dataclasses.asdict(config)))
     for name in _FREE_TO_CHANGE:
         del decisive[name]
     decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}
