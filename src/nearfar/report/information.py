@@ -79,14 +79,15 @@ def bounds_chart(found: MutualInformation) -> go.Figure:
         (found.ksg, f"KSG {found.ksg or 0:.2f}", "dash"),
         (found.label_entropy, f"H(Z) = {found.label_entropy or 0:.2f}", "longdashdot"),
     ]
-    for value, text, style in lines:
-        if value is not None:
-            figure.add_hline(
-                y=value,
-                line={"dash": style, "width": 1.5},
-                annotation_text=text,
-                annotation_position="top right",
-            )
+    drawn = sorted((value, text, style) for value, text, style in lines if value is not None)
+    for place, (value, text, style) in enumerate(drawn):
+        figure.add_hline(
+            y=value,
+            line={"dash": style, "width": 1.5},
+            annotation_text=text,
+            # Lines can lie close: the words of the lowest stand below it, the others' above.
+            annotation_position="bottom right" if place == 0 and len(drawn) > 1 else "top right",
+        )
     figure.update_layout(showlegend=False)
     # Room on the right, where what the lines are is written.
     figure.update_xaxes(range=[-0.5, len(found.estimates) + 0.4])
