@@ -1,0 +1,119 @@
+"""A folder of runs: those that are there are not measured again, so that a cut bench goes on."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from nearfar.durable_files import write_durably
+from nearfar.errors import NearfarError
+from papers.bounds_bench.training import Run, measure
+
+_SAID_EVERY_S = 300.0
+
+
+def path_of(run: Run, folder: Path) -> Path:
+    """The file of a run."""
+    return folder / f"{run.critic.kind}-{run.task}-{run.objective}-seed{run.seed}.npz"
+
+
+def kept(run: Run, folder: Path) -> np.ndarray | None:
+    """The readings of a run, or None where it is not measured yet.
+
+    Args:
+        run: Which.
+        folder: Of the runs.
+
+    Raises:
+        NearfarError: The file is damaged, or of a run with other settings.
+    """
+    path = path_of(run, folder)
+    if not path.exists():
+        return None
+    try:
+        with np.load(path) as file:
+            settings, readings = str(file["settings"]), file["readings"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise NearfarError(f"{path} is damaged: remove it, and it is measured again") from error
+    if json.loads(settings) != asdict(run):
+        raise NearfarError(
+            f"{path} is of a run with other settings: move it away, or choose another --out"
+        )
+    return readings
+
+
+def measure_missing(runs: Sequence[Run], folder: Path, console: Console) -> None:
+    """Measures what is not there, each run kept as soon as it is done.
+
+    Args:
+        runs: All of them, in order.
+        folder: Where they are kept; made where it is not.
+        console: Where a person watches.
+
+    Raises:
+        NearfarError: A file that is there is damaged or of other settings, or the disk refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [run for run in runs if kept(run, folder) is None]
+    console.print(f"{len(runs) - len(missing)} of {len(runs)} runs are there", highlight=False)
+    clock = Clock(sum(run.all_steps for run in missing))
+    with console.status("starting") as status:
+        for place, run in enumerate(missing, start=len(runs) - len(missing) + 1):
+            name = f"{place} of {len(runs)}: {path_of(run, folder).stem}"
+
+            def tell(step: int, name: str = name) -> None:
+                line = f"{name} · {clock.summary(step)}"
+                status.update(line)
+                if not console.is_terminal and clock.due():
+                    console.print(line, highlight=False, soft_wrap=True)
+
+            keep(run, measure(run, tell), folder)
+            clock.done += run.all_steps
+            console.print(f"done  {name} · {clock.summary(0)}", highlight=False, soft_wrap=True)
+
+
+def keep(run: Run, readings: np.ndarray, folder: Path) -> None:
+    """Write the readings of a run, whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, settings=json.dumps(asdict(run)), readings=readings)
+    write_durably(path_of(run, folder), content.getvalue())
+
+
+class Clock:
+    """How fast steps are taken, and about how long the rest takes.
+
+    Args:
+        total: Steps of all that is missing.
+        now: Seconds; a test brings its own.
+    """
+
+    def __init__(self, total: int, now: Callable[[], float] = time.monotonic) -> None:
+        self.done = 0
+        self._total, self._now = total, now
+        self._begun = self._said = now()
+
+    def summary(self, step: int) -> str:
+        """Steps a second, and the time left at that speed.
+
+        Args:
+            step: Of the run that is under way.
+        """
+        taken = self.done + step
+        if not taken:
+            return "the first step"
+        rate = taken / max(self._now() - self._begun, 1e-9)
+        minutes = (self._total - taken) / rate / 60
+        return f"{rate:.0f} steps/s · about {minutes // 60:.0f} h {minutes % 60:.0f} min left"
+
+    def due(self) -> bool:
+        """Whether it is time to say something again where no line can move."""
+        if self._now() - self._said < _SAID_EVERY_S:
+            return False
+        self._said = self._now()
+        return True
