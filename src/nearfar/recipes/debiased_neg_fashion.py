@@ -8,7 +8,7 @@ Expected: not measured yet.
 """
 
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
@@ -16,5 +16,5 @@ def debiased_neg_fashion() -> Recipe:
     """SimCLR with debiased negatives."""
     return fashion_recipe(
         "debiased-neg-fashion",
-        SimCLRConfig(objective="debiased_neg", temperature=0.2, tau_plus=0.1),
+        SimCLRConfig(objective="debiased_neg", temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1),
     )

@@ -8,7 +8,7 @@ Expected: not measured yet.
 """
 
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
@@ -16,5 +16,5 @@ def debiased_pos_fashion() -> Recipe:
     """SimCLR with debiased positives."""
     return fashion_recipe(
         "debiased-pos-fashion",
-        SimCLRConfig(objective="debiased_pos", temperature=0.2, tau_plus=0.1),
+        SimCLRConfig(objective="debiased_pos", temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1),
     )

@@ -10,7 +10,7 @@ Expected: not measured yet.
 from dataclasses import replace
 
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.fashion_setup import FASHION_VIEWS, fashion_recipe
+from nearfar.recipes.fashion_setup import FASHION_VIEWS, PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
@@ -19,7 +19,10 @@ def debiased_pos_fashion_combination() -> Recipe:
     return fashion_recipe(
         "debiased-pos-fashion-combination",
         SimCLRConfig(
-            objective="debiased_pos", temperature=0.2, tau_plus=0.1, positives="combination"
+            objective="debiased_pos",
+            temperature=PAIRWISE_TEMPERATURE,
+            tau_plus=0.1,
+            positives="combination",
         ),
         views=replace(FASHION_VIEWS, count=3),
     )

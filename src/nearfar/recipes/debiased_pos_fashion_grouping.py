@@ -10,7 +10,7 @@ Expected: not measured yet.
 from dataclasses import replace
 
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.fashion_setup import FASHION_VIEWS, fashion_recipe
+from nearfar.recipes.fashion_setup import FASHION_VIEWS, PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
@@ -18,6 +18,11 @@ def debiased_pos_fashion_grouping() -> Recipe:
     """SimCLR with debiased positives, the mean of two."""
     return fashion_recipe(
         "debiased-pos-fashion-grouping",
-        SimCLRConfig(objective="debiased_pos", temperature=0.2, tau_plus=0.1, positives="grouping"),
+        SimCLRConfig(
+            objective="debiased_pos",
+            temperature=PAIRWISE_TEMPERATURE,
+            tau_plus=0.1,
+            positives="grouping",
+        ),
         views=replace(FASHION_VIEWS, count=3),
     )

@@ -8,10 +8,12 @@ Expected: not measured yet.
 """
 
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def decoupled_fashion() -> Recipe:
     """SimCLR without the positive in the denominator."""
-    return fashion_recipe("decoupled-fashion", SimCLRConfig(objective="decoupled", temperature=0.2))
+    return fashion_recipe(
+        "decoupled-fashion", SimCLRConfig(objective="decoupled", temperature=PAIRWISE_TEMPERATURE)
+    )

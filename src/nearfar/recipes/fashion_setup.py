@@ -13,6 +13,12 @@ from nearfar.views.config import ViewsConfig
 
 FASHION_VIEWS = ViewsConfig(preset="simclr", crop_scale=(0.3, 1.0), blur=0.0)
 """Of grey clothes: no blur, and crops that leave something of them."""
+PAIRWISE_TEMPERATURE = 0.5
+"""Of NT-Xent and of what is compared with it, as in Troshestova & Isachenko (2023).
+
+At 0.2 debiased positives spread all embeddings and align none: `e^{1/T}`, the row with itself, then
+outweighs every positive in what they maximise.
+"""
 
 
 def fashion_recipe(name: str, method: MethodConfig, **changes: Any) -> Recipe:

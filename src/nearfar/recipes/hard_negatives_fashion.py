@@ -9,7 +9,7 @@ Expected: not measured yet.
 """
 
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
@@ -17,5 +17,7 @@ def hard_negatives_fashion() -> Recipe:
     """SimCLR with hard negatives."""
     return fashion_recipe(
         "hard-negatives-fashion",
-        SimCLRConfig(objective="debiased_neg", temperature=0.2, tau_plus=0.1, beta=1.0),
+        SimCLRConfig(
+            objective="debiased_neg", temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1, beta=1.0
+        ),
     )

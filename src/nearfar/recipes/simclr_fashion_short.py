@@ -8,12 +8,12 @@ Expected: not measured yet.
 """
 
 from nearfar.methods.config import SimCLRConfig
-from nearfar.recipes.fashion_setup import fashion_recipe
+from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def simclr_fashion_short() -> Recipe:
     """NT-Xent."""
     return fashion_recipe(
-        "simclr-fashion-short", SimCLRConfig(objective="nt_xent", temperature=0.2)
+        "simclr-fashion-short", SimCLRConfig(objective="nt_xent", temperature=PAIRWISE_TEMPERATURE)
     )
