@@ -30,7 +30,7 @@ def assert_mean(log_ratios, information: float) -> None:
     assert abs(log_ratios.mean() - information) < 4 * error
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=str)
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_rows_of_pairs_that_a_seed_repeats(task):
     for level in task.levels:
         x, y = drawn(task.sample, level, 50)
