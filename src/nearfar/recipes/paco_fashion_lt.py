@@ -14,8 +14,8 @@ from nearfar.recipes.recipe import Recipe
 
 def paco_fashion_lt() -> Recipe:
     """PaCo with a narrow ResNet on a long tail of Fashion-MNIST."""
-    # The first class is 40 % of the images: of 1024 keys and 512 rows some 600 are its own, and with
-    # alpha 0.001 its positives weigh 0.6 together, as the first class's of CIFAR-100 do in the paper.
-    # 1392 steps are few for the paper's momentum of 0.999, which looks back a thousand.
+    # The first class is 40 % of the images: of 1024 keys and 512 rows some 600 are its own, and
+    # with alpha 0.001 its positives weigh 0.6 together, as those of CIFAR-100's first class in the
+    # paper. 1392 steps are few for the paper's momentum of 0.999, which looks back a thousand.
     method = PaCoConfig(temperature=0.2, alpha=0.001, queue_size=1024, momentum=0.99)
     return fashion_long_tail_recipe("paco-fashion-lt", method)
