@@ -5,8 +5,9 @@ python -m papers.bounds_bench --tasks gaussian --bounds nwj smile --seeds 0
 python -m papers.bounds_bench --critic joint       about 15 times as long
 python -m papers.bounds_bench --write-only         page and figure from the runs that are there
 
-A run that is there is not measured again, so the command can be given again after a cut. A task is
-on the page when all its runs are there.
+A run that is there is not measured again, so the command can be given again after a cut, and a
+second one with --seeds 2 beside it uses another core. A task is on the page when all its runs are
+there.
 """
 
 import sys

@@ -51,6 +51,8 @@ def kept(run: Run, folder: Path) -> np.ndarray | None:
 def measure_missing(runs: Sequence[Run], folder: Path, console: Console) -> None:
     """Measures what is not there, each run kept as soon as it is done.
 
+    Several processes may share a folder, best each with seeds of its own.
+
     Args:
         runs: All of them, in order.
         folder: Where they are kept; made where it is not.
@@ -65,6 +67,9 @@ def measure_missing(runs: Sequence[Run], folder: Path, console: Console) -> None
     clock = Clock(sum(run.all_steps for run in missing))
     with console.status("starting") as status:
         for place, run in enumerate(missing, start=len(runs) - len(missing) + 1):
+            if kept(run, folder) is not None:  # by another process, meanwhile
+                clock.leave(run.all_steps)
+                continue
             name = f"{place} of {len(runs)}: {path_of(run, folder).stem}"
 
             def tell(step: int, name: str = name) -> None:
@@ -110,6 +115,10 @@ class Clock:
         rate = taken / max(self._now() - self._begun, 1e-9)
         minutes = (self._total - taken) / rate / 60
         return f"{rate:.0f} steps/s · about {minutes // 60:.0f} h {minutes % 60:.0f} min left"
+
+    def leave(self, steps: int) -> None:
+        """These steps were taken elsewhere."""
+        self._total -= steps
 
     def due(self) -> bool:
         """Whether it is time to say something again where no line can move."""

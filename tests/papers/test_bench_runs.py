@@ -100,6 +100,21 @@ def test_what_is_there_is_not_measured_again(tmp_path, monkeypatch):
     assert (readings == 2).all()
 
 
+def test_what_another_process_measures_meanwhile_is_left_to_it(tmp_path, monkeypatch):
+    first, second = (replace(SHORT, seed=seed) for seed in (0, 1))
+
+    def readings_of(run, tell):
+        assert run == first
+        keep(second, np.ones((5, 1)), tmp_path)
+        return np.zeros((5, 1))
+
+    monkeypatch.setattr(runs, "measure", readings_of)
+    measure_missing([first, second], tmp_path, Console(file=io.StringIO()))
+    readings = kept(second, tmp_path)
+    assert readings is not None
+    assert (readings == 1).all()
+
+
 def test_refuses_damaged_runs_and_those_of_other_settings(tmp_path):
     keep(SHORT, np.zeros((5, 1)), tmp_path)
     with pytest.raises(NearfarError, match="other settings"):
