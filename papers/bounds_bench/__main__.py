@@ -2,7 +2,7 @@
 
 python -m papers.bounds_bench                      all: about an hour of one core
 python -m papers.bounds_bench --tasks gaussian --bounds nwj smile --seeds 0
-python -m papers.bounds_bench --critic joint       about 15 times as long
+python -m papers.bounds_bench --critic joint       about 8 times as long
 python -m papers.bounds_bench --write-only         page and figure from the runs that are there
 
 A run that is there is not measured again, so the command can be given again after a cut, and a
@@ -42,7 +42,7 @@ class Arguments:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of each; of one alone nothing is written."""
     critic: Literal["separable", "joint"] = "separable"
-    """Kind of the critics; joint ones take about 15 times as long."""
+    """Kind of the critics; joint ones take about 8 times as long."""
     out: Path = ROOT / "runs" / "bounds_bench"
     """Folder of the runs."""
     write_only: bool = False
