@@ -184,7 +184,7 @@ def test_impossible_settings_are_refused_in_one_line(settings, words):
 
 
 def test_progress_tells_rate_and_time_left(monkeypatch):
-    monkeypatch.setattr("nearfar.information.progress._LINE_SECONDS", 0.0)
+    monkeypatch.setattr("nearfar.training.live_line.LINE_SECONDS", 0.0)
     told = io.StringIO()
     x, z = gaussian_pairs(200, 1, 1.0)
     quick = {**QUICK, "batch_size": 16, "max_steps": 3, "bounds": ("info_nce", "nwj")}

@@ -4,13 +4,9 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.text import Text
 
+from nearfar.training.live_line import LiveLine
 from nearfar.training.progress import clock
-
-_REDRAW_SECONDS = 0.1
-_LINE_SECONDS = 10.0
 
 
 class EstimationProgress:
@@ -25,28 +21,15 @@ class EstimationProgress:
     """
 
     def __init__(self, console: Console | None, bounds: int, max_steps: int) -> None:
-        self._console = console
         self._bounds = bounds
         self._max_steps = max_steps
         self._begun_bounds = self._steps = 0
         self._title = ""
-        self._started = self._shown = time.monotonic()
-        self._bar: Progress | None = None
-        if console is not None and console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.fields[bound]}"),
-                BarColumn(bar_width=None),
-                TextColumn("{task.fields[figures]}"),
-                console=console,
-                auto_refresh=False,
-                expand=True,
-                transient=True,
-            )
-            self._task = self._bar.add_task("", total=bounds * max_steps, bound="", figures="")
+        self._started = time.monotonic()
+        self._line = LiveLine(console, bounds * max_steps, transient=True)
 
     def __enter__(self) -> "EstimationProgress":
-        if self._bar is not None:
-            self._bar.start()
+        self._line.__enter__()
         return self
 
     def __exit__(
@@ -55,8 +38,7 @@ class EstimationProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._line.__exit__(kind, error, trace)
 
     def begin(self, title: str) -> None:
         """The next bound.
@@ -75,23 +57,14 @@ class EstimationProgress:
             value: Last estimate on the validation part, in nats.
         """
         self._steps += 1
-        if self._console is None:
+        if not self._line.due():
             return
-        now = time.monotonic()
-        every = _LINE_SECONDS if self._bar is None else _REDRAW_SECONDS
-        if now - self._shown < every:
-            return
-        self._shown = now
-        rate = self._steps / max(now - self._started, 1e-9)
-        left = (self._bounds - self._begun_bounds + 1) * self._max_steps - step
-        figures = (
+        rate = self._steps / max(time.monotonic() - self._started, 1e-9)
+        done = (self._begun_bounds - 1) * self._max_steps + step
+        left = self._bounds * self._max_steps - done
+        self._line.show(
+            done,
+            f"{self._title} · step {step}/{self._max_steps}",
             f"{value:.2f} nats on validation · {rate:,.0f} steps/s · "
-            f"at most {clock(left / rate)} left"
+            f"at most {clock(left / rate)} left",
         )
-        if self._bar is None:
-            at = f"step {step}/{self._max_steps}"
-            self._console.print(Text(f"{self._title} · {at} · {figures}"), soft_wrap=True)
-        else:
-            done = (self._begun_bounds - 1) * self._max_steps + step
-            self._bar.update(self._task, completed=done, bound=self._title, figures=figures)
-            self._bar.refresh()

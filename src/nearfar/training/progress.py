@@ -1,14 +1,12 @@
-"""What a person watches: one line that moves on a terminal, a line now and then elsewhere."""
+"""What a person watches while an encoder is trained."""
 
 import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-_REDRAW_SECONDS = 0.1
-_LINE_SECONDS = 10.0
+from nearfar.training.live_line import LiveLine
 
 
 class TrainingProgress:
@@ -29,23 +27,12 @@ class TrainingProgress:
         self._steps_per_epoch = steps_per_epoch
         self._total = epochs * steps_per_epoch
         self._batch_size = batch_size
+        self._line = LiveLine(console, self._total)
         self.begin(0)
         self._knn = ""
-        self._bar: Progress | None = None
-        if console is not None and console.is_terminal:
-            self._bar = Progress(
-                TextColumn("epoch {task.fields[epoch]}"),
-                BarColumn(bar_width=None),
-                TextColumn("{task.fields[figures]}"),
-                console=console,
-                auto_refresh=False,
-                expand=True,
-            )
-            self._task = self._bar.add_task("", total=self._total, epoch="", figures="")
 
     def __enter__(self) -> "TrainingProgress":
-        if self._bar is not None:
-            self._bar.start()
+        self._line.__enter__()
         return self
 
     def __exit__(
@@ -54,13 +41,13 @@ class TrainingProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._line.__exit__(kind, error, trace)
 
     def begin(self, step: int) -> None:
         """Start the clock: what follows begins after `step` steps."""
         self._step = self._first = self._marked_step = step
-        self._begun = self._shown = self._marked = time.monotonic()
+        self._begun = self._marked = time.monotonic()
+        self._line.restart()
 
     def images_per_second(self) -> float:
         """The speed since this was last asked, or since the start."""
@@ -82,24 +69,16 @@ class TrainingProgress:
     def step(self, step: int, loss: float) -> None:
         """Show that `step` steps are taken, as often as a person can follow."""
         self._step = step
-        if self._console is None:
+        last = step == self._total
+        if not self._line.due(last=last):
             return
-        now, last = time.monotonic(), step == self._total
-        every = _LINE_SECONDS if self._bar is None else _REDRAW_SECONDS
-        if now - self._shown < every and not last:
-            return
-        self._shown = now
-        speed = (step - self._first) / max(now - self._begun, 1e-9)
+        speed = (step - self._first) / max(time.monotonic() - self._begun, 1e-9)
         left = "" if last else f"{clock((self._total - step) / speed)} left"
         rate = f"{speed * self._batch_size:,.0f} images/s"
         figures = [f"loss {loss:.3f}", self._knn, rate, left]
         figures = " · ".join(figure for figure in figures if figure)
-        epoch = f"{-(-step // self._steps_per_epoch)}/{self._epochs}"
-        if self._bar is None:
-            self._console.print(Text(f"epoch {epoch} · {figures}"), soft_wrap=True)
-        else:
-            self._bar.update(self._task, completed=step, epoch=epoch, figures=figures)
-            self._bar.refresh()
+        epoch = f"epoch {-(-step // self._steps_per_epoch)}/{self._epochs}"
+        self._line.show(step, epoch, figures)
 
 
 def clock(seconds: float) -> str:
