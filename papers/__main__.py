@@ -18,7 +18,7 @@ import torch
 import tyro
 from rich.console import Console
 
-from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.errors import NearfarError, SettingError, require_known
 from papers.catalogue import EXPERIMENTS
 from papers.experiment import Experiment, measured
 from papers.figures import save, style
@@ -63,9 +63,7 @@ def rerun(arguments: Arguments, folder: Path, page_path: Path, console: Console)
     Raises:
         NearfarError: An experiment has no such name, or there is one seed alone.
     """
-    for name in arguments.only:
-        if name not in EXPERIMENTS:
-            raise unknown_name("experiment", name, EXPERIMENTS)
+    require_known("experiment", arguments.only, EXPERIMENTS)
     if len(set(arguments.seeds)) < 2:
         raise SettingError("--seeds needs two seeds or more: one alone has no spread to show")
     torch.set_num_threads(1)

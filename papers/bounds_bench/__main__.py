@@ -11,7 +11,7 @@ there.
 """
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ import torch
 import tyro
 from rich.console import Console
 
-from nearfar.errors import NearfarError, unknown_name
+from nearfar.errors import NearfarError, require_known
 from nearfar.information.config import CriticConfig
 from papers.bounds_bench.runs import measure_missing
 from papers.bounds_bench.tasks import TASKS
@@ -74,8 +74,8 @@ def bench(arguments: Arguments, page: Path, console: Console) -> None:
     Raises:
         NearfarError: A name is wrong, or a kept run is damaged or of other settings.
     """
-    _require_known("task", arguments.tasks, TASKS)
-    _require_known("bound", arguments.bounds, TRAINED_AS)
+    require_known("task", arguments.tasks, TASKS)
+    require_known("bound", arguments.bounds, TRAINED_AS)
     torch.set_num_threads(1)
     seeds = tuple(sorted(set(arguments.seeds)))
     if not arguments.write_only:
@@ -111,13 +111,6 @@ def runs_of(
         for task in tasks
         for objective in trained
     ]
-
-
-def _require_known(kind: str, names: Sequence[str], known: Collection[str]) -> None:
-    """Refuse a name that is not among the known ones."""
-    for name in names:
-        if name not in known:
-            raise unknown_name(kind, name, known)
 
 
 if __name__ == "__main__":

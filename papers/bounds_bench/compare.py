@@ -17,7 +17,7 @@ import torch
 import tyro
 from rich.console import Console
 
-from nearfar.errors import NearfarError, unknown_name
+from nearfar.errors import NearfarError, require_known
 from papers.bounds_bench.__main__ import PAGE, ROOT
 from papers.bounds_bench.finite_samples import PEER, SampleSet, estimate_missing, kept
 from papers.bounds_bench.page import SAMPLES, page
@@ -65,9 +65,7 @@ def compare(arguments: Arguments, page_path: Path, console: Console) -> None:
     Raises:
         NearfarError: A task has no such name, the peer fails, or a kept file is not of its name.
     """
-    for name in arguments.tasks:
-        if name not in TASKS:
-            raise unknown_name("task", name, TASKS)
+    require_known("task", arguments.tasks, TASKS)
     torch.set_num_threads(1)
     if not arguments.write_only:
         wanted = sample_sets(arguments.tasks or tuple(TASKS), arguments.seeds)

@@ -1,6 +1,6 @@
 """The one error a user is meant to read: what is wrong, where, and what to do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 
@@ -33,3 +33,19 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> SettingError:
         return SettingError(f"unknown {kind} {name!r}: did you mean {near[0]!r}?")
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return SettingError(f"unknown {kind} {name!r}: choose one of {shown}")
+
+
+def require_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """All names are among the known ones.
+
+    Args:
+        kind: As for `unknown_name`.
+        names: What was asked for.
+        known: Every valid name.
+
+    Raises:
+        SettingError: One is not; the message names the nearest.
+    """
+    for name in names:
+        if name not in known:
+            raise unknown_name(kind, name, known)

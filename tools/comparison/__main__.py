@@ -16,7 +16,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
 from tools.comparison.chart import draw
@@ -68,9 +68,7 @@ def compare(
     console: Console,
 ) -> int:
     """Train what is asked for, then write the page and the figure from all that is there."""
-    for name in arguments.only:
-        if name not in wanted:
-            raise unknown_name("experiment", name, wanted)
+    require_known("experiment", arguments.only, wanted)
     failed = []
     if not arguments.write_only:
         jobs = [
