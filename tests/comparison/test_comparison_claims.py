@@ -1,4 +1,4 @@
-"""A claim is decided by the interval of the differences, and told with its figures."""
+"""A claim is decided by the interval of the differences, and stands beside its figures."""
 
 from dataclasses import replace
 
@@ -48,25 +48,19 @@ def test_a_claim_holds_where_the_whole_interval_lies(scores, change, expected):
     assert verdict.outcome == expected
 
 
-def test_the_sentence_is_made_from_the_figures(scores):
-    assert BETTER.sentence(scores) == (
-        "a over b: claimed more than 0 points, found +5.0 ± 1.0 points of 3 seeds, "
-        "95 % interval +2.5 to +7.5; **holds**."
-    )
+def test_the_row_is_made_from_the_figures(scores):
+    assert BETTER.row(scores) == ["a over b", "above 0", "+5.0 ± 1.0", "+2.5 to +7.5", "holds"]
     turned = Difference("b over a", ((1, knn("b")), (-1, knn("a"))))
-    assert turned.sentence(scores).endswith("-7.5 to -2.5; **does not hold**.")
+    assert turned.row(scores)[2:] == ["-5.0 ± 1.0", "-7.5 to -2.5", "does not hold"]
     level = Difference("a over c", ((1, knn("a")), (-1, knn("c"))), within=1.0)
-    assert level.sentence(scores) == (
-        "a over c: claimed within ±1, found +0.0 ± 1.0 points of 3 seeds, "
-        "95 % interval -2.5 to +2.5; **not decided**."
-    )
+    assert level.row(scores)[1:] == ["within ±1", "+0.0 ± 1.0", "-2.5 to +2.5", "not decided"]
 
 
 def test_runs_that_are_not_there_decide_nothing(scores):
     missing = Difference("a over e", ((1, knn("a")), (-1, knn("e"))))
-    assert missing.sentence(scores).endswith("**not measured yet**.")
+    assert missing.row(scores)[2:] == ["", "", "not measured yet"]
     one_seed = Difference("a over d", ((1, knn("a")), (-1, knn("d"))))
-    assert one_seed.sentence(scores).endswith("found +34.0 points, one seed; **not decided**.")
+    assert one_seed.row(scores)[2:] == ["+34.0", "of one seed", "not decided"]
 
 
 def test_a_whole_claim_is_as_good_as_its_worst_difference(scores):

@@ -84,24 +84,23 @@ class Difference:
         interval = mean - reach, mean + reach
         return Verdict(len(values), mean, sd, interval, self._outcome(*interval))
 
-    def sentence(self, scores: Scores) -> str:
-        """What came out, made from the figures."""
+    def row(self, scores: Scores) -> list[str]:
+        """What is compared, what is claimed, what came out, its interval, the outcome."""
         verdict = self.verdict(scores)
-        claimed = (
-            f"more than {self.above:g} points"
-            if self.within is None
-            else f"within ±{self.within:g}"
-        )
+        claimed = f"above {self.above:g}" if self.within is None else f"within ±{self.within:g}"
         if verdict is None:
-            return f"{self.words}: claimed {claimed}; **not measured yet**."
-        figures = f"{verdict.mean:+.1f}"
+            return [self.words, claimed, "", "", "not measured yet"]
+        found = f"{verdict.mean:+.1f}"
         if verdict.interval is None:
-            figures += " points, one seed"
-        else:
-            low, high = verdict.interval
-            figures += f" ± {verdict.sd:.1f} points of {verdict.seeds} seeds"
-            figures += f", 95 % interval {low:+.1f} to {high:+.1f}"
-        return f"{self.words}: claimed {claimed}, found {figures}; **{verdict.outcome}**."
+            return [self.words, claimed, found, "of one seed", verdict.outcome]
+        low, high = verdict.interval
+        return [
+            self.words,
+            claimed,
+            f"{found} ± {verdict.sd:.1f}",
+            f"{low:+.1f} to {high:+.1f}",
+            verdict.outcome,
+        ]
 
     def _outcome(self, low: float, high: float) -> str:
         """The whole interval on one side of the claim's bound decides."""

@@ -1,4 +1,4 @@
-"""The section of docs/results.md: tables, figure, and a sentence for every claim."""
+"""The section of docs/results.md: tables, figure, and how every claim came out."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -188,17 +188,23 @@ def _varied(scores: Scores, names: Sequence[str]) -> str:
 
 
 def _claims(scores: Scores, claims: Sequence[Claim]) -> str:
-    """Each claim, how it came out, and the differences behind it."""
+    """How each claim came out, then the differences behind it."""
     text = [
         "Differences are taken seed by seed, because a seed gives all methods the same first "
-        f"weights and order of images. A claim **holds** if the {100 * CONFIDENCE:g} % interval "
-        "of the mean difference (Student's t) lies wholly where it says, **does not hold** if it "
-        "lies wholly elsewhere, and is **not decided** by these seeds otherwise.\n"
+        f"weights and order of images. One **holds** if the {100 * CONFIDENCE:g} % interval of its "
+        "mean (Student's t) lies wholly where the claim says, **does not hold** if it lies wholly "
+        "elsewhere, and is **not decided** by these seeds otherwise. A claim is as good as the "
+        "worst of its differences.\n",
+        _lines(
+            ["claim", "source", "outcome"],
+            [[each.title, each.source, f"**{outcome(each, scores)}**"] for each in claims],
+        ),
     ]
+    head = ["difference, in points", "claimed", "mean ± sd", "interval of the mean", "outcome"]
     for claim in claims:
-        text.append(f"- {claim.title} ({claim.source}): **{outcome(claim, scores)}**.")
-        text += [f"  - {each.sentence(scores)}" for each in claim.differences]
-    return "\n".join(text) + "\n"
+        rows = [each.row(scores) for each in claim.differences]
+        text.append(f"**{claim.title}**: {outcome(claim, scores)}.\n\n{_lines(head, rows)}")
+    return "\n".join(text)
 
 
 def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
