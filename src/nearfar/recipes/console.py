@@ -17,6 +17,7 @@ from nearfar.recipes.assembly import Assembly
 from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, score_rows
 from nearfar.report.uncertainty import Score
 from nearfar.report.verdict import verdict
+from nearfar.training.config import TrainingConfig
 
 
 def print_header(console: Console, assembly: Assembly, out: Path) -> None:
@@ -39,7 +40,7 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         f"{assembly.method.encoder.num_features} features",
         "method": _method(recipe.method),
         "training": f"{recipe.training.epochs} epochs of {steps} steps of "
-        f"{recipe.training.batch_size} images, {recipe.training.optimizer}",
+        f"{recipe.training.batch_size}, {_optimizer(recipe.training)}",
         "hardware": assembly.hardware.summary,
         "folder": str(out),
     }
@@ -63,6 +64,13 @@ def _method(config: MethodConfig) -> str:
         if name != "name" and value is not None
     ]
     return ", ".join([METHODS[config.name].title, *told])
+
+
+def _optimizer(config: TrainingConfig) -> str:
+    """An optimizer, its rate, and how the rate goes down."""
+    after = " and ".join(f"{epoch:g}" for epoch in config.drops)
+    falls = f"a tenth after epoch {after}" if config.drops else "cosine"
+    return f"{config.optimizer} at {config.learning_rate:g}, {falls}"
 
 
 @contextmanager
