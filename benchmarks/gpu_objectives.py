@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from tools.machine import versions
 from torch import Tensor
 
-from benchmarks._machine import versions
 from nearfar.objectives import clip, nt_xent
 from nearfar.similarity.computing import Products, computing
 

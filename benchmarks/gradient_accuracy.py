@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from lightly.loss import NTXentLoss
 from pytorch_metric_learning.losses import NTXentLoss as PairNTXentLoss
 from pytorch_metric_learning.losses import SupConLoss
+from tools.machine import processor, versions
 from torch import Tensor
 
-from benchmarks._machine import processor, versions
 from nearfar.objectives import nt_xent
 from nearfar.objectives.supcon import supcon
 

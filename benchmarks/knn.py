@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from lightly.utils.benchmarking import knn_predict
 from sklearn.neighbors import NearestNeighbors
+from tools.machine import processor, versions
 from torch import Tensor
 
-from benchmarks._machine import processor, versions
 from nearfar.evaluation.knn import KNNBank
 from nearfar.similarity import top_k
 from nearfar.similarity.rounded_rows import Numbers

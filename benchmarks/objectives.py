@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tools.machine import processor, versions
+
 from benchmarks._contender import CLASSES, DIM, TEMPERATURE
-from benchmarks._machine import processor, versions
 
 ROWS = (512, 2048, 8192, 16384, 32768, 65536, 131072)
 ROWS_ON_TWO_THREADS = (512, 2048, 16384)

@@ -10,10 +10,10 @@ import kornia.augmentation as K
 import numpy as np
 import torch
 from albumentations.pytorch import ToTensorV2
+from tools.machine import processor, versions
 from torch import Tensor
 from torchvision.transforms import v2
 
-from benchmarks._machine import processor, versions
 from nearfar.views.config import ViewsConfig
 from nearfar.views.random_views import build_views
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.figure import Figure
+from tools.machine import made_on
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class Experiment:
 
 
 def measured(experiment: Experiment, seeds: tuple[int, ...]) -> pd.DataFrame:
-    """The rows of all seeds, each with its seed."""
-    return pd.concat(
-        [experiment.measure(seed).assign(seed=seed) for seed in seeds], ignore_index=True
-    )
+    """The rows of all seeds, each with its seed, and with the versions and machine of today."""
+    rows = [experiment.measure(seed).assign(seed=seed) for seed in seeds]
+    return pd.concat(rows, ignore_index=True).assign(made_on=made_on())

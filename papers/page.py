@@ -37,12 +37,13 @@ def _section(experiment: Experiment, folder: Path) -> str:
         return "\n".join([*parts, f"Not measured yet: `python -m papers --only {name}` does it.\n"])
     data = pd.read_csv(measurements)
     seeds = ", ".join(map(str, distinct(data, "seed")))
+    made_on = " and ".join(distinct(data, "made_on"))
     return "\n".join(
         [
             *parts,
             f"![{experiment.title}]({folder.name}/{name}.svg)\n",
             experiment.findings(data),
             f"`python -m papers --only {name}`, seeds {seeds}; "
-            f"[measurements]({folder.name}/{name}.csv).\n",
+            f"[measurements]({folder.name}/{name}.csv). {made_on}.\n",
         ]
     )

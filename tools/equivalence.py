@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from benchmarks._machine import processor, versions
 from tests.objectives.cases import CASES
 from tests.objectives.equivalence import (
     DIM,
@@ -21,6 +20,8 @@ from tests.objectives.equivalence import (
     Key,
     all_errors,
 )
+
+from tools.machine import processor, versions
 
 PAGE = Path(__file__).parent.parent / "docs" / "equivalence.md"
 BEGIN, END = "<!-- equivalence -->\n", "<!-- /equivalence -->"

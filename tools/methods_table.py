@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import torch
-from benchmarks._machine import versions
 from tests.methods.method_properties import (
     CASES,
     EXAMPLES,
@@ -21,6 +20,8 @@ from tests.methods.method_properties import (
     same_in_parts,
     same_on_ranks,
 )
+
+from tools.machine import versions
 
 PAGE = Path(__file__).parent.parent / "docs" / "method_properties.md"
 BEGIN, END = "<!-- methods -->\n", "<!-- /methods -->"

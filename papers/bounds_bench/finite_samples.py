@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
+from tools.machine import made_on
 
 import nearfar
 from nearfar.durable_files import write_durably
@@ -64,7 +65,7 @@ def by_nearfar(samples: SampleSet) -> list[dict]:
     ]
     if result.ksg is not None:
         rows.append({"estimator": "KSG", "estimate": result.ksg, "warned": False})
-    return [row | {"versions": f"nearfar {result.versions['nearfar']}"} for row in rows]
+    return [row | {"made_on": made_on()} for row in rows]
 
 
 def by_peer(samples: SampleSet, python: Path) -> list[dict]:
@@ -97,7 +98,7 @@ def by_peer(samples: SampleSet, python: Path) -> list[dict]:
         raise NearfarError(f"{PEER} failed under {python}: {last}")
     answer = json.loads(done.stdout.splitlines()[-1])
     return [
-        {"estimator": name, "estimate": value, "warned": False, "versions": answer["versions"]}
+        {"estimator": name, "estimate": value, "warned": False, "made_on": answer["versions"]}
         for name, value in answer["estimates"].items()
     ]
 

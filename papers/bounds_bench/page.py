@@ -72,7 +72,8 @@ def _critic(folder: Path, kind: str, words: str) -> list[str]:
     data = pd.read_csv(file)
     seeds = ", ".join(map(str, distinct(data, "seed")))
     parts = [title, f"{words} {command}, seeds {seeds}; [levels]({folder.name}/{file.name})"]
-    parts[-1] += f" and [curves]({folder.name}/{curves_name(kind)}).\n"
+    parts[-1] += f" and [curves]({folder.name}/{curves_name(kind)}). "
+    parts[-1] += f"{' and '.join(distinct(data, 'made_on'))}.\n"
     if (folder / figure_name(kind)).exists():
         parts.append(
             f"![Estimates on the staircase]({folder.name}/{figure_name(kind)})\n\n"
@@ -158,14 +159,14 @@ def _finite_samples(folder: Path) -> list[str]:
     for (who, estimator), own in groups(data, "who", "estimator"):
         cells = [_estimates(where(own, task=task)) for task in tasks]
         rows.append([f"{who}: {estimator}", *cells])
-    versions = ", ".join(dict.fromkeys(values(data, "versions")))
+    made_on = "; ".join(dict.fromkeys(values(data, "made_on")))
     seeds = ", ".join(map(str, distinct(data, "seed")))
     return [
         words,
         table(["estimate", *(TASKS[task].title for task in tasks)], rows),
         "± is one standard deviation between seeds, of samples and of first weights. † marks "
         "values that `estimate_mi` itself warned of, for a seed or more.\n",
-        f"`{command}`, seeds {seeds}; {versions}; [estimates]({folder.name}/{SAMPLES}).\n",
+        f"`{command}`, seeds {seeds}; {made_on}; [estimates]({folder.name}/{SAMPLES}).\n",
     ]
 
 

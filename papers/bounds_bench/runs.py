@@ -5,11 +5,12 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from tools.machine import made_on
 
 from nearfar.durable_files import write_durably
 from nearfar.errors import NearfarError
@@ -23,8 +24,21 @@ def path_of(run: Run, folder: Path) -> Path:
     return folder / f"{run.critic.kind}-{run.task}-{run.objective}-seed{run.seed}.npz"
 
 
-def kept(run: Run, folder: Path) -> np.ndarray | None:
-    """The readings of a run, or None where it is not measured yet.
+@dataclass(frozen=True)
+class Kept:
+    """What a run left.
+
+    Attributes:
+        readings: Nats, as `measure` gives them.
+        made_on: Versions and machine.
+    """
+
+    readings: np.ndarray
+    made_on: str
+
+
+def kept(run: Run, folder: Path) -> Kept | None:
+    """What a run left, or None where it is not measured yet.
 
     Args:
         run: Which.
@@ -38,14 +52,14 @@ def kept(run: Run, folder: Path) -> np.ndarray | None:
         return None
     try:
         with np.load(path) as file:
-            settings, readings = str(file["settings"]), file["readings"]
+            settings, found = str(file["settings"]), Kept(file["readings"], str(file["made_on"]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise NearfarError(f"{path} is damaged: remove it, and it is measured again") from error
     if json.loads(settings) != asdict(run):
         raise NearfarError(
             f"{path} is of a run with other settings: move it away, or choose another --out"
         )
-    return readings
+    return found
 
 
 def measure_missing(runs: Sequence[Run], folder: Path, console: Console) -> None:
@@ -86,7 +100,8 @@ def measure_missing(runs: Sequence[Run], folder: Path, console: Console) -> None
 def keep(run: Run, readings: np.ndarray, folder: Path) -> None:
     """Write the readings of a run, whole or not at all."""
     content = io.BytesIO()
-    np.savez_compressed(content, settings=json.dumps(asdict(run)), readings=readings)
+    settings = json.dumps(asdict(run))
+    np.savez_compressed(content, settings=settings, readings=readings, made_on=made_on())
     write_durably(path_of(run, folder), content.getvalue())
 
 

@@ -27,12 +27,14 @@ def write(task: str, runs: Sequence[Run], out: Path, page_path: Path) -> int:
     Returns:
         How many runs are missing; unless it is 0, nothing was written.
     """
-    found = {run: readings for run in runs if (readings := kept(run, out)) is not None}
-    if len(found) < len(runs):
-        return len(runs) - len(found)
+    all_kept = {run: left for run in runs if (left := kept(run, out)) is not None}
+    if len(all_kept) < len(runs):
+        return len(runs) - len(all_kept)
+    found = {run: left.readings for run, left in all_kept.items()}
+    made_on = " and ".join(sorted({left.made_on for left in all_kept.values()}))
     kind, folder = runs[0].critic.kind, page_path.with_suffix("")
     folder.mkdir(exist_ok=True)
-    put(level_rows(found), task, folder / levels_name(kind), "%.5g")
+    put(level_rows(found).assign(made_on=made_on), task, folder / levels_name(kind), "%.5g")
     put(curve_rows(found), task, folder / curves_name(kind), "%.4g")
     redraw(kind, folder)
     page_path.write_text(page(folder))

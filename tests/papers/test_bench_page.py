@@ -20,6 +20,7 @@ from papers.bounds_bench.training import TRAINED_AS, Run
 from papers.bounds_bench.writing import write
 from papers.measurements import values, where
 from rich.console import Console
+from tools.machine import made_on
 
 import nearfar
 from nearfar.errors import NearfarError
@@ -80,6 +81,7 @@ def test_only_whole_tasks_are_written(tmp_path):
     assert text.startswith(HEAD)
     assert "![Estimates on the staircase](bench/separable_staircase.svg)" in text
     assert "| bias | 2 nats | 4 nats | 6 nats | 8 nats | 10 nats |" in text
+    assert f"separable_curves.csv). {made_on()}." in text
     assert "| bias | Student's t, ν = 3, d = 5 |" in text
     assert text.count("Not measured yet") == 2  # joint critics and finite samples
     drawn = (folder / "separable_staircase.svg").read_bytes()
@@ -92,11 +94,11 @@ def test_only_whole_tasks_are_written(tmp_path):
 
 def test_finite_samples_come_onto_the_page(tmp_path, monkeypatch):
     def ours(samples):
-        shared = {"versions": "nearfar 9"}
+        shared = {"made_on": "nearfar 9"}
         return [shared | {"estimator": "InfoNCE", "estimate": 1.5 + samples.seed, "warned": True}]
 
     def peers(samples, python):
-        shared = {"versions": "peer 9", "warned": False}
+        shared = {"made_on": "peer 9", "warned": False}
         estimate = float("nan") if samples.task == "cubed" else 1.0
         return [shared | {"estimator": "NWJ", "estimate": estimate}]
 
@@ -111,7 +113,7 @@ def test_finite_samples_come_onto_the_page(tmp_path, monkeypatch):
     text = page_path.read_text()
     assert "| nearfar: InfoNCE | 2.00 ± 0.71 † |" in text
     assert "| benchmark-mi: NWJ | 1.00 ± 0.00 | not finite in 2 of 2 |" in text
-    assert "nearfar 9, peer 9" in text
+    assert "nearfar 9; peer 9" in text
     assert len(pd.read_csv(tmp_path / "bench" / "finite_samples.csv")) == 24
 
 

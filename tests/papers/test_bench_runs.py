@@ -14,6 +14,7 @@ from papers.bounds_bench.runs import Clock, keep, kept, measure_missing, path_of
 from papers.bounds_bench.tasks import TASKS
 from papers.bounds_bench.training import READ_EVERY, TRAINED_AS, Run, measure
 from rich.console import Console
+from tools.machine import made_on
 
 from nearfar.errors import NearfarError
 from nearfar.estimators.catalogue import BOUNDS
@@ -95,9 +96,10 @@ def test_what_is_there_is_not_measured_again(tmp_path, monkeypatch):
     measure_missing(wanted, tmp_path / "runs", Console(file=words))
     assert measured == wanted
     assert "2 of 3 runs are there" in words.getvalue()
-    readings = kept(wanted[2], tmp_path / "runs")
-    assert readings is not None
-    assert (readings == 2).all()
+    left = kept(wanted[2], tmp_path / "runs")
+    assert left is not None
+    assert (left.readings == 2).all()
+    assert left.made_on == made_on()
 
 
 def test_what_another_process_measures_meanwhile_is_left_to_it(tmp_path, monkeypatch):
@@ -110,9 +112,9 @@ def test_what_another_process_measures_meanwhile_is_left_to_it(tmp_path, monkeyp
 
     monkeypatch.setattr(runs, "measure", readings_of)
     measure_missing([first, second], tmp_path, Console(file=io.StringIO()))
-    readings = kept(second, tmp_path)
-    assert readings is not None
-    assert (readings == 1).all()
+    left = kept(second, tmp_path)
+    assert left is not None
+    assert (left.readings == 1).all()
 
 
 def test_refuses_damaged_runs_and_those_of_other_settings(tmp_path):

@@ -9,6 +9,7 @@ from papers.catalogue import EXPERIMENTS
 from papers.figures import save, style
 from papers.page import page
 from rich.console import Console
+from tools.machine import made_on
 
 
 def test_page_is_made_from_the_committed_measurements():
@@ -31,6 +32,9 @@ def test_measures_draws_and_writes(tmp_path):
     assert "n_pair_identity" in words.getvalue()
     assert "![N-pair's loss is InfoNCE](theory/n_pair_identity.svg)" in written.read_text()
     assert written.read_text().count("Not measured yet") == len(EXPERIMENTS) - 1
+    assert f"seeds 0, 1; [measurements](theory/n_pair_identity.csv). {made_on()}." in (
+        written.read_text()
+    )
     drawn = (folder / "n_pair_identity.svg").read_bytes()
     (folder / "n_pair_identity.svg").unlink()
     rerun(

@@ -23,3 +23,8 @@ def versions(*packages: str) -> str:
     """Python's version and those of packages."""
     listed = [f"{package} {version(package)}" for package in packages]
     return ", ".join([f"Python {platform.python_version()}", *listed])
+
+
+def made_on() -> str:
+    """Versions and processor, as a table that was computed here by our own code names them."""
+    return f"{versions('nearfar', 'torch', 'numpy', 'scipy')}; {processor()}"
