@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import tyro
 from rich.console import Console
+from tools.command import run_command
 
-from nearfar.errors import NearfarError, SettingError, require_known
+from nearfar.errors import SettingError, require_known
 from papers.catalogue import EXPERIMENTS
 from papers.experiment import Experiment, measured
 from papers.figures import save, style
@@ -42,13 +42,9 @@ class Arguments:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what is asked for and rewrite the page; the exit code."""
-    arguments = tyro.cli(Arguments, prog="python -m papers", args=words)
-    try:
-        rerun(arguments, FOLDER, PAGE, Console())
-    except NearfarError as error:
-        print(f"papers: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run_command(
+        "papers", Arguments, lambda each: rerun(each, FOLDER, PAGE, Console()), words
+    )
 
 
 def rerun(arguments: Arguments, folder: Path, page_path: Path, console: Console) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import tyro
 from rich.console import Console
+from tools.command import run_command
 
-from nearfar.errors import NearfarError, require_known
+from nearfar.errors import require_known
 from nearfar.information.config import CriticConfig
 from papers.bounds_bench.runs import measure_missing
 from papers.bounds_bench.tasks import TASKS
@@ -51,16 +51,9 @@ class Arguments:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what is missing and rewrite the page; the exit code."""
-    arguments = tyro.cli(Arguments, prog="python -m papers.bounds_bench", args=words)
-    try:
-        bench(arguments, PAGE, Console())
-    except NearfarError as error:
-        print(f"bounds_bench: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("bounds_bench: stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(
+        "papers.bounds_bench", Arguments, lambda each: bench(each, PAGE, Console()), words
+    )
 
 
 def bench(arguments: Arguments, page: Path, console: Console) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import tyro
 from rich.console import Console
+from tools.command import run_command
 
-from nearfar.errors import NearfarError, require_known
+from nearfar.errors import require_known
 from papers.bounds_bench.__main__ import PAGE, ROOT
 from papers.bounds_bench.finite_samples import PEER, SampleSet, estimate_missing, kept
 from papers.bounds_bench.page import SAMPLES, page
@@ -42,16 +42,9 @@ class Arguments:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Estimate what is missing and rewrite the page; the exit code."""
-    arguments = tyro.cli(Arguments, prog="python -m papers.bounds_bench.compare", args=words)
-    try:
-        compare(arguments, PAGE, Console())
-    except NearfarError as error:
-        print(f"bounds_bench.compare: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("bounds_bench.compare: stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(
+        "papers.bounds_bench.compare", Arguments, lambda each: compare(each, PAGE, Console()), words
+    )
 
 
 def compare(arguments: Arguments, page_path: Path, console: Console) -> None:

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 
-from nearfar.errors import NearfarError, SettingError, require_known
+from nearfar.errors import SettingError, require_known
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
+from tools.command import run_command
 from tools.comparison.chart import draw
 from tools.comparison.claims import claims
 from tools.comparison.experiments import experiments, is_long_tailed
@@ -51,13 +51,11 @@ class Arguments:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is missing and rewrite the section; the exit code."""
-    arguments = tyro.cli(Arguments, prog="python -m tools.comparison", args=words)
-    console = Console()
-    try:
-        return compare(arguments, experiments(), PAGE, FIGURE, console)
-    except NearfarError as error:
-        print(f"comparison: {error}", file=sys.stderr)
-        return error.exit_code
+
+    def work(arguments: Arguments) -> int:
+        return compare(arguments, experiments(), PAGE, FIGURE, Console())
+
+    return run_command("tools.comparison", Arguments, work, words)
 
 
 def compare(
