@@ -97,7 +97,8 @@ def _findings(data: pd.DataFrame) -> str:
     broken = int(values(data, "not_finite").sum())
     lines = [
         f"InfoNCE's largest reading is {largest:.3f} nats; log N is "
-        f"{math.log(Run.batch_size):.3f}. Readings that are not finite: {broken}."
+        f"{math.log(Run.batch_size):.3f}. Readings that are not finite: {broken}{_where(data)}. "
+        "They are left out of the figures; where a seed has no others, the table says not finite."
     ]
     for name, rows in groups(data, "task"):
         best = []
@@ -111,6 +112,16 @@ def _findings(data: pd.DataFrame) -> str:
     return "\n".join([lines[0], "", *lines[1:], ""])
 
 
+def _where(data: pd.DataFrame) -> str:
+    """Of which bounds, on which variables, readings were not finite."""
+    places = [
+        f"{BOUND_FACTS[bound].title} on {TASKS[task].title}"
+        for (bound, task), rows in groups(data, "bound", "task")
+        if values(rows, "not_finite").any()
+    ]
+    return f" ({'; '.join(places)})" if places else ""
+
+
 def _tables(head: str, data: pd.DataFrame, column: str, title) -> list[str]:
     """Bias, deviation and squared error: a row a bound, a column a level or a task."""
     places = list(dict.fromkeys(values(data, column)))
@@ -120,8 +131,7 @@ def _tables(head: str, data: pd.DataFrame, column: str, title) -> list[str]:
         for bound, of_bound in groups(data, "bound"):
             cells = [values(where(of_bound, **{column: place}), measure) for place in places]
             shown = [
-                mean_and_sd(each, ".2f") if measure == "bias" else number(each.mean())
-                for each in cells
+                _over_seeds(each) if measure == "bias" else number(each.mean()) for each in cells
             ]
             rows.append([BOUND_FACTS[bound].title, *shown])
         rows.sort(key=lambda row: [facts.title for facts in BOUND_FACTS.values()].index(row[0]))
@@ -130,8 +140,17 @@ def _tables(head: str, data: pd.DataFrame, column: str, title) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Two decimals; three digits of a large one."""
-    return f"{value:.2f}" if value < 100 else f"{value:.2e}"
+    """Two decimals; two digits of a large one."""
+    if math.isnan(value):
+        return "not finite"
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:.1e}"
+
+
+def _over_seeds(each: np.ndarray) -> str:
+    """Mean and deviation over the seeds; two digits of large ones."""
+    if np.isnan(each).any():
+        return "not finite"
+    return mean_and_sd(each, ".2f" if abs(each.mean()) < 100 else ".1e")
 
 
 def _nats(level: float) -> str:

@@ -62,7 +62,8 @@ def curve_rows(found: Mapping[Run, np.ndarray]) -> pd.DataFrame:
         count = len(readings) // size
         middles = CURVE_STEPS * np.arange(count) + CURVE_STEPS // 2
         blocks = readings[: count * size].reshape(count, size, -1).astype(np.float64)
-        low, high = np.quantile(blocks, BAND, axis=1)
+        # Readings themselves: between an infinite one and the next there is nothing to interpolate.
+        low, high = np.quantile(blocks, BAND, axis=1, method="nearest")
         for place, bound in enumerate(run.readings):
             frames.append(
                 pd.DataFrame(
