@@ -19,7 +19,7 @@ from tools.command import run_command
 
 from nearfar.errors import require_known
 from papers.bounds_bench.__main__ import PAGE, ROOT
-from papers.bounds_bench.finite_samples import PEER, SampleSet, estimate_missing, kept
+from papers.bounds_bench.finite_samples import PEER, SampleSet, asked, estimate_missing, kept
 from papers.bounds_bench.page import SAMPLES, page
 from papers.bounds_bench.tasks import TASKS
 
@@ -66,6 +66,8 @@ def compare(arguments: Arguments, page_path: Path, console: Console) -> None:
     rows, missing = [], 0
     for who in ("nearfar", PEER):
         for samples in sample_sets(tuple(TASKS), arguments.seeds):
+            if not asked(samples, who):
+                continue
             found = kept(samples, arguments.out, who)
             missing += found is None
             shared = {"task": samples.task, "who": who, "seed": samples.seed}
