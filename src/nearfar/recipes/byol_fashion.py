@@ -4,7 +4,8 @@ Command: `nearfar train byol-fashion --data.root FOLDER`, where the folder holds
 (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist); meant for
 two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share, symmetric views included.
-Expected: not measured yet.
+Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 82.6 ± 0.5
+%, 10 labels a class 69.8 ± 1.0 % (docs/results.md).
 """
 
 from nearfar.methods.config import BYOLConfig

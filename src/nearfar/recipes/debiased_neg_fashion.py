@@ -4,7 +4,8 @@ Command: `nearfar train debiased-neg-fashion --data.root FOLDER`, where the fold
 IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
 meant for two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share; 0.1 is the share of each of its classes.
-Expected: not measured yet.
+Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 84.0 ± 0.3
+%, 10 labels a class 73.1 ± 0.8 % (docs/results.md).
 """
 
 from nearfar.methods.config import SimCLRConfig

@@ -4,7 +4,8 @@ Command: `nearfar train debiased-pos-fashion-combination --data.root FOLDER`, wh
 the four IDX files (Debian's package dataset-fashion-mnist puts them into
 /usr/share/datasets/fashion-mnist); meant for two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share, with three views of each image (M = 2).
-Expected: not measured yet.
+Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 83.7 ± 0.2
+%, 10 labels a class 73.0 ± 0.5 % (docs/results.md).
 """
 
 from dataclasses import replace

@@ -5,7 +5,8 @@ IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/data
 meant for two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share; β = 1, the best of the authors' values on
 STL-10.
-Expected: not measured yet.
+Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 84.8 ± 0.5
+%, 10 labels a class 72.5 ± 0.1 % (docs/results.md).
 """
 
 from nearfar.methods.config import SimCLRConfig

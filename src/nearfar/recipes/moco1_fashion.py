@@ -5,7 +5,8 @@ Command: `nearfar train moco1-fashion --data.root FOLDER`, where the folder hold
 two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share, so that head and temperature alone differ from
 `moco2-fashion`.
-Expected: not measured yet.
+Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 82.8 ± 0.1
+%, 10 labels a class 68.8 ± 1.2 % (docs/results.md).
 """
 
 from nearfar.methods.config import MoCoConfig

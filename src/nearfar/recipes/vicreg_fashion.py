@@ -5,7 +5,8 @@ files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets
 meant for two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share; SimCLR's head takes the place of the authors'
 wider one of three layers.
-Expected: not measured yet.
+Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 83.4 ± 0.1
+%, 10 labels a class 72.1 ± 0.5 % (docs/results.md).
 """
 
 from nearfar.methods.config import SimCLRConfig
