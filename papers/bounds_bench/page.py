@@ -167,8 +167,8 @@ def _finite_samples(folder: Path) -> list[str]:
         f"`nearfar.estimate_mi` and {PEER} (Czyż et al. 2023), each with its defaults, on the same "
         f"{count} pairs of variables that share {INFORMATION:g} nats. Both hold samples back: of "
         "ours the value is of samples that decided nothing, of the peer's the largest value that "
-        "the held-back half gave during training. The peer was not asked about pictures, whose 256 "
-        "columns it had not done in 5 minutes of CPU; other samples took it about 50 s.\n"
+        "the held-back half gave during training. The peer was not asked about pictures: with "
+        "their 256 columns it had not ended after 5 minutes of CPU.\n"
     )
     command = f"{_COMMAND}.compare --peer-python PYTHON"
     if not file.exists():
@@ -197,4 +197,4 @@ def _estimates(rows: pd.DataFrame) -> str:
     found = values(rows, "estimate").astype(np.float64)
     if not np.isfinite(found).all():
         return f"not finite in {int((~np.isfinite(found)).sum())} of {len(found)}"
-    return mean_and_sd(found, ".2f") + (" †" if values(rows, "warned").any() else "")
+    return _over_seeds(found) + (" †" if values(rows, "warned").any() else "")
