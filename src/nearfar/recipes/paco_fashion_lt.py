@@ -4,7 +4,8 @@ Command: `nearfar train paco-fashion-lt --data.root FOLDER`, where the folder ho
 files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
 meant for two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share, on 14 886 images, for as many steps.
-Expected: not measured yet.
+Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: its classifier 83.1 ± 0.3 %, 88.4
+± 0.4 % of the three smallest classes (docs/results.md).
 """
 
 from nearfar.methods.config import PaCoConfig
