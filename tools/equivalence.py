@@ -22,6 +22,7 @@ from tests.objectives.equivalence import (
 )
 
 from tools.machine import processor, versions
+from tools.markdown import table
 
 PAGE = Path(__file__).parent.parent / "docs" / "equivalence.md"
 BEGIN, END = "<!-- equivalence -->\n", "<!-- /equivalence -->"
@@ -44,12 +45,9 @@ def name(case: str) -> str:
     return " ".join((f"`{objective}`", *more))
 
 
-def table(head: str, columns: Iterable[str], lines: Mapping[str, Iterable[Errors]]) -> str:
+def table_of(head: str, columns: Iterable[str], lines: Mapping[str, Iterable[Errors]]) -> str:
     """A table of errors, one line a name."""
-    titles = [head, *columns]
-    written = [titles, ["---"] + ["---:"] * (len(titles) - 1)]
-    written += [[title, *map(cell, errors)] for title, errors in lines.items()]
-    return "".join(f"| {' | '.join(line)} |\n" for line in written)
+    return table([head, *columns], [[title, *map(cell, each)] for title, each in lines.items()])
 
 
 def section(errors: Mapping[Key, Errors]) -> str:
@@ -58,7 +56,7 @@ def section(errors: Mapping[Key, Errors]) -> str:
     parts = [
         f"{where}\n",
         "## The largest of all objectives\n",
-        table(
+        table_of(
             "precision",
             IMPLEMENTATIONS,
             {
@@ -75,7 +73,7 @@ def section(errors: Mapping[Key, Errors]) -> str:
             name(case.name): [errors[case.name, way, precision] for way in IMPLEMENTATIONS]
             for case in CASES
         }
-        parts += [f"## {precision}\n", table("objective", IMPLEMENTATIONS, lines)]
+        parts += [f"## {precision}\n", table_of("objective", IMPLEMENTATIONS, lines)]
     lines = {
         name(case.name.removesuffix(" at low temperature")): [
             largest(errors[case.name, way, precision] for way in IMPLEMENTATIONS)
@@ -83,7 +81,7 @@ def section(errors: Mapping[Key, Errors]) -> str:
         ]
         for case in LOW_TEMPERATURE
     }
-    parts += ["## At a temperature of 0.01\n", table("objective", PRECISIONS, lines)]
+    parts += ["## At a temperature of 0.01\n", table_of("objective", PRECISIONS, lines)]
     return "\n".join(parts)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from tools.markdown import mean_and_sd, table
 
 from nearfar.objectives import contrastive
 from papers.alignment_uniformity.sphere import log_mean_exp, rows_at_cosine, uniform_rows
@@ -18,7 +19,6 @@ from papers.figures import (
     plot_spread,
     powers_on,
 )
-from papers.markdown import mean_and_sd, table
 from papers.measurements import distinct, groups, values, where
 from papers.rates import slope_with_error
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from tools.markdown import mean_and_sd, table
 
 from nearfar.objectives import uniformity
 from papers.alignment_uniformity.sphere import log_mean_exp, uniform_rows
@@ -17,7 +18,6 @@ from papers.figures import (
     plot_spread,
     powers_on,
 )
-from papers.markdown import mean_and_sd, table
 from papers.measurements import distinct, groups, values, where
 from papers.rates import slope_with_error
 

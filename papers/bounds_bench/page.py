@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tools.markdown import mean_and_sd, table
 
 from nearfar.estimators.facts import BOUND_FACTS
 from papers.bounds_bench.finite_samples import INFORMATION, PEER, SampleSet
 from papers.bounds_bench.tasks import OTHERS, TASKS
 from papers.bounds_bench.training import Run
-from papers.markdown import mean_and_sd, table
 from papers.measurements import distinct, groups, values, where
 
 HEAD = f"""# Bounds on mutual information, measured

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from tools.markdown import mean_and_sd, table
 from torch import Tensor
 
 from nearfar.objectives import debiased_neg, debiased_pos, nt_xent
@@ -22,7 +23,6 @@ from papers.figures import (
     plot_spread,
     powers_on,
 )
-from papers.markdown import mean_and_sd, table
 from papers.measurements import distinct, groups, values, where
 from papers.rates import slope_with_error
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from tools.markdown import mean_and_sd, table
 
 from nearfar.estimators.donsker_varadhan import donsker_varadhan
 from nearfar.estimators.gaussian import correlated_log_ratio, correlation_for
@@ -19,7 +20,6 @@ from papers.figures import (
     plot_spread,
     powers_on,
 )
-from papers.markdown import mean_and_sd, table
 from papers.measurements import distinct, groups, values, where
 from papers.mutual_information.gaussians import DIM, correlated_pairs
 

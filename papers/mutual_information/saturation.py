@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from tools.markdown import mean_and_sd, table
 
 from nearfar.estimators.gaussian import correlated_log_ratio, correlation_for
 from nearfar.estimators.info_nce import info_nce_bound
 from papers.experiment import Experiment
 from papers.figures import COLOURS, panels, plot_spread
-from papers.markdown import mean_and_sd, table
 from papers.measurements import curve, distinct, groups, values, where
 from papers.mutual_information.gaussians import DIM, correlated_pairs
 

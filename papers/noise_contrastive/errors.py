@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from tools.markdown import mean_and_sd, table
 from torch import Tensor
 
 from papers.figures import (
@@ -17,7 +18,6 @@ from papers.figures import (
     plot_expected,
     plot_spread,
 )
-from papers.markdown import mean_and_sd, table
 from papers.measurements import distinct, groups, values, where
 from papers.noise_contrastive.fitting import Problem, asymptotic_covariance, estimated
 from papers.rates import slope_with_error

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from scipy.optimize import minimize_scalar
+from tools.markdown import mean_and_sd, table
 from torch import Tensor, nn
 
 from nearfar.objectives import paco
@@ -22,7 +23,6 @@ from papers.figures import (
     plot_spread,
     powers_on,
 )
-from papers.markdown import mean_and_sd, table
 from papers.measurements import distinct, groups, values, where
 
 ALPHAS = (0.01, 0.05, 0.2, 1.0)

@@ -23,6 +23,7 @@ from tools.comparison.scores import (
     classes_of_thirds,
     mean_and_sd,
 )
+from tools.markdown import table
 
 PROTOCOLS = (KNN, FEW_LABELS, LINEAR_PROBE)
 BASELINES: dict[str, FeatureKind] = {"raw pixels": "raw", "untrained encoder": "untrained"}
@@ -119,7 +120,7 @@ def _table(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[st
         cells = [mean_and_sd(scores.top1(name, each).values()) for each in PROTOCOLS]
         labels = "yes" if learns_from_labels(experiments[name]) else "no"
         rows.append([f"`{name}`", labels, *cells, f"{scores.minutes(name):.1f}"])
-    return _lines(["encoder", "labels", *(each.title for each in PROTOCOLS), "minutes"], rows)
+    return table(["encoder", "labels", *(each.title for each in PROTOCOLS), "minutes"], rows)
 
 
 def in_order(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[str]) -> list[str]:
@@ -161,7 +162,7 @@ def _long_tails(scores: Scores, experiments: Mapping[str, Recipe], names: Sequen
         f"Trained on {sum(counts)} images of imbalance factor {factor:g}, judged on all test "
         "images. Classes are told apart in thirds by their training images: bounds of 100 and 20, "
         "which larger long-tailed sets have, would leave no few-shot class here.\n\n"
-        + _lines(head, rows)
+        + table(head, rows)
     )
 
 
@@ -184,7 +185,7 @@ def _varied(scores: Scores, names: Sequence[str]) -> str:
         ]
         for name in names
     ]
-    return _lines(["encoder", *(each.title for each in PROTOCOLS), "minutes"], rows)
+    return table(["encoder", *(each.title for each in PROTOCOLS), "minutes"], rows)
 
 
 def _claims(scores: Scores, claims: Sequence[Claim]) -> str:
@@ -195,7 +196,7 @@ def _claims(scores: Scores, claims: Sequence[Claim]) -> str:
         "mean (Student's t) lies wholly where the claim says, **does not hold** if it lies wholly "
         "elsewhere, and is **not decided** by these seeds otherwise. A claim is as good as the "
         "worst of its differences.\n",
-        _lines(
+        table(
             ["claim", "source", "outcome"],
             [[each.title, each.source, f"**{outcome(each, scores)}**"] for each in claims],
         ),
@@ -203,11 +204,5 @@ def _claims(scores: Scores, claims: Sequence[Claim]) -> str:
     head = ["difference, in points", "claimed", "mean ± sd", "interval of the mean", "outcome"]
     for claim in claims:
         rows = [each.row(scores) for each in claim.differences]
-        text.append(f"**{claim.title}**: {outcome(claim, scores)}.\n\n{_lines(head, rows)}")
+        text.append(f"**{claim.title}**: {outcome(claim, scores)}.\n\n{table(head, rows)}")
     return "\n".join(text)
-
-
-def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table, its figures to the right."""
-    rule = ["---"] + ["---:"] * (len(head) - 1)
-    return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *rows))
