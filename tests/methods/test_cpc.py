@@ -1,6 +1,7 @@
 """CPC's loss is that of loops over its definition, on one rank or two, whole or in parts."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -17,16 +18,17 @@ from nearfar.methods.cpc import CPC
 from nearfar.methods.method import Method
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
+from nearfar.views.patches import jittered, moved_crops
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 KINDS = {"series-gru": (2, 13), "patch-gru": (1, 11, 11)}
 
 
-def cpc(kind: str = "series-gru", steps: int = 3, shape: tuple[int, ...] | None = None) -> CPC:
+def cpc(kind: str = "series-gru", steps: int = 3, **changes: float) -> CPC:
     with torch.random.fork_rng():
         torch.manual_seed(6)
-        encoder = encoder_for(EncoderConfig(kind, width=2), shape or KINDS[kind])
-        return CPC(CPCConfig(prediction_steps=steps), encoder).double()
+        encoder = encoder_for(EncoderConfig(kind, width=2), KINDS[kind])
+        return CPC(CPCConfig(prediction_steps=steps, **changes), encoder).double()
 
 
 def views_of(kind: str, batch: int, count: int = 1) -> tuple[torch.Tensor, ...]:
@@ -109,11 +111,13 @@ def test_in_parts_the_gradient_is_that_of_the_whole_batch(kind):
 
 
 COUNTS = (3, 5)
+CHANGES = {"patch_crop": 0.75, "patch_jitter": 0.5}
 
 
-def step_on_a_rank(rank: int, world: int, kind: str, in_parts: bool) -> dict:
+def step_on_a_rank(rank: int, world: int, kind: str, in_parts: bool, changes: dict) -> dict:
     """One step of a rank's own rows; gradients averaged as training does."""
-    method = cpc(kind)
+    torch.manual_seed(rank)
+    method = cpc(kind, **changes)
     views = tuple(view.split(COUNTS)[rank] for view in views_of(kind, 8))
     if in_parts:
         loss = cached_gradients(method, views, None, 2)
@@ -127,7 +131,7 @@ def step_on_a_rank(rank: int, world: int, kind: str, in_parts: bool) -> dict:
 
 @pytest.mark.parametrize(("kind", "in_parts"), [("series-gru", True), ("patch-gru", False)])
 def test_two_ranks_are_one_process_with_the_global_batch(tmp_path, kind, in_parts):
-    found = run_on_ranks(2, step_on_a_rank, tmp_path, kind, in_parts)
+    found = run_on_ranks(2, step_on_a_rank, tmp_path, kind, in_parts, {})
     whole = cpc(kind)
     loss = whole(views_of(kind, 8))
     loss.backward()
@@ -135,6 +139,19 @@ def test_two_ranks_are_one_process_with_the_global_batch(tmp_path, kind, in_part
         torch.testing.assert_close(each["loss"], loss.detach(), **EXACT)
         torch.testing.assert_close(each["gradients"], gradients_of(whole), **EXACT)
         assert each["scalars"] == pytest.approx(whole.scalars, abs=1e-6)
+
+
+def test_two_ranks_whose_patches_differ_are_one_batch_of_them(tmp_path):
+    found = run_on_ranks(2, step_on_a_rank, tmp_path, "patch-gru", False, CHANGES)
+    whole, drawn = cpc("patch-gru", **CHANGES), []
+    for rank, view in enumerate(views_of("patch-gru", 8)[0].split(COUNTS)):
+        torch.manual_seed(rank)
+        drawn.append(whole.embed((view,)))
+    loss = whole.loss(tuple(torch.cat(grids) for grids in zip(*drawn, strict=True)))
+    loss.backward()
+    for each in found:
+        torch.testing.assert_close(each["loss"], loss.detach(), **EXACT)
+        torch.testing.assert_close(each["gradients"], gradients_of(whole), **EXACT)
 
 
 def test_scalars_are_of_the_last_call():
@@ -169,15 +186,64 @@ def test_scalars_are_of_the_last_call():
     assert method.scalars == scalars
 
 
-def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path):
+@pytest.mark.parametrize(
+    "config", [CPCConfig(prediction_steps=1), CPCConfig(prediction_steps=1, patch_jitter=0.5)]
+)
+def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, config):
     def build() -> CPC:
         with torch.random.fork_rng():
             torch.manual_seed(6)
             encoder = encoder_for(EncoderConfig("patch-gru", width=2), (1, 8, 8))
-            return CPC(CPCConfig(prediction_steps=1), encoder)
+            return CPC(config, encoder)
 
     state = assert_goes_on_as_if_never_stopped(tmp_path, build)
     assert "method.predictors.0.weight" in state
+
+
+def test_in_training_every_patch_is_changed_by_itself():
+    method, (view,) = cpc("patch-gru", **CHANGES), views_of("patch-gru", 5)
+    side, stride = 4, 2
+    torch.manual_seed(1)
+    z, c = method.embed((view,))
+    torch.manual_seed(1)
+    cut = view.unfold(2, side, stride).unfold(3, side, stride).permute(0, 2, 3, 1, 4, 5)
+    patches = jittered(moved_crops(cut.reshape(-1, 1, side, side), 0.75), 0.5)
+    torch.testing.assert_close(z.flatten(0, 2), method.encoder.patches(patches).flatten(1))
+    torch.testing.assert_close(c, method.encoder.gru(z))
+    # Judged, and used, are patches as they are.
+    for expected, found in zip(
+        method.encoder.steps(view), method.eval().embed((view,)), strict=True
+    ):
+        assert torch.equal(expected, found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "change"),
+    [
+        ({"patch_crop": 0.5}, lambda patches: moved_crops(patches, 0.5)),
+        ({"patch_jitter": 0.3}, lambda patches: jittered(patches, 0.3)),
+    ],
+)
+def test_a_change_by_itself_draws_nothing_for_the_other(changes, change):
+    method, (view,) = cpc("patch-gru", **changes), views_of("patch-gru", 3)
+    torch.manual_seed(1)
+    found = method.embed((view,))
+    torch.manual_seed(1)
+    for each, expected in zip(found, method.encoder.steps(view, change), strict=True):
+        assert torch.equal(each, expected)
+
+
+def test_parts_keep_the_patches_that_were_drawn_for_them():
+    whole, parts = (cpc("patch-gru", **CHANGES) for _ in range(2))
+    (view,) = views_of("patch-gru", 7)
+    torch.manual_seed(2)
+    drawn = [whole.embed((part,)) for part in view.tensor_split(3)]
+    expected = whole.loss(tuple(torch.cat(grids) for grids in zip(*drawn, strict=True)))
+    expected.backward()
+    torch.manual_seed(2)
+    found = cached_gradients(parts, (view,), None, 3)
+    torch.testing.assert_close(found, expected.detach(), **EXACT)
+    torch.testing.assert_close(gradients_of(parts), gradients_of(whole), **EXACT)
 
 
 def test_what_cannot_be_predicted_is_refused():
@@ -204,6 +270,33 @@ def test_an_encoder_without_steps_is_refused_before_it_is_built():
         check_encoder_of(CPCConfig(), EncoderConfig(kind))
         check_encoder_of(SimCLRConfig(), EncoderConfig(kind))
     check_encoder_of(SimCLRConfig(), EncoderConfig("small-resnet"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"patch_crop": 0.0}, "patch_crop is 0.0: it must be above 0 and at most 1"),
+        ({"patch_crop": 1.5}, "patch_crop is 1.5: it must be above 0 and at most 1"),
+        ({"patch_crop": math.nan}, "patch_crop is nan: it must be above 0 and at most 1"),
+        ({"patch_jitter": -0.1}, "patch_jitter is -0.1: it must be 0 or more"),
+        ({"patch_jitter": math.inf}, "patch_jitter is inf: it must be 0 or more"),
+        ({"patch_crop": 0.9}, "keeps all 4 px of a patch: choose 0.75 or less, or 1"),
+    ],
+)
+def test_changes_of_patches_out_of_range_are_refused(changes, message):
+    with pytest.raises(SettingError, match=re.escape(message)):
+        cpc("patch-gru", **changes)
+
+
+@pytest.mark.parametrize("changes", [{"patch_crop": 0.75}, {"patch_jitter": 0.5}])
+def test_changes_of_patches_are_refused_where_none_are_cut(changes):
+    (name,) = changes
+    with pytest.raises(SettingError, match=f"method.{name} is .* SeriesGRU cuts no patches"):
+        cpc("series-gru", **changes)
+    config = CPCConfig(**changes)
+    with pytest.raises(SettingError, match=r"encoder.name series-gru cuts no patches: leave it"):
+        check_encoder_of(config, EncoderConfig("series-gru"))
+    check_encoder_of(config, EncoderConfig("patch-gru"))
 
 
 def test_one_view_is_enough_where_views_are_not_compared():

@@ -31,7 +31,9 @@ OWN_BACKBONES: dict[str, Modality] = {
 }
 CIFAR_BLOCKS = {"cifar-resnet20": 3, "cifar-resnet32": 5}
 """Residual blocks of a stage."""
-STEP_BACKBONES = ("series-gru", "patch-gru")
+PATCH_BACKBONE = "patch-gru"
+"""The one whose steps are rows of patches."""
+STEP_BACKBONES = ("series-gru", PATCH_BACKBONE)
 """Those that give a vector for each step, which CPC asks for: `nearfar.encoders.steps`."""
 TIMM_PREFIX = "timm/"
 

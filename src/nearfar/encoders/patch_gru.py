@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.encoders.steps import Steps
+from nearfar.encoders.steps import PatchChange, Steps
 from nearfar.errors import SettingError
 
 _SMALLEST_SIDE = 8
@@ -88,15 +88,23 @@ class PatchGRU(nn.Module):
         """Features of normalised images."""
         return self.steps(images)[1].mean(dim=(1, 2))
 
-    def steps(self, images: Float[Tensor, "batch channels height width"]) -> Steps:
+    def steps(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        change: PatchChange | None = None,
+    ) -> Steps:
         """Vectors z and c of each patch, `(batch, num_steps, num_steps, num_features)`, row by row.
 
         Args:
             images: Normalised.
+            change: What is done to all patches, `(batch · num_steps², channels, patch, patch)`,
+                once they are cut: what two patches share is changed in each by itself.
         """
         cut = images.unfold(2, self.patch, self.stride).unfold(3, self.patch, self.stride)
         grid = cut.permute(0, 2, 3, 1, 4, 5)
-        patches = self.patches(grid.flatten(0, 2)).view(*grid.shape[:3], self.num_features)
+        cut = grid.flatten(0, 2)
+        patches = self.patches(cut if change is None else change(cut))
+        patches = patches.view(*grid.shape[:3], self.num_features)
         # In full precision: what is rounded at a row would be carried on to all later ones.
         with torch.autocast(images.device.type, enabled=False):
             contexts = self.gru(patches.to(self.gru.state.weight.dtype))

@@ -1,6 +1,6 @@
 """What of a method's settings can be refused at once. Imports nothing heavy."""
 
-from nearfar.encoders.backbones import STEP_BACKBONES
+from nearfar.encoders.backbones import PATCH_BACKBONE, STEP_BACKBONES
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.catalogue import METHODS
@@ -137,9 +137,16 @@ def check_cpc(config: CPCConfig) -> None:
     """Refuse what CPC cannot be trained with.
 
     Raises:
-        SettingError: There is no step to predict.
+        SettingError: There is no step to predict, a crop that is not above 0 and up to 1, or a
+            jitter that is negative or not finite.
     """
     require_above_zero(config, "prediction_steps")
+    if not 0 < config.patch_crop <= 1:
+        raise SettingError(
+            f"method.patch_crop is {config.patch_crop}: it must be above 0 and at most 1"
+        )
+    if not 0 <= config.patch_jitter < float("inf"):
+        raise SettingError(f"method.patch_jitter is {config.patch_jitter}: it must be 0 or more")
 
 
 def check_encoder_of(config: MethodConfig, encoder: EncoderConfig) -> None:
@@ -150,7 +157,8 @@ def check_encoder_of(config: MethodConfig, encoder: EncoderConfig) -> None:
         encoder: Checked by `check_encoder`.
 
     Raises:
-        SettingError: The method needs a vector for each step, and the encoder gives none.
+        SettingError: The method needs a vector for each step, and the encoder gives none; or it is
+            to change patches, and the encoder cuts none.
     """
     info = METHODS[config.name]
     if info.needs_steps and encoder.name not in STEP_BACKBONES:
@@ -158,6 +166,8 @@ def check_encoder_of(config: MethodConfig, encoder: EncoderConfig) -> None:
             f"{info.title} predicts later steps, and encoder.name {encoder.name} gives none: "
             f"choose {' (series) or '.join(STEP_BACKBONES)} (images)"
         )
+    if isinstance(config, CPCConfig) and encoder.name != PATCH_BACKBONE:
+        require_no_patch_change(config, f"encoder.name {encoder.name}")
 
 
 def check_view_count(config: MethodConfig, count: int) -> None:
@@ -177,6 +187,25 @@ def check_view_count(config: MethodConfig, count: int) -> None:
         )
     if info.two_views and count != 2:
         raise SettingError(f"views.count is {count}: {info.title} compares 2 views of each image")
+
+
+def require_no_patch_change(config: CPCConfig, encoder: str) -> None:
+    """Refuse changes of patches where there are no patches.
+
+    Args:
+        config: Of the method.
+        encoder: What cuts none, in the words of the message.
+
+    Raises:
+        SettingError: Naming the setting and the encoder that has patches.
+    """
+    for name in ("patch_crop", "patch_jitter"):
+        value = getattr(config, name)
+        if value != getattr(CPCConfig, name):
+            raise SettingError(
+                f"method.{name} is {value}, and {encoder} cuts no patches: leave it out, or choose "
+                f"encoder.name {PATCH_BACKBONE}"
+            )
 
 
 def require_above_zero(config: MethodConfig, *names: str) -> None:

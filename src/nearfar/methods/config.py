@@ -168,6 +168,12 @@ class CPCConfig:
     """Names the method in `config.json`."""
     prediction_steps: int = 5
     """How many steps ahead are predicted, 1 up to one less than the encoder gives."""
+    patch_crop: float = 1.0
+    """patch-gru: side of a random crop of each patch, put back at a random place, over the patch's
+    side; 1 leaves patches as they are."""
+    patch_jitter: float = 0.0
+    """patch-gru: deviation of each patch's own brightness, in deviations of the images, and of the
+    logarithm of its contrast."""
 
 
 MethodConfig = (

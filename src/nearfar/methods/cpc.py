@@ -7,14 +7,15 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.encoders.steps import StepEncoder
+from nearfar.encoders.steps import PatchEncoder, StepEncoder, Steps
 from nearfar.errors import SettingError
-from nearfar.methods.check import check_cpc
+from nearfar.methods.check import check_cpc, require_no_patch_change
 from nearfar.methods.config import CPCConfig
 from nearfar.objectives import n_pair
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
 from nearfar.similarity.ranks import gather_rows
+from nearfar.views.patches import Patches, jittered, kept_side, moved_crops
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 Grid = Float[Tensor, "batch _ columns dim"]
@@ -34,14 +35,17 @@ class CPC(nn.Module):
     their theorem asks. (They also draw from other steps and from the same example.) An image's rows
     of patches are its steps, and its columns are predicted each by itself. Of several views, each
     is compared with other examples' view of the same number, and the losses are averaged; one is
-    enough.
+    enough. In training each patch of an image is changed by itself, by a crop put back at another
+    place as in their paper, and by brightness and contrast as in Hénaff et al. (2020): what patches
+    overlap, or have in common by accident, then tells less of what comes next.
 
     Args:
-        config: How many steps are predicted.
+        config: How many steps are predicted, and how patches are changed.
         encoder: Gives steps; trained here, and all that is kept afterwards.
 
     Raises:
-        SettingError: The encoder gives no steps, or not more than are to be predicted.
+        SettingError: The encoder gives no steps, or not more than are to be predicted; patches are
+            to be changed and it cuts none, or so small ones that a crop would leave them whole.
     """
 
     def __init__(self, config: CPCConfig, encoder: nn.Module) -> None:
@@ -58,7 +62,12 @@ class CPC(nn.Module):
                 f"method.prediction_steps is {config.prediction_steps}: the encoder makes {steps} "
                 f"steps of an example, which leaves at most {steps - 1} to predict"
             )
+        if isinstance(encoder, PatchEncoder):
+            _check_crop(config, encoder.patch)
+        else:
+            require_no_patch_change(config, type(encoder).__name__)
         self.encoder: nn.Module = encoder
+        self._crop, self._jitter = config.patch_crop, config.patch_jitter
         self.predictors = nn.ModuleList(
             nn.Linear(dim, dim, bias=False) for _ in range(config.prediction_steps)
         )
@@ -70,8 +79,7 @@ class CPC(nn.Module):
 
     def embed(self, views: Views) -> tuple[Grid, ...]:
         """Vectors z and c of the first view, then of the second, and so on."""
-        encoder = cast(StepEncoder, self.encoder)
-        return tuple(vectors for view in views for vectors in encoder.steps(view))
+        return tuple(vectors for view in views for vectors in self._steps(view))
 
     def loss(
         self,
@@ -117,6 +125,27 @@ class CPC(nn.Module):
 
     def after_step(self, progress: float) -> None:
         """CPC keeps nothing between steps."""
+
+    def _steps(self, view: Tensor) -> Steps:
+        """Vectors z and c, of changed patches in training."""
+        if self.training and (self._crop < 1 or self._jitter > 0):
+            return cast(PatchEncoder, self.encoder).steps(view, self._changed)
+        return cast(StepEncoder, self.encoder).steps(view)
+
+    def _changed(self, patches: Patches) -> Patches:
+        """Every patch in a crop, a brightness and a contrast of its own."""
+        if self._crop < 1:
+            patches = moved_crops(patches, self._crop)
+        return jittered(patches, self._jitter) if self._jitter > 0 else patches
+
+
+def _check_crop(config: CPCConfig, side: int) -> None:
+    """Refuse a crop that is the whole patch for want of pixels."""
+    if config.patch_crop < 1 and kept_side(side, config.patch_crop) == side:
+        raise SettingError(
+            f"method.patch_crop is {config.patch_crop}, and keeps all {side} px of a patch: choose "
+            f"{(side - 1) / side:.2g} or less, or 1"
+        )
 
 
 def _mean_n_pair(predictions: Grid, targets: Grid) -> Float[Tensor, ""]:
