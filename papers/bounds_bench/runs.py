@@ -2,21 +2,19 @@
 
 import io
 import json
-import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from tools.clock import Clock
 from tools.machine import made_on
 
 from nearfar.durable_files import write_durably
 from nearfar.errors import NearfarError
 from papers.bounds_bench.training import Run, measure
-
-_SAID_EVERY_S = 300.0
 
 
 def path_of(run: Run, folder: Path) -> Path:
@@ -78,7 +76,7 @@ def measure_missing(runs: Sequence[Run], folder: Path, console: Console) -> None
     folder.mkdir(parents=True, exist_ok=True)
     missing = [run for run in runs if kept(run, folder) is None]
     console.print(f"{len(runs) - len(missing)} of {len(runs)} runs are there", highlight=False)
-    clock = Clock(sum(run.all_steps for run in missing))
+    clock, done = Clock(sum(run.all_steps for run in missing)), 0
     with console.status("starting") as status:
         for place, run in enumerate(missing, start=len(runs) - len(missing) + 1):
             if kept(run, folder) is not None:  # by another process, meanwhile
@@ -86,15 +84,17 @@ def measure_missing(runs: Sequence[Run], folder: Path, console: Console) -> None
                 continue
             name = f"{place} of {len(runs)}: {path_of(run, folder).stem}"
 
-            def tell(step: int, name: str = name) -> None:
-                line = f"{name} · {clock.summary(step)}"
+            def tell(step: int, name: str = name, done: int = done) -> None:
+                line = f"{name} · {_summary(clock, done + step)}"
                 status.update(line)
                 if not console.is_terminal and clock.due():
                     console.print(line, highlight=False, soft_wrap=True)
 
             keep(run, measure(run, tell), folder)
-            clock.done += run.all_steps
-            console.print(f"done  {name} · {clock.summary(0)}", highlight=False, soft_wrap=True)
+            done += run.all_steps
+            console.print(
+                f"done  {name} · {_summary(clock, done)}", highlight=False, soft_wrap=True
+            )
 
 
 def keep(run: Run, readings: np.ndarray, folder: Path) -> None:
@@ -105,39 +105,6 @@ def keep(run: Run, readings: np.ndarray, folder: Path) -> None:
     write_durably(path_of(run, folder), content.getvalue())
 
 
-class Clock:
-    """How fast steps are taken, and about how long the rest takes.
-
-    Args:
-        total: Steps of all that is missing.
-        now: Seconds; a test brings its own.
-    """
-
-    def __init__(self, total: int, now: Callable[[], float] = time.monotonic) -> None:
-        self.done = 0
-        self._total, self._now = total, now
-        self._begun = self._said = now()
-
-    def summary(self, step: int) -> str:
-        """Steps a second, and the time left at that speed.
-
-        Args:
-            step: Of the run that is under way.
-        """
-        taken = self.done + step
-        if not taken:
-            return "the first step"
-        rate = taken / max(self._now() - self._begun, 1e-9)
-        minutes = (self._total - taken) / rate / 60
-        return f"{rate:.0f} steps/s · about {minutes // 60:.0f} h {minutes % 60:.0f} min left"
-
-    def leave(self, steps: int) -> None:
-        """These steps were taken elsewhere."""
-        self._total -= steps
-
-    def due(self) -> bool:
-        """Whether it is time to say something again where no line can move."""
-        if self._now() - self._said < _SAID_EVERY_S:
-            return False
-        self._said = self._now()
-        return True
+def _summary(clock: Clock, done: int) -> str:
+    """Steps a second, and the time left at that speed."""
+    return f"{clock.rate(done):.0f} steps/s · {clock.left(done)}" if done else "the first step"

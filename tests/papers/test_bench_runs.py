@@ -10,7 +10,7 @@ import pytest
 import torch
 from papers.bounds_bench import runs, training
 from papers.bounds_bench.__main__ import main, runs_of
-from papers.bounds_bench.runs import Clock, keep, kept, measure_missing, path_of
+from papers.bounds_bench.runs import keep, kept, measure_missing, path_of
 from papers.bounds_bench.tasks import TASKS
 from papers.bounds_bench.training import READ_EVERY, TRAINED_AS, Run, measure
 from rich.console import Console
@@ -124,14 +124,6 @@ def test_refuses_damaged_runs_and_those_of_other_settings(tmp_path):
     path_of(SHORT, tmp_path).write_bytes(b"PK torn")
     with pytest.raises(NearfarError, match="damaged"):
         kept(SHORT, tmp_path)
-
-
-def test_clock_counts_the_time_left():
-    time = iter([0.0, 10.0, 200.0, 301.0, 302.0, 303.0])
-    clock = Clock(3000, now=lambda: next(time))
-    assert clock.summary(0) == "the first step"
-    assert clock.summary(1000) == "100 steps/s · about 0 h 0 min left"
-    assert [clock.due() for _ in range(2)] == [False, True]
 
 
 def test_all_of_a_seed_before_the_next():

@@ -19,9 +19,9 @@ from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.run_folder import RunFolder
+from tools.clock import Clock
 
 _POLL_S = 0.5
-_SAID_EVERY_S = 300.0
 _TAIL_BYTES = 8192
 _TRAINING_SHARE = 0.85
 """Of a run's time; the rest is loading and judging."""
@@ -171,7 +171,14 @@ def train_all(jobs: Sequence[Job], *, parallel: int, console: Console) -> list[J
         if RunFolder(job.folder).config.exists():
             job.prepare()
     running, failed = Running(), []
-    clock = _Clock(jobs)
+    before = _share(jobs)
+    clock = Clock(len(jobs) - before)
+
+    def summary() -> str:
+        done = _share(jobs) - before
+        finished = f"{sum(job.finished for job in jobs)} of {len(jobs)} runs"
+        return f"{finished} · {clock.left(done)}" if done > 0 else finished
+
     console.print(f"{len(jobs) - len(waiting)} of {len(jobs)} runs are finished", highlight=False)
     with running.passing_on_signals(), console.status("starting") as status:
         while running.jobs or (waiting and running.received is None):
@@ -179,15 +186,15 @@ def train_all(jobs: Sequence[Job], *, parallel: int, console: Console) -> list[J
                 running.start(waiting.pop(0))
             for job, code in running.ended():
                 if code == 0:
-                    console.print(f"done  {job.folder.name} · {clock.summary}", highlight=False)
+                    console.print(f"done  {job.folder.name} · {summary()}", highlight=False)
                 elif running.received is None:
                     failed.append(job)
                     console.print(f"[red]failed[/red]  {job.folder.name}: {_last_line(job.log)}")
             names = ", ".join(f"{job.folder.name} {job.done:.0%}" for job in running.jobs)
             saving = running.received is not None
-            status.update(f"saving: {names}" if saving else f"{clock.summary} · {names}")
+            status.update(f"saving: {names}" if saving else f"{summary()} · {names}")
             if not console.is_terminal and clock.due():
-                console.print(f"{clock.summary} · {names}", highlight=False)
+                console.print(f"{summary()} · {names}", highlight=False)
             time.sleep(_POLL_S)
     if running.received is not None:
         finished = sum(job.finished for job in jobs)
@@ -199,37 +206,9 @@ def train_all(jobs: Sequence[Job], *, parallel: int, console: Console) -> list[J
     return failed
 
 
-class _Clock:
-    """How much of the whole is done, and about how long the rest takes."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._jobs = jobs
-        self._first = self._share
-        self._begun = self._said = time.monotonic()
-
-    @property
-    def _share(self) -> float:
-        return sum(job.done for job in self._jobs)
-
-    @property
-    def summary(self) -> str:
-        """Runs finished, and the time left at the speed since the start."""
-        finished = sum(job.finished for job in self._jobs)
-        share = self._share
-        left = ""
-        if share > self._first:
-            seconds = time.monotonic() - self._begun
-            minutes = seconds / (share - self._first) * (len(self._jobs) - share) / 60
-            left = f" · about {minutes // 60:.0f} h {minutes % 60:.0f} min left"
-        return f"{finished} of {len(self._jobs)} runs{left}"
-
-    def due(self) -> bool:
-        """Whether it is time to say something again where no line can move."""
-        now = time.monotonic()
-        if now - self._said < _SAID_EVERY_S:
-            return False
-        self._said = now
-        return True
+def _share(jobs: Sequence[Job]) -> float:
+    """How many runs are done, parts of runs counted."""
+    return sum(job.done for job in jobs)
 
 
 def _last_line(log: Path) -> str:
