@@ -49,18 +49,18 @@ def test_a_claim_holds_where_the_whole_interval_lies(scores, change, expected):
 
 
 def test_the_row_is_made_from_the_figures(scores):
-    assert BETTER.row(scores) == ["a over b", "above 0", "+5.0 ± 1.0", "+2.5 to +7.5", "holds"]
+    assert BETTER.row(scores) == ["a over b", "above 0", "+5.0 ± 1.0", "3", "+2.5 to +7.5", "holds"]
     turned = Difference("b over a", ((1, knn("b")), (-1, knn("a"))))
-    assert turned.row(scores)[2:] == ["-5.0 ± 1.0", "-7.5 to -2.5", "does not hold"]
+    assert turned.row(scores)[2:] == ["-5.0 ± 1.0", "3", "-7.5 to -2.5", "does not hold"]
     level = Difference("a over c", ((1, knn("a")), (-1, knn("c"))), within=1.0)
-    assert level.row(scores)[1:] == ["within ±1", "+0.0 ± 1.0", "-2.5 to +2.5", "not decided"]
+    assert level.row(scores)[1:] == ["within ±1", "+0.0 ± 1.0", "3", "-2.5 to +2.5", "not decided"]
 
 
 def test_runs_that_are_not_there_decide_nothing(scores):
     missing = Difference("a over e", ((1, knn("a")), (-1, knn("e"))))
-    assert missing.row(scores)[2:] == ["", "", "not measured yet"]
+    assert missing.row(scores)[2:] == ["", "0", "", "not measured yet"]
     one_seed = Difference("a over d", ((1, knn("a")), (-1, knn("d"))))
-    assert one_seed.row(scores)[2:] == ["+34.0", "of one seed", "not decided"]
+    assert one_seed.row(scores)[2:] == ["+34.0", "1", "", "not decided"]
 
 
 def test_a_whole_claim_is_as_good_as_its_worst_difference(scores):

@@ -9,7 +9,7 @@ from tests.comparison.fake_runs import COUNTS, fake_scores
 from tools.comparison.__main__ import Arguments, compare
 from tools.comparison.chart import draw
 from tools.comparison.claims import Claim, Difference, knn
-from tools.comparison.experiments import experiments
+from tools.comparison.experiments import experiments, seeds_of
 from tools.comparison.page import in_order, section
 from tools.comparison.scores import classes_of_thirds, mean_and_sd
 from tools.results import PAGE, with_section
@@ -26,10 +26,11 @@ def rows_of(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def section_of(scores, names=NAMES, claims=()):
+def section_of(scores, names=NAMES, claims=(), further=()):
     wanted = {name: recipe for name, recipe in experiments().items() if name in names}
     plain = {name: recipe for name, recipe in wanted.items() if recipe.recipe == name}
-    return section(scores, wanted, plain, claims, seeds=(0, 1, 2), figure="figure.svg")
+    seeds = seeds_of(wanted, (0, 1, 2), further)
+    return section(scores, wanted, plain, claims, seeds=seeds, figure="figure.svg")
 
 
 def test_the_table_holds_mean_and_spread_beside_the_baselines(tmp_path):
@@ -63,6 +64,12 @@ def test_it_names_set_up_seeds_versions_hardware_and_what_is_missing(tmp_path):
         assert said in text
     complete = fake_scores(tmp_path / "all", dict.fromkeys(NAMES, (0.8, 0.8, 0.8)))
     assert "missing" not in section_of(complete)
+
+
+def test_it_names_what_has_more_seeds(tmp_path):
+    scores = fake_scores(tmp_path, {NAMES[0]: (0.8,) * 5, "byol-fashion": (0.9,) * 3})
+    said = "with seeds 0, 1, 2 (and 3, 4 of `simclr-fashion-short`): 11 runs. **3 of them are still"
+    assert said in section_of(scores, further=(3, 4))
 
 
 def test_nothing_is_claimed_before_anything_ran(tmp_path):
@@ -109,7 +116,7 @@ def test_claims_stand_below_with_their_outcome(tmp_path):
     assert "**One is better**: holds." in text
     rows = rows_of(text)
     assert ["One is better", "Someone 2020", "**holds**"] in rows
-    assert rows[-1] == ["one over other", "above 0", "+10.0 ± 0.0", "+10.0 to +10.0", "holds"]
+    assert rows[-1] == ["one over other", "above 0", "+10.0 ± 0.0", "2", "+10.0 to +10.0", "holds"]
 
 
 def test_mean_and_sd_of_one_value_or_of_equal_ones_is_the_value():
@@ -154,6 +161,21 @@ def test_write_only_writes_what_is_there(tmp_path):
     assert "| `byol-fashion` | no | 90.0 |" in text
     assert "](figure.svg)" in text
     assert figure.exists()
+
+
+def test_a_further_seed_counts_where_it_was_asked_for(tmp_path):
+    wanted = {name: recipe for name, recipe in experiments().items() if name in NAMES}
+    values = (0.7, 0.7, 0.7, 0.9)
+    scores = fake_scores(tmp_path / "runs", {NAMES[0]: values, "byol-fashion": values})
+    for name, runs in scores.runs.items():
+        for seed, run in runs.items():
+            RunFolder(run).write_config(recipe_to_json(replace(wanted[name], seed=seed)))
+    page = tmp_path / "results.md"
+    page.write_text("<!-- comparison -->\n<!-- /comparison -->\n")
+    arguments = Arguments(out=tmp_path / "runs", write_only=True)
+    compare(arguments, wanted, page, tmp_path / "figure.svg", Console(quiet=True))
+    assert "| `simclr-fashion-short` | no | 75.0 ± 10.0 |" in page.read_text()
+    assert "| `byol-fashion` | no | 70.0 |" in page.read_text()
 
 
 def test_a_run_with_other_settings_is_not_written(tmp_path):

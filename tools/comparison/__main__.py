@@ -11,6 +11,7 @@ SIGINT or SIGTERM lets every run save its state first.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +22,7 @@ from nearfar.recipes.recipe import Recipe
 from tools.command import run_command
 from tools.comparison.chart import draw
 from tools.comparison.claims import claims
-from tools.comparison.experiments import experiments, is_long_tailed
+from tools.comparison.experiments import experiments, is_long_tailed, seeds_of
 from tools.comparison.jobs import Job, train_all
 from tools.comparison.page import section
 from tools.comparison.scores import Scores
@@ -40,7 +41,9 @@ class Arguments:
     out: Path = ROOT / "runs" / "comparison"
     """Folder of the run folders."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds of each experiment."""
+    """Seeds of every experiment."""
+    further_seeds: tuple[int, ...] = (3, 4)
+    """Seeds, beside, of what three seeds left undecided."""
     jobs: int = 2
     """Runs at a time, each on one thread."""
     only: tuple[str, ...] = ()
@@ -67,13 +70,14 @@ def compare(
 ) -> int:
     """Train what is asked for, then write the page and the figure from all that is there."""
     require_known("experiment", arguments.only, wanted)
+    seeds = seeds_of(wanted, arguments.seeds, arguments.further_seeds)
     failed = []
     if not arguments.write_only:
         jobs = [
             job_of(name, recipe, seed, arguments)
-            for seed in arguments.seeds
+            for seed in dict.fromkeys(chain.from_iterable(seeds.values()))
             for name, recipe in wanted.items()
-            if not arguments.only or name in arguments.only
+            if seed in seeds[name] and (not arguments.only or name in arguments.only)
         ]
         for job in jobs:
             check_settings(job.recipe)
@@ -81,7 +85,7 @@ def compare(
             raise SettingError(f"--jobs is {arguments.jobs}: it must be 1 or more")
         arguments.out.mkdir(parents=True, exist_ok=True)
         failed = train_all(jobs, parallel=arguments.jobs, console=console)
-    write(arguments, wanted, page, figure)
+    write(arguments, wanted, seeds, page, figure)
     console.print(f"written: {page} and {figure}", highlight=False)
     return 1 if failed else 0
 
@@ -92,11 +96,17 @@ def job_of(name: str, recipe: Recipe, seed: int, arguments: Arguments) -> Job:
     return Job(replace(recipe, seed=seed, data=data), arguments.out / f"{name}-seed{seed}")
 
 
-def write(arguments: Arguments, wanted: dict[str, Recipe], page: Path, figure: Path) -> None:
+def write(
+    arguments: Arguments,
+    wanted: dict[str, Recipe],
+    seeds: dict[str, tuple[int, ...]],
+    page: Path,
+    figure: Path,
+) -> None:
     """Tables, figure and claims from the runs that are finished."""
     found: dict[str, dict[int, Path]] = {}
     for name, recipe in wanted.items():
-        for seed in arguments.seeds:
+        for seed in seeds[name]:
             job = job_of(name, recipe, seed, arguments)
             if job.finished:
                 job.prepare()  # refuses a run that has other settings
@@ -108,7 +118,7 @@ def write(arguments: Arguments, wanted: dict[str, Recipe], page: Path, figure: P
         wanted,
         plain,
         claims(wanted, plain),
-        seeds=arguments.seeds,
+        seeds=seeds,
         figure=figure.relative_to(page.parent).as_posix(),
     )
     if found:

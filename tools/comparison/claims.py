@@ -85,19 +85,20 @@ class Difference:
         return Verdict(len(values), mean, sd, interval, self._outcome(*interval))
 
     def row(self, scores: Scores) -> list[str]:
-        """What is compared, what is claimed, what came out, its interval, the outcome."""
+        """What is compared, what is claimed, what came out, of how many seeds, the outcome."""
         verdict = self.verdict(scores)
         claimed = f"above {self.above:g}" if self.within is None else f"within ±{self.within:g}"
         if verdict is None:
-            return [self.words, claimed, "", "", "not measured yet"]
+            return [self.words, claimed, "", "0", "", "not measured yet"]
         found = f"{verdict.mean:+.1f}"
         if verdict.interval is None:
-            return [self.words, claimed, found, "of one seed", verdict.outcome]
+            return [self.words, claimed, found, "1", "", verdict.outcome]
         low, high = verdict.interval
         return [
             self.words,
             claimed,
             f"{found} ± {verdict.sd:.1f}",
+            str(verdict.seeds),
             f"{low:+.1f} to {high:+.1f}",
             verdict.outcome,
         ]

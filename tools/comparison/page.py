@@ -36,7 +36,7 @@ def section(
     plain: Mapping[str, Recipe],
     claims: Sequence[Claim],
     *,
-    seeds: Sequence[int],
+    seeds: Mapping[str, Sequence[int]],
     figure: str,
 ) -> str:
     """Everything between the section's two marks.
@@ -46,7 +46,7 @@ def section(
         experiments: Every run that there is to be.
         plain: Those of them that are recipes as they stand.
         claims: Said by the sources.
-        seeds: That every experiment is to have.
+        seeds: That each experiment is to have.
         figure: Link to the picture.
     """
     measured = sum(len(by_seed) for by_seed in scores.runs.values())
@@ -67,7 +67,10 @@ def section(
 
 
 def _protocol(
-    scores: Scores, experiments: Mapping[str, Recipe], seeds: Sequence[int], measured: int
+    scores: Scores,
+    experiments: Mapping[str, Recipe],
+    seeds: Mapping[str, Sequence[int]],
+    measured: int,
 ) -> str:
     """How it was done: command, data, seeds, what was judged, versions, hardware, time."""
     shared = next(iter(experiments.values()))
@@ -76,13 +79,13 @@ def _protocol(
     hardware = sorted({each["hardware"] for each in environments})
     versions = sorted({_versions(each) for each in environments})
     minutes = [each["seconds"] / 60 for each in environments]
-    wanted = len(experiments) * len(seeds)
+    wanted = sum(map(len, seeds.values()))
     missing = "" if measured == wanted else f" **{wanted - measured} of them are still missing.**"
     return "\n".join(
         [
             f"`{COMMAND} --data-root FOLDER` trains the Fashion-MNIST recipes of one shared set-up "
             f"({shared.encoder.name} of width {shared.encoder.width}, {shared.training.epochs} "
-            f"epochs of {shared.training.batch_size}) with seeds {', '.join(map(str, seeds))}: "
+            f"epochs of {shared.training.batch_size}) with seeds {_seeds_in_words(seeds)}: "
             f"{wanted} runs.{missing}",
             f"Each is judged once, at its last epoch, on the {tests} test images: top-1 accuracy "
             f"in %, mean ± sd over the seeds; 10 labels a class: a mean over {draws} draws each.",
@@ -93,6 +96,18 @@ def _protocol(
             "",
         ]
     )
+
+
+def _seeds_in_words(seeds: Mapping[str, Sequence[int]]) -> str:
+    """Those that all have, then those of some with their names: "0, 1, 2 (and 3, 4: `a`, `b`)"."""
+    fewest = min(seeds.values(), key=len)
+    words = ", ".join(map(str, fewest))
+    more = {name: tuple(each[len(fewest) :]) for name, each in seeds.items()}
+    further = max(more.values(), key=len)
+    if not further:
+        return words
+    names = ", ".join(f"`{name}`" for name, each in more.items() if each)
+    return f"{words} (and {', '.join(map(str, further))} of {names})"
 
 
 def _versions(environment: dict) -> str:
@@ -195,13 +210,21 @@ def _claims(scores: Scores, claims: Sequence[Claim]) -> str:
         f"weights and order of images. One **holds** if the {100 * CONFIDENCE:g} % interval of its "
         "mean (Student's t) lies wholly where the claim says, **does not hold** if it lies wholly "
         "elsewhere, and is **not decided** by these seeds otherwise. A claim is as good as the "
-        "worst of its differences.\n",
+        "worst of its differences. Where three seeds left a difference undecided, while the means "
+        "of all differences of its claim lay where it says, the runs it is made of got two more.\n",
         table(
             ["claim", "source", "outcome"],
             [[each.title, each.source, f"**{outcome(each, scores)}**"] for each in claims],
         ),
     ]
-    head = ["difference, in points", "claimed", "mean ± sd", "interval of the mean", "outcome"]
+    head = [
+        "difference, in points",
+        "claimed",
+        "mean ± sd",
+        "seeds",
+        "interval of the mean",
+        "outcome",
+    ]
     for claim in claims:
         rows = [each.row(scores) for each in claim.differences]
         text.append(f"**{claim.title}**: {outcome(claim, scores)}.\n\n{table(head, rows)}")
