@@ -96,6 +96,13 @@ def test_an_epoch_can_be_entered_anywhere(first_step):
     assert streamed.asked == [index for step in whole[first_step:] for index in step]
 
 
+def test_batches_say_what_their_examples_are():
+    assert _batches(_images(3), 1).modality == "images"
+    assert _batches(_Streamed(3), 1).modality == "images"
+    assert _batches(torch.zeros(3, 2, 7), 1).modality == "series"
+    assert _batches(torch.zeros(3, 7), 1).modality == "vectors"
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_decode_and_keep_the_order(workers):
     held = _batches(_images(20), 4)

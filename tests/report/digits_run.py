@@ -97,7 +97,7 @@ def _metrics(epochs, rng):
             "epoch": (step + 1) / 5,
             "loss": 4.6 + 1.6 * np.exp(-5 * progress) + rng.normal(0, 0.03),
             "learning_rate": 0.002 * min(1, progress * 10) * (1 + np.cos(np.pi * progress)) / 2,
-            "images_per_second": 3000.0,
+            "examples_per_second": 3000.0,
         }
         if step % 25 == 24:
             top1 = 0.98 - 0.12 * np.exp(-4 * progress) + rng.normal(0, 0.002)

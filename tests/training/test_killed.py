@@ -27,7 +27,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 def metrics(path: Path) -> list[dict]:
     """All records, without the one figure that is a matter of time."""
     records = RunFolder(path).read_metrics()
-    return [{k: v for k, v in r.items() if k != "images_per_second"} for r in records]
+    return [{k: v for k, v in r.items() if k != "examples_per_second"} for r in records]
 
 
 def assert_same_run(path: Path, reference: Path, *, types_checked: bool = False) -> None:

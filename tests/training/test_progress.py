@@ -19,8 +19,8 @@ def clock(monkeypatch):
     return Clock
 
 
-def run(clock, console, *, seconds_a_step, epochs=100, begin=0) -> None:
-    with TrainingProgress(console, epochs, 5, 256) as progress:
+def run(clock, console, *, seconds_a_step, epochs=100, begin=0, modality="images") -> None:
+    with TrainingProgress(console, epochs, 5, 256, modality) as progress:
         progress.begin(begin)
         for step in range(begin + 1, epochs * 5 + 1):
             clock.now += seconds_a_step
@@ -38,6 +38,13 @@ def test_a_file_gets_a_line_every_few_seconds_and_the_last(clock):
     assert lines[0].startswith(
         "epoch 20/100 · loss 4.800 · kNN 97.4 % · 2,560 images/s · 0:40 left"
     )
+
+
+@pytest.mark.parametrize("modality", ["series", "vectors"])
+def test_the_speed_is_of_what_the_examples_are(clock, modality):
+    file = io.StringIO()
+    run(clock, Console(file=file, width=80), seconds_a_step=0.1, modality=modality)
+    assert file.getvalue().splitlines()[-1].endswith(f"2,560 {modality}/s")
 
 
 def test_a_resumed_run_reckons_with_its_own_steps(clock):
@@ -69,9 +76,9 @@ def test_nothing_is_shown_without_a_console(clock, capsys):
 
 
 def test_the_speed_is_that_since_it_was_last_asked(clock):
-    progress = TrainingProgress(None, 10, 5, 100)
+    progress = TrainingProgress(None, 10, 5, 100, "images")
     progress.begin(0)
     for step, seconds, expected in [(1, 0.5, 200.0), (4, 1.0, 300.0)]:
         clock.now += seconds
         progress.step(step, 1.0)
-        assert progress.images_per_second() == expected
+        assert progress.examples_per_second() == expected

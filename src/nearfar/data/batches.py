@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from nearfar.data.source import Examples, StreamedImages
 from nearfar.errors import NearfarError, SettingError
+from nearfar.modality import Modality, modality_of
 
 
 class TrainingBatches:
@@ -74,6 +75,12 @@ class TrainingBatches:
         self.ranks = ranks
         self.images = images if isinstance(images, StreamedImages) else images.to(self.device)
         self.labels = None if labels is None else labels.to(self.device)
+
+    @property
+    def modality(self) -> Modality:
+        """Whether the examples are images, series or vectors."""
+        streamed = isinstance(self.images, StreamedImages)
+        return "images" if streamed else modality_of(self.images.shape[1:])
 
     @property
     def steps_per_epoch(self) -> int:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
+from nearfar.modality import Modality
 from nearfar.training.checks import check_training_config
 from nearfar.training.config import TrainingConfig
 from nearfar.training.crowding import crowding_note
@@ -41,6 +42,11 @@ class Batches(Protocol):
     """What the loop asks of the data; `TrainingBatches` gives it."""
 
     batch_size: int
+
+    @property
+    def modality(self) -> Modality:
+        """What the examples are."""
+        ...
 
     @property
     def steps_per_epoch(self) -> int:
@@ -91,7 +97,7 @@ def train(
     Args:
         method: What is trained; moved to the device that the settings choose.
         views: Makes random views of each batch.
-        batches: Gives the images; on that same device.
+        batches: Gives the examples; on that same device.
         config: How long, how fast, on what.
         run_folder: Takes metrics, events, checkpoints and the environment.
         seed: Decides the views, and every other draw during training.
@@ -124,7 +130,11 @@ def train(
         ranks.on_first(run_folder.held),
         Generators(seed, hardware.device, ranks.rank) as generators,
         TrainingProgress(
-            console if ranks.first else None, config.epochs, steps_per_epoch, batches.batch_size
+            console if ranks.first else None,
+            config.epochs,
+            steps_per_epoch,
+            batches.batch_size,
+            batches.modality,
         ) as progress,
     ):
         state = TrainingState(method, optimizer, generators, ranks)
@@ -194,7 +204,7 @@ def train(
                     progress.step(step, loss)
                     if step % record_every == 0 or step == total_steps:
                         figures = {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
-                        figures["images_per_second"] = progress.images_per_second()
+                        figures["examples_per_second"] = progress.examples_per_second()
                         figures |= method.scalars
                         if metrics is not None:
                             metrics.write("step", step, figures)

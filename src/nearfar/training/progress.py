@@ -6,27 +6,35 @@ from types import TracebackType
 from rich.console import Console
 from rich.text import Text
 
+from nearfar.modality import Modality
 from nearfar.training.live_line import LiveLine
 
 
 class TrainingProgress:
-    """Shows epoch, loss, images a second, time left and the last kNN accuracy.
+    """Shows epoch, loss, examples a second, time left and the last kNN accuracy.
 
     Args:
         console: Where to; None shows nothing.
         epochs: Epochs of the run.
         steps_per_epoch: Steps of each.
-        batch_size: Images in a step.
+        batch_size: Examples in a step.
+        modality: What they are, as the line names them.
     """
 
     def __init__(
-        self, console: Console | None, epochs: int, steps_per_epoch: int, batch_size: int
+        self,
+        console: Console | None,
+        epochs: int,
+        steps_per_epoch: int,
+        batch_size: int,
+        modality: Modality,
     ) -> None:
         self._console = console
         self._epochs = epochs
         self._steps_per_epoch = steps_per_epoch
         self._total = epochs * steps_per_epoch
         self._batch_size = batch_size
+        self._modality: Modality = modality
         self._line = LiveLine(console, self._total)
         self.begin(0)
         self._knn = ""
@@ -49,11 +57,11 @@ class TrainingProgress:
         self._begun = self._marked = time.monotonic()
         self._line.restart()
 
-    def images_per_second(self) -> float:
+    def examples_per_second(self) -> float:
         """The speed since this was last asked, or since the start."""
         now = time.monotonic()
-        images = (self._step - self._marked_step) * self._batch_size
-        speed = images / max(now - self._marked, 1e-9)
+        examples = (self._step - self._marked_step) * self._batch_size
+        speed = examples / max(now - self._marked, 1e-9)
         self._marked, self._marked_step = now, self._step
         return round(speed, 1)
 
@@ -74,7 +82,7 @@ class TrainingProgress:
             return
         speed = (step - self._first) / max(time.monotonic() - self._begun, 1e-9)
         left = "" if last else f"{clock((self._total - step) / speed)} left"
-        rate = f"{speed * self._batch_size:,.0f} images/s"
+        rate = f"{speed * self._batch_size:,.0f} {self._modality}/s"
         figures = [f"loss {loss:.3f}", self._knn, rate, left]
         figures = " · ".join(figure for figure in figures if figure)
         epoch = f"epoch {-(-step // self._steps_per_epoch)}/{self._epochs}"
