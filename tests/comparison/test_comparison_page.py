@@ -138,6 +138,18 @@ def test_the_figure_is_the_same_for_the_same_figures(tmp_path):
     assert in_order(scores, wanted, NAMES) == [NAMES[0], "byol-fashion"]
 
 
+def test_an_encoder_of_its_own_is_drawn_beside_its_untrained_weights(tmp_path):
+    drawn = {}
+    for baselines in (False, True):
+        scores = fake_scores(
+            tmp_path / str(baselines), {"cpc-fashion": (0.9,)}, baselines=baselines
+        )
+        draw(scores, experiments(), ["cpc-fashion"], tmp_path / "figure.svg")
+        drawn[baselines] = (tmp_path / "figure.svg").read_text()
+    assert "its own encoder, untrained" in drawn[True]
+    assert "its own encoder, untrained" not in drawn[False]
+
+
 def written(tmp_path: Path, *, epochs: int = 6) -> tuple[Path, Path]:
     """A page and a figure from one run that is there."""
     wanted = {name: recipe for name, recipe in experiments().items() if name in NAMES}

@@ -43,7 +43,7 @@ def draw(
         axes[0].set_ylim(-0.6, len(shown) - 0.4)
         handles = {each.get_label(): each for each in axes[0].get_lines()}
         handles = {label: each for label, each in handles.items() if not label.startswith("_")}
-        figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False)
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=5, frameon=False)
         # Without a date, which would differ each time.
         stamp = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(path, dpi=110, metadata=stamp)
@@ -56,7 +56,10 @@ def _panel(
     names: Sequence[str],
     protocol: Protocol,
 ) -> None:
-    """One protocol: a point a seed, a bar at their mean, a line for each baseline."""
+    """One protocol: a point a seed, a bar at their mean, a line for each baseline.
+
+    What has an encoder of its own has its own untrained weights beside it.
+    """
     for kind, (title, style) in BASELINE_STYLES.items():
         if values := scores.top1(CONTRASTIVE, protocol, kind).values():
             axes.axvline(statistics.mean(values), color="0.35", ls=style, lw=1, label=title)
@@ -76,6 +79,17 @@ def _panel(
         if values:
             mean = statistics.mean(values)
             axes.plot([mean, mean], [place - 0.28, place + 0.28], color="0.1", lw=1.2)
+        own = scores.top1(name, protocol, "untrained").values()
+        if own and name != CONTRASTIVE:
+            axes.plot(
+                list(own),
+                [place] * len(own),
+                "o",
+                mfc="none",
+                mec="0.35",
+                ms=5,
+                label="its own encoder, untrained",
+            )
     axes.set_xlabel(f"{protocol.title}: top-1 accuracy, %")
     axes.grid(axis="x", color="0.9", lw=0.8)
     axes.set_axisbelow(True)

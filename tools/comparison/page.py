@@ -211,7 +211,8 @@ def _claims(scores: Scores, claims: Sequence[Claim]) -> str:
         "mean (Student's t) lies wholly where the claim says, **does not hold** if it lies wholly "
         "elsewhere, and is **not decided** by these seeds otherwise. A claim is as good as the "
         "worst of its differences. Where three seeds left a difference undecided, while the means "
-        "of all differences of its claim lay where it says, the runs it is made of got two more.\n",
+        "of all differences of its claim lay where it says, the runs it is made of got two more; "
+        "a second look is not corrected for.\n",
         table(
             ["claim", "source", "outcome"],
             [[each.title, each.source, f"**{outcome(each, scores)}**"] for each in claims],

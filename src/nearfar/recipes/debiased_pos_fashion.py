@@ -4,8 +4,8 @@ Command: `nearfar train debiased-pos-fashion --data.root FOLDER`, where the fold
 IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
 meant for two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share; 0.1 is the share of each of its classes.
-Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 83.7 ± 0.2
-%, 10 labels a class 72.6 ± 0.2 % (docs/results.md).
+Expected, mean ± sd of seeds 0 to 4 on the 10 000 test images: kNN (k = 20, T = 0.07) 83.7 ± 0.3
+%, 10 labels a class 72.6 ± 0.3 % (docs/results.md).
 """
 
 from nearfar.methods.config import SimCLRConfig

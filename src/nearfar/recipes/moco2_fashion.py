@@ -4,8 +4,8 @@ Command: `nearfar train moco2-fashion --data.root FOLDER`, where the folder hold
 (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist); meant for
 two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share. v2's views and cosine schedule are part of it.
-Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 82.8 ± 0.2
-%, 10 labels a class 69.8 ± 0.9 % (docs/results.md).
+Expected, mean ± sd of seeds 0 to 4 on the 10 000 test images: kNN (k = 20, T = 0.07) 82.8 ± 0.3
+%, 10 labels a class 69.6 ± 0.7 % (docs/results.md).
 """
 
 from nearfar.methods.config import MoCoConfig

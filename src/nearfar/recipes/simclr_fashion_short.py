@@ -4,8 +4,8 @@ Command: `nearfar train simclr-fashion-short --data.root FOLDER`, where the fold
 IDX files (Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashion-mnist);
 meant for two CPU cores.
 Set-up: that which all Fashion-MNIST recipes share; `simclr-fashion` is longer.
-Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20, T = 0.07) 84.0 ± 0.2
-%, 10 labels a class 72.8 ± 0.2 % (docs/results.md).
+Expected, mean ± sd of seeds 0 to 4 on the 10 000 test images: kNN (k = 20, T = 0.07) 84.0 ± 0.2
+%, 10 labels a class 72.8 ± 0.1 % (docs/results.md).
 """
 
 from nearfar.methods.config import SimCLRConfig
