@@ -1,8 +1,7 @@
 """Markdown tables of measured figures."""
 
-from collections.abc import Sequence
-
-import numpy as np
+import statistics
+from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -11,12 +10,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, marks, *rows))
 
 
-def mean_and_sd(values: np.ndarray, form: str = ".3f") -> str:
-    """Mean ± sample standard deviation; the mean alone of a single value.
+def mean_and_sd(values: Iterable[float], form: str = ".3f") -> str:
+    """Mean ± sample standard deviation; the mean alone of a single value or of equal ones.
 
     Args:
-        values: One or more.
+        values: Nothing is written of none.
         form: Of either number, as `format` takes it.
     """
-    mean = f"{values.mean():{form}}".replace("-", "−")
-    return mean if len(values) < 2 else f"{mean} ± {values.std(ddof=1):{form}}".replace("-", "−")
+    values = list(values)
+    if not values:
+        return ""
+    sd = statistics.stdev(values) if len(values) > 1 else 0.0
+    text = f"{statistics.fmean(values):{form}}" + (f" ± {sd:{form}}" if sd > 0 else "")
+    return text.replace("-", "−")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfar.cli import main as nearfar
+from tools.markdown import mean_and_sd, table
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "runs" / "results"
@@ -65,16 +66,7 @@ def figures(runs: list[Path]) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def mean_and_sd(values: list[float] | None, digits: int) -> str:
-    """Mean ± standard deviation over the seeds; the value alone where all agree."""
-    if not values:
-        return ""
-    mean = f"{statistics.mean(values):.{digits}f}"
-    sd = statistics.stdev(values)
-    return f"{mean} ± {sd:.{digits}f}" if sd > 0 else mean
-
-
-def table(recipe: str, runs: list[Path]) -> str:
+def section(recipe: str, runs: list[Path]) -> str:
     """One recipe's section: what was run on what, then the figures."""
     environment = [json.loads((run / "environment.json").read_text()) for run in runs]
     seconds = [record["seconds"] for record in environment]
@@ -89,16 +81,14 @@ def table(recipe: str, runs: list[Path]) -> str:
         f"{first['hardware']}; training took {statistics.median(seconds):.0f} s a seed (median).",
         f"Python {first['python']}, {versions}.",
         "",
-        "| protocol | encoder | untrained | raw pixels |",
-        "|---|---|---|---|",
     ]
+    rows = []
     for title, by_feature in figures(runs).items():
-        digits = 3 if title in ("alignment", "uniformity") else 1
-        cells = [
-            mean_and_sd(by_feature.get(name), digits) for name in ("encoder", "untrained", "raw")
-        ]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        form = ".3f" if title in ("alignment", "uniformity") else ".1f"
+        features = ("encoder", "untrained", "raw")
+        rows.append([title, *(mean_and_sd(by_feature.get(name, ()), form) for name in features)])
+    head = ["protocol", "encoder", "untrained", "raw pixels"]
+    return "\n".join(lines) + "\n" + table(head, rows)
 
 
 def with_section(page: str, name: str, text: str) -> str:
@@ -119,7 +109,7 @@ def main() -> None:
             sys.exit(f"no results are kept for {recipe!r}: choose from {', '.join(RECIPES)}")
     for recipe in recipes:
         runs = [finished_run(recipe, seed) for seed in SEEDS]
-        PAGE.write_text(with_section(PAGE.read_text(), recipe, table(recipe, runs)))
+        PAGE.write_text(with_section(PAGE.read_text(), recipe, section(recipe, runs)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tools.comparison.chart import draw
 from tools.comparison.claims import Claim, Difference, knn
 from tools.comparison.experiments import experiments, seeds_of
 from tools.comparison.page import in_order, section
-from tools.comparison.scores import classes_of_thirds, mean_and_sd
+from tools.comparison.scores import classes_of_thirds
 from tools.results import PAGE, with_section
 
 from nearfar.errors import NearfarError, SettingError
@@ -117,13 +117,6 @@ def test_claims_stand_below_with_their_outcome(tmp_path):
     rows = rows_of(text)
     assert ["One is better", "Someone 2020", "**holds**"] in rows
     assert rows[-1] == ["one over other", "above 0", "+10.0 ± 0.0", "2", "+10.0 to +10.0", "holds"]
-
-
-def test_mean_and_sd_of_one_value_or_of_equal_ones_is_the_value():
-    assert mean_and_sd([80.04]) == "80.0"
-    assert mean_and_sd([80.04, 80.04]) == "80.0"
-    assert mean_and_sd([80.0, 82.0]) == "81.0 ± 1.4"
-    assert mean_and_sd([]) == ""
 
 
 def test_the_figure_is_the_same_for_the_same_figures(tmp_path):

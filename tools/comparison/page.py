@@ -1,7 +1,7 @@
 """The section of docs/results.md: tables, figure, and how every claim came out."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,9 +21,8 @@ from tools.comparison.scores import (
     THIRDS,
     Scores,
     classes_of_thirds,
-    mean_and_sd,
 )
-from tools.markdown import table
+from tools.markdown import mean_and_sd, table
 
 PROTOCOLS = (KNN, FEW_LABELS, LINEAR_PROBE)
 BASELINES: dict[str, FeatureKind] = {"raw pixels": "raw", "untrained encoder": "untrained"}
@@ -122,20 +121,25 @@ def _table(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[st
         [
             title,
             "",
-            *(mean_and_sd(scores.top1(CONTRASTIVE, each, kind).values()) for each in PROTOCOLS),
+            *(_percent(scores.top1(CONTRASTIVE, each, kind).values()) for each in PROTOCOLS),
             "",
         ]
         for title, kind in BASELINES.items()
     ]
     for name in names:
-        own = [mean_and_sd(scores.top1(name, each, "untrained").values()) for each in PROTOCOLS]
+        own = [_percent(scores.top1(name, each, "untrained").values()) for each in PROTOCOLS]
         if any(own) and name != CONTRASTIVE:
             rows.append([f"untrained encoder of `{name}`", "", *own, ""])
     for name in in_order(scores, experiments, names):
-        cells = [mean_and_sd(scores.top1(name, each).values()) for each in PROTOCOLS]
+        cells = [_percent(scores.top1(name, each).values()) for each in PROTOCOLS]
         labels = "yes" if learns_from_labels(experiments[name]) else "no"
         rows.append([f"`{name}`", labels, *cells, f"{scores.minutes(name):.1f}"])
     return table(["encoder", "labels", *(each.title for each in PROTOCOLS), "minutes"], rows)
+
+
+def _percent(values: Iterable[float]) -> str:
+    """Mean ± standard deviation over the seeds, to a tenth of a point."""
+    return mean_and_sd(values, ".1f")
 
 
 def in_order(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[str]) -> list[str]:
@@ -161,15 +165,12 @@ def _long_tails(scores: Scores, experiments: Mapping[str, Recipe], names: Sequen
                 [
                     f"`{name}`",
                     protocol.title,
-                    mean_and_sd(scores.top1(name, protocol).values()),
-                    *(
-                        mean_and_sd(scores.of_third(name, protocol, each).values())
-                        for each in THIRDS
-                    ),
+                    _percent(scores.top1(name, protocol).values()),
+                    *(_percent(scores.of_third(name, protocol, each).values()) for each in THIRDS),
                 ]
             )
     for title, kind in BASELINES.items():
-        cells = mean_and_sd(scores.top1(LONG_TAIL_BASELINES, KNN, kind).values())
+        cells = _percent(scores.top1(LONG_TAIL_BASELINES, KNN, kind).values())
         rows.append([title, KNN.title, cells, "", "", ""])
     factor = experiments[names[0]].data.imbalance_factor
     head = ["encoder", "judged by", "all", *(f"{each} ({thirds[each]})" for each in THIRDS)]
@@ -195,7 +196,7 @@ def _varied(scores: Scores, names: Sequence[str]) -> str:
     rows = [
         [
             f"`{name}`",
-            *(mean_and_sd(scores.top1(name, each).values()) for each in PROTOCOLS),
+            *(_percent(scores.top1(name, each).values()) for each in PROTOCOLS),
             f"{scores.minutes(name):.1f}",
         ]
         for name in names

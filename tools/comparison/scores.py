@@ -1,7 +1,7 @@
 """What runs scored: accuracies in percent, by experiment and seed, read from run folders."""
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,16 +100,6 @@ def classes_of_thirds(counts: np.ndarray) -> dict[str, np.ndarray]:
     order, third = np.argsort(-counts, kind="stable"), len(counts) // 3
     parts = order[:third], order[third : len(order) - third], order[len(order) - third :]
     return dict(zip(THIRDS, parts, strict=True))
-
-
-def mean_and_sd(values: Iterable[float]) -> str:
-    """Mean ± standard deviation over the seeds; the value alone where there is one or all agree."""
-    values = list(values)
-    if not values:
-        return ""
-    sd = statistics.stdev(values) if len(values) > 1 else 0.0
-    mean = f"{statistics.mean(values):.1f}"
-    return f"{mean} ± {sd:.1f}" if sd > 0 else mean
 
 
 def _value(
