@@ -1,6 +1,6 @@
 """Train every method on Fashion-MNIST over several seeds and write docs/results.md.
 
-python -m tools.comparison --data-root FOLDER                   all: about 3 hours on two cores
+python -m tools.comparison --data-root FOLDER                   all: about 4 hours on two cores
 python -m tools.comparison --data-root FOLDER --only moco2-fashion byol-fashion
 python -m tools.comparison --write-only                         from the runs that are there
 

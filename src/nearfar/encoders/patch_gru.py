@@ -102,13 +102,14 @@ class PatchGRU(nn.Module):
         """
         cut = images.unfold(2, self.patch, self.stride).unfold(3, self.patch, self.stride)
         grid = cut.permute(0, 2, 3, 1, 4, 5)
-        cut = grid.flatten(0, 2)
-        patches = self.patches(cut if change is None else change(cut))
-        patches = patches.view(*grid.shape[:3], self.num_features)
+        patches = grid.flatten(0, 2)
+        if change is not None:
+            patches = change(patches)
+        encoded = self.patches(patches).view(*grid.shape[:3], self.num_features)
         # In full precision: what is rounded at a row would be carried on to all later ones.
         with torch.autocast(images.device.type, enabled=False):
-            contexts = self.gru(patches.to(self.gru.state.weight.dtype))
-        return patches, contexts
+            contexts = self.gru(encoded.to(self.gru.state.weight.dtype))
+        return encoded, contexts
 
 
 def _patch_network(channels: int, width: int, side: int) -> nn.Sequential:

@@ -1,5 +1,6 @@
 """CPC: predict the vectors of later steps from all steps so far, apart from other examples'."""
 
+import math
 from typing import cast
 
 import torch
@@ -35,9 +36,11 @@ class CPC(nn.Module):
     their theorem asks. (They also draw from other steps and from the same example.) An image's rows
     of patches are its steps, and its columns are predicted each by itself. Of several views, each
     is compared with other examples' view of the same number, and the losses are averaged; one is
-    enough. In training each patch of an image is changed by itself, by a crop put back at another
-    place as in their paper, and by brightness and contrast as in Hénaff et al. (2020): what patches
-    overlap, or have in common by accident, then tells less of what comes next.
+    enough.
+
+    In training the patches of an image can be changed, each by itself: by a crop put back at
+    another place, as in their paper, and in brightness and contrast, where Hénaff et al. (2020)
+    change colours. What patches share by overlap or by accident then tells less of what comes next.
 
     Args:
         config: How many steps are predicted, and how patches are changed.
@@ -144,7 +147,7 @@ def _check_crop(config: CPCConfig, side: int) -> None:
     if config.patch_crop < 1 and kept_side(side, config.patch_crop) == side:
         raise SettingError(
             f"method.patch_crop is {config.patch_crop}, and keeps all {side} px of a patch: choose "
-            f"{(side - 1) / side:.2g} or less, or 1"
+            f"{math.floor(100 * (side - 1) / side) / 100:g} or less, or 1"
         )
 
 
