@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
+from tools.clock import Clock
 from tools.machine import made_on
 
 import nearfar
@@ -131,15 +131,14 @@ def estimate_missing(
         for who in makers
         if asked(samples, who) and kept(samples, folder, who) is None
     ]
-    begun = time.monotonic()
+    clock = Clock(len(waiting))
     for place, (samples, who) in enumerate(waiting, start=1):
         rows = makers[who](samples)
         content = {"samples": asdict(samples), "information": INFORMATION, "rows": rows}
         write_durably(samples.path(folder, who), json.dumps(content, indent=2).encode())
-        minutes = (time.monotonic() - begun) / place * (len(waiting) - place) / 60
         console.print(
             f"{place} of {len(waiting)}  {samples.task}, seed {samples.seed}, {who} · "
-            f"about {minutes:.0f} min left",
+            f"{clock.left(place)}",
             highlight=False,
         )
 

@@ -21,20 +21,6 @@ FALSE_POSITIVES = 0.3
 BYOL_BATCHES = (64, 128)
 """Beside the shared set-up's own."""
 
-DECIDING = (
-    CONTRASTIVE,
-    DEBIASED[1],
-    "barlow-fashion",
-    "moco2-fashion",
-    NO_MOMENTUM,
-    *(f"{name}-false-positives" for name in (CONTRASTIVE, *DEBIASED)),
-)
-"""What has further seeds, because three left a claim about it undecided.
-
-Of the claims that three seeds did not decide they are those where the mean of every difference lay
-where the claim says: the rest cannot come to hold by more seeds, but by other means.
-"""
-
 _SHARED = fashion_recipe("", SimCLRConfig())
 _LONG_TAIL = fashion_long_tail_recipe("", SimCLRConfig())
 
@@ -51,20 +37,6 @@ def experiments() -> dict[str, Recipe]:
         else replace(recipe, evaluation=replace(recipe.evaluation, baselines=False))
         for name, recipe in found.items()
     }
-
-
-def seeds_of(
-    names: Iterable[str], seeds: Sequence[int], further: Sequence[int]
-) -> dict[str, tuple[int, ...]]:
-    """The seeds of each experiment.
-
-    Args:
-        names: Of the experiments.
-        seeds: That all have.
-        further: That those have beside which are to decide claims.
-    """
-    both = tuple(dict.fromkeys((*seeds, *further)))
-    return {name: both if name in DECIDING else tuple(seeds) for name in names}
 
 
 def is_plain(recipe: Recipe) -> bool:
@@ -111,6 +83,35 @@ def with_false_positives(name: str) -> str:
 def byol_of_batch(size: int) -> str:
     """Name of BYOL's run with another batch size."""
     return f"byol-fashion-batch-{size}"
+
+
+DECIDING = (
+    CONTRASTIVE,
+    DEBIASED[1],
+    "barlow-fashion",
+    "moco2-fashion",
+    NO_MOMENTUM,
+    *map(with_false_positives, (CONTRASTIVE, *DEBIASED)),
+)
+"""What has further seeds, because three left a claim about it undecided.
+
+Of the claims that three seeds did not decide they are those where the mean of every difference lay
+where the claim says: the rest cannot come to hold by more seeds, but by other means.
+"""
+
+
+def seeds_of(
+    names: Iterable[str], seeds: Sequence[int], further: Sequence[int]
+) -> dict[str, tuple[int, ...]]:
+    """The seeds of each experiment.
+
+    Args:
+        names: Of the experiments.
+        seeds: That all have.
+        further: That those have beside which are to decide claims.
+    """
+    both = tuple(dict.fromkeys((*seeds, *further)))
+    return {name: both if name in DECIDING else tuple(seeds) for name in names}
 
 
 def _method(recipe: Recipe, **changes: Any) -> Recipe:
