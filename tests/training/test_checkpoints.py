@@ -68,11 +68,26 @@ def test_later_checkpoints_of_a_past_given_up_go(tmp_path):
 
 
 def test_unfinished_files_are_passed_over_and_cleared_away(tmp_path):
-    (tmp_path / ("step-00000009.json" + durable_files.UNFINISHED)).write_text("{")
+    aside = f"step-00000009.json.{os.getpid()}-0123abcd{durable_files.UNFINISHED}"
+    (tmp_path / aside).write_text("{")
     (tmp_path / "step-00000008.safetensors").write_bytes(b"no JSON yet")
     assert load_newest(tmp_path) is None
     save(tmp_path, checkpoint(3), keep=2)
     assert names(tmp_path) == ["step-00000003.json", "step-00000003.safetensors"]
+
+
+def test_files_that_only_look_like_checkpoints_are_left_alone(tmp_path):
+    save(tmp_path, checkpoint(2), keep=2)
+    others = ["step-00000027 (copy).json", "step-final.safetensors", "step-00000001.json.bak"]
+    for name in others:
+        (tmp_path / name).write_text("mine")
+    for step in (3, 4, 5):
+        save(tmp_path, checkpoint(step), keep=2)
+    loaded = load_newest(tmp_path)
+    assert loaded is not None
+    assert (loaded.checkpoint.step, loaded.damaged) == (5, ())
+    assert set(others) < set(names(tmp_path))
+    assert len(names(tmp_path)) == len(others) + 4
 
 
 def test_no_folder_holds_no_checkpoint(tmp_path):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
-from nearfar.errors import NearfarError
 from nearfar.information.config import DEFAULT_BOUNDS, CriticConfig, check_settings
 
 if TYPE_CHECKING:
@@ -63,10 +62,13 @@ def run(words: Sequence[str]) -> None:
     from rich.console import Console
 
     from nearfar.data.array_file import read_array
+    from nearfar.durable_files import make_folder
     from nearfar.information.estimate import estimate_mi
     from nearfar.training.run_folder import RunFolder
 
-    folder = None if arguments.out is None else _folder(arguments.out)
+    folder = arguments.out
+    if folder is not None:
+        make_folder(folder)  # before any work
     limit, setting = arguments.in_memory_mib, "--in-memory-mib"
     x = read_array(arguments.x, limit_mib=limit, setting=setting)
     z = read_array(arguments.z, limit_mib=limit, setting=setting)
@@ -90,15 +92,6 @@ def run(words: Sequence[str]) -> None:
     if folder is not None:
         found.save(RunFolder(folder).mutual_information)
         console.print(f"[dim]nearfar report {shlex.quote(str(folder))}[/dim] shows it as a page")
-
-
-def _folder(path: Path) -> Path:
-    """The folder to write to, made before any work where it is missing."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NearfarError(f"cannot make the folder {path}: {error.strerror}") from error
-    return path
 
 
 def _show(found: "MutualInformation", console: "Console") -> None:

@@ -25,7 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nearfar.durable_files import write_durably
+from nearfar.durable_files import make_folder, write_durably
 from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError
@@ -155,7 +155,7 @@ def save_encoder(
         num_features=cast(int, encoder.num_features),
         weights_sha256=hashlib.sha256(data).hexdigest(),
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_durably(folder / WEIGHTS_FILE, data)
     write_durably(folder / DESCRIPTION_FILE, _DESCRIPTION.dump_json(description, indent=2) + b"\n")
 

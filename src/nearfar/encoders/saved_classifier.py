@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from nearfar.durable_files import write_durably
+from nearfar.durable_files import make_folder, write_durably
 from nearfar.errors import NearfarError
 
 CLASSIFIER_FILE = "classifier.safetensors"
@@ -24,7 +24,7 @@ def save_classifier(folder: Path, classifier: nn.Linear) -> None:
         name: tensor.detach().float().cpu().contiguous()
         for name, tensor in classifier.state_dict().items()
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_durably(folder / CLASSIFIER_FILE, save(tensors))
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from nearfar.data.config import DataConfig
 from nearfar.data.source import Source
 from nearfar.data.sources import load_source
+from nearfar.durable_files import make_folder
 from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError, SettingError
@@ -137,7 +138,7 @@ def evaluate_run(
     own_data = judged.data == trained.data
     target = run_folder if own_data else RunFolder(run_folder.path / f"on-{source.name}")
     if not own_data:
-        target.path.mkdir(exist_ok=True)
+        make_folder(target.path)
     classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
     if classifier is not None and not own_data:
         console.print(

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from nearfar.durable_files import write_durably
+from nearfar.durable_files import make_folder, write_durably
 from nearfar.errors import NearfarError
 from nearfar.report.comparison import comparison
 from nearfar.report.run_files import RunFiles, read_run
@@ -42,10 +42,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
             f"{alone[0]} holds mutual information and no run to compare: report it by itself"
         )
     page = _render(read)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NearfarError(f"cannot make the folder {out.parent}: {error.strerror}") from error
+    make_folder(out.parent)
     write_durably(out, page.encode())
     return out
 

@@ -6,6 +6,7 @@ from the moment its JSON does. Nothing goes through pickle, and nothing read is 
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from nearfar.durable_files import UNFINISHED, sync_folder, write_durably
+from nearfar.durable_files import remove_leftovers, sync_folder, write_durably, writing
 from nearfar.errors import NearfarError
 
 _FORMAT = 1
+
+_NAME = re.compile(r"step-(?P<step>[0-9]{8,})\.(json|safetensors)")
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,8 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     Raises:
         NearfarError: The disk is full or refuses; earlier checkpoints are untouched.
     """
-    try:
+    with writing(folder):
         folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise NearfarError(f"cannot make {folder}: {error.strerror}") from error
     path = folder / f"{checkpoint.name}.safetensors"
     content = safetensors.torch.save(
         {  # copies: safetensors refuses tied weights and knows no other memory order
@@ -108,7 +109,10 @@ def load_newest(folder: Path) -> Loaded | None:
         NearfarError: There are checkpoints, and every one of them is damaged.
     """
     damaged = []
-    for described in sorted(folder.glob("step-*.json"), reverse=True):
+    files = _files(folder)
+    for described in sorted(files, key=lambda path: files[path], reverse=True):
+        if described.suffix != ".json":
+            continue
         path = described.with_suffix(".safetensors")
         try:
             return Loaded(_read(described, path), path, tuple(damaged))
@@ -149,14 +153,20 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
+def _files(folder: Path) -> dict[Path, int]:
+    """The files of checkpoints with their steps; what is named otherwise is not ours."""
+    named = ((path, _NAME.fullmatch(path.name)) for path in folder.glob("step-*"))
+    return {path: int(match["step"]) for path, match in named if match and path.is_file()}
+
+
 def _prune(folder: Path, *, newest: int, keep: int) -> None:
     """Remove older checkpoints, later ones of a past that was given up, and unfinished files."""
-    steps = {int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.json")}
+    files = _files(folder)
+    steps = {step for path, step in files.items() if path.suffix == ".json"}
     kept = sorted(step for step in steps if step <= newest)[-keep:]
-    for path in folder.glob("step-*"):
-        described = path.suffix == ".json" or path.suffix == ".safetensors"
-        if path.name.endswith(UNFINISHED) or (
-            described and int(path.stem.removeprefix("step-")) not in kept
-        ):
-            path.unlink(missing_ok=True)
-    sync_folder(folder)
+    with writing(folder):
+        for path, step in files.items():
+            if step not in kept:
+                path.unlink(missing_ok=True)
+        sync_folder(folder)
+    remove_leftovers(folder)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nearfar.durable_files import UNFINISHED, append_line, sync_folder, write_durably
+from nearfar.durable_files import append_line, remove_leftovers, sync_folder, write_durably
 from nearfar.errors import NearfarError
 from nearfar.training.launch import launched
 
@@ -145,8 +145,8 @@ class RunFolder:
                 ) from error
             except OSError:
                 pass  # a file system without locks
-            for leftover in self.path.rglob("*" + UNFINISHED):
-                leftover.unlink(missing_ok=True)
+            remove_leftovers(self.path)
+            remove_leftovers(self.checkpoints)
             yield
 
     def _clear(self) -> None:
