@@ -238,6 +238,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 weight_decay=self.weight_decay,
                 warmup_epochs=self.epochs / 10,
                 device=self.device,
+                # Not measured: the same `random_state` gives the same features.
+                threads=torch.get_num_threads(),
                 knn_every=0,
                 # Nobody goes on with a fit, so one checkpoint at the end is enough.
                 checkpoint_every=max(self.epochs, 1),

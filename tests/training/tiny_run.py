@@ -58,9 +58,10 @@ def train_tiny(
     views=None,
     batches=None,
     seed: int = 3,
+    threads: int = 1,
 ) -> nn.Module:
     """Train in a folder, anew or resumed, as the command line would."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     folder = RunFolder(path) if resume else RunFolder.create(path)
     method = method or build_method()
     train(

@@ -72,6 +72,7 @@ def check_training_config(
         "above 0, or left out",
     )
     _require(0 <= config.false_positives <= 1, config, "false_positives", "0 to 1")
+    _require(config.threads is None or config.threads >= 1, config, "threads", "1 or more")
     _require(config.knn_every >= 0, config, "knn_every", "0 (never) or more")
     _require(config.checkpoint_every >= 1, config, "checkpoint_every", "1 or more")
     _require(

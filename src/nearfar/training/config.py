@@ -34,6 +34,8 @@ class TrainingConfig:
     """auto, cpu, cuda, cuda:1, …"""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto takes bf16 autocast where the hardware multiplies bf16 faster."""
+    threads: int | None = None
+    """Threads on a CPU, 1 or more; left out, as many as are fastest in a few measured steps."""
     knn_every: int = 5
     """Epochs between kNN checks on held-out training images; 0 for none."""
     checkpoint_every: int = 1

@@ -40,41 +40,50 @@ def recorded_environment(
     Yields:
         A clock: seconds of training so far, over all processes of the run.
     """
-    environment = _describe(hardware) | {"ranks": ranks}
+    environment = _describe() | {"ranks": ranks}
     if resumed_at is not None and run_folder.environment.exists():
         before = run_folder.read_environment()
         environment |= {name: before[name] for name in ("started", "command")}
         environment["resumed_at_steps"] = [*before["resumed_at_steps"], resumed_at]
-    run_folder.write_environment(environment | {"seconds": seconds})
     begun = time.monotonic() - seconds
 
     def clock() -> float:
         return round(time.monotonic() - begun, 3)
 
+    def write() -> None:
+        run_folder.write_environment(environment | _computes(hardware) | {"seconds": clock()})
+
+    write()
     try:
         yield clock
     except BaseException:
         with contextlib.suppress(NearfarError):  # of a full disk the first error tells
-            run_folder.write_environment(environment | {"seconds": clock()})
+            write()
         raise
-    run_folder.write_environment(environment | {"seconds": clock()})
+    write()
 
 
-def _describe(hardware: Hardware) -> Json:
-    """Everything but the seconds."""
+def _computes(hardware: Hardware) -> Json:
+    """Where and how the run computes; its threads may change while it does."""
     return {
-        "command": shlex.join(sys.argv),
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "resumed_at_steps": [],
         "device": str(hardware.device),
         "hardware": hardware.summary,
         "bf16": hardware.bf16,
         "channels_last": hardware.channels_last,
         "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda if hardware.device.type == "cuda" else None,
+    }
+
+
+def _describe() -> Json:
+    """What stays the same all through."""
+    return {
+        "command": shlex.join(sys.argv),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "resumed_at_steps": [],
         "cpu": cpu_name(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "cuda": torch.version.cuda if hardware.device.type == "cuda" else None,
         "versions": {package: _version(package) for package in _PACKAGES},
     }
 

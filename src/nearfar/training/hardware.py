@@ -18,13 +18,29 @@ class Hardware:
         device: Where the model, the images and the views live.
         bf16: Whether the forward pass runs under bf16 autocast; weights stay float32.
         channels_last: Whether images and convolution weights lie channel by channel at each pixel.
-        summary: The choice in words, for a person.
+        name: What a person calls the device.
     """
 
     device: torch.device
     bf16: bool
     channels_last: bool
-    summary: str
+    name: str
+
+    @property
+    def summary(self) -> str:
+        """The choice in words, with the threads that compute now."""
+        parts = [self.name]
+        if self.device.type == "cpu":
+            parts.append(threads_in_words(torch.get_num_threads()))
+        parts.append("bf16 autocast" if self.bf16 else "fp32")
+        if self.channels_last:
+            parts.append("channels-last")
+        return ", ".join(parts)
+
+
+def threads_in_words(count: int) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{count} thread" + ("s" if count > 1 else "")
 
 
 def choose_hardware(device: str, precision: str) -> Hardware:
@@ -45,15 +61,8 @@ def choose_hardware(device: str, precision: str) -> Hardware:
             f"training.precision is bf16, but {_device_name(chosen)} has no bf16 units: use fp32"
         )
     bf16 = fast if precision == "auto" else precision == "bf16"
-    channels_last = bf16
-    parts = [_device_name(chosen)]
-    if chosen.type == "cpu":
-        threads = torch.get_num_threads()
-        parts.append(f"{threads} thread" + ("s" if threads > 1 else ""))
-    parts.append("bf16 autocast" if bf16 else "fp32")
-    if channels_last:
-        parts.append("channels-last")
-    return Hardware(chosen, bf16, channels_last, ", ".join(parts))
+    # Both or neither: convolutions in bf16 are fast in this order alone.
+    return Hardware(chosen, bf16, bf16, _device_name(chosen))
 
 
 def _find_device(name: str) -> torch.device:

@@ -1,5 +1,6 @@
 """One plain loop. It asks nothing about the method, the views or the source of the images."""
 
+import copy
 import functools
 import math
 import signal
@@ -17,7 +18,6 @@ from nearfar.methods.method import Method
 from nearfar.modality import Modality
 from nearfar.training.checks import check_training_config
 from nearfar.training.config import TrainingConfig
-from nearfar.training.crowding import crowding_note
 from nearfar.training.environment import recorded_environment
 from nearfar.training.generators import Generators
 from nearfar.training.gradient_caching import cached_gradients
@@ -32,6 +32,7 @@ from nearfar.training.resuming import Saver, find_start, new_start, settings_of
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedule import learning_rate_at
 from nearfar.training.state import Position, TrainingState
+from nearfar.training.thread_choice import ThreadChoice, Work
 
 _MOST_RECORDS = 10_000
 _MOST_EXAMPLES = 16
@@ -136,6 +137,12 @@ def train(
             batches.batch_size,
             batches.modality,
         ) as progress,
+        ThreadChoice(
+            hardware.device,
+            threads=config.threads,
+            alone=ranks.count == 1,
+            say=progress.note,
+        ) as threads,
     ):
         state = TrainingState(method, optimizer, generators, ranks)
         begin = functools.partial(find_start, state, settings) if resume else new_start
@@ -150,10 +157,13 @@ def train(
             f"{config.epochs} epochs of {steps_per_epoch} steps on "
             + (where if ranks.count > 1 else hardware.summary)
         )
-        if (crowded := crowding_note(hardware.device)) is not None:
-            progress.note(crowded)
         if resume:
             progress.note(f"going on after step {start.step} of {total_steps}")
+        if start.threads is not None and not threads.keep(start.threads):
+            progress.note(
+                f"the checkpoint was made with threads {start.threads}, this is "
+                f"{torch.get_num_threads()}: the result can differ in its last digits"
+            )
 
         with (
             ranks.on_first(
@@ -184,6 +194,11 @@ def train(
             for epoch in range(start.position.epoch, config.epochs):
                 method.train()
                 for images, labels, indices in batches.epoch(epoch, first_step):
+                    threads.before_step(
+                        functools.partial(
+                            _step_without_effect, method, views, images, labels, hardware, config
+                        )
+                    )
                     rate = _learning_rate(config, step, steps_per_epoch)
                     drawn = views_of_batch(
                         views, images, labels, generators.views, config.false_positives
@@ -201,9 +216,12 @@ def train(
                     _update(optimizer, rate, norm, config.clip_norm)
                     step += 1
                     method.after_step(step / total_steps)
+                    threads.after_step()
                     progress.step(step, loss)
                     if step % record_every == 0 or step == total_steps:
                         figures = {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
+                        if hardware.device.type == "cpu":
+                            figures["threads"] = torch.get_num_threads()
                         figures["examples_per_second"] = progress.examples_per_second()
                         figures |= method.scalars
                         if metrics is not None:
@@ -249,24 +267,52 @@ def _gradients(
     ranks: Ranks,
 ) -> tuple[float, float]:
     """Leave the gradients of one batch in the parameters; the loss, and the gradients' norm."""
-    if hardware.channels_last and views[0].ndim == 4:
-        views = tuple(view.contiguous(memory_format=torch.channels_last) for view in views)
     optimizer.zero_grad(set_to_none=True)
-    autocast = torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16)
-    if micro_batch_size is None:
-        with autocast:
-            loss = method(views, labels)
-        loss.backward()
-    else:
-        with autocast:
-            loss = cached_gradients(method, views, labels, micro_batch_size)
-    loss = loss.detach()
+    loss = _backward(method, views, labels, hardware, micro_batch_size)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     ranks.average_step(cast(nn.Module, method), parameters, loss)
     norm = get_total_norm([each.grad for each in parameters if each.grad is not None])
     # One wait for the device, not two.
     value, size = torch.stack([loss.float(), norm.float()]).tolist()
     return value, size
+
+
+def _backward(
+    method: Method,
+    views: tuple[Tensor, ...],
+    labels: Tensor | None,
+    hardware: Hardware,
+    micro_batch_size: int | None,
+) -> Tensor:
+    """Add the gradients of one batch to the parameters'; the loss."""
+    if hardware.channels_last and views[0].ndim == 4:
+        views = tuple(view.contiguous(memory_format=torch.channels_last) for view in views)
+    with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
+        if micro_batch_size is not None:
+            return cached_gradients(method, views, labels, micro_batch_size).detach()
+        loss = method(views, labels)
+    loss.backward()
+    return loss.detach()
+
+
+def _step_without_effect(
+    method: Method,
+    views: Views,
+    images: Tensor,
+    labels: Tensor | None,
+    hardware: Hardware,
+    config: TrainingConfig,
+) -> Work:
+    """What a step computes, on a copy of the method and with draws of its own."""
+    copied = copy.deepcopy(method)
+    generator = torch.Generator(images.device).manual_seed(0)
+
+    def work() -> None:
+        with torch.random.fork_rng(devices=[]):
+            drawn = views_of_batch(views, images, labels, generator, config.false_positives)
+            _backward(copied, drawn, labels, hardware, config.micro_batch_size)
+
+    return work
 
 
 def _update(optimizer: Optimizer, rate: float, norm: float, clip_norm: float | None) -> None:

@@ -17,7 +17,7 @@ from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.state import Position, TrainingState
 
-_FREE_TO_CHANGE = ("precision", "knn_every", "checkpoint_every", "keep_checkpoints")
+_FREE_TO_CHANGE = ("precision", "threads", "knn_every", "checkpoint_every", "keep_checkpoints")
 """Settings that decide nothing about the steps, or that the hardware has a say in."""
 
 
@@ -30,6 +30,7 @@ class Start:
         step: Steps taken.
         metrics_size: Bytes of `metrics.jsonl` at that step.
         seconds: Seconds of training so far.
+        threads: What the checkpoint was computed with; None at the beginning.
         notes: What a person should know.
     """
 
@@ -37,6 +38,7 @@ class Start:
     step: int = 0
     metrics_size: int = 0
     seconds: float = 0.0
+    threads: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -56,7 +58,7 @@ def settings_of(
     for name in _FREE_TO_CHANGE:
         del decisive[name]
     decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}
-    return Settings(decisive, {"bf16": hardware.bf16, "threads": torch.get_num_threads()})
+    return Settings(decisive, {"bf16": hardware.bf16})
 
 
 def new_start(run_folder: RunFolder, ranks: Ranks) -> Start:
@@ -110,7 +112,12 @@ def find_start(
     ]
     position = Position(**scalars["position"])
     return Start(
-        position, checkpoint.step, scalars["metrics_size"], scalars["seconds"], tuple(notes)
+        position,
+        checkpoint.step,
+        scalars["metrics_size"],
+        scalars["seconds"],
+        scalars["hardware"]["threads"],
+        tuple(notes),
     )
 
 
@@ -183,7 +190,7 @@ class Saver:
             "metrics_size": metrics.size(),
             "seconds": clock(),
             "settings": self._settings.decisive,
-            "hardware": self._settings.hardware,
+            "hardware": self._settings.hardware | {"threads": torch.get_num_threads()},
         }
         checkpoint = dataclasses.replace(taken, scalars=scalars)
         try:
