@@ -144,7 +144,7 @@ def test_the_catalogue_is_of_all_objectives():
         ("train --training.optimizer adam", "'adamw', 'sgd', 'lars'"),
         ("train --views.crop-scale 0.1", "--views.crop-scale: "),
         ("train --method.temperature 0", "method.temperature is 0.0: it must be above 0"),
-        ("train --training.batch-size 2000", "which is 1297"),
+        ("train --training.batch-size 2000", "which is 1167"),
         ("train --encoder.name timm/resnet5O", "did you mean 'timm/resnet50'?"),
         ("train --data.name folder", "folder needs --data.root"),
         ("train --data.name folder --data.root no/where", "no/where"),

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from nearfar.data.config import DataConfig
 from nearfar.data.float_arrays import vectors_of
 from nearfar.data.source import Part, Source
 from nearfar.encoders.config import EncoderConfig
@@ -223,6 +224,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             encoder = EncoderConfig(name=self.backbone or "small-resnet", width=self.width or 32)
         return Recipe(
             recipe="ContrastiveEncoder",
+            # There is no check that could look at rows held out: all are learnt from.
+            data=DataConfig(held_out=0.0),
             seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
             views=views,
             encoder=encoder,

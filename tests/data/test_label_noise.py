@@ -60,7 +60,7 @@ def test_the_choice_never_changes():
 
 def test_learning_sees_the_noise_and_the_evaluation_does_not():
     clean = load_source(DataConfig())
-    config = DataConfig(label_noise=0.25, imbalance_factor=10.0)
+    config = DataConfig(label_noise=0.25, imbalance_factor=10.0, held_out=0.0)
     source = load_source(config)
     learnt = part_to_learn_from(source, config)
     tail = load_source(replace(config, label_noise=0.0))

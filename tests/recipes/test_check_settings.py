@@ -31,7 +31,7 @@ def test_recipes_pass(name, tmp_path):
         ("method", {"projection_dim": 0}, "method.projection_dim"),
         ("training", {"epochs": 0}, "training.epochs"),
         ("training", {"batch_size": 1}, "training.batch_size"),
-        ("training", {"batch_size": 1298}, "training images, which is 1297"),
+        ("training", {"batch_size": 1168}, "training images, which is 1167"),
         ("evaluation", {"knn": ()}, "evaluation.knn"),
         ("evaluation", {"knn": ((0, 0.1),)}, "k=0"),
         ("evaluation", {"knn": ((5, 0.0),)}, "temperature=0.0"),
@@ -56,7 +56,13 @@ def test_a_negative_seed_is_refused():
 
 def test_the_batch_of_a_recipe_fits_its_data():
     recipe = recipe_named("simclr-digits")
-    check_settings(replace(recipe, training=replace(recipe.training, batch_size=1297)))
+    check_settings(replace(recipe, training=replace(recipe.training, batch_size=1167)))
+
+
+def test_the_batch_of_given_data_is_not_measured_by_the_recipes_source():
+    recipe = recipe_named("simclr-digits")
+    large = replace(recipe, training=replace(recipe.training, batch_size=5000))
+    check_settings(large, modality="images")
 
 
 @pytest.mark.parametrize(

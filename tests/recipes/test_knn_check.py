@@ -1,8 +1,10 @@
 from dataclasses import replace
 
+import pytest
 import torch
 from small_recipe import small_recipe
 
+from nearfar.data.held_out import hold_out
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.knn_check import knn_check
 from nearfar.training.loop import train
@@ -14,7 +16,59 @@ def test_the_check_is_right_for_pixels_that_name_the_class(tmp_path):
     assert judge is not None
     pixels = torch.nn.Flatten()
     pixels.num_features = 64
-    assert judge(pixels) == {"top1": 1.0, "top5": 1.0}
+    assert judge(pixels) == {"top1": 1.0, "top5": 1.0, "asked": "held out"}
+
+
+def learns_by_heart(part):
+    """An encoder that knows the label of every image of the part, and nothing of any other."""
+    known = {bytes(image.numpy()): int(label) for image, label in zip(*part, strict=True)}
+
+    class ByHeart(torch.nn.Module):
+        num_features = 5
+
+        def forward(self, images):
+            pixels = (images * 255).round().to(torch.uint8).cpu()
+            classes = [known.get(bytes(image.numpy()), 4) for image in pixels]
+            return torch.nn.functional.one_hot(torch.tensor(classes), 5).float()
+
+    return ByHeart()
+
+
+@pytest.mark.parametrize(
+    ("share", "asked", "top1"), [(0.1, "held out", 0.6), (0.0, "trained on", 1)]
+)
+def test_what_was_learnt_by_heart_helps_only_where_nothing_is_held_out(
+    tmp_path, share, asked, top1
+):
+    recipe = small_recipe(tmp_path)
+    assembly = assemble(replace(recipe, data=replace(recipe.data, held_out=share)))
+    plain = replace(assembly, format=replace(assembly.format, mean=(0.0,), std=(1.0,)))
+    judge = knn_check(plain)
+    assert judge is not None
+    found = judge(learns_by_heart((assembly.part.images, assembly.part.labels)))
+    assert found["asked"] == asked
+    assert found["top1"] == 1 if top1 == 1 else found["top1"] <= top1
+
+
+def test_what_is_held_out_is_in_no_batch_and_batches_number_images_as_the_source_does(tmp_path):
+    assembly = assemble(small_recipe(tmp_path))
+    train = assembly.source.train
+    held_out = {bytes(image.numpy()) for image in assembly.taught.held_out.images}
+    assert len(held_out) == 8
+    for epoch in range(3):
+        for images, labels, numbers in assembly.batches.epoch(epoch):
+            assert torch.equal(images, train.images[numbers])
+            assert torch.equal(labels, train.labels[numbers])
+            assert not held_out & {bytes(image.numpy()) for image in images}
+
+
+def test_of_an_unlabelled_part_no_labelled_image_is_learnt_from(tmp_path):
+    recipe = small_recipe(tmp_path)
+    assembly = assemble(replace(recipe, data=replace(recipe.data, held_out=0.0)))
+    config = replace(assembly.recipe.data, train_part="unlabelled")
+    judge = knn_check(replace(assembly, recipe=replace(assembly.recipe, data=config)))
+    assert judge is not None
+    assert judge(assembly.method.encoder)["asked"] == "held out"
 
 
 def test_the_check_is_at_chance_for_an_encoder_that_sees_nothing(tmp_path):
@@ -36,13 +90,15 @@ def test_without_labels_there_is_no_check(tmp_path):
 
 
 def test_a_class_that_only_asks_counts_as_missed(tmp_path):
-    assembly = assemble(small_recipe(tmp_path))
+    recipe = small_recipe(tmp_path)
+    recipe = replace(recipe, data=replace(recipe.data, held_out=0.0))
+    assembly = assemble(recipe)
     train = assembly.source.train
     found = []
     for single in range(len(train)):  # a fifth of the images ask, so some of these do
         labels = (torch.arange(len(train)) == single).long()
         source = replace(assembly.source, train=replace(train, labels=labels))
-        judge = knn_check(replace(assembly, source=source))
+        judge = knn_check(replace(assembly, source=source, taught=hold_out(source, recipe.data)))
         assert judge is not None
         found.append(judge(assembly.method.encoder)["top5"])
     asked = int(0.2 * len(train))

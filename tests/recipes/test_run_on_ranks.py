@@ -19,7 +19,7 @@ from nearfar.training.run_folder import RunFolder
 def run_and_look(folder: Path, ranks: Ranks) -> None:
     """Run inside a group that stands already, as a script of one's own may have it."""
     recipe = small_recipe(folder)
-    recipe = replace(recipe, training=replace(recipe.training, batch_size=24))
+    recipe = replace(recipe, training=replace(recipe.training, batch_size=22))
     console = Console(file=io.StringIO(), width=1000)
     # Only the first rank's name for the folder counts.
     page = run_recipe(recipe, folder / f"run-{ranks.rank}", console=console)

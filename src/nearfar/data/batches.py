@@ -35,6 +35,8 @@ class TrainingBatches:
         workers: Processes that decode streamed images; 0 decodes in this one.
         rank: Which rank's share to yield, from 0.
         ranks: How many share each batch.
+        numbers: What each example is called in the indices that are yielded; its place in `images`
+            where left out.
 
     Raises:
         SettingError: If no batch of this size can be drawn.
@@ -51,6 +53,7 @@ class TrainingBatches:
         workers: int = 0,
         rank: int = 0,
         ranks: int = 1,
+        numbers: Int64[Tensor, " n"] | None = None,
     ) -> None:
         if batch_size < 1:
             raise SettingError(f"batch_size={batch_size}: at least 1")
@@ -73,6 +76,7 @@ class TrainingBatches:
         self.workers = workers
         self.rank = rank
         self.ranks = ranks
+        self.numbers = torch.arange(len(images)) if numbers is None else numbers
         self.images = images if isinstance(images, StreamedImages) else images.to(self.device)
         self.labels = None if labels is None else labels.to(self.device)
 
@@ -97,7 +101,7 @@ class TrainingBatches:
             first_step: Batches to pass over, unread: 0 up to `steps_per_epoch`.
 
         Yields:
-            Examples on the device, their labels there or None, and their indices on the CPU.
+            Examples on the device, their labels there or None, and their numbers on the CPU.
         """
         order = _shuffled(len(self.images), self.seed, number)
         steps = range(first_step, self.steps_per_epoch)
@@ -108,7 +112,7 @@ class TrainingBatches:
             _gathered(self.images, batches, self.device, self.workers), batches, strict=True
         ):
             labels = None if self.labels is None else self.labels[indices.to(self.device)]
-            yield images, labels, indices
+            yield images, labels, self.numbers[indices]
 
 
 def evaluation_batches(

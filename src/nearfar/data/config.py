@@ -27,6 +27,8 @@ class DataConfig:
     """Column of parquet that holds the labels; left out, there are none."""
     test_fraction: float = 0.2
     """Share held out for test where a source has no test part of its own; 0 to 1."""
+    held_out: float = 0.1
+    """Share of the labelled training examples kept for the kNN check (at most 5000); 0 for none."""
     max_corrupt: float = 0.01
     """Largest share of unreadable images to skip before the run is refused; 0 to 1."""
     in_memory_mib: int = 2048

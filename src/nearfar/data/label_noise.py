@@ -36,20 +36,21 @@ def with_label_noise(source: Source, share: float, *, seed: int = 0) -> Part:
     return replace(source.train, labels=noisy)
 
 
-def noted_label_noise(source: Source, share: float, *, seed: int = 0) -> Source:
+def noted_label_noise(source: Source, share: float, *, learning: int, seed: int = 0) -> Source:
     """The source, its labels true, with a note on the noise that learning will see.
 
     Args:
         source: What is learnt from and judged by.
         share: Of the labels, 0 to 1.
+        learning: Examples that are learnt from: those of the training part that are not held out.
         seed: Chooses the examples and their labels.
 
     Raises:
         SettingError: The training part has no labels, or there is one class alone.
     """
-    labels, _ = _labels(source, share)
+    _labels(source, share)
     note = (
-        f"label noise: {round(share * len(labels))} of the {len(labels)} labels that learning sees"
+        f"label noise: {round(share * learning)} of the {learning} labels that learning sees"
         f" are of another class; the evaluation has the true ones (data.seed {seed})"
     )
     return replace(source, notes=(*source.notes, note))

@@ -11,6 +11,7 @@ from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
 from nearfar.data.fashion_mnist import load_fashion_mnist
 from nearfar.data.folder import load_folder
+from nearfar.data.held_out import held_out_rows
 from nearfar.data.imagenet import load_imagenet
 from nearfar.data.label_noise import noted_label_noise, with_label_noise
 from nearfar.data.long_tail import long_tail
@@ -68,7 +69,8 @@ def load_source(config: DataConfig) -> Source:
     if config.imbalance_factor is not None:
         source = long_tail(source, config.imbalance_factor, seed=config.seed)
     if config.label_noise:
-        source = noted_label_noise(source, config.label_noise, seed=config.seed)
+        learning = len(source.train) - len(held_out_rows(source.train.labels, config.held_out))
+        source = noted_label_noise(source, config.label_noise, learning=learning, seed=config.seed)
     return source
 
 
@@ -76,7 +78,7 @@ def part_to_learn_from(source: Source, config: DataConfig) -> Part:
     """The part that the encoder learns from, as `config.train_part` says.
 
     Args:
-        source: The loaded source.
+        source: The loaded source, without what `hold_out` took from its training part.
         config: `train_part`: train, unlabelled, or both one after the other; `label_noise`.
 
     Returns:

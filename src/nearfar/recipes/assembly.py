@@ -8,6 +8,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from nearfar.data.batches import TrainingBatches
+from nearfar.data.held_out import Taught, hold_out
 from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
@@ -50,6 +51,7 @@ class Assembly:
         recipe: What it was built from.
         hardware: Where it computes.
         source: All of the data.
+        taught: The data without what is held out of training, and what that is.
         part: What the encoder learns from.
         format: Of the examples.
         views: Draws views of each example.
@@ -60,6 +62,7 @@ class Assembly:
     recipe: Recipe
     hardware: Hardware
     source: Source
+    taught: Taught
     part: Part
     format: Format
     views: Views
@@ -80,7 +83,8 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     """
     hardware = choose_hardware(recipe.training.device, recipe.training.precision)
     source = source or load_source(recipe.data)
-    part = part_to_learn_from(source, recipe.data)
+    taught = hold_out(source, recipe.data)
+    part = part_to_learn_from(taught.source, recipe.data)
     ranks = Ranks.now()
     check_training_config(
         recipe.training,
@@ -98,12 +102,14 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         recipe=recipe,
         hardware=hardware,
         source=source,
+        taught=taught,
         part=part,
         format=example_format,
         views=views_of(recipe, example_format),
         batches=TrainingBatches(
             part.images,
             part.labels,
+            numbers=_numbers(taught, recipe, len(source.train), len(part)),
             batch_size=recipe.training.batch_size,
             seed=recipe.seed,
             device=hardware.device,
@@ -113,6 +119,21 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         ),
         method=_seeded_method(recipe, example_format, counts, hardware.device),
     )
+
+
+def _numbers(taught: Taught, recipe: Recipe, labelled: int, count: int) -> Int64[Tensor, " n"]:
+    """What a person finds each example of the part by: its place in the source, nothing held out.
+
+    Args:
+        taught: What is held out.
+        recipe: The run's.
+        labelled: Examples of the whole training part.
+        count: Examples to learn from.
+    """
+    if recipe.data.train_part == "unlabelled":
+        return torch.arange(count)
+    unlabelled = torch.arange(count - len(taught.rows)) + labelled
+    return torch.cat([taught.rows, unlabelled])
 
 
 def format_of(recipe: Recipe, part: Part) -> Format:

@@ -4,7 +4,7 @@ Each room knows what it cannot do; this asks them all. What only the data can te
 number of images, a missing file) is refused when they are there, still before training.
 """
 
-from nearfar.data.catalogue import SOURCES, check_data_config
+from nearfar.data.catalogue import SOURCES, check_data_config, most_to_learn_from
 from nearfar.encoders.backbones import check_encoder, encoder_modality
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
@@ -42,8 +42,8 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
             f"training.false_positives is {recipe.training.false_positives:g}: they are second "
             "views, and views.count is 1"
         )
-    whole_part = recipe.data.train_part == "train"
-    known = SOURCES[recipe.data.name].train_images if whole_part else None
+    # Data that are given, not loaded, are not as many as the recipe's source has.
+    known = most_to_learn_from(recipe.data) if modality is None else None
     check_training_config(recipe.training, examples=known, ranks=launched().ranks)
     check_evaluation(recipe.evaluation)
 

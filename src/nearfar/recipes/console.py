@@ -33,8 +33,9 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     steps = assembly.batches.steps_per_epoch
     lines = {
         "recipe": f"{recipe.recipe}, seed {recipe.seed}",
-        "data": f"{assembly.source.name}: {len(part):,} {in_words(part.example_shape)}, views "
-        + recipe.views.preset
+        "data": f"{assembly.source.name}: {len(part):,} {in_words(part.example_shape)}"
+        + _held_out(assembly)
+        + f", views {recipe.views.preset}"
         + (f" at {assembly.format.shape[1]} px" if part.modality == "images" else ""),
         "encoder": f"{recipe.encoder.name}, {weights / 1e6:.2f} M weights, "
         f"{assembly.method.encoder.num_features} features",
@@ -51,6 +52,12 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     for note in assembly.source.notes:
         console.print(f"[yellow]note[/yellow]  {escape(note)}")
     console.print()
+
+
+def _held_out(assembly: Assembly) -> str:
+    """How many examples the training does not see."""
+    held_out = assembly.taught.held_out
+    return "" if held_out is None else f" ({len(held_out):,} held out for the kNN check)"
 
 
 def _method(config: MethodConfig) -> str:

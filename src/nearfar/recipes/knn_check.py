@@ -1,4 +1,4 @@
-"""The kNN check during training: how well neighbours agree in class, on training images alone."""
+"""The kNN check during training: how well neighbours agree in class, without the test part."""
 
 from collections.abc import Callable
 
@@ -11,20 +11,24 @@ from nearfar.evaluation.features import extract_features
 from nearfar.evaluation.knn import KNNBank, top_accuracy
 from nearfar.recipes.assembly import Assembly, as_saved
 
-MOST_QUERIES = 1_000
 MOST_BANK = 10_000
-QUERY_SHARE = 0.2
+"""Examples of the bank at most."""
+LEARNT_QUERIES, LEARNT_SHARE = 1_000, 0.2
+"""Examples that ask where none is held out: a share of those in training, and this many at most."""
 NEIGHBORS = 20
 TEMPERATURE = 0.07
 
 
-def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float]] | None:
+def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float | str]] | None:
     """A function that judges an encoder quickly, or None where there are no labels.
 
-    A fifth of the labelled training images (at most 1000) are asked for their class, and others
-    (at most 10 000) answer; both are drawn once, by the recipe's seed. The test part is not
-    touched, so settings may be chosen by this figure. The encoder does learn from all of these
-    images, without their labels.
+    The labelled examples that are held out of training (`data.held_out`) are asked for their
+    class, and others of the training part (at most 10 000, drawn once by the recipe's seed) answer
+    with their true labels. The test part is not touched, so settings may be chosen by this figure.
+
+    Where nothing is held out, a fifth of the training part (at most 1000) asks instead, and the
+    method has learnt from these examples; one that reads labels, from their labels too. `asked`
+    in what is given says which of the two it was: "held out" or "trained on".
 
     Args:
         assembly: The run.
@@ -32,30 +36,38 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float]] | N
     labelled = assembly.source.train
     if labelled.labels is None or len(labelled) < 2:
         return None
-    queries, bank = _draw(labelled, assembly.recipe.seed)
+    seed, bank = assembly.recipe.seed, assembly.taught.source.train
+    queries = assembly.taught.held_out
+    learnt_from = queries is None and assembly.recipe.data.train_part != "unlabelled"
+    asked = "trained on" if learnt_from else "held out"
+    if queries is None:
+        count = max(1, min(LEARNT_QUERIES, int(len(bank) * LEARNT_SHARE)))
+        queries, bank = _cut(bank, count, seed, most=MOST_BANK)
+    elif len(bank) > MOST_BANK:
+        bank, _ = _cut(bank, MOST_BANK, seed, most=0)
     workers, device = assembly.recipe.data.workers, assembly.hardware.device
     k = min(NEIGHBORS, len(bank))
     # Of all labelled images: a small class may have been drawn for the queries alone.
     num_classes = int(labelled.labels.max()) + 1
 
-    def judge(encoder: nn.Module) -> dict[str, float]:
+    def judge(encoder: nn.Module) -> dict[str, float | str]:
         seeing = as_saved(encoder, assembly.recipe, assembly.format).to(device)
-        features, asked = (
+        features, asking = (
             extract_features(seeing, part, device=device, workers=workers)
             for part in (bank, queries)
         )
         assert bank.labels is not None
         assert queries.labels is not None
         scores = KNNBank(features, bank.labels, num_classes=num_classes).predict(
-            asked, k, TEMPERATURE
+            asking, k, TEMPERATURE
         )
-        return {f"top{best}": top_accuracy(scores, queries.labels, best) for best in (1, 5)}
+        found = {f"top{best}": top_accuracy(scores, queries.labels, best) for best in (1, 5)}
+        return {**found, "asked": asked}
 
     return judge
 
 
-def _draw(labelled: Part, seed: int) -> tuple[Part, Part]:
-    """Images that ask and images that answer, none in both."""
-    order = torch.randperm(len(labelled), generator=torch.Generator().manual_seed(seed))
-    asked = max(1, min(MOST_QUERIES, int(len(labelled) * QUERY_SHARE)))
-    return choose(labelled, order[:asked]), choose(labelled, order[asked : asked + MOST_BANK])
+def _cut(part: Part, count: int, seed: int, *, most: int) -> tuple[Part, Part]:
+    """So many examples of a part, drawn, and at most `most` others."""
+    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(seed))
+    return choose(part, order[:count]), choose(part, order[count : count + most])

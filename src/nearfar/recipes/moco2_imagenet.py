@@ -21,7 +21,8 @@ def moco2_imagenet() -> Recipe:
     """ResNet-50, a queue of 65 536 keys."""
     return Recipe(
         recipe="moco2-imagenet",
-        data=DataConfig(name="imagenet"),
+        # Figures of the literature are of encoders that learnt from the whole training part.
+        data=DataConfig(name="imagenet", held_out=0.0),
         views=ViewsConfig(preset="moco-v2", size=224),
         encoder=EncoderConfig(name="timm/resnet50"),
         method=MoCoConfig(

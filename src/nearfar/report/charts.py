@@ -96,7 +96,7 @@ def learning_rate_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
 
 
 def knn_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
-    """KNN top-1 on held-out training images against epochs, one line a run."""
+    """KNN top-1 of the check during training against epochs, one line a run."""
     figure = frame("epoch", "kNN top-1, %")
     for place, (name, run) in enumerate(runs.items()):
         figure.add_scatter(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nearfar.report import charts
-from nearfar.report.run_files import RunFiles
+from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_table import score_cell
 from nearfar.report.scores import SHOTS, SIZES, Row, score_rows
 from nearfar.report.settings import setting_text
@@ -31,6 +31,7 @@ def comparison(runs: Mapping[str, RunFiles]) -> dict[str, Any]:
         "differences": _differing_settings([run.config for run in runs.values()]),
         "shared": charts.bound_curve(runs),
         "loss": charts.loss_curve(runs) if any(run.steps for run in runs.values()) else None,
+        "knn_title": knn_title(runs.values(), "examples"),
         "knn": charts.knn_curve(runs) if any(run.knn for run in runs.values()) else None,
         "rate": charts.learning_rate_curve(runs)
         if any(run.steps for run in runs.values())

@@ -1,5 +1,6 @@
 """What a run folder holds, read once; what the run has not come to yet is empty."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,22 @@ class RunFiles:
     def is_run(self) -> bool:
         """Whether an encoder was, or is to be, trained there."""
         return bool(self.config)
+
+
+def knn_title(runs: Iterable[RunFiles], many: str) -> str:
+    """What the kNN checks during training were made on, as the title of their chart.
+
+    Args:
+        runs: Whose checks are shown together.
+        many: What their examples are, in the plural.
+    """
+    # A check that does not say so is of a version that held nothing out.
+    asked = {run.knn[-1].get("asked", "trained on") for run in runs if run.knn}
+    if asked == {"held out"}:
+        return f"kNN on held-out training {many}"
+    if "held out" not in asked:
+        return f"kNN on training {many} that were trained on"
+    return f"kNN on training {many}, held out in some runs and trained on in others"
 
 
 def read_run(path: Path) -> RunFiles:

@@ -12,7 +12,7 @@ from nearfar.modality import ONE, Modality
 from nearfar.report import charts
 from nearfar.report.information import information_section
 from nearfar.report.pictures import contact_sheet, picture
-from nearfar.report.run_files import RunFiles
+from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_table import score_table
 from nearfar.report.scores import score_rows
 from nearfar.report.series_pictures import with_series_drawn
@@ -142,6 +142,7 @@ def _curves(run: RunFiles) -> dict[str, Any] | None:
         "rate": charts.learning_rate_curve(runs),
         "rate_text": f"at most {max(line['learning_rate'] for line in run.steps):.3g}",
         "knn": charts.knn_curve(runs) if last else None,
+        "knn_title": knn_title([run], _modality(run.config)),
         "knn_text": f"{percent(last['top1'])} % at the last check" if last else "",
         "shared": charts.bound_curve(runs),
         "next_step": charts.bound_curve(runs, "bound_1"),

@@ -37,7 +37,7 @@ class TrainingConfig:
     threads: int | None = None
     """Threads on a CPU, 1 or more; left out, as many as are fastest in a few measured steps."""
     knn_every: int = 5
-    """Epochs between kNN checks on held-out training images; 0 for none."""
+    """Epochs between kNN checks on labelled images that data.held_out keeps; 0 for none."""
     checkpoint_every: int = 1
     """Epochs between checkpoints."""
     keep_checkpoints: int = 2

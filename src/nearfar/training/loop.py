@@ -5,7 +5,7 @@ import functools
 import math
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from rich.console import Console
@@ -82,7 +82,7 @@ def train(
     *,
     seed: int,
     resume: bool = False,
-    knn: Callable[[nn.Module], Mapping[str, float]] | None = None,
+    knn: Callable[[nn.Module], Mapping[str, Any]] | None = None,
     console: Console | None = None,
 ) -> None:
     """Train a method, or go on training it, and leave it trained in place.
@@ -104,7 +104,7 @@ def train(
         seed: Decides the views, and every other draw during training.
         resume: Go on from the newest whole checkpoint; at the beginning where there is none.
         knn: Judges the encoder (in eval mode) every `config.knn_every` epochs and after the last;
-            gives accuracies as fractions, `top1` among them.
+            gives what to log, accuracies as fractions, `top1` among them.
         console: Where progress is shown; None shows nothing.
 
     Raises:
