@@ -179,9 +179,8 @@ def class_accuracy(
 def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) -> go.Figure:
     """The 2-D map of test images: a trace a class, wrong kNN answers as crosses, names in place."""
     figure = frame("", "")
-    for axis in (figure.layout.xaxis, figure.layout.yaxis):
-        axis.update(visible=False)
-    figure.update_yaxes(scaleanchor="x")
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x")
     figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, legend_itemsizing="constant")
     points = arrays["shown_map"]
     labels = arrays.get("shown_labels")
