@@ -64,6 +64,7 @@ def test_a_misspelt_source_is_refused_with_the_nearest_name():
         ({"seed": -1}, "data.seed=-1"),
         ({"download": True}, "cannot be downloaded"),
         ({"image_size": 32}, "keep their own size"),
+        ({"fit": "pad"}, "data.fit: the images of digits keep their own shape"),
         ({"channels": 1}, "for the source folder"),
         ({"length": 100}, "for the source wav"),
         ({"name": "wav", "root": Path("/"), "length": 0}, "at least 1 step"),

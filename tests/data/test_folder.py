@@ -70,7 +70,11 @@ def test_train_and_test_folders_are_the_parts(tmp_path):
     assert source.test.names == ["test/a/y.png", "test/c/x.png"]
     assert source.test.labels.tolist() == [0, 2]
     assert len(source.train) == 6
-    assert source.notes == ("passed over extra/: only train/ and test/ are read",)
+    assert source.notes == (
+        "passed over extra/ (1 image): only train/ and test/ are read",
+        "training part: train/; test part: test/",
+        "1 of 3 classes have nothing in test/: b",
+    )
 
 
 def test_a_train_folder_alone_is_split(tmp_path):
@@ -82,7 +86,9 @@ def test_a_train_folder_alone_is_split(tmp_path):
 
 def test_a_class_may_be_called_train(tmp_path):
     write_images(tmp_path, [f"{name}/{n}.png" for name in ("bus", "train") for n in range(3)])
-    assert _load(tmp_path).class_names == ("bus", "train")
+    source = _load(tmp_path)
+    assert source.class_names == ("bus", "train")
+    assert source.notes[0] == "train/ is read as a class, for bus/ lie beside it"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,7 @@ def test_a_class_may_be_called_train(tmp_path):
         (["train/a/1.png", "train/b/1.png", "test/1.png"], "lay both out alike"),
         (
             ["train/a/1.png", "train/b/1.png", "test/c/1.png", "test/a/1.png"],
-            "class c is not among the 2 classes",
+            "class c in test/ is not among the 2 classes of train/",
         ),
     ],
 )
@@ -187,7 +193,7 @@ def test_sizes_and_modes_are_brought_together(tmp_path):
     assert _load(tmp_path, test_fraction=0.0, channels=1).train.image_shape == (1, 30, 30)
     sized = _load(tmp_path, test_fraction=0.0, image_size=24)
     assert sized.train.image_shape == (3, 24, 24)
-    assert sized.notes == ()
+    assert "brought to" not in "".join(sized.notes)
 
 
 def test_grey_folders_stay_grey_and_can_be_made_rgb(tmp_path):
@@ -233,3 +239,51 @@ def test_folders_that_may_not_be_read_are_named(tmp_path):
             _load(tmp_path)
     finally:
         (tmp_path / "b").chmod(0o700)
+
+
+def _stripes(path, size):
+    """A picture whose left fifth is red and whose right fifth is blue, on green."""
+    width, height = size
+    pixels = np.full((height, width, 3), (0, 200, 0), np.uint8)
+    pixels[:, : width // 5] = (200, 0, 0)
+    pixels[:, -(width // 5) :] = (0, 0, 200)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize("in_memory_mib", [0, 64])
+def test_images_that_are_not_square_are_cut_padded_or_squashed(tmp_path, in_memory_mib):
+    _stripes(tmp_path / "wide.png", (200, 100))
+    _stripes(tmp_path / "square.png", (100, 100))
+    sources = {
+        fit: _load(tmp_path, fit=fit, image_size=20, test_fraction=0.0, in_memory_mib=in_memory_mib)
+        for fit in ("crop", "pad", "squash")
+    }
+    square = [source.train.images[0] for source in sources.values()]
+    assert all(torch.equal(square[0], each) for each in square)
+    row = {fit: source.train.images[1][:, 10].int() for fit, source in sources.items()}
+    # Cut, both ends are lost (the stripes are 40 of 200 wide, 50 go on each side).
+    assert row["crop"][1].min() > 190
+    for fit in ("pad", "squash"):
+        assert row[fit][0, 1] > 190
+        assert row[fit][2, -2] > 190
+    assert row["pad"][1, 10] > 190
+    padded = sources["pad"].train.images[1]
+    mean = [40, 120, 40]  # of the picture: a fifth of 200, three fifths of 200, a fifth of 200
+    assert (padded[:, :5].int() - torch.tensor(mean)[:, None, None]).abs().max() <= 2
+    assert (padded[:, -5:].int() - torch.tensor(mean)[:, None, None]).abs().max() <= 2
+    assert sources["squash"].train.images[1][0, :, 1].min() > 190
+    assert sources["crop"].notes == (
+        "1 of 2 images are not square: cut to their centre squares (data.fit crop); 50% of all "
+        "lose over a quarter of their area, the worst 50%; data.fit pad or squash keeps it",
+    )
+    assert "ground of their mean colour" in sources["pad"].notes[0]
+    assert "squashed to squares" in sources["squash"].notes[0]
+
+
+@pytest.mark.parametrize("size", [(1, 500), (500, 1), (1, 1), (3, 2)])
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_extreme_shapes_fit_too(tmp_path, size, fit):
+    for name, mode in (("a.png", "RGB"), ("b.png", "L")):
+        Image.new(mode, size, 77 if mode == "L" else (77, 77, 77)).save(tmp_path / name)
+    source = _load(tmp_path, fit=fit, image_size=16, test_fraction=0.0)
+    assert (source.train.images == 77).all()

@@ -1,6 +1,7 @@
 import io
 import os
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -9,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from nearfar.data import image_files
 from nearfar.data.image_files import (
     MOST_PIXELS,
     SUFFIXES,
     UnreadableImageError,
+    pillow_quiet,
     read_header,
     read_image,
     shown,
@@ -250,6 +253,40 @@ def test_any_damage_gives_an_image_or_one_line(tmp_path_factory, kind, data):
     except UnreadableImageError as error:
         message = str(error)
     assert "\n" not in message
+
+
+def test_pillow_is_quiet_while_anyone_wants_it_so_and_not_after():
+    """Entered and left in any order, as threads do."""
+    before = list(warnings.filters)
+    first, second = pillow_quiet(), pillow_quiet()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert len(warnings.filters) == len(before) + 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.warn_explicit("x", UserWarning, "file", 1, module="PIL.Image")
+        warnings.warn_explicit("y", UserWarning, "file", 1, module="other")
+    assert [str(each.message) for each in caught] == ["y"]
+    second.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "RGBA", "LA", "P", "1", "CMYK"])
+def test_large_images_are_the_same_band_by_band(tmp_path, mode, monkeypatch):
+    random = np.random.RandomState(0)
+    if mode == "I;16":
+        image = Image.fromarray(random.randint(0, 65536, (40, 30)).astype(np.uint16))
+    elif mode == "I":
+        image = Image.fromarray(random.randint(0, 65536, (40, 30)).astype(np.int32))
+    else:
+        image = Image.fromarray(random.randint(0, 256, (40, 30, 4)).astype(np.uint8), "RGBA")
+        image = image if mode == "RGBA" else image.convert("RGB").convert(mode)
+    path = tmp_path / "image.tif"
+    image.save(path, **({"transparency": 3} if mode == "P" else {}))
+    whole = read_image(path, (3, 40, 30))
+    for pixels in (1, 70, 1199):
+        monkeypatch.setattr(image_files, "_PIXELS_AT_ONCE", pixels)
+        np.testing.assert_array_equal(read_image(path, (3, 40, 30)), whole)
 
 
 def test_missing_files_are_unreadable(tmp_path):

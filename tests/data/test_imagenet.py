@@ -47,6 +47,11 @@ def test_folders_by_class_stream_at_one_size(tmp_path):
     for images, rows in evaluation_batches(source.train.images, batch_size=4, device="cpu"):
         assert images.shape == (len(rows), 3, 32, 32)
     assert load_source(_config(tmp_path)).train.image_shape == (3, 256, 256)
+    assert "cut to their centre squares" in source.notes[0]
+    (tmp_path / "val" / "list.txt").touch()
+    squashed = load_source(_config(tmp_path, image_size=32, fit="squash"))
+    assert squashed.notes == ("val/: left out, as no images: 1 .txt",)
+    assert squashed.train.images.fit == "squash"
 
 
 def test_classes_of_the_validation_part_are_those_of_the_training_part(tmp_path):

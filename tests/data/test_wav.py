@@ -1,3 +1,4 @@
+import struct
 import warnings
 
 import numpy as np
@@ -65,7 +66,10 @@ def test_train_and_test_folders_are_the_parts(tmp_path):
         for label in ("a", "b"):
             _write(tmp_path / part / label / "1.wav", _tone(20))
     source = _load(tmp_path)
-    assert (len(source.train), len(source.test), source.notes) == (2, 2, ())
+    assert (len(source.train), len(source.test), source.notes) == (
+        *(2, 2),
+        ("training part: train/; test part: test/",),
+    )
 
 
 def test_damaged_files_are_skipped_or_refused_by_name(tmp_path):
@@ -97,6 +101,55 @@ def test_a_truncated_file_and_values_that_are_not_finite_are_refused(tmp_path):
         read_wav(_write(path, np.array([0.0, np.nan], np.float32)))
     with pytest.raises(UnreadableFileError, match="no sample"):
         read_wav(_write(path, np.zeros(0, np.int16)))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_declared_size_of_the_samples_is_held_against_the_files(tmp_path, order):
+    """Also where the size of the whole file, which SciPy goes by, is wrong or right by chance."""
+    samples = np.arange(50, dtype=f"{order}i2")
+    form, pack = {"<": (b"RIFF", "<I"), ">": (b"RIFX", ">I")}[order]
+    head = struct.pack(f"{order}HHIIHH", 1, 1, 8000, 16000, 2, 16)
+    body = samples.tobytes()
+
+    def written(size_of_all, size_of_data, *, tail=b"", content=body):
+        chunks = b"fmt " + struct.pack(pack, 16) + head
+        chunks += b"data" + struct.pack(pack, size_of_data) + content + tail
+        path = tmp_path / "a.wav"
+        path.write_bytes(form + struct.pack(pack, size_of_all) + b"WAVE" + chunks)
+        return path
+
+    for size_of_all in (0, 20, 136, 10**6, 2**32 - 1):
+        np.testing.assert_array_equal(
+            read_wav(written(size_of_all, 100)).samples[0] * 2**15, np.arange(50)
+        )
+        for missing in (1, 2, 50, 99):
+            with pytest.raises(UnreadableFileError, match=r"cut short: 100 bytes of samples decl"):
+                read_wav(written(size_of_all, 100, content=body[:-missing]))
+    # Metadata after the samples, even cut off itself, costs none of them.
+    listing = b"LIST" + struct.pack(pack, 40) + b"INFO"
+    assert read_wav(written(136, 100, tail=listing)).samples.shape == (1, 50)
+    assert read_wav(written(136, 100, tail=b"id3 ")).samples.shape == (1, 50)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_cut_files_are_found_by_any_number_of_threads(tmp_path, workers):
+    """A setting of the whole process, switched on and off by each thread, let one pass at times."""
+    for number in range(60):
+        path = _write(tmp_path / f"{number:02}.wav", _tone(4000))
+        if number % 2:
+            path.write_bytes(path.read_bytes()[:5000])
+    for _ in range(15):
+        source = _load(tmp_path, max_corrupt=1.0, workers=workers, test_fraction=0.0)
+        assert source.train.names == [f"{number:02}.wav" for number in range(0, 60, 2)]
+
+
+def test_metadata_is_passed_over_without_a_warning(tmp_path):
+    path = _write(tmp_path / "a.wav", _tone(20))
+    plain = path.read_bytes()
+    path.write_bytes(plain[:12] + b"bext" + struct.pack("<I", 5) + b"words\0" + plain[12:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(read_wav(path).samples[0] * 2**15, _tone(20), atol=1e-3)
 
 
 def test_several_rates_channels_and_too_much_are_refused(tmp_path):

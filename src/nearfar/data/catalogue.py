@@ -302,6 +302,10 @@ def check_data_config(config: DataConfig) -> None:
             "leave it out"
             + (", and set views.size for the size of a view" if info.modality == "images" else "")
         )
+    if config.fit != "crop" and not info.sized_by_user:
+        raise SettingError(
+            f"data.fit: the {info.modality} of {config.name} keep their own shape; leave it out"
+        )
     if config.channels is not None and config.name != "folder":
         raise SettingError(f"data.channels is for the source folder, not for {config.name}")
     if config.length is not None and config.name != "wav":

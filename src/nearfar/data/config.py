@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+Fit = Literal["crop", "pad", "squash"]
+"""How an image comes to a shape of other proportions: its centre, on a ground, or pressed."""
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -18,7 +21,9 @@ class DataConfig:
     train_part: Literal["train", "unlabelled", "both"] = "train"
     """Part to learn from without labels; `unlabelled` and `both` need a source that has one."""
     image_size: int | None = None
-    """Side in pixels of images from files (folder, imagenet): short side, then centre square."""
+    """Side in pixels of images from files (folder, imagenet), which data.fit brings to squares."""
+    fit: Fit = "crop"
+    """To a square by its centre (crop), on a ground of its mean colour (pad), or squashed."""
     channels: int | None = None
     """1 turns folder images grey, 3 makes them RGB; left out, the folder decides."""
     length: int | None = None

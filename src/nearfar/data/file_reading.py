@@ -1,7 +1,6 @@
 """Many files read in threads, with an account of those that cannot be read."""
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,10 +57,10 @@ class FileReader:
             NearfarError: More than `max_corrupt` of all files, or all, are unreadable.
         """
         good: dict[Path, T] = {}
-        # Pillow lets go of the interpreter's lock while it decodes. What it warns of is either
-        # harmless or ends in an error, which is told below.
-        with warnings.catch_warnings(), ThreadPoolExecutor(self.threads) as threads:
-            warnings.filterwarnings("ignore", module=r"PIL\b")
+        # Pillow lets go of the interpreter's lock while it decodes. Nothing that a reader does may
+        # hang on a setting of the whole process, such as warnings made errors for a while: the
+        # threads would switch it on and off for each other.
+        with ThreadPoolExecutor(self.threads) as threads:
             for path, result in zip(files, threads.map(_or_fault(read), files), strict=True):
                 if isinstance(result, UnreadableFileError):
                     self.faults[path] = str(result).removeprefix(f"{shown(path)}: ")

@@ -1,5 +1,6 @@
 """A source from any folder of image files."""
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from statistics import median
@@ -7,10 +8,16 @@ from statistics import median
 import numpy as np
 import torch
 
-from nearfar.data.config import DataConfig
+from nearfar.data.config import DataConfig, Fit
 from nearfar.data.file_reading import FileReader
-from nearfar.data.folder_listing import Listing, list_parts, part_of
-from nearfar.data.image_files import SUFFIXES, ImageHeader, read_header, read_image
+from nearfar.data.folder_listing import Listing, list_all, list_parts, lost_classes, part_of
+from nearfar.data.image_files import (
+    IMAGES,
+    ImageHeader,
+    pillow_quiet,
+    read_header,
+    read_image,
+)
 from nearfar.data.source import Part, Source
 from nearfar.data.splits import split_with_note
 from nearfar.data.streamed_files import StreamedFiles
@@ -19,16 +26,20 @@ from nearfar.errors import NearfarError
 LARGEST_SIDE = 256
 """Side that images are brought to at most, unless `image_size` says otherwise."""
 
+_MUCH = 0.25
+"""Share of its area from which on an image that loses it is told of."""
+
 
 def load_folder(config: DataConfig) -> Source:
     """Read a folder of images of any size and mode.
 
-    Sub-folders are classes; a flat folder has no labels. Where there are folders `train` and
-    `test`, they are the two parts; else a part is held out, stratified and always the same.
-    Every file is decoded once here, so that unreadable ones are known before training.
+    Folders named as parts (train, val, test and their like) are the parts; else sub-folders are
+    classes, and a flat folder has no labels (`list_parts`). Without a part to judge by, one is held
+    out, stratified and always the same. Every file is decoded once here, so that unreadable ones
+    are known before training.
 
     Args:
-        config: `root`, `image_size`, `channels`, `test_fraction`, `max_corrupt`,
+        config: `root`, `image_size`, `fit`, `channels`, `test_fraction`, `max_corrupt`,
             `in_memory_mib` and `workers`.
 
     Returns:
@@ -37,35 +48,58 @@ def load_folder(config: DataConfig) -> Source:
     Raises:
         NearfarError: If there are no images, too many unreadable ones, or classes do not fit.
     """
+    assert config.root is not None
+    with pillow_quiet():
+        return _load(config, *list_parts(config.root, IMAGES))
+
+
+def load_all_images(config: DataConfig) -> Source:
+    """Read every image of a folder at any depth, however it is laid out, in one part.
+
+    Args:
+        config: As `load_folder` takes it; nothing is held out.
+
+    Returns:
+        The source, without labels and without a test part.
+
+    Raises:
+        NearfarError: If there are no images, or too many unreadable ones.
+    """
+    assert config.root is not None
+    with pillow_quiet():
+        return _load(replace(config, test_fraction=0.0), [list_all(config.root, IMAGES)], [])
+
+
+def _load(config: DataConfig, listings: list[Listing], notes: list[str]) -> Source:
+    """Read the files of the listings, each a part."""
     root = config.root
     assert root is not None
-    listings, notes = list_parts(root, SUFFIXES, "image")
     for listing in listings:
         notes += listing.notes
     files = [path for listing in listings for path in listing.files]
-    reader = FileReader(root, config, total=len(files), kind="image")
+    reader = FileReader(root, config, total=len(files), kind=IMAGES.name)
     headers = reader.keep_good(read_header, files)
-    shape, shape_note = _common_shape(list(headers.values()), config)
-    if shape_note:
-        notes.append(shape_note)
+    shape, shape_notes = _common_shape(list(headers.values()), config)
+    notes += shape_notes
 
     in_memory = len(headers) * prod(shape) <= config.in_memory_mib * 2**20
     parts: list[Part] = []
     classes: list[str] | None = None
     for listing in listings:
         rows = [row for row, path in enumerate(listing.files) if path in headers]
-        images, rows = _read_all(reader, listing, rows, shape, in_memory)
+        images, rows = _read_all(reader, listing, rows, shape, config.fit, in_memory)
         if not rows:
             which = "test" if parts else "train"
             raise NearfarError(f"{root}: not one image of the {which} part can be read")
-        part, classes = part_of(listing, rows, images, root=root, classes=classes, kind="image")
+        notes += lost_classes(listing, rows, IMAGES)
+        part, classes = part_of(listing, rows, images, root=root, classes=classes, kind=IMAGES)
         parts.append(part)
     notes += reader.notes()
 
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
         train, test, note = split_with_note(
-            train, config.test_fraction, missing="no folders train and test", examples="images"
+            train, config.test_fraction, missing="no test folder", examples="images"
         )
         notes += note
     class_names = None if classes is None else tuple(classes)
@@ -74,40 +108,67 @@ def load_folder(config: DataConfig) -> Source:
 
 def _common_shape(
     headers: list[ImageHeader], config: DataConfig
-) -> tuple[tuple[int, int, int], str | None]:
-    """The shape that all images are brought to, and a note where that changes some."""
+) -> tuple[tuple[int, int, int], list[str]]:
+    """The shape that all images are brought to, and notes where that changes some."""
     channels = config.channels or max(header.channels for header in headers)
-    if config.image_size is not None:
-        return (channels, config.image_size, config.image_size), None
     sizes = {(header.height, header.width) for header in headers}
     height, width = min(sizes)
-    if len(sizes) == 1 and min(height, width) <= LARGEST_SIDE:
-        return (channels, height, width), None
-    short_sides = [min(header.height, header.width) for header in headers]
-    side = min(LARGEST_SIDE, int(median(short_sides)))
-    note = (
-        f"images of {len(sizes)} sizes (short sides {min(short_sides)} to {max(short_sides)} px) "
-        f"are brought to {side}×{side}; data.image_size changes that"
-    )
-    return (channels, side, side), note
+    if config.image_size is not None:
+        shape, notes = (channels, config.image_size, config.image_size), []
+    elif len(sizes) == 1 and min(height, width) <= LARGEST_SIDE:
+        return (channels, height, width), []
+    else:
+        short_sides = [min(header.height, header.width) for header in headers]
+        side = min(LARGEST_SIDE, int(median(short_sides)))
+        shape = (channels, side, side)
+        notes = [
+            f"images of {len(sizes)} sizes (short sides {min(short_sides)} to {max(short_sides)} "
+            f"px) are brought to {side}×{side}; data.image_size changes that"
+        ]
+    return shape, notes + _fit_note(headers, config.fit)
+
+
+def _fit_note(headers: list[ImageHeader], fit: Fit) -> list[str]:
+    """What becomes of images that are not square, where there are some."""
+    kept = [
+        min(header.height, header.width) / max(header.height, header.width) for header in headers
+    ]
+    changed = sum(share < 1 for share in kept)
+    if not changed:
+        return []
+    of_all = f"{changed} of {len(kept)} images are not square"
+    if fit == "pad":
+        return [f"{of_all}: put on a square ground of their mean colour (data.fit pad)"]
+    if fit == "squash":
+        return [f"{of_all}: squashed to squares (data.fit squash)"]
+    much = sum(share < 1 - _MUCH for share in kept) / len(kept)
+    return [
+        f"{of_all}: cut to their centre squares (data.fit crop); {much:.0%} of all lose over a "
+        f"quarter of their area, the worst {1 - min(kept):.0%}; data.fit pad or squash keeps it"
+    ]
 
 
 def _read_all(
-    reader: FileReader, listing: Listing, rows: list[int], shape: tuple[int, int, int], keep: bool
+    reader: FileReader,
+    listing: Listing,
+    rows: list[int],
+    shape: tuple[int, int, int],
+    fit: Fit,
+    keep: bool,
 ) -> tuple[torch.Tensor | StreamedFiles, list[int]]:
     """Decode the chosen files of a listing: the images, in memory or streamed, and their rows."""
     pixels = np.empty((len(rows) if keep else 0, *shape), dtype=np.uint8)
     place = {listing.files[row]: index for index, row in enumerate(rows)}
 
     def decode(path: Path) -> None:
-        image = read_image(path, shape)
+        image = read_image(path, shape, fit)
         if keep:
             pixels[place[path]] = image
 
     good = reader.keep_good(decode, list(place))
     kept = [row for row in rows if listing.files[row] in good]
     if not keep:
-        return StreamedFiles([listing.files[row] for row in kept], shape), kept
+        return StreamedFiles([listing.files[row] for row in kept], shape, fit), kept
     if len(kept) < len(rows):
         pixels = pixels[[place[listing.files[row]] for row in kept]]
     return torch.from_numpy(pixels), kept

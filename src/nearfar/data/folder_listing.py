@@ -1,13 +1,15 @@
 """The image or sound files under a folder, and the classes that its sub-folders make."""
 
-import os
-from collections.abc import Sequence, Set
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearfar.data.file_reading import name_below, shown
-from nearfar.data.image_files import SUFFIXES
+from nearfar.data.folder_parts import Layout, find_layout, only_folder
+from nearfar.data.folder_tree import FileKind, Folder, counted, many, some, walk
 from nearfar.data.labels import encode_labels
+from nearfar.data.part_names import PARTS, PartName
 from nearfar.data.source import Examples, Part
 from nearfar.errors import NearfarError
 
@@ -27,22 +29,49 @@ class Listing:
     notes: list[str] = field(default_factory=list)
 
 
-def list_images(folder: Path) -> Listing:
-    """List images by class, as `list_files` does."""
-    return list_files(folder, SUFFIXES, "image")
+def list_parts(root: Path, kind: FileKind) -> tuple[list[Listing], list[str]]:
+    """The training part and, where the folder has one, the test part, by class.
 
-
-def list_files(folder: Path, suffixes: Set[str], kind: str) -> Listing:
-    """List files by class: every sub-folder with files, at any depth, is one class.
-
-    Files that lie flat, or all in one sub-folder, have no labels. Hidden files and folders and
-    files of other suffixes are passed over, and so is a folder that was already read under
-    another name, which ends loops of symbolic links.
+    Folders named as parts (`train`, `val`, `test` and their like) are these; of two parts to judge
+    by, `test` is read and the other left out, so that nothing to judge by is learnt from. Otherwise
+    every sub-folder with files, at any depth, is one class. Files that lie flat, or all in one
+    sub-folder, have no labels. A folder that holds nothing but one other is looked into.
 
     Args:
-        folder: The folder to list.
-        suffixes: Endings of the names, in lower case, by which the files are known.
-        kind: What a file holds, for messages.
+        root: The folder.
+        kind: Which files are wanted.
+
+    Returns:
+        One or two listings, and notes on what was read as what and what was left out.
+
+    Raises:
+        NearfarError: There is no file, some lie beside class folders, or it cannot be told what
+            is a part and what a class.
+    """
+    top, notes = walk(root, kind)
+    layout = find_layout(top, kind.name)
+    notes += layout.notes
+    if not layout.parts:
+        listing = _by_class(layout.base, root, kind)
+        listing.notes += _empty_folders(layout.base, root, kind)
+        return [listing], notes
+    train = _by_class(layout.parts["train"], root, kind)
+    train.notes += _empty_folders(layout.parts["train"], root, kind)
+    test_name, test = _test_part(layout, train, root, kind)
+    notes += _told(layout, test_name, kind)
+    if test is None:
+        return [train], notes
+    if train.labels is not None and test.labels is not None:
+        test.notes += _uneven_classes(layout, train.labels, test.labels, test_name, root, kind)
+    return [train, test], notes
+
+
+def list_by_class(folder: Path, kind: FileKind) -> Listing:
+    """List the files of one part by class.
+
+    Args:
+        folder: The folder of the part.
+        kind: Which files are wanted.
 
     Returns:
         Its files, in the order of their class and name.
@@ -50,56 +79,24 @@ def list_files(folder: Path, suffixes: Set[str], kind: str) -> Listing:
     Raises:
         NearfarError: If there is no file, or if some lie beside the class folders.
     """
-    files, linked_again = _walk(folder, suffixes)
-    if not files:
-        endings = " ".join(sorted(suffixes))
-        raise NearfarError(f"{folder}: no {kind} in it (file names ending in {endings})")
-    notes = [f"passed over {shown(path)}: a link to a folder already read" for path in linked_again]
-    labels = [_class_of(path, folder) for path in files]
-    classes = sorted({label for label in labels if label is not None})
-    if None in labels and classes:
-        stray = files[labels.index(None)]
-        raise NearfarError(
-            f"{folder}: {labels.count(None)} {kind}s lie beside the sub-folders, such as "
-            f"{shown(Path(stray.name))} beside {classes[0]}: move them into a class or away"
-        )
-    if len(classes) == 1:
-        notes.append(f"all {kind}s lie in one sub-folder, {classes[0]}: taken as having no labels")
-    return Listing(files, [str(label) for label in labels] if len(classes) > 1 else None, notes)
+    top, notes = walk(folder, kind)
+    listing = _by_class(top, folder, kind)
+    listing.notes = notes + listing.notes + _empty_folders(top, folder, kind)
+    return listing
 
 
-def list_parts(root: Path, suffixes: Set[str], kind: str) -> tuple[list[Listing], list[str]]:
-    """The training part and, where the folder has `train` and `test`, the test part.
+def list_all(folder: Path, kind: FileKind) -> Listing:
+    """List every file at any depth, however the folder is laid out.
 
     Args:
-        root: The folder, itself one part or with folders for the parts.
-        suffixes: As `list_files` takes them.
-        kind: What a file holds, for messages.
-
-    Returns:
-        One or two listings, and notes on folders that were passed over.
+        folder: The folder to list.
+        kind: Which files are wanted.
 
     Raises:
-        NearfarError: As `list_files`, or where one part has classes and the other has not.
+        NearfarError: If there is no file.
     """
-    folders = sorted(
-        entry.name for entry in os.scandir(root) if is_folder(entry) and entry.name[0] != "."
-    )
-    if "train" not in folders or not ("test" in folders or folders == ["train"]):
-        return [list_files(root, suffixes, kind)], []
-    names = [name for name in ("train", "test") if name in folders]
-    notes = [
-        f"passed over {name}/: only train/ and test/ are read"
-        for name in folders
-        if name not in names
-    ]
-    listings = [list_files(root / name, suffixes, kind) for name in names]
-    if len({listing.labels is None for listing in listings}) == 2:
-        raise NearfarError(
-            f"{root}: one of train/ and test/ has class sub-folders and the other has not; "
-            "lay both out alike"
-        )
-    return listings, notes
+    top, notes = walk(folder, kind)
+    return Listing(_some_files(top, kind), None, notes)
 
 
 def part_of(
@@ -109,7 +106,7 @@ def part_of(
     *,
     root: Path,
     classes: list[str] | None,
-    kind: str,
+    kind: FileKind,
 ) -> tuple[Part, list[str] | None]:
     """The part that the readable files of a listing make, and the classes of its folders.
 
@@ -119,7 +116,7 @@ def part_of(
         examples: What they hold, in the order of `rows`.
         root: Folder that names are given below.
         classes: Those of the training part, or None where this is it.
-        kind: What a file holds, for messages.
+        kind: What a file holds.
 
     Returns:
         The part with the files' names, and its classes; without labels and classes where the
@@ -136,53 +133,141 @@ def part_of(
         len(rows),
         what=f"folders of {root}",
         classes=classes,
-        examples=f"{kind}s",
+        examples=f"{kind.name}s",
     )
     return Part(examples, labels, names), classes
 
 
-def _class_of(path: Path, folder: Path) -> str | None:
-    """Name of the sub-folder that the file is under, or None where it lies flat."""
-    below = path.parts[len(folder.parts) :]
-    return shown(Path(below[0])) if len(below) > 1 else None
+def lost_classes(listing: Listing, rows: Sequence[int], kind: FileKind) -> list[str]:
+    """A note on classes of which not one file could be read.
 
-
-def _walk(folder: Path, suffixes: Set[str]) -> tuple[list[Path], list[Path]]:
-    """All such files under a folder, depth first in order of name, and folders met twice."""
-    files: list[Path] = []
-    linked_again: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        try:
-            status = current.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                linked_again.append(current)
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
-        except OSError as error:
-            raise NearfarError(f"{shown(current)}: cannot be read ({error.strerror})") from None
-        visible = [entry for entry in entries if not entry.name.startswith(".")]
-        waiting += [Path(entry.path) for entry in reversed(visible) if is_folder(entry)]
-        files += [Path(entry.path) for entry in visible if _is_named(entry, suffixes)]
-    return files, linked_again
-
-
-def is_folder(entry: os.DirEntry) -> bool:
-    """Whether an entry is a folder or a link to one; a link to itself is none."""
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
-
-
-def _is_named(entry: os.DirEntry, suffixes: Set[str]) -> bool:
-    """Whether an entry has one of the suffixes and is a file, or a link that leads nowhere.
-
-    A broken link is kept: it stands for a file that is missing, and reading it says so. Pipes
-    and devices are not, whatever their name: opening them could wait for ever.
+    Args:
+        listing: Of a part.
+        rows: Places in the listing of the files that could be read.
+        kind: What a file holds.
     """
-    if Path(entry.name).suffix.lower() not in suffixes:
-        return False
-    if entry.is_symlink():
-        return os.path.isfile(entry.path) or not os.path.exists(entry.path)
-    return entry.is_file()
+    if listing.labels is None:
+        return []
+    lost = sorted(set(listing.labels) - {listing.labels[row] for row in rows})
+    return [f"not one {kind.name} can be read of {some(lost)}"] if lost else []
+
+
+def _some_files(folder: Folder, kind: FileKind) -> list[Path]:
+    """All its files, refused where there are none."""
+    files = folder.all_files()
+    if not files:
+        endings = " ".join(sorted(kind.suffixes))
+        left_out = counted(folder.all_left_out())
+        raise NearfarError(
+            f"{shown(folder.path)}: no {kind.name} in it (file names ending in {endings})"
+            + (f", only {left_out}" if left_out else "")
+        )
+    return files
+
+
+def _by_class(
+    folder: Folder, root: Path, kind: FileKind, *, known: frozenset[str] = frozenset()
+) -> Listing:
+    """The files of one part by class; one class alone is one only where its name is known."""
+    while (inner := only_folder(folder)) is not None and _class_name(inner) not in known:
+        folder = inner
+    files = _some_files(folder, kind)
+    classes = folder.filled()
+    if not classes:
+        return Listing(files, None)
+    if folder.files:
+        raise NearfarError(
+            f"{shown(folder.path)}: {len(folder.files)} {kind.name}s lie beside the sub-folders, "
+            f"such as {shown(Path(folder.files[0].name))} beside {classes[0].name}: move them into "
+            "a class or away"
+        )
+    labels = [_class_name(each) for each in classes for _ in each.all_files()]
+    if len(set(labels)) > 1 or labels[0] in known:
+        return Listing(files, labels)
+    where = shown(classes[0].path.relative_to(root))
+    note = f"all {kind.name}s lie in one sub-folder, {where}: taken as having no labels"
+    return Listing(files, None, [note])
+
+
+def _class_name(folder: Folder) -> str:
+    """The class of a folder; é as one character or as two is the same class."""
+    return unicodedata.normalize("NFC", folder.name)
+
+
+def _test_part(
+    layout: Layout, train: Listing, root: Path, kind: FileKind
+) -> tuple[PartName | None, Listing | None]:
+    """The part to judge by: test, or val where there is no test with classes as in training."""
+    known = frozenset(train.labels or ())
+    candidates = [name for name in reversed(PARTS[1:]) if name in layout.parts]
+    for name in candidates:
+        if not layout.parts[name].any_files() and name != candidates[-1]:
+            continue
+        listing = _by_class(layout.parts[name], root, kind, known=known)
+        if (listing.labels is None) == (train.labels is None):
+            return name, listing
+    if not candidates:
+        return None, None
+    train_name = layout.parts["train"].name
+    test_name = layout.parts[candidates[0]].name
+    raise NearfarError(
+        f"{shown(layout.base.path)}: one of {train_name}/ and {test_name}/ has class sub-folders "
+        "and the other has not; lay both out alike"
+    )
+
+
+def _told(layout: Layout, test_name: PartName | None, kind: FileKind) -> list[str]:
+    """Notes on what was read as which part, and what was left out."""
+    parts = layout.parts
+    read = f"training part: {parts['train'].name}/"
+    notes = []
+    if test_name is not None:
+        read += f"; test part: {parts[test_name].name}/"
+        if test_name == "val":
+            read += ", for there is no test folder" if "test" not in parts else ""
+    for name, folder in parts.items():
+        if name not in ("train", test_name):
+            why = f"laid out unlike {parts['train'].name}/, " if name == "test" else ""
+            held = many(len(folder.all_files()), kind.name)
+            notes.append(
+                f"left out {folder.name}/ ({held}): {why}neither learnt from nor judged by"
+            )
+    return [read, *notes]
+
+
+def _uneven_classes(
+    layout: Layout,
+    train: list[str],
+    test: list[str],
+    test_name: PartName | None,
+    root: Path,
+    kind: FileKind,
+) -> list[str]:
+    """A note on classes that nothing is judged by; refuse those that nothing is learnt from."""
+    assert test_name is not None
+    train_folder, test_folder = layout.parts["train"].name, layout.parts[test_name].name
+    learnt, judged = set(train), set(test)
+    strange = sorted(judged - learnt)
+    if strange:
+        raise NearfarError(
+            f"{shown(root)}: class {some(strange)} in {test_folder}/ is not among the "
+            f"{len(learnt)} classes of {train_folder}/: a class must have training {kind.name}s"
+        )
+    missing = sorted(learnt - judged)
+    if not missing:
+        return []
+    return [
+        f"{len(missing)} of {len(learnt)} classes have nothing in {test_folder}/: {some(missing)}"
+    ]
+
+
+def _empty_folders(folder: Folder, root: Path, kind: FileKind) -> list[str]:
+    """A note on sub-folders that hold no wanted file: classes that would vanish."""
+    empty = [each for each in folder.folders if not each.any_files()]
+    if not empty:
+        return []
+    named = [
+        f"{shown(each.path.relative_to(root))}/ ({counted(each.all_left_out()) or 'empty'})"
+        for each in empty
+    ]
+    return [f"no {kind.name} in {some(named)}: no class is made of it"]

@@ -1,28 +1,43 @@
 """One image file decoded with care: any mode and orientation, nothing hostile."""
 
+import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageOps
 
+from nearfar.data.config import Fit
 from nearfar.data.file_reading import UnreadableFileError, shown
+from nearfar.data.folder_tree import FileKind
 
-SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in "jpg jpeg jp2 png bmp gif tif tiff webp ppm pgm pbm pnm".split()  # noqa: SIM905
-)
-"""File names that are taken for images; all others are passed over."""
+# Pillow would try every format it knows, among them PostScript, which it hands to an interpreter.
+# Left out besides: formats whose inner pictures escape the limit below (ICO, ICNS), films, and
+# those without pixels of an agreed range.
+_BY_CONTENT = ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "PPM", "PSD", "QOI")
+_BY_ENDING = ("DIB", "DDS", "PCX", "SGI", "SUN", "XBM", "XPM", "TGA")  # TGA begins with no mark
+
+_ENDINGS = """
+    jpg jpeg jpe jfif mpo png apng gif tif tiff webp avif avifs jp2 j2k jpc jpf jpx j2c bmp dib
+    pbm pgm ppm pnm pfm psd qoi dds pcx bw rgb rgba sgi ras xbm xpm tga icb vda vst
+"""
+SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
+"""Endings of the names that are taken for images: those that Pillow registers for these formats."""
 
 MOST_PIXELS = 89_478_485
 """Larger images are refused undecoded as decompression bombs: Pillow's own threshold."""
 
-# Pillow would try every format it knows, among them PostScript, which it hands to an interpreter.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
+_PIXELS_AT_ONCE = 2**20
+"""Pixels that are converted at a time: what lies between two modes may take 32 bytes a pixel."""
+_LARGE = 2**24
+"""Images of more pixels are decoded one after the other, whatever the number of threads."""
+_one_large_image = threading.Lock()
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"))
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -75,16 +90,20 @@ def read_header(path: Path) -> ImageHeader:
         return ImageHeader(height, width, 1 if _is_grey(image) else 3)
 
 
-def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8[ndarray, "c h w"]:
+def read_image(
+    path: Path, shape: tuple[int, int, int], fit: Fit = "crop"
+) -> UInt8[ndarray, "c h w"]:
     """Decode an image into a given shape.
 
-    EXIF orientation is applied, transparency laid over white, 16-bit grey scaled to 8 bits. An
-    image of another size is scaled until it covers the wanted one, then cut to its centre. Of an
+    EXIF orientation is applied, transparency laid over white, 16-bit grey scaled to 8 bits. Of an
     animation the first frame is taken.
 
     Args:
         path: The file.
         shape: `(channels, height, width)` to return; 1 channel turns colour grey.
+        fit: How an image of another size comes to this one. `crop`: scaled until it covers it, then
+            cut to the centre; `pad`: scaled until it fits into it, on a ground of its mean colour;
+            `squash`: each side scaled by itself.
 
     Returns:
         The pixels, 0 to 255.
@@ -98,21 +117,73 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8[ndarray, "c h w
             # JPEG decodes at 1/2, 1/4 or 1/8 size for much less; twice the wanted size remains.
             longest = 2 * max(height, width)
             image.draft(image.mode, (longest, longest))
-        turn = _UPRIGHT.get(_orientation(image))
-        pixels = _in_eight_bits(image).convert("L" if channels == 1 else "RGB")
-        if turn is not None:
-            pixels = pixels.transpose(turn)
-        if pixels.size != (width, height):
-            pixels = ImageOps.fit(pixels, (width, height), Image.Resampling.BICUBIC)
+        large = image.width * image.height > _LARGE
+        with _one_large_image if large else nullcontext():
+            turn = _UPRIGHT.get(_orientation(image))
+            pixels = _plain(image, "L" if channels == 1 else "RGB")
+            if turn is not None:
+                pixels = pixels.transpose(turn)
+            if pixels.size != (width, height):
+                pixels = _brought_to(pixels, (width, height), fit)
         array = np.asarray(pixels)
     return np.ascontiguousarray(array.reshape(height, width, channels).transpose(2, 0, 1))
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its content, whatever its name.
+
+    Args:
+        path: A file of any kind.
+    """
+    try:
+        with Image.open(path, formats=_BY_CONTENT):
+            return True
+    except Image.DecompressionBombError:
+        return True  # one that is refused by name when it is read
+    except Exception:  # decoders fed with anything raise nearly anything
+        return False
+
+
+IMAGES = FileKind("image", SUFFIXES, is_image)
+"""Which files are taken for images."""
+
+
+class _Quiet:
+    """How many want Pillow quiet, and the filter that does it."""
+
+    lock = threading.Lock()
+    wanted = 0
+    entry: tuple | None = None
+
+
+@contextmanager
+def pillow_quiet() -> Iterator[None]:
+    """Keep back Pillow's warnings, which are harmless or end in an error that is told.
+
+    `warnings.catch_warnings` puts back a whole list of filters, and so of two threads the one that
+    ends last puts back the other's. Here one filter goes in, and the same one goes out with the
+    last who wanted it.
+    """
+    with _Quiet.lock:
+        _Quiet.wanted += 1
+        if _Quiet.wanted == 1:
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+            _Quiet.entry = warnings.filters[0]
+    try:
+        yield
+    finally:
+        with _Quiet.lock:
+            _Quiet.wanted -= 1
+            if _Quiet.wanted == 0:
+                with suppress(ValueError):  # others may have put back filters of their own
+                    cast(list, warnings.filters).remove(_Quiet.entry)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An open image of a sane size; whatever goes wrong with it becomes one kind of error."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=_formats(path)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise UnreadableImageError(
                     f"{shown(path)}: {image.width}×{image.height} pixels, over {MOST_PIXELS}: "
@@ -127,6 +198,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise UnreadableImageError(f"{shown(path)}: {reason}") from None
+
+
+def _formats(path: Path) -> tuple[str, ...]:
+    """What a file may be: one without a mark of its own is only what its name says."""
+    return (*_BY_CONTENT, *_BY_ENDING) if path.suffix.lower() in SUFFIXES else _BY_CONTENT
 
 
 def _orientation(image: Image.Image) -> int:
@@ -151,6 +227,20 @@ def _is_grey(image: Image.Image) -> bool:
     return palette[0::3] == palette[1::3] == palette[2::3]
 
 
+def _plain(image: Image.Image, mode: str) -> Image.Image:
+    """The image as L or RGB, with 8 bits a channel and nothing transparent."""
+    image.load()
+    if image.width * image.height <= _PIXELS_AT_ONCE:
+        return _in_eight_bits(image).convert(mode)
+    # Band by band: no pixel depends on another, and steps between two modes are large.
+    plain = Image.new(mode, image.size)
+    rows = max(1, _PIXELS_AT_ONCE // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        plain.paste(_in_eight_bits(band).convert(mode), (0, top))
+    return plain
+
+
 def _in_eight_bits(image: Image.Image) -> Image.Image:
     """The image with 8 bits a channel and nothing transparent."""
     if image.mode == "F":
@@ -164,3 +254,18 @@ def _in_eight_bits(image: Image.Image) -> Image.Image:
         backdrop = Image.new("RGBA", image.size, _WHITE)
         return Image.alpha_composite(backdrop, image.convert("RGBA"))
     return image
+
+
+def _brought_to(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
+    """An L or RGB image at another width and height."""
+    if fit == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+    if fit == "squash":
+        return image.resize(size, Image.Resampling.BICUBIC)
+    scale = min(size[0] / image.width, size[1] / image.height)
+    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    scaled = image.resize(inner, Image.Resampling.BICUBIC)
+    mean = np.asarray(scaled, dtype=np.float64).mean(axis=(0, 1)).round().astype(int)
+    ground = Image.new(image.mode, size, tuple(np.atleast_1d(mean).tolist()))
+    ground.paste(scaled, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+    return ground

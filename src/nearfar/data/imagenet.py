@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from nearfar.data.config import DataConfig
-from nearfar.data.folder_listing import Listing, list_images
+from nearfar.data.config import DataConfig, Fit
+from nearfar.data.folder_listing import Listing, list_by_class
+from nearfar.data.image_files import IMAGES
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
 from nearfar.data.streamed_files import StreamedFiles
@@ -20,7 +21,7 @@ def load_imagenet(config: DataConfig) -> Source:
     and unpacks them first. Files are not decoded before they are needed.
 
     Args:
-        config: `root` and `image_size` (256 where left out).
+        config: `root`, `image_size` (256 where left out) and `fit`.
 
     Returns:
         The training images, and the validation images as test part.
@@ -34,9 +35,13 @@ def load_imagenet(config: DataConfig) -> Source:
         _unpack(root)
     side = config.image_size or DEFAULT_SIDE
     train_files, test_files = (_list_part(root / part) for part in ("train", "val"))
-    train, wnids = _part(train_files, root, side, None)
-    test, _ = _part(test_files, root, side, wnids)
-    return Source("imagenet", train, test, class_names=_describe(wnids))
+    train, wnids = _part(train_files, root, side, config.fit, None)
+    test, _ = _part(test_files, root, side, config.fit, wnids)
+    notes = [f"train/: {note}" for note in train_files.notes]
+    notes += [f"val/: {note}" for note in test_files.notes]
+    if config.fit == "crop":
+        notes.append("images are cut to their centre squares as they are read (data.fit crop)")
+    return Source("imagenet", train, test, class_names=_describe(wnids), notes=tuple(notes))
 
 
 def _unpack(root: Path) -> None:
@@ -62,7 +67,7 @@ def _list_part(folder: Path) -> Listing:
     left_over = next(folder.glob("*.tar"), None)
     if left_over is not None:
         raise NearfarError(f"{left_over}: unpacking was cut short; delete {folder} and start again")
-    listing = list_images(folder)
+    listing = list_by_class(folder, IMAGES)
     if listing.labels is None:
         raise NearfarError(
             f"{folder}: the images are not sorted into one sub-folder a class (n01440764, …); "
@@ -72,7 +77,7 @@ def _list_part(folder: Path) -> Listing:
 
 
 def _part(
-    listing: Listing, root: Path, side: int, wnids: list[str] | None
+    listing: Listing, root: Path, side: int, fit: Fit, wnids: list[str] | None
 ) -> tuple[Part, list[str]]:
     """One part, streamed, and its classes."""
     assert listing.labels is not None
@@ -80,7 +85,7 @@ def _part(
         listing.labels, len(listing.files), what=f"folders of {root / 'val'}", classes=wnids
     )
     names = [path.relative_to(root).as_posix() for path in listing.files]
-    return Part(StreamedFiles(listing.files, (3, side, side)), labels, names), classes
+    return Part(StreamedFiles(listing.files, (3, side, side), fit), labels, names), classes
 
 
 def _describe(wnids: list[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from nearfar.data.config import Fit
 from nearfar.data.image_files import UnreadableImageError, read_image
 from nearfar.data.source import StreamedImages
 
@@ -20,13 +21,17 @@ class StreamedFiles(StreamedImages):
     Args:
         files: Paths of the images.
         shape: `(channels, height, width)` that each is brought to.
+        fit: How, as `read_image` takes it.
     """
 
-    def __init__(self, files: Sequence[Path], shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, files: Sequence[Path], shape: tuple[int, int, int], fit: Fit = "crop"
+    ) -> None:
         # One block of bytes, not a million objects: worker processes share it without copying,
         # where counting references to objects would copy the whole list into each of them.
         self._paths = np.array([os.fsencode(path) for path in files], dtype=np.bytes_)
         self.shape = shape
+        self.fit: Fit = fit
 
     def __len__(self) -> int:
         """The number of images."""
@@ -40,7 +45,7 @@ class StreamedFiles(StreamedImages):
         """
         path = Path(os.fsdecode(self._paths[index]))
         try:
-            return torch.from_numpy(read_image(path, self.shape))
+            return torch.from_numpy(read_image(path, self.shape, self.fit))
         except UnreadableImageError as error:
             raise UnreadableImageError(
                 f"{error}; put a good copy in its place, then go on with --resume"
@@ -48,6 +53,6 @@ class StreamedFiles(StreamedImages):
 
     def take(self, indices: Int64[ndarray, " m"]) -> "StreamedFiles":
         """The chosen images, in the order of `indices`."""
-        chosen = StreamedFiles([], self.shape)
+        chosen = StreamedFiles([], self.shape, self.fit)
         chosen._paths = self._paths[indices]
         return chosen

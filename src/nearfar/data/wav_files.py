@@ -1,7 +1,9 @@
 """One WAV file decoded with care."""
 
-import warnings
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,11 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from nearfar.data.file_reading import UnreadableFileError, shown
+from nearfar.data.folder_tree import FileKind
 
-SUFFIXES = frozenset((".wav", ".wave"))
-"""File names that are taken for sound; all others are passed over."""
-
-_TRUNCATED = "prematurely"  # SciPy's word, a warning only, for a file shorter than it says
+_ORDER = {b"RIFF": "<", b"RIFX": ">"}  # of the bytes of every number
+_LARGE = b"RF64"  # RIFF whose sizes do not fit 32 bits and stand in a chunk of their own
+_IN_THE_FIRST_CHUNK = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,66 @@ def read_wav(path: Path) -> Sound:
     from scipy.io import wavfile
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)
-            warnings.filterwarnings("error", f".*{_TRUNCATED}.*", wavfile.WavFileWarning)
-            rate, values = wavfile.read(path)
+        # SciPy only warns where samples are missing, and of metadata that it does not know. What a
+        # warning becomes is a setting of the whole process, so it is given nothing to warn of.
+        rate, values = wavfile.read(BytesIO(_without_metadata(path.read_bytes())))
         samples = _scaled(values)
     # The decoder fed with hostile bytes raises almost anything: struct.error, MemoryError…
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise UnreadableFileError(f"{shown(path)}: {reason}") from None
     return Sound(rate, samples)
+
+
+def is_wav(path: Path) -> bool:
+    """Whether a file's first bytes are those of a WAV file.
+
+    Args:
+        path: A file of any kind.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    return start[:4] in (*_ORDER, _LARGE) and start[8:] == b"WAVE"
+
+
+SOUNDS = FileKind("sound", frozenset((".wav", ".wave")), is_wav)
+"""Which files are taken for sound."""
+
+
+def _without_metadata(content: bytes) -> bytes:
+    """The format and the samples of a WAV file alone; refused where samples are missing."""
+    form = content[:4]
+    if (form not in _ORDER and form != _LARGE) or content[8:12] != b"WAVE":
+        raise ValueError("not a WAV file")
+    order = _ORDER.get(form, "<")
+    kept: list[bytes] = []
+    for name, declared, body in _chunks(content, order):
+        if name == b"data" and len(body) < declared:
+            raise ValueError(f"cut short: {declared} bytes of samples declared, {len(body)} there")
+        if name in (b"fmt ", b"data"):
+            kept += [name, struct.pack(f"{order}I", declared), body, bytes(declared % 2)]
+        if name == b"data":
+            break
+    chunks = b"".join(kept)
+    plain = b"RIFF" if form == _LARGE else form
+    return plain + struct.pack(f"{order}I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+def _chunks(content: bytes, order: str) -> Iterator[tuple[bytes, int, bytes]]:
+    """Name, declared size and what is there of each chunk."""
+    place, size_of_data = 12, None
+    while len(head := content[place : place + 8]) == 8:
+        name, declared = head[:4], struct.unpack(f"{order}I", head[4:])[0]
+        if name == b"data" and declared == _IN_THE_FIRST_CHUNK and size_of_data is not None:
+            declared = size_of_data
+        body = content[place + 8 : place + 8 + declared]
+        if name == b"ds64" and len(body) >= 16:
+            size_of_data = struct.unpack("<Q", body[8:16])[0]
+        yield name, declared, body
+        place += 8 + declared + declared % 2
 
 
 def _scaled(values: ndarray) -> Float32[ndarray, "channels steps"]:

@@ -7,10 +7,10 @@ import torch
 
 from nearfar.data.config import DataConfig
 from nearfar.data.file_reading import FileReader
-from nearfar.data.folder_listing import list_parts, part_of
+from nearfar.data.folder_listing import list_parts, lost_classes, part_of
 from nearfar.data.source import Part, Source
 from nearfar.data.splits import split_with_note
-from nearfar.data.wav_files import SUFFIXES, Sound, read_wav
+from nearfar.data.wav_files import SOUNDS, Sound, read_wav
 from nearfar.errors import NearfarError, SettingError
 
 
@@ -33,7 +33,7 @@ def load_wav(config: DataConfig) -> Source:
     """
     root = config.root
     assert root is not None
-    listings, notes = list_parts(root, SUFFIXES, "sound")
+    listings, notes = list_parts(root, SOUNDS)
     for listing in listings:
         notes += listing.notes
     files = [path for listing in listings for path in listing.files]
@@ -44,7 +44,7 @@ def load_wav(config: DataConfig) -> Source:
             f"{root}: {held / 2**20:.0f} MiB of sound, over data.in_memory_mib="
             f"{config.in_memory_mib}: raise it, or cut the files"
         )
-    reader = FileReader(root, config, total=len(files), kind="sound")
+    reader = FileReader(root, config, total=len(files), kind=SOUNDS.name)
     sounds = reader.keep_good(read_wav, files)
     _check_alike(list(sounds.values()), str(root))
     lengths = [sound.samples.shape[1] for sound in sounds.values()]
@@ -62,16 +62,17 @@ def load_wav(config: DataConfig) -> Source:
         if not rows:
             which = "test" if parts else "train"
             raise NearfarError(f"{root}: not one sound of the {which} part can be read")
+        notes += lost_classes(listing, rows, SOUNDS)
         series = np.stack([_at_length(sounds[listing.files[row]].samples, length) for row in rows])
         part, classes = part_of(
-            listing, rows, torch.from_numpy(series), root=root, classes=classes, kind="sound"
+            listing, rows, torch.from_numpy(series), root=root, classes=classes, kind=SOUNDS
         )
         parts.append(part)
     notes += reader.notes()
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
         train, test, note = split_with_note(
-            train, config.test_fraction, missing="no folders train and test", examples="sounds"
+            train, config.test_fraction, missing="no test folder", examples="sounds"
         )
         notes += note
     class_names = None if classes is None else tuple(classes)

@@ -1,0 +1,175 @@
+"""Which folders are the parts of a data set, and which are its classes."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nearfar.data.file_reading import shown
+from nearfar.data.folder_tree import Folder, many, some
+from nearfar.data.part_names import PARTS, PartName, may_be_a_class, part_named, part_within
+from nearfar.errors import NearfarError
+
+
+@dataclass
+class Layout:
+    """How a folder is laid out.
+
+    Attributes:
+        base: The folder that holds the classes or the parts: the given one, or one below it.
+        parts: The folders of its parts by name, `train` among them; empty where it has none.
+        notes: What was read as what, and what was not.
+    """
+
+    base: Folder
+    parts: dict[PartName, Folder]
+    notes: list[str] = field(default_factory=list)
+
+
+def find_layout(top: Folder, kind: str) -> Layout:
+    """Find the classes or the parts, also where they lie in a folder of their own below.
+
+    Args:
+        top: The tree of the given folder.
+        kind: What a file holds, for messages.
+
+    Raises:
+        NearfarError: It cannot be told whether folders are parts or classes.
+    """
+    base = top
+    while True:
+        notes: list[str] = []
+        parts = _parts_in(base, kind, notes)
+        inner = None if parts else only_folder(base)
+        if inner is None:
+            break
+        base = inner
+    if base is not top and (parts or len(base.filled()) > 1):
+        notes.insert(
+            0, f"looked into {shown(base.path.relative_to(top.path))}/: all {kind}s lie in it"
+        )
+    if not parts:
+        _refuse_parts_in_classes(base)
+    return Layout(base, parts, notes)
+
+
+def only_folder(folder: Folder) -> Folder | None:
+    """The one sub-folder that wraps all else; None where there are files or several folders."""
+    filled = folder.filled()
+    if folder.files or len(filled) != 1 or filled[0].files:
+        return None
+    return filled[0]
+
+
+def _parts_in(base: Folder, kind: str, notes: list[str]) -> dict[PartName, Folder]:
+    """The parts among the sub-folders of a folder; none where these are classes."""
+    filled = base.filled()
+    named: list[tuple[PartName, Folder]] = []
+    others: list[Folder] = []
+    for folder in filled:
+        part = part_named(folder.name)
+        if part is None:
+            others.append(folder)
+        else:
+            named.append((part, folder))
+    if not named or (len(named) == 1 and others):
+        within = _parts_by_one_word(base, filled)
+        if within:
+            return within
+    if not named:
+        return {}
+    if len(named) == 1 and others:
+        _refuse_unless_a_class(base, named[0], others, kind, notes)
+        return {}
+    if len(named) == 1 and named[0][0] != "train":
+        return {}  # alone: as any other name
+    parts = _one_of_each(base, named)
+    # A part that is there and empty is told of when it is read; it must not become "no such part".
+    empty = [folder for folder in base.folders if folder not in filled]
+    for folder in empty:
+        if (part := part_named(folder.name)) is not None:
+            parts.setdefault(part, folder)
+    if others:
+        _pass_over(base, parts, others, kind, notes)
+    return parts
+
+
+def _one_of_each(base: Folder, named: list[tuple[PartName, Folder]]) -> dict[PartName, Folder]:
+    """The parts by name; refuse two of one name, and parts without one to learn from."""
+    parts: dict[PartName, Folder] = {}
+    for part, folder in named:
+        if part in parts:
+            raise NearfarError(
+                f"{shown(base.path)}: {parts[part].name}/ and {folder.name}/ are named as the same "
+                "part: put them together, or move one away"
+            )
+        parts[part] = folder
+    parts = {part: parts[part] for part in PARTS if part in parts}
+    if "train" not in parts:
+        seen = " and ".join(f"{folder.name}/" for _, folder in named)
+        raise NearfarError(
+            f"{shown(base.path)}: {seen} are parts to judge by, and there is no train/ to learn "
+            "from; name one folder with --data.root, or name one of them train"
+        )
+    return parts
+
+
+def _parts_by_one_word(base: Folder, filled: list[Folder]) -> dict[PartName, Folder]:
+    """Parts where every folder has a part's word in its name: cats_train and cats_test."""
+    within = [part_within(folder.name) for folder in filled]
+    found = [each for each in within if each is not None]
+    if len(found) < len(filled) or len({part for part, _ in found}) < 2:
+        return {}
+    if len({rest for _, rest in found}) > 1:
+        seen = some([f"{folder.name}/" for folder in filled])
+        raise NearfarError(
+            f"{shown(base.path)}: {seen} look like parts of several data sets: name them train, "
+            "val and test, or give one data set's folder with --data.root"
+        )
+    return _one_of_each(base, [(part, filled[at]) for at, (part, _) in enumerate(found)])
+
+
+def _refuse_unless_a_class(
+    base: Folder, named: tuple[PartName, Folder], others: list[Folder], kind: str, notes: list[str]
+) -> None:
+    """One folder with the name of a part among others: a class where it looks like one."""
+    part, folder = named
+    beside = some([f"{other.name}/" for other in others])
+    if folder.files and not folder.filled() and may_be_a_class(folder.name):
+        notes.append(f"{folder.name}/ is read as a class, for {beside} lie beside it")
+        return
+    what = {"train": "training", "val": "validation", "test": "test"}[part]
+    raise NearfarError(
+        f"{shown(base.path)}: {folder.name}/ is named as a {what} part, and {beside} with {kind}s "
+        "lie beside it: put both parts into folders train and test, or move one of the two away"
+    )
+
+
+def _pass_over(
+    base: Folder,
+    parts: dict[PartName, Folder],
+    others: list[Folder],
+    kind: str,
+    notes: list[str],
+) -> None:
+    """Folders beside parts are not read; refuse where they may be the classes."""
+    read = " and ".join(f"{folder.name}/" for folder in parts.values())
+    beside = some([f"{other.name}/" for other in others])
+    if any(folder.files for folder in parts.values()):
+        raise NearfarError(
+            f"{shown(base.path)}: {read} hold {kind}s without classes, and {beside} lie beside "
+            "them: move what is no part away"
+        )
+    count = sum(len(other.all_files()) for other in others)
+    notes.append(f"passed over {beside} ({many(count, kind)}): only {read} are read")
+
+
+def _refuse_parts_in_classes(base: Folder) -> None:
+    """Refuse cat/train, cat/test, dog/train…: read as classes, test files would be learnt from."""
+    for folder in base.filled():
+        inside = [each.name for each in folder.filled() if part_named(each.name) is not None]
+        if len({part_named(name) for name in inside}) > 1:
+            seen = " and ".join(f"{name}/" for name in inside)
+            turned = Path(inside[0]) / folder.name
+            raise NearfarError(
+                f"{shown(base.path)}: {folder.name}/ holds {seen}, parts inside a class: lay them "
+                f"out the other way round, as {turned}/"
+            )
