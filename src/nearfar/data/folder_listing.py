@@ -9,7 +9,7 @@ from nearfar.data.file_reading import name_below, shown
 from nearfar.data.folder_parts import Layout, find_layout, only_folder
 from nearfar.data.folder_tree import FileKind, Folder, counted, many, some, walk
 from nearfar.data.labels import encode_labels
-from nearfar.data.part_names import PARTS, PartName
+from nearfar.data.part_names import PartName
 from nearfar.data.source import Examples, Part
 from nearfar.errors import NearfarError
 
@@ -199,7 +199,8 @@ def _test_part(
 ) -> tuple[PartName | None, Listing | None]:
     """The part to judge by: test, or val where there is no test with classes as in training."""
     known = frozenset(train.labels or ())
-    candidates = [name for name in reversed(PARTS[1:]) if name in layout.parts]
+    wanted: list[PartName] = ["test", "val"]
+    candidates: list[PartName] = [name for name in wanted if name in layout.parts]
     for name in candidates:
         if not layout.parts[name].any_files() and name != candidates[-1]:
             continue

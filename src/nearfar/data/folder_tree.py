@@ -66,7 +66,7 @@ class Folder:
 
     def tree(self) -> Iterator["Folder"]:
         """This folder and all below it, depth first in order of name."""
-        waiting = [self]  # no recursion: paths may be deeper than Python's stack
+        waiting: list[Folder] = [self]  # no recursion: paths may be deeper than Python's stack
         while waiting:
             folder = waiting.pop()
             yield folder
