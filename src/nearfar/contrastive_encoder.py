@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from rich.console import Console
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,6 +19,7 @@ from nearfar.methods.config import SimCLRConfig
 from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
+from nearfar.terminal import Terminal
 from nearfar.training.config import TrainingConfig
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.interruption import Interrupted
@@ -127,7 +127,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                     recipe.training,
                     RunFolder.create(Path(folder) / "run"),
                     seed=recipe.seed,
-                    console=Console() if self.verbose else None,
+                    console=Terminal(goes_on=True) if self.verbose else None,
                 )
             except Interrupted as error:
                 # Its checkpoint goes with the temporary folder, so its advice would be wrong.

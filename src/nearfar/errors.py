@@ -3,14 +3,24 @@
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
+from nearfar.outside_text import printable
+
 
 class NearfarError(Exception):
     """Bad input or a failed run, told in one line.
 
     The command line prints the message alone, without a traceback, and exits with `exit_code`.
+    Messages quote file names, keys and other libraries: what a terminal would obey in them is shown
+    by its code, here, so that no place where an error is told has to think of it.
+
+    Args:
+        message: What is wrong, where, and what to do.
     """
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message, keep="\n\t"))
 
 
 class SettingError(NearfarError):

@@ -1,12 +1,12 @@
 """Finds the command, runs it, and turns errors into one line and an exit code."""
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 
 from nearfar.errors import NearfarError, unknown_name
+from nearfar.standard_streams import say_error, steady_streams
 
 # Name of each command: the module's function `run(arguments)` and what help says of it.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -33,19 +33,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 a wrong setting, 130 and 143 interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        return _dispatch(arguments)
-    except NearfarError as error:
-        print(f"nearfar: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("nearfar: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # The reader went away (`nearfar data | head`): leave quietly, as other tools do, and keep
-        # the interpreter from complaining when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+    with steady_streams(goes_on=_writes_files(arguments)):
+        try:
+            return _dispatch(arguments)
+        except NearfarError as error:
+            say_error(str(error))
+            return error.exit_code
+        except KeyboardInterrupt:
+            say_error("interrupted")
+            return 128 + signal.SIGINT
+        except BrokenPipeError:
+            # The reader went away (`nearfar data | head`): leave quietly, as other tools do.
+            return 128 + signal.SIGPIPE
+
+
+def _writes_files(arguments: list[str]) -> bool:
+    """Whether a command leaves more than what it prints, and so goes on where nobody reads that."""
+    given = any(word.partition("=")[0] == "--out" for word in arguments)
+    return given or arguments[:1] in (["train"], ["evaluate"], ["report"], ["embed"])
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -15,13 +15,12 @@ def run(words: Sequence[str]) -> None:
     """Runs `nearfar data` with the words after it."""
     parse(DataArguments, "data", words)
 
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from nearfar.data.catalogue import SOURCES
+    from nearfar.terminal import Terminal, shown
 
-    console = Console()
+    console = Terminal()
     for name, source in SOURCES.items():
         grid = Table.grid(padding=(0, 2))
         facts = {
@@ -33,8 +32,8 @@ def run(words: Sequence[str]) -> None:
         }
         for label, fact in facts.items():
             if fact:
-                grid.add_row(f"  [dim]{label}[/dim]", escape(fact))
-        console.print(f"[bold]{escape(name)}[/bold]")
+                grid.add_row(f"  [dim]{label}[/dim]", shown(fact))
+        console.print(f"[bold]{shown(name)}[/bold]")
         console.print(grid)
     console.print(
         "With labels, --data.imbalance-factor 100 thins the training part to a long tail, and "

@@ -37,24 +37,21 @@ def run(words: Sequence[str]) -> None:
     arguments = parse(EmbedArguments, "embed", words)
     content = _writer(arguments.out)
 
-    from rich.console import Console
-    from rich.markup import escape
-
     from nearfar.cli.folder_features import folder_features
     from nearfar.durable_files import write_durably
     from nearfar.encoders.saved import load_encoder
+    from nearfar.terminal import Terminal, shown
 
-    console = Console()
+    console = Terminal(goes_on=True)
     encoder = load_encoder(arguments.encoder)
     with console.status("embedding"):
         found = folder_features(
             encoder, arguments.data, max_corrupt=arguments.max_corrupt, device=arguments.device
         )
-    for note in found.notes:
-        console.print(f"[yellow]note[/yellow]  {escape(note)}")
+    console.say("note", found.notes)
     write_durably(arguments.out, content(found.names, found.features.numpy()))
     count, width = found.features.shape
-    console.print(f"{count:,} images, {width} features each: {escape(str(arguments.out))}")
+    console.print(f"{count:,} images, {width} features each: {shown(arguments.out)}")
 
 
 def _writer(out: Path) -> Callable[[Sequence[str], "np.ndarray"], bytes]:

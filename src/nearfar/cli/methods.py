@@ -15,14 +15,13 @@ def run(words: Sequence[str]) -> None:
     """Runs `nearfar methods` with the words after it."""
     parse(MethodsArguments, "methods", words)
 
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from nearfar.methods.catalogue import METHODS
     from nearfar.recipes.names import RECIPES
+    from nearfar.terminal import Terminal, shown
 
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     for name, method in METHODS.items():
         recipes = [each for each, recipe in RECIPES.items() if recipe().method.name == name]
         facts = {
@@ -33,6 +32,6 @@ def run(words: Sequence[str]) -> None:
         }
         grid = Table.grid(padding=(0, 2))
         for label, fact in facts.items():
-            grid.add_row(f"  [dim]{label}[/dim]", escape(fact))
-        console.print(f"[bold]{escape(method.title)}[/bold]")
+            grid.add_row(f"  [dim]{label}[/dim]", shown(fact))
+        console.print(f"[bold]{shown(method.title)}[/bold]")
         console.print(grid)

@@ -12,9 +12,8 @@ from nearfar.cli.arguments import parse
 from nearfar.information.config import DEFAULT_BOUNDS, CriticConfig, check_settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from nearfar.information.result import BoundEstimate, MutualInformation
+    from nearfar.terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,10 @@ def run(words: Sequence[str]) -> None:
         seed=arguments.seed,
     )
 
-    from rich.console import Console
-
     from nearfar.data.array_file import read_array
     from nearfar.durable_files import make_folder
     from nearfar.information.estimate import estimate_mi
+    from nearfar.terminal import Terminal, shown
     from nearfar.training.run_folder import RunFolder
 
     folder = arguments.out
@@ -72,7 +70,7 @@ def run(words: Sequence[str]) -> None:
     limit, setting = arguments.in_memory_mib, "--in-memory-mib"
     x = read_array(arguments.x, limit_mib=limit, setting=setting)
     z = read_array(arguments.z, limit_mib=limit, setting=setting)
-    console = Console(highlight=False)
+    console = Terminal(goes_on=folder is not None, highlight=False)
     found = estimate_mi(
         x,
         z,
@@ -88,16 +86,20 @@ def run(words: Sequence[str]) -> None:
     found = replace(
         found, names=(arguments.x, arguments.z), command=shlex.join(["nearfar", "mi", *words])
     )
-    _show(found, console)
     if folder is not None:
         found.save(RunFolder(folder).mutual_information)
-        console.print(f"[dim]nearfar report {shlex.quote(str(folder))}[/dim] shows it as a page")
+    _show(found, console)
+    if folder is not None:
+        console.print(
+            f"[dim]nearfar report {shown(shlex.quote(str(folder)))}[/dim] shows it as a page"
+        )
 
 
-def _show(found: "MutualInformation", console: "Console") -> None:
+def _show(found: "MutualInformation", console: "Terminal") -> None:
     """What was found, as a table, with whatever speaks against it."""
-    from rich.markup import escape
     from rich.table import Table
+
+    from nearfar.terminal import shown
 
     samples, last = found.samples, found.estimates[-1]
     console.print(
@@ -112,7 +114,7 @@ def _show(found: "MutualInformation", console: "Console") -> None:
     table.add_column("")
     for estimate in found.estimates:
         table.add_row(
-            escape(estimate.title),
+            shown(estimate.title),
             f"[bold]{estimate.value:.2f}[/bold]",
             f"{estimate.interval[0]:.2f} to {estimate.interval[1]:.2f}",
             f"{estimate.sd:.2f}",
@@ -126,11 +128,9 @@ def _show(found: "MutualInformation", console: "Console") -> None:
     if found.ksg is not None:
         beside.append(f"KSG {found.ksg:.2f}")
     console.print(" · ".join(beside))
-    for warning in found.warnings:
-        console.print(f"[yellow]warning[/yellow]  {escape(warning)}")
+    console.say("warning", found.warnings)
     for estimate in found.estimates:
-        for warning in estimate.warnings:
-            console.print(f"[yellow]warning[/yellow]  {escape(estimate.title)}: {escape(warning)}")
+        console.say("warning", (f"{estimate.title}: {each}" for each in estimate.warnings))
 
 
 def _kind(estimate: "BoundEstimate") -> str:

@@ -35,23 +35,21 @@ def run(words: Sequence[str]) -> None:
     if arguments.k < 1:
         raise SettingError(f"--k is {arguments.k}: it must be 1 or more")
 
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from nearfar.cli.folder_features import folder_features, image_features
     from nearfar.encoders.saved import load_encoder
     from nearfar.evaluation.knn import KNNBank
+    from nearfar.terminal import Terminal, shown
 
-    console = Console()
+    console = Terminal()
     encoder = load_encoder(arguments.encoder)
     query = image_features(encoder, arguments.image)
     with console.status("embedding the folder"):
         found = folder_features(
             encoder, arguments.data, max_corrupt=arguments.max_corrupt, device=arguments.device
         )
-    for note in found.notes:
-        console.print(f"[yellow]note[/yellow]  {escape(note)}")
+    console.say("note", found.notes)
     # One more than asked for, as the image itself may be among them.
     similarities, indices = KNNBank(found.features).neighbors(query, arguments.k + 1)
     itself = arguments.image.resolve()
@@ -66,5 +64,5 @@ def run(words: Sequence[str]) -> None:
     table.add_column("similarity", justify="right")
     table.add_column("file", overflow="fold")
     for rank, (similarity, name) in enumerate(listed[: arguments.k], 1):
-        table.add_row(str(rank), f"{similarity:.3f}", escape(name))
+        table.add_row(str(rank), f"{similarity:.3f}", shown(name))
     console.print(table)

@@ -15,13 +15,12 @@ def run(words: Sequence[str]) -> None:
     """Runs `nearfar objectives` with the words after it."""
     parse(ObjectivesArguments, "objectives", words)
 
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from nearfar.cli.objective_catalogue import NOTATION, OBJECTIVES
+    from nearfar.terminal import Terminal, shown
 
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     for name, objective in OBJECTIVES.items():
         grid = Table.grid(padding=(0, 2))
         facts = {
@@ -31,7 +30,7 @@ def run(words: Sequence[str]) -> None:
             "cite": objective.source,
         }
         for label, fact in facts.items():
-            grid.add_row(f"  [dim]{label}[/dim]", escape(fact))
+            grid.add_row(f"  [dim]{label}[/dim]", shown(fact))
         console.print(f"[bold]{name}[/bold]")
         console.print(grid)
-    console.print(f"\n{escape(NOTATION)}")
+    console.print(f"\n{NOTATION}", markup=False)

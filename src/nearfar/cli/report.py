@@ -28,7 +28,9 @@ def run(words: Sequence[str]) -> None:
         raise SettingError("report needs at least one run folder, such as runs/simclr-digits")
 
     from nearfar.report.build import write_report
+    from nearfar.terminal import Terminal, shown
 
     single = len(arguments.runs) == 1
     beside = arguments.runs[0] if single else Path()
-    print(f"report: {write_report(arguments.runs, arguments.out or beside / 'report.html')}")
+    page = write_report(arguments.runs, arguments.out or beside / "report.html")
+    Terminal(goes_on=True).print(f"report: {shown(page)}", soft_wrap=True)

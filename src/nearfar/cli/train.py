@@ -111,7 +111,10 @@ def _with_fitting_warmup(recipe: Recipe) -> Recipe:
         return recipe
     shorter = usual.warmup_epochs * asked.epochs / usual.epochs
     if launched().rank == 0:
-        print(f"note  warm-up shortened to {shorter:.2g} epochs, in proportion")
+        from nearfar.terminal import Terminal
+
+        said = f"warm-up shortened to {shorter:.2g} epochs, in proportion"
+        Terminal(goes_on=True).say("note", [said])
     return replace(recipe, training=replace(asked, warmup_epochs=shorter))
 
 

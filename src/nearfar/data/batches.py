@@ -172,6 +172,7 @@ def _prepare_worker(worker: int) -> None:  # noqa: ARG001  (the loader passes it
     # Terminals, torchrun and schedulers send them to a whole group of processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 

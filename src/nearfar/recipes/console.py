@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from nearfar.methods.catalogue import METHODS
@@ -17,6 +16,7 @@ from nearfar.recipes.assembly import Assembly
 from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, score_rows
 from nearfar.report.uncertainty import Score
 from nearfar.report.verdict import verdict
+from nearfar.terminal import shown
 from nearfar.training.config import TrainingConfig
 
 
@@ -47,10 +47,10 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     }
     grid = Table.grid(padding=(0, 2))
     for name, text in lines.items():
-        grid.add_row(f"[dim]{name}[/dim]", escape(text))
+        grid.add_row(f"[dim]{name}[/dim]", shown(text))
     console.print(grid)
     for note in assembly.source.notes:
-        console.print(f"[yellow]note[/yellow]  {escape(note)}")
+        console.print(f"[yellow]note[/yellow]  {shown(note)}")
     console.print()
 
 
@@ -92,12 +92,12 @@ def saying(console: Console, first: str) -> Iterator[Callable[[str], None]]:
         A function to be told what comes next.
     """
     if console.is_terminal:
-        with console.status(escape(first)) as status:
-            yield lambda what: status.update(escape(what))
+        with console.status(shown(first)) as status:
+            yield lambda what: status.update(shown(what))
         return
 
     def say(what: str) -> None:
-        console.print(escape(what), soft_wrap=True, highlight=False)
+        console.print(shown(what), soft_wrap=True, highlight=False)
 
     say(first)
     yield say
@@ -119,9 +119,9 @@ def print_scores(
     if any(row.by_shots for row in rows):
         console.print(_shot_table(rows))
     for sentence in verdict(rows):
-        console.print(escape(sentence))
+        console.print(shown(sentence))
     for note in notes:
-        console.print(f"[yellow]note[/yellow]  {escape(note)}")
+        console.print(f"[yellow]note[/yellow]  {shown(note)}")
 
 
 def _score_table(rows: Sequence[Row]) -> Table:
@@ -134,8 +134,8 @@ def _score_table(rows: Sequence[Row]) -> Table:
     for row in rows:
         best = max(score.value for score in row.scores.values())
         cells = [_cell(row, row.scores.get(kind), best) for kind in kinds]
-        detail = f" [dim]{escape(row.detail)}[/dim]" if row.detail else ""
-        table.add_row(escape(row.title) + detail, *cells)
+        detail = f" [dim]{shown(row.detail)}[/dim]" if row.detail else ""
+        table.add_row(shown(row.title) + detail, *cells)
     return table
 
 
@@ -149,8 +149,8 @@ def _shot_table(rows: Sequence[Row]) -> Table:
         table.add_column(f"{SHOTS[shots]}\n{SIZES[shots].removesuffix(' each')}", justify="right")
     for row in told:
         scores = [row.by_shots.get(shots, {}).get("encoder") for shots in groups]
-        detail = f" [dim]{escape(row.detail)}[/dim]" if row.detail else ""
-        table.add_row(escape(row.title) + detail, *(_cell(row, score, None) for score in scores))
+        detail = f" [dim]{shown(row.detail)}[/dim]" if row.detail else ""
+        table.add_row(shown(row.title) + detail, *(_cell(row, score, None) for score in scores))
     return table
 
 

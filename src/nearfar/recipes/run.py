@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from torch import nn
 
 from nearfar.data.config import DataConfig
@@ -24,6 +23,7 @@ from nearfar.recipes.console import print_header, print_scores, saying
 from nearfar.recipes.knn_check import knn_check
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
+from nearfar.terminal import Terminal, shown
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks, joined_ranks
@@ -54,7 +54,7 @@ def run_recipe(
         SettingError: A setting is impossible or does not fit the data; nothing was written.
         NearfarError: The data cannot be read, `out` is taken, or training failed.
     """
-    console = console or Console()
+    console = console or Terminal(goes_on=True)
     with joined_ranks() as ranks:
         check_settings(recipe)
         # A name that the command line found free may be taken when the next rank looks.
@@ -84,7 +84,7 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
     Raises:
         NearfarError: `run` is no run folder, or what it needs is gone.
     """
-    console = console or Console()
+    console = console or Terminal(goes_on=True)
     with joined_ranks() as ranks:
         recipe = ranks.from_first(lambda: read_recipe(RunFolder.open(run).path))
         check_settings(recipe)
@@ -122,7 +122,7 @@ def evaluate_run(
         SettingError: A setting is impossible, or the encoder does not take such images.
         NearfarError: `run` holds no trained encoder, or the data cannot be read.
     """
-    console = console or Console()
+    console = console or Terminal(goes_on=True)
     run_folder = RunFolder.open(run)
     trained = read_recipe(run_folder.path)
     judged = replace(
@@ -149,7 +149,7 @@ def evaluate_run(
     # Last, so that an evaluation that fails leaves the settings of the one that stands.
     target.write_config(recipe_to_json(judged))
     write_report([target.path], target.report)
-    console.print(f"report: {escape(str(target.report))}")
+    console.print(f"report: {shown(target.report)}")
     return target
 
 
@@ -193,7 +193,7 @@ def _judge_and_report(
     classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
     _judge(recipe, assembly.source, encoder, classifier, run_folder, console)
     write_report([run_folder.path], run_folder.report)
-    console.print(f"\nreport: {escape(str(run_folder.report))}")
+    console.print(f"\nreport: {shown(run_folder.report)}")
     return run_folder.report
 
 

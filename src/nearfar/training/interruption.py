@@ -1,5 +1,6 @@
 """A run that is told to stop finishes its step, saves, and says how to go on."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from nearfar.errors import NearfarError
 
-_HEEDED = (signal.SIGINT, signal.SIGTERM)
+_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SEEN = b"\nfinishing the step and saving; the same signal again stops at once\n"
 
 
@@ -51,8 +52,9 @@ def _die_unless_ending(number: int, _frame: FrameType | None) -> None:
 
 
 class StopSignals:
-    """While it is entered, the first SIGINT or SIGTERM is only noted; a second one kills at once.
+    """While it is entered, the first SIGINT, SIGTERM or SIGHUP is only noted; a second one kills.
 
+    SIGHUP comes when the terminal is closed; under `nohup`, which ignores it, it stays ignored.
     Outside the main thread Python does not let signals be handled: there it notes nothing.
 
     Args:
@@ -70,6 +72,8 @@ class StopSignals:
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
             for number in _HEEDED:
+                if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -89,4 +93,5 @@ class StopSignals:
             return
         self.received = signal.Signals(number)
         if not self._quiet:
-            os.write(2, _SEEN)  # not print: a handler may run in the middle of one
+            with contextlib.suppress(OSError):  # whoever read it has left
+                os.write(2, _SEEN)  # not print: a handler may run in the middle of one
