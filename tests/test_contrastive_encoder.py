@@ -198,3 +198,84 @@ def test_a_shape_that_does_not_fit_the_rows_is_refused(digits):
 def test_impossible_parameters_are_refused(digits, wrong):
     with pytest.raises(SettingError):
         ContrastiveEncoder(**{**SMALL, **wrong}).fit(digits)
+
+
+BYTES = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("seen", "given", "said"),
+    [
+        (BYTES, BYTES / 255, r"X holds floats, and fit saw uint8 of 0 to 255: .*\(255 \* X\)"),
+        (BYTES, BYTES.astype(int), "X holds whole numbers, and fit saw uint8"),
+        (BYTES / 255, BYTES, "X holds uint8, and fit saw floats of 0 to 1"),
+        (BYTES.astype(int), BYTES / 255, "X holds floats, and fit saw whole numbers"),
+        (BYTES, BYTES.transpose(0, 3, 1, 2), r"fit saw \(16, 16, 3\): give X.transpose"),
+        (BYTES, np.ma.masked_equal(BYTES, 7), "X: masked values in"),
+    ],
+)
+def test_images_in_other_units_than_those_of_fit_are_refused(seen, given, said):
+    encoder = ContrastiveEncoder(**SMALL).fit(seen)
+    with pytest.raises(ValueError, match=said):
+        encoder.transform(given)
+
+
+@pytest.mark.parametrize("factor", [255, 1 / 255])
+def test_values_that_look_scaled_otherwise_are_warned_of(factor):
+    encoder = ContrastiveEncoder(**SMALL).fit(BYTES / 255)
+    with pytest.warns(UserWarning, match="are the units the same"):
+        encoder.transform(BYTES / 255 * factor)
+
+
+def test_images_of_negative_values_are_scaled_as_any_others():
+    from_zero, around_zero = (
+        ContrastiveEncoder(**SMALL).fit(images) for images in (BYTES / 255, BYTES / 127.5 - 1)
+    )
+    np.testing.assert_allclose(
+        around_zero.transform(BYTES / 127.5 - 1), from_zero.transform(BYTES / 255), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 12, 16), (3, 12, 16), (13, 16, 16)])
+def test_images_channels_first_are_refused_unless_their_shape_is_said(shape):
+    images = np.random.default_rng(0).integers(0, 256, (8, *shape), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"look channels first: give X.transpose\(0, 2, 3, 1\)"):
+        ContrastiveEncoder(**SMALL).fit(images)
+    said = ContrastiveEncoder(**SMALL, image_shape=shape).fit(images)
+    assert said.image_shape_ == shape
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 3), (16, 16, 5), (4, 4, 3), (16, 12), (2, 16)])
+def test_images_channels_last_are_taken_as_they_are(shape):
+    images = np.random.default_rng(0).integers(0, 256, (8, *shape), dtype=np.uint8)
+    assert ContrastiveEncoder(**SMALL).fit(images).image_shape_ == (*shape, 1)[:3]
+
+
+def test_a_shape_that_is_not_that_of_the_images_is_refused():
+    with pytest.raises(ValueError, match=r"image_shape \(16, 12\) is not that of X"):
+        ContrastiveEncoder(**SMALL, image_shape=(16, 12)).fit(BYTES)
+
+
+def test_masked_examples_are_refused_and_arrays_that_mask_nothing_are_taken(digits):
+    masked = np.ma.masked_greater(digits.reshape(128, -1), 15)
+    with pytest.raises(ValueError, match=r"X: masked values in \d+ of 128 examples"):
+        ContrastiveEncoder(**ROWS).fit(masked)
+    plain = np.ma.array(digits[:, 0])
+    features = ContrastiveEncoder(**ROWS).fit(plain).transform(plain)
+    np.testing.assert_array_equal(
+        features, ContrastiveEncoder(**ROWS).fit(digits[:, 0]).transform(digits[:, 0])
+    )
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e12])
+def test_a_column_s_offset_changes_nothing(offset):
+    table = np.random.default_rng(0).normal(size=(40, 6))
+    moved = table + np.array([0, offset, 0, -offset, 0, 0])
+    plain, shifted = (ContrastiveEncoder(**ROWS).fit(each) for each in (table, moved))
+    # float64 itself holds 1e12 plus noise to a ten-thousandth.
+    np.testing.assert_allclose(
+        shifted.transform(moved), plain.transform(table), rtol=0.02, atol=0.02
+    )
+    # One row alone has no spread to be judged by.
+    alone, among_all = shifted.transform(moved[:1]), shifted.transform(moved)[:1]
+    np.testing.assert_allclose(alone, among_all, atol=1e-5)

@@ -10,10 +10,14 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from nearfar.data.array_likes import refuse_masked
+from nearfar.data.arrays import looks_channels_first
 from nearfar.data.config import DataConfig
 from nearfar.data.float_arrays import vectors_of
+from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
 from nearfar.encoders.config import EncoderConfig
+from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features
 from nearfar.methods.config import SimCLRConfig
 from nearfar.recipes.assembly import as_saved, assemble
@@ -38,10 +42,12 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     of other rows. Images come as `(n, height, width)`, `(n, height, width, channels)`, or as rows
     where `image_shape` is given, of any numeric type. Their values are kept as 8 bits: bytes as
     they are, other types between the lowest and the highest value that `fit` saw (what lies
-    outside later is clipped). SimCLR is Chen et al. 2020.
+    outside later is clipped). `transform` takes images of the kind that `fit` saw, bytes, whole
+    numbers or floats: 0 to 255 and 0 to 1 must not be mixed up. SimCLR is Chen et al. 2020.
 
     Args:
-        image_shape: `(height, width)` or `(height, width, channels)` of rows that are images.
+        image_shape: `(height, width)` or `(height, width, channels)` of rows that are images, or of
+            images whose own shape looks channels first and is not.
         backbone: `small-resnet` (where left out) or `timm/NAME` for images, `mlp` for rows.
         width: Channels of small-resnet's first stage (32 where left out), or units of the mlp's
             layers (128).
@@ -59,7 +65,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         verbose: Show the progress of training.
 
     Attributes:
-        encoder_: The trained `SavedEncoder`; takes uint8 images, or float32 vectors.
+        encoder_: The trained `SavedEncoder`; takes uint8 images, or vectors.
         image_shape_: `(height, width, channels)` of an image; None for rows of a table.
         value_range_: Lowest and highest value, which became 0 and 255 in images.
         n_features_in_: Values of an image or of a row.
@@ -106,14 +112,14 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             y: Not used.
 
         Raises:
-            ValueError: The rows do not fit `image_shape`, hold NaN, or are fewer than two.
+            ValueError: The examples do not fit `image_shape`, look channels first, hold NaN or
+                masked values, or are fewer than two.
             SettingError: A parameter is impossible.
         """
         rows, own_shape = self._rows(X, reset=True)
         self.image_shape_ = self._find_shape(rows.shape[1], own_shape)
-        self.value_range_ = (
-            (0.0, 255.0) if rows.dtype == np.uint8 else (float(rows.min()), float(rows.max()))
-        )
+        self._range = PixelRange.of(rows)
+        self.value_range_ = (self._range.low, self._range.high)
         part = Part(self._as_examples(rows))
         recipe = self._recipe(len(part))
         check_settings(recipe, modality=part.modality)
@@ -146,12 +152,17 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Raises:
             NotFittedError: `fit` comes first.
-            ValueError: They have another shape, or hold NaN.
+            ValueError: They have another shape, are of another kind of numbers, or hold NaN or
+                masked values.
         """
         check_is_fitted(self)
         rows, own_shape = self._rows(X, reset=False)
         if own_shape is not None and own_shape != self.image_shape_:
-            raise ValueError(f"X holds images of {own_shape}, and fit saw {self.image_shape_}")
+            flipped = self.image_shape_ == (*own_shape[1:], own_shape[0])
+            raise ValueError(
+                f"X holds images of {own_shape}, and fit saw {self.image_shape_}"
+                + (": give X.transpose(0, 2, 3, 1)" if flipped else "")
+            )
         device = choose_hardware(self.device, "fp32").device
         try:
             features = extract_features(
@@ -176,6 +187,10 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _rows(self, X: Any, *, reset: bool) -> tuple[np.ndarray, tuple[int, int, int] | None]:
         """X checked and flat, and the shape of an image where X itself tells it."""
         own_shape = None
+        try:
+            refuse_masked(X, "X")
+        except NearfarError as error:
+            raise ValueError(str(error)) from None
         if getattr(X, "ndim", 2) in (3, 4):
             X = np.asarray(X)
             height, width, channels = (*X.shape[1:], 1)[:3]
@@ -189,11 +204,21 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self, count: int, own_shape: tuple[int, int, int] | None
     ) -> tuple[int, int, int] | None:
         """Height, width and channels of an image; None where rows are no images."""
-        if own_shape is not None:
-            return own_shape
         if self.image_shape is None:
-            return None
+            if own_shape is not None and looks_channels_first(own_shape):
+                height, width, channels = own_shape
+                raise ValueError(
+                    f"X: images of shape {own_shape} look channels first: give X.transpose(0, 2, "
+                    f"3, 1), or say image_shape={own_shape} if they are {height}×{width} pixels of "
+                    f"{channels} channels"
+                )
+            return own_shape
         height, width, channels = (*self.image_shape, 1)[:3]
+        if own_shape is not None and own_shape != (height, width, channels):
+            raise ValueError(
+                f"image_shape {tuple(self.image_shape)} is not that of X: its images are "
+                f"{own_shape}; leave image_shape out, or transpose X"
+            )
         if height * width * channels != count:
             raise ValueError(
                 f"image_shape {tuple(self.image_shape)} takes {height * width * channels} "
@@ -202,16 +227,12 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return height, width, channels
 
     def _as_examples(self, rows: np.ndarray) -> torch.Tensor:
-        """Rows as uint8 images `(n, channels, height, width)`, or as float32 vectors."""
+        """Rows as uint8 images `(n, channels, height, width)`, or as vectors."""
         if self.image_shape_ is None:
             return vectors_of(rows, "X")
-        low, high = self.value_range_
-        scale = 255.0 / (high - low) if high > low else 0.0
-        values = np.clip((rows.astype(np.float64) - low) * scale, 0, 255)
         height, width, channels = self.image_shape_
-        images = np.rint(values).astype(np.uint8)
-        shaped = images.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
-        return torch.from_numpy(np.ascontiguousarray(shaped))
+        images = self._range.to_bytes(rows).reshape(-1, height, width, channels)
+        return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
     def _recipe(self, count: int) -> Recipe:
         """The parameters as a typed run."""

@@ -12,21 +12,24 @@ from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part
 from nearfar.data.sources import load_source
 from nearfar.errors import NearfarError, SettingError
+from nearfar.views.build import views_for
+from nearfar.views.config import ViewsConfig
 
 SERIES = np.random.RandomState(0).randn(20, 3, 7)
 VECTORS = np.random.RandomState(1).randn(20, 5)
 LABELS = np.arange(20) % 2
-FLOATS = st.floats(-1e6, 1e6, width=32)
+KINDS = st.sampled_from([np.float32, np.float64])
+WIDE = st.floats(-(2.0**50), 2.0**50, width=32)
 
 
-@given(arrays(np.float32, st.tuples(*[st.integers(1, 5)] * 3), elements=FLOATS))
+@given(KINDS.flatmap(lambda kind: arrays(kind, st.tuples(*[st.integers(1, 5)] * 3), elements=WIDE)))
 def test_series_are_kept_as_they_are(series):
     part = source_from_series(series, test_fraction=0.0).train
     np.testing.assert_array_equal(part.images, series)
     assert (part.modality, part.example_shape) == ("series", series.shape[1:])
 
 
-@given(arrays(np.float32, st.tuples(*[st.integers(1, 5)] * 2), elements=FLOATS))
+@given(KINDS.flatmap(lambda kind: arrays(kind, st.tuples(*[st.integers(1, 5)] * 2), elements=WIDE)))
 def test_vectors_are_kept_as_they_are(vectors):
     part = source_from_vectors(vectors, test_fraction=0.0).train
     np.testing.assert_array_equal(part.images, vectors)
@@ -57,12 +60,69 @@ def test_series_without_a_channel_axis_have_one_channel():
         (source_from_vectors, VECTORS > 0, "bool values"),
         (source_from_vectors, [[1.0, 2.0], [3.0]], "the same features"),
         (source_from_vectors, [[1.0], [np.inf]], r"first: 1\)"),
+        (source_from_vectors, np.ma.masked_greater(VECTORS, 1), r"masked values in \d+ of 20 ex"),
+        (source_from_series, np.ma.masked_greater(SERIES, 1), "series: masked values"),
+        (source_from_vectors, list(np.ma.masked_greater(VECTORS, 1)), "vectors: masked values"),
+        (source_from_vectors, [[1.0, np.ma.masked]], r"masked values in 1 of 1 examples"),
+        (
+            source_from_vectors,
+            np.array([[1, 2**60], [2, 2**60 + 3]]),
+            r"column 1 holds .* differ by at most 3, .* cannot tell apart: subtract 1152",
+        ),
     ],
 )
 def test_what_is_no_series_or_vector_is_refused_in_one_line(source_from, examples, words):
     with pytest.raises(NearfarError, match=words) as caught:
         source_from(examples)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given_as", "held_as"),
+    [("f2", "f4"), ("i2", "f4"), ("u1", "f4"), ("i4", "f8"), ("u8", "f8"), ("f8", "f8")],
+)
+def test_types_wider_than_float32_are_held_as_float64(given_as, held_as):
+    values = np.array([[1, 200], [3, 40]], given_as)
+    part = source_from_vectors(values, test_fraction=0.0).train
+    assert part.images.numpy().dtype == held_as
+    np.testing.assert_array_equal(part.images, values)
+
+
+def test_arrays_that_mask_nothing_are_taken():
+    part = source_from_vectors(np.ma.array(VECTORS), np.ma.array(LABELS), test_fraction=0.0).train
+    np.testing.assert_array_equal(part.images, VECTORS)
+
+
+def test_time_stamps_in_nanoseconds_are_taken():
+    stamps = 1_700_000_000_000_000_000 + 10**9 * np.arange(20)
+    part = source_from_vectors(stamps[:, None], test_fraction=0.0).train
+    assert part.images.diff(dim=0).unique().tolist() == [10**9]
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e12])
+@pytest.mark.parametrize("examples", [SERIES, VECTORS])
+def test_statistics_and_views_of_a_channel_do_not_depend_on_its_offset(examples, offset):
+    def viewed(values):
+        part = source_from_vectors if values.ndim == 2 else source_from_series
+        part = part(values, test_fraction=0.0).train
+        mean, std = channel_statistics(part)
+        config = ViewsConfig(preset=part.modality)
+        views = views_for(config, part.example_shape, mean=mean, std=std)
+        return mean, std, torch.cat(views(part.images, torch.Generator().manual_seed(0)))
+
+    moved = examples.copy()
+    moved[:, 1] += offset
+    mean, std, views = viewed(examples)
+    far_mean, far_std, far_views = viewed(moved)
+    assert far_mean[1] - offset == pytest.approx(mean[1], abs=1e-3)
+    assert far_std == pytest.approx(std, rel=1e-3)
+    torch.testing.assert_close(far_views, views, atol=2e-3, rtol=0)
+
+
+def test_a_constant_is_one_in_either_type():
+    for kind in (np.float32, np.float64):
+        values = np.full((30, 2), 0.1, kind) * np.array([1, 1e12], kind)
+        assert channel_statistics(source_from_vectors(values, test_fraction=0.0).train)[1] == (1, 1)
 
 
 def test_test_parts_must_be_alike():
@@ -83,10 +143,10 @@ def _npz(tmp_path, name, **arrays):
 def test_npz_files_of_series_and_vectors_are_read_by_their_keys(tmp_path):
     source = _npz(tmp_path, "series-npz", series=SERIES, labels=LABELS)
     assert (len(source.train), len(source.test)) == (16, 4)
-    assert source.train.images.dtype == torch.float32
+    assert source.train.images.dtype == torch.float64
     given = {"test_vectors": VECTORS[:3], "test_labels": LABELS[:3]}
     source = _npz(tmp_path, "vectors-npz", vectors=VECTORS, labels=LABELS, **given)
-    np.testing.assert_array_equal(source.test.images, VECTORS[:3].astype(np.float32))
+    np.testing.assert_array_equal(source.test.images, VECTORS[:3])
     assert source.name == "vectors-npz"
 
 

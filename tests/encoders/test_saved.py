@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from nearfar.encoders.backbones import build_encoder
+from nearfar.encoders.backbones import build_encoder, encoder_for
 from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.saved import DESCRIPTION_FILE, WEIGHTS_FILE, load_encoder, save_encoder
 from nearfar.errors import NearfarError
@@ -149,3 +149,80 @@ def test_an_interrupted_write_leaves_the_old_encoder(digits_encoder, tmp_path, m
     assert all(torch.equal(before[name], after[name]) for name in before)
     load_encoder(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == [DESCRIPTION_FILE, WEIGHTS_FILE]
+
+
+def saved_vectors(folder, mean, std):
+    config = EncoderConfig("mlp", width=8)
+    shape = (len(mean),)
+    encoder = encoder_for(config, shape)
+    save_encoder(folder, encoder, config, shape=shape, mean=mean, std=std)
+    return encoder.eval()
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (torch.rand(2, 1, 8, 8), r"uint8, 0 to 255, not float32: .*\(255 \* x\).round\(\)"),
+        (-torch.rand(2, 1, 8, 8).double(), "not float64"),
+        (torch.full((2, 1, 8, 8), torch.nan), "not float32"),
+        (torch.randint(0, 256, (2, 1, 8, 8)), "not int64"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.bfloat16), "not bfloat16"),
+        (torch.zeros(2, 8, 8, 1, dtype=torch.uint8), "channels last: give x.permute"),
+        (torch.zeros(2, 8, 8, dtype=torch.uint8), r"grey ones as x\[:, None\]"),
+        (torch.zeros(8, 8, dtype=torch.uint8), "not vectors of 8 features"),
+        (torch.zeros(1, 2, 1, 8, 8, dtype=torch.uint8), r"examples of shape \(2, 1, 8, 8\)"),
+    ],
+)
+def test_images_in_any_other_form_are_refused_in_one_line(digits_encoder, tmp_path, images, said):
+    with pytest.raises(NearfarError, match=said) as caught:
+        load_encoder(tmp_path)(images)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (torch.tensor([[1.0, 2.0], [1.0, torch.nan]]), r"NaN .* in 1 of 2 examples \(first: 1\)"),
+        (torch.tensor([[torch.inf, 2.0]]), "NaN or infinite in 1 of 1"),
+        (torch.zeros(2, 2, dtype=torch.complex64), "real numbers, not complex64"),
+        (torch.zeros(2, 2, dtype=torch.bool), "real numbers, not bool"),
+        (torch.zeros(2), r"examples of shape \(\)"),
+    ],
+)
+def test_vectors_that_are_no_numbers_are_refused(tmp_path, vectors, said):
+    saved_vectors(tmp_path, [0.0, 1.0], [1.0, 2.0])
+    with pytest.raises(NearfarError, match=said):
+        load_encoder(tmp_path)(vectors)
+
+
+def test_an_offset_is_subtracted_before_the_digits_are_lost(tmp_path):
+    encoder = saved_vectors(tmp_path, [1e12, 1e6], [1.0, 0.01])
+    normal = torch.randn(20, 2)
+    mean, std = torch.tensor([[1e12, 1e6], [1.0, 0.01]], dtype=torch.float64)
+    vectors = normal * std + mean
+    with torch.no_grad():
+        expected, found = encoder(normal), load_encoder(tmp_path)(vectors)
+        whole = load_encoder(tmp_path)(torch.tensor([[10**12 + 1, 10**6]]))
+        torch.testing.assert_close(whole, encoder(torch.tensor([[1.0, 0.0]])))
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_an_encoder_can_be_brought_to_another_type(digits_encoder, tmp_path, kind):
+    images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = load_encoder(tmp_path)(images)
+        found = load_encoder(tmp_path).to(kind)(images)
+    assert found.dtype == kind
+    close = torch.nn.functional.cosine_similarity(found.float(), expected)
+    assert (close > 0.99).all()
+
+
+def test_another_type_leaves_the_statistics_whole(tmp_path):
+    saved_vectors(tmp_path, [1e12, 1e6], [1.0, 0.01])
+    loaded = load_encoder(tmp_path)
+    vectors = torch.tensor([[1e12 + 1, 1e6 + 0.01], [1e12 - 1, 1e6 - 0.01]], dtype=torch.float64)
+    with torch.no_grad():
+        expected = loaded(vectors)
+        found = loaded.bfloat16()(vectors)
+    torch.testing.assert_close(found.float(), expected, atol=0.02, rtol=0.05)

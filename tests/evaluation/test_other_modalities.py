@@ -56,6 +56,20 @@ def test_vectors_are_judged_without_pictures(tmp_path):
     assert not pictures & set(found.arrays)
 
 
+def test_a_time_stamp_among_the_columns_does_not_swamp_the_others(tmp_path):
+    random = np.random.default_rng(0)
+    labels = np.arange(600) % 3
+    vectors = random.normal(size=(600, 4)) + 2 * np.eye(3, 4)[labels]
+    stamps = 1.7e12 + 1000 * random.permutation(600)[:, None]  # ms, some ten minutes in all
+    plain, stamped = (
+        _values(_judged(tmp_path, source_from_vectors(each, labels), "mlp", "vectors"))
+        for each in (vectors, np.hstack([stamps, vectors]))
+    )
+    for protocol in ("knn", "linear_probe"):
+        assert plain[protocol, "raw"] > 0.65
+        assert stamped[protocol, "raw"] > plain[protocol, "raw"] - 0.06
+
+
 @pytest.mark.parametrize("shape", [(40, 3, 10), (40, 7)])
 def test_the_raw_baseline_is_normalised_by_the_training_part(shape):
     train, test = torch.randn(shape) * 5 + 3, torch.randn(shape)

@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from nearfar.data.array_likes import as_array
 from nearfar.data.float_arrays import series_of, vectors_of
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
@@ -62,7 +63,7 @@ def source_from_series(
 
     Args:
         series: Real numbers, `(n, channels, steps)`, or `(n, steps)` for one channel; all finite
-            and of one length. Kept as float32.
+            and of one length. Kept as float32, or as float64 where they come in a wider type.
         labels: One whole number (0 or more) or string for each series, or None.
         test_series: Series for test, of the same channels and steps; else a part is held out.
         test_labels: Their labels; needed where both `labels` and `test_series` are given.
@@ -90,7 +91,8 @@ def source_from_vectors(
     """Make a source of vectors that are held in arrays: rows of a table, or embeddings.
 
     Args:
-        vectors: Real numbers, `(n, features)`, all finite. Kept as float32.
+        vectors: Real numbers, `(n, features)`, all finite. Kept as float32, or as float64 where
+            they come in a wider type.
         labels: One whole number (0 or more) or string for each vector, or None.
         test_vectors: Vectors for test, of the same features; else a part is held out.
         test_labels: Their labels; needed where both `labels` and `test_vectors` are given.
@@ -166,7 +168,7 @@ def _given_test_part(
 
 def _images_of(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height width"]:
     """The images channels first, or an error that says what to change."""
-    array = np.asarray(images)
+    array = as_array(images, what, advice="all images must have one size")
     if array.dtype != np.uint8:
         raise NearfarError(
             f"{what}: {array.dtype} values; images are uint8, 0 to 255: scale and convert them "
@@ -180,10 +182,20 @@ def _images_of(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height
         )
     if array.size == 0:
         raise NearfarError(f"{what}: shape {array.shape} holds no pixel")
-    _, height, width, channels = array.shape
-    if height <= 4 < width == channels:
+    if looks_channels_first(array.shape[1:]):
         raise NearfarError(
             f"{what}: shape {array.shape} looks channels first; give (n, height, width, "
             "channels): .transpose(0, 2, 3, 1)"
         )
     return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+
+
+def looks_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether what is given as `(height, width, channels)` is most likely channels first.
+
+    Args:
+        shape: Of one image. Of few rows, with more columns and channels than any colour has; or
+            as many channels as columns, and fewer rows.
+    """
+    height, width, channels = shape
+    return height <= 4 < min(width, channels) or height < width == channels > 4

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
@@ -51,13 +51,13 @@ def _of_levels(
 
 
 def _of_floats(
-    examples: Float32[Tensor, "n channels steps"] | Float32[Tensor, "n features"],
+    examples: Float[Tensor, "n channels steps"] | Float[Tensor, "n features"],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of series or vectors, by their second side."""
     values = examples.double().transpose(0, 1).flatten(1)
     mean, std = values.mean(dim=1), values.std(dim=1, correction=0)
-    # What float32 cannot tell from a constant is one: dividing would only enlarge its rounding.
-    std[std <= 1e-6 * mean.abs()] = 1.0
+    # What its own type cannot tell from a constant is one: dividing would only enlarge rounding.
+    std[std <= 8 * torch.finfo(examples.dtype).eps * mean.abs()] = 1.0
     return tuple(mean.tolist()), tuple(std.tolist())
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -59,8 +59,8 @@ class JoinedImages(StreamedImages):
 
 Examples = (
     UInt8[Tensor, "n channels height width"]
-    | Float32[Tensor, "n channels steps"]
-    | Float32[Tensor, "n features"]
+    | Float[Tensor, "n channels steps"]
+    | Float[Tensor, "n features"]
     | StreamedImages
 )
 """Images of 0 to 255, series or vectors, all at once, or images decoded when asked for."""
@@ -72,8 +72,8 @@ class Part:
 
     Attributes:
         images: All examples, most often images `(n, channels, height, width)` uint8 or a
-            `StreamedImages`; else series `(n, channels, steps)` or vectors `(n, features)`, float32
-            and finite.
+            `StreamedImages`; else series `(n, channels, steps)` or vectors `(n, features)`, finite,
+            float32 or, where they were given in a wider type, float64.
         labels: Class of each example, `(n,)` int64 from 0, or None where there are none.
         names: File name of each example, or None where they are not files.
     """

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -30,6 +30,7 @@ from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError
 from nearfar.modality import in_words, modality_of
+from nearfar.standardising import standardised
 
 WEIGHTS_FILE = "encoder.safetensors"
 DESCRIPTION_FILE = "encoder.json"
@@ -70,11 +71,9 @@ class SavedEncoder(nn.Module):
             `(channels, steps)` of series or `(features,)` of vectors.
         modality: images, series or vectors, as the shape tells.
         num_features: Width of the features.
-        mean: Mean of each channel or feature, of images in 0..1 units; `std` likewise.
+        mean: Mean of each channel or feature, of images in 0..1 units, float64 on the CPU whatever
+            the network's own type and device; `std` likewise.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, backbone: nn.Module, description: EncoderDescription) -> None:
         super().__init__()
@@ -83,30 +82,36 @@ class SavedEncoder(nn.Module):
         self.shape = description.shape
         self.modality = modality_of(description.shape)
         self.num_features = description.num_features
-        self.register_buffer("mean", torch.tensor(description.mean), persistent=False)
-        self.register_buffer("std", torch.tensor(description.std), persistent=False)
+        # No buffers: `.bfloat16()` would leave 8 bits of an offset of any size.
+        self.mean = torch.tensor(description.mean, dtype=torch.float64)
+        self.std = torch.tensor(description.std, dtype=torch.float64)
         self.eval()
 
-    def forward(
-        self,
-        examples: UInt8[Tensor, "batch channels height width"]
-        | Float[Tensor, "batch channels steps"]
-        | Float[Tensor, "batch dim"],
-    ) -> Float[Tensor, "batch features"]:
+    def forward(self, examples: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch features"]:
         """Features of images, 0 to 255, of any size, or of series or vectors.
 
         An image of another size is brought to the encoder's: short side to it, then the centre
-        square.
+        square. Series and vectors are normalised in float64: give those with a large offset so.
+
+        Args:
+            examples: Images `(batch, channels, height, width)` uint8, series `(batch, channels,
+                steps)` or vectors `(batch, features)` of any real type, as the encoder learnt.
 
         Raises:
-            NearfarError: The examples are of another kind, or of other channels, steps or features.
+            NearfarError: The examples are of another kind, or of other channels, steps or features;
+                images are not uint8; or a value is not finite.
         """
         self.check(tuple(examples.shape[1:]))
+        mean, std = self.mean.to(examples.device), self.std.to(examples.device)
         if self.modality == "images":
-            examples = _centre_square(examples.float() / 255, self.shape[1])
-        sides = (-1,) + (1,) * (len(self.shape) - 1)
-        mean, std = self.mean.view(sides), self.std.view(sides)
-        return self.backbone((examples.float() - mean) / std)
+            _check_bytes(examples)
+            pixels = _centre_square(examples.float() / 255, self.shape[1])
+            normalised = (pixels - mean.float().view(-1, 1, 1)) / std.float().view(-1, 1, 1)
+        else:
+            _check_numbers(examples)
+            normalised = standardised(examples, mean, std)
+        first = next(self.backbone.parameters(), normalised)
+        return self.backbone(normalised.to(first.dtype))
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse examples that this encoder cannot take.
@@ -120,7 +125,10 @@ class SavedEncoder(nn.Module):
         # Images of any height and width are brought to its own.
         fixed = 1 if self.modality == "images" else len(self.shape)
         if len(shape) != len(self.shape) or shape[:fixed] != self.shape[:fixed]:
-            raise NearfarError(f"this encoder takes {in_words(self.shape)}, not {in_words(shape)}")
+            raise NearfarError(
+                f"this encoder takes {in_words(self.shape)}, not {_in_words(shape)}"
+                + _layout_advice(shape, self.shape)
+            )
 
 
 def save_encoder(
@@ -182,6 +190,49 @@ def load_encoder(path: Path | str) -> SavedEncoder:
             f" {' '.join(str(error).split())}"
         ) from error
     return SavedEncoder(backbone, description)
+
+
+def _in_words(shape: tuple[int, ...]) -> str:
+    """Examples of this shape, also of one that no kind of example has."""
+    return in_words(shape) if 1 <= len(shape) <= 3 else f"examples of shape {shape}"
+
+
+def _layout_advice(shape: tuple[int, ...], known: tuple[int, ...]) -> str:
+    """What to do where images were most likely given in another layout."""
+    if len(known) != 3:
+        return ""
+    if len(shape) == 3 and shape[2] == known[0]:
+        return "; they look channels last: give x.permute(0, 3, 1, 2)"
+    if len(shape) == 2:
+        return (
+            f"; images are given as a batch (n, {known[0]}, height, width): a single one as x[None]"
+            + (", grey ones as x[:, None]" if known[0] == 1 else "")
+        )
+    return ""
+
+
+def _check_bytes(images: Tensor) -> None:
+    """Refuse images of another type: what their values mean could only be guessed."""
+    if images.dtype != torch.uint8:
+        kind = str(images.dtype).removeprefix("torch.")
+        raise NearfarError(
+            f"this encoder takes images as uint8, 0 to 255, not {kind}: values of 0 to 1, as of "
+            "torchvision's ToTensor, become that by (255 * x).round().to(torch.uint8)"
+        )
+
+
+def _check_numbers(examples: Tensor) -> None:
+    """Refuse values that no normalising makes a number of."""
+    if examples.dtype == torch.bool or examples.is_complex():
+        kind = str(examples.dtype).removeprefix("torch.")
+        raise NearfarError(f"this encoder takes real numbers, not {kind}: convert them first")
+    finite = torch.isfinite(examples).flatten(1).all(dim=1)
+    if not bool(finite.all()):
+        bad = (~finite).nonzero()
+        raise NearfarError(
+            f"NaN or infinite in {len(bad)} of {len(examples)} examples (first: {int(bad[0, 0])}); "
+            "fill in or leave out what is missing"
+        )
 
 
 def _centre_square(

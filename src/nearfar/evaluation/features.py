@@ -12,6 +12,7 @@ from nearfar.data.batches import evaluation_batches
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part
 from nearfar.errors import NearfarError
+from nearfar.standardising import standardised
 
 MOST_RAW_STEPS = 512
 """Steps of series beyond which the raw baseline averages, so that it stays computable."""
@@ -84,9 +85,8 @@ def raw_features(part: Part, train: Part, *, workers: int = 0) -> Float[Tensor, 
     _check_not_empty(part)
     examples = part.images
     assert isinstance(examples, Tensor)
-    sides = (-1,) + (1,) * (examples.ndim - 2)
-    mean, std = (torch.tensor(values).view(sides) for values in channel_statistics(train))
-    values = (examples - mean) / std
+    mean, std = (torch.tensor(each, dtype=torch.float64) for each in channel_statistics(train))
+    values = standardised(examples, mean, std)
     if values.ndim == 3 and values.shape[2] > MOST_RAW_STEPS:
         values = F.adaptive_avg_pool1d(values, MOST_RAW_STEPS)
     return values.flatten(1)

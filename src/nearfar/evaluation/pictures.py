@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from nearfar.analysis.embedding_map import embedding_map
@@ -104,7 +104,7 @@ def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.
 
 def thumbnails(
     part: Part, workers: int = 0
-) -> UInt8[np.ndarray, "n height width channels"] | Float32[np.ndarray, "n channels steps"]:
+) -> UInt8[np.ndarray, "n height width channels"] | Float[np.ndarray, "n channels steps"]:
     """All images of a part, none larger than `THUMBNAIL_SIDE`, or all series, made short.
 
     Args:
@@ -149,7 +149,7 @@ def _first(part: Part, count: int) -> Tensor:
     return torch.cat([images for images, _ in batches])
 
 
-def _drawn(series: Float[Tensor, "n channels steps"]) -> Float32[np.ndarray, "n lines points"]:
+def _drawn(series: Float[Tensor, "n channels steps"]) -> Float[np.ndarray, "n lines points"]:
     """The first channels, and of long series their envelope: lowest and highest by turns."""
     series = series[:, :DRAWN_CHANNELS]
     if series.shape[2] > DRAWN_STEPS:

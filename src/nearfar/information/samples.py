@@ -114,7 +114,7 @@ def _numbers(array: np.ndarray, what: str) -> Float32[Tensor, "n features"]:
         wide = array.reshape(len(array), prod(array.shape[1:])).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             array = wide - np.where(np.isfinite(wide), wide, 0.0).mean(axis=0)
-    rows = vectors_of(array, what)
+    rows = vectors_of(array, what).float()
     if bool((rows == rows[0]).all()):
         raise NearfarError(
             f"{what}: all {len(rows)} samples are the same: a constant shares nothing with anything"

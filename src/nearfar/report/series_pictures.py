@@ -4,7 +4,7 @@ import colorsys
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw
 
@@ -37,7 +37,7 @@ def with_series_drawn(arrays: Mapping[str, ndarray]) -> Mapping[str, ndarray]:
 
 
 def line_plot(
-    series: Float32[ndarray, "channels steps"],
+    series: Float[ndarray, "channels steps"],
     lowest: ndarray,
     highest: ndarray,
 ) -> UInt8[ndarray, "height width 3"]:

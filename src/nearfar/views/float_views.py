@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from nearfar.errors import SettingError
 from nearfar.modality import in_words
+from nearfar.standardising import standardised
 from nearfar.views.statistics import check_statistics
 
 
@@ -45,9 +46,8 @@ class FloatViews:
         self.count = count
         self.shape = shape
         self._view = view
-        sides = (-1,) + (1,) * (len(shape) - 1)
-        self._mean = torch.tensor(tuple(mean), dtype=torch.float32).view(sides)
-        self._std = torch.tensor(tuple(std), dtype=torch.float32).view(sides)
+        self._mean = torch.tensor(tuple(mean), dtype=torch.float64)
+        self._std = torch.tensor(tuple(std), dtype=torch.float64)
 
     def __call__(
         self, images: Tensor, generator: torch.Generator
@@ -55,8 +55,8 @@ class FloatViews:
         """`count` views of every example, normalised with mean and standard deviation.
 
         Args:
-            images: Originals, `(batch, channels, steps)` or `(batch, features)` float32, on the
-                device where the views are wanted.
+            images: Originals, `(batch, channels, steps)` or `(batch, features)`, float32 or
+                float64, on the device where the views are wanted.
             generator: The only source of randomness, on any device.
         """
         return tuple(self.draw(images, generator, view=view) for view in range(self.count))
@@ -68,24 +68,30 @@ class FloatViews:
         generator: torch.Generator,
         view: int = 0,
         normalise: bool = True,
-    ) -> Float32[Tensor, "batch ..."]:
+    ) -> Float[Tensor, "batch ..."]:
         """One view of every example.
 
         Args:
-            images: Originals, float32, on the device where the views are wanted.
+            images: Originals, float32 or float64, on the device where the views are wanted.
             generator: The only source of randomness, on any device.
             view: An even number draws from the first view's parameters, an odd one from the
                 second's.
-            normalise: Give views of mean 0 and deviation 1; else in the units of the originals.
+            normalise: Give views of mean 0 and deviation 1, float32; else in the units and the
+                type of the originals.
 
         Raises:
             SettingError: The examples are of another type or shape than these views are for.
         """
-        if images.dtype != torch.float32 or tuple(images.shape[1:]) != self.shape:
+        known = images.dtype in (torch.float32, torch.float64)
+        if not known or tuple(images.shape[1:]) != self.shape:
             kind = str(images.dtype).removeprefix("torch.")
             raise SettingError(
-                f"views need float32 {in_words(self.shape)}, not {kind} {tuple(images.shape)}"
+                f"views need float32 or float64 {in_words(self.shape)}, not {kind} "
+                f"{tuple(images.shape)}"
             )
         mean, std = self._mean.to(images.device), self._std.to(images.device)
-        views = self._view((images - mean) / std, self.parameters[view % 2], generator)
-        return views if normalise else views * std + mean
+        views = self._view(standardised(images, mean, std), self.parameters[view % 2], generator)
+        if normalise:
+            return views
+        sides = (-1,) + (1,) * (images.ndim - 2)
+        return (views.double() * std.view(sides) + mean.view(sides)).to(images.dtype)
