@@ -1,16 +1,50 @@
 """Arguments of a command as a frozen dataclass, read by tyro; what is wrong becomes one line."""
 
 import io
-from collections.abc import Sequence
-from contextlib import redirect_stderr
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import TypeVar, get_type_hints
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from nearfar.errors import SettingError, unknown_name
+from nearfar.paths import user_path
+from nearfar.standard_streams import reasonable_width
 
 Arguments = TypeVar("Arguments")
+
+_REGISTRY = ConstructorRegistry()
+
+
+class _NoPathError(Exception):
+    """A word that is no path, and why."""
+
+
+@_REGISTRY.primitive_rule
+def _path_rule(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """Every path of every command: `~` is spelt out, and what is no path is refused."""
+    if kind.type is not Path:
+        return None
+
+    def read(words: list[str]) -> Path:
+        try:
+            return user_path(words[0])
+        except SettingError as error:
+            # Not a ValueError, which tyro tells in words of its own.
+            raise _NoPathError(words[0], str(error)) from None
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=read,
+        is_instance=lambda given: isinstance(given, Path),
+        str_from_instance=lambda path: [str(path)],
+    )
 
 
 def parse(
@@ -32,14 +66,18 @@ def parse(
     _refuse_unknown_options(words, kind)
     told = io.StringIO()
     try:
-        with redirect_stderr(told):
+        with redirect_stderr(told), _reasonable_columns():
             arguments, strays = tyro.cli(
                 kind,
                 prog=f"nearfar {command}",
                 args=list(words),
                 return_unknown_args=True,
+                registry=_REGISTRY,
                 default=tyro.MISSING_NONPROP if default is None else default,
             )
+    except _NoPathError as error:
+        word, why = error.args
+        raise SettingError(f"{_option_of(words, word)}{why}") from None
     except SystemExit as exit_:
         if exit_.code in (0, None):
             raise
@@ -49,6 +87,20 @@ def parse(
             f"{command} does not know what to do with {strays[0]!r} (nearfar {command} --help)"
         )
     return arguments
+
+
+@contextmanager
+def _reasonable_columns() -> Iterator[None]:
+    """Let help be laid out for no fewer columns than it takes, and no more than a line can have."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(reasonable_width(shutil.get_terminal_size().columns))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 def option_names(kind: type, prefix: str = "--") -> list[str]:
@@ -84,6 +136,16 @@ def _refuse_unknown_options(words: Sequence[str], kind: type) -> None:
             if not known:
                 raise SettingError(f"unknown setting {name!r}: this command takes none")
             raise unknown_name("setting", name, known)
+
+
+def _option_of(words: Sequence[str], value: str) -> str:
+    """`--option: ` of the option that a value was given to; nothing for one without a name."""
+    for before, word in zip(["", *words], words, strict=False):
+        if word == value and before.startswith("--"):
+            return f"{before}: "
+        if word.startswith("--") and word.partition("=")[1:] == ("=", value):
+            return f"{word.partition('=')[0]}: "
+    return ""
 
 
 def _first_words(box: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from nearfar.data.npz import UNREADABLE, declared_bytes, first_line
 from nearfar.data.parquet import column_features, is_text, read_table
 from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.paths import user_path
 
 _NAMES = "names"
 
@@ -52,10 +53,10 @@ def read_array(word: str, *, limit_mib: int, setting: str) -> np.ndarray:
 
 def _file_and_name(word: str) -> tuple[Path, str | None]:
     """The two halves of FILE:NAME; a colon may be part of a file's own name."""
-    if ":" not in word or Path(word).is_file():
-        return Path(word), None
+    if ":" not in word or user_path(word).is_file():
+        return user_path(word), None
     file, _, name = word.rpartition(":")
-    return Path(file), name
+    return user_path(file), name
 
 
 def _from_npy(path: Path, name: str | None, limit_mib: int, setting: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Literal
 from nearfar.data.config import DataConfig
 from nearfar.errors import SettingError, unknown_name
 from nearfar.modality import Modality
+from nearfar.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -362,7 +363,7 @@ def _check_root(config: DataConfig, info: SourceInfo) -> None:
         return
     if info.root == "none":
         raise SettingError(f"data.root: {config.name} is inside a package; leave it out")
-    root = config.root.expanduser()
+    root = user_path(config.root)
     if info.root == "file":
         if not root.is_file():
             raise SettingError(f"data.root={root}: no such file")

@@ -27,6 +27,7 @@ from nearfar.data.source import JoinedImages, Part, Source, StreamedImages
 from nearfar.data.stl10 import load_stl10
 from nearfar.data.wav_folder import load_wav
 from nearfar.errors import SettingError
+from nearfar.paths import user_path
 
 LOADERS: dict[str, Callable[[DataConfig], Source]] = {
     "digits": load_digits,
@@ -64,7 +65,7 @@ def load_source(config: DataConfig) -> Source:
     """
     check_data_config(config)
     if config.root is not None:
-        config = replace(config, root=config.root.expanduser())
+        config = replace(config, root=user_path(config.root))
     source = LOADERS[config.name](config)
     if config.imbalance_factor is not None:
         source = long_tail(source, config.imbalance_factor, seed=config.seed)

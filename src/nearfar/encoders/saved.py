@@ -30,6 +30,7 @@ from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError
 from nearfar.modality import in_words, modality_of
+from nearfar.paths import user_path
 from nearfar.standardising import standardised
 
 WEIGHTS_FILE = "encoder.safetensors"
@@ -177,7 +178,7 @@ def load_encoder(path: Path | str) -> SavedEncoder:
     Raises:
         NearfarError: A file is missing or damaged, or the weights do not fit the description.
     """
-    path = Path(path)
+    path = user_path(path)
     folder = path.parent if path.name in (WEIGHTS_FILE, DESCRIPTION_FILE) else path
     description = _read_description(folder / DESCRIPTION_FILE)
     weights = _read_weights(folder / WEIGHTS_FILE, description.weights_sha256)

@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from nearfar.durable_files import make_folder, write_durably
 from nearfar.errors import NearfarError
+from nearfar.paths import user_path
 from nearfar.report.comparison import comparison
 from nearfar.report.run_files import RunFiles, read_run
 from nearfar.report.sections import run_section
@@ -41,9 +42,10 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
         raise NearfarError(
             f"{alone[0]} holds mutual information and no run to compare: report it by itself"
         )
+    out = user_path(out)
     page = _render(read)
     make_folder(out.parent)
-    write_durably(out, page.encode())
+    write_durably(out, page.encode(errors="backslashreplace"))
     return out
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from nearfar.durable_files import append_line, remove_leftovers, sync_folder, write_durably
 from nearfar.errors import NearfarError
+from nearfar.paths import user_path
 from nearfar.training.launch import launched
 
 Json = dict[str, Any]
@@ -47,7 +48,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = user_path(path)
         self.config = self.path / "config.json"
         self.environment = self.path / "environment.json"
         self.metrics = self.path / "metrics.jsonl"
