@@ -1,6 +1,6 @@
 """Sums of softplus over similarities that are never all held."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from nearfar.similarity.computing import Computing, computing_now
 from nearfar.similarity.pairs import Pairs
-from nearfar.similarity.tiles import Matrix, Tile
+from nearfar.similarity.tiles import Additions, Matrix, Tile, adding
 
 _EVERYTHING = Pairs()
 # Above it softplus(x) is x to the last bit of float64, and exp(x) is still finite in float32.
@@ -65,11 +65,14 @@ class _TiledSoftplusSum(torch.autograd.Function):
     ) -> Tensor:
         matrix = Matrix(queries, keys, bias, pairs, None, computing)
         sums = queries.new_zeros(len(queries))
+
+        def terms(tile: Tile) -> Additions:
+            found = F.softplus(matrix.similarities(tile), threshold=_LINEAR_ABOVE)
+            matrix.drop(found, tile, 0.0)
+            return adding([(sums[tile.rows], found.sum(1))]), adding([])
+
         with computing.precision():
-            for tile in matrix.tiles():
-                terms = F.softplus(matrix.similarities(tile), threshold=_LINEAR_ABOVE)
-                matrix.drop(terms, tile, 0.0)
-                sums[tile.rows] += terms.sum(1)
+            matrix.add_up(terms)
         computing.add_up(sums)
         ctx.save_for_backward(queries, keys, bias)
         ctx.pairs, ctx.computing = pairs, computing
@@ -85,9 +88,12 @@ class _TiledSoftplusSum(torch.autograd.Function):
         return *gradients, None, None
 
 
-def _weights(matrix: Matrix, by_row: Tensor) -> Iterator[tuple[Tile, Tensor]]:
-    """Each tile with the gradient of its similarities."""
-    for tile in matrix.tiles():
+def _weights(matrix: Matrix, by_row: Tensor) -> Callable[[Tile], Tensor]:
+    """Gives a tile's gradient with respect to its similarities."""
+
+    def weigh(tile: Tile) -> Tensor:
         held = matrix.similarities(tile).sigmoid_()
         matrix.drop(held, tile, 0.0)
-        yield tile, held.mul_(by_row[tile.rows, None])
+        return held.mul_(by_row[tile.rows, None])
+
+    return weigh

@@ -4,7 +4,7 @@ The backward pass computes each tile again instead of keeping it. A symmetric ma
 products of the whole matrix for value and gradient, not four.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from torch.autograd.function import once_differentiable
 
 from nearfar.similarity.computing import Computing
 from nearfar.similarity.sums import Sums
-from nearfar.similarity.tiles import Matrix, Tile
+from nearfar.similarity.threads import Addition
+from nearfar.similarity.tiles import Additions, Matrix, Tile, adding, together
 
 
 def tiled_logsumexps(
@@ -81,10 +82,10 @@ class _TiledLogSumExp(torch.autograd.Function):
             columns = _Share(by_second, second)
         with computing.precision():
             if ctx.kept is None:
-                weights = _weights(matrix, first, own, columns)
+                weigh = _weights(matrix, first, own, columns)
             else:
-                weights = _kept_weights(matrix, first, own, columns, ctx.kept)
-            gradients = matrix.gradients(weights, ctx.needs_input_grad[:3])
+                weigh = _kept_weights(matrix, first, own, columns, ctx.kept)
+            gradients = matrix.gradients(weigh, ctx.needs_input_grad[:3])
         return *gradients, None, None
 
 
@@ -104,21 +105,30 @@ def _logsumexps(
         second = len(matrix.columns)
     first, other = (_empty_sum(each, matrix.queries, shift) for each in (count, second))
     by_key = first if matrix.symmetric else (other if columns else None)
-    held, own = matrix.held, None
-    for tile in matrix.tiles():
-        held = first.terms(matrix.similarities(tile))
+    last: tuple[Tensor, Tensor | None] = matrix.buffer(0, 0), None
+
+    def terms(tile: Tile) -> Additions:
+        nonlocal last
+        held, own = first.terms(matrix.similarities(tile)), None
         matrix.drop(held, tile, first.nothing)
         same = matrix.same_group(tile)
+        for_rows: list[Addition] = []
+        for_keys: list[Addition] = []
         if same is not None:
             own = held.masked_fill(~same, first.nothing)
             held.masked_fill_(same, first.nothing)
-            other.add(tile.rows, own, 1)
+            for_rows.append(other.addition(tile.rows, own, 1))
             if matrix.symmetric and not tile.diagonal:
-                other.add(tile.keys, own, 0)
-        first.add(tile.rows, held, 1)
+                for_keys.append(other.addition(tile.keys, own, 0))
+        for_rows.append(first.addition(tile.rows, held, 1))
         if by_key is not None and not tile.diagonal:
-            by_key.add(tile.keys, held, 0)
-    kept = (held, own) if shift is not None and matrix.is_one_tile else None
+            for_keys.append(by_key.addition(tile.keys, held, 0))
+        if matrix.is_one_tile:
+            last = held, own
+        return together(for_rows), together(for_keys)
+
+    matrix.add_up(terms)
+    kept = last if shift is not None and matrix.is_one_tile else None
     return first.logarithm(matrix.computing), other.logarithm(matrix.computing), kept
 
 
@@ -140,9 +150,9 @@ class _ShiftedSum:
         """What is added, of a tile of similarities; in place."""
         return held.sub_(self.shift).exp_()
 
-    def add(self, where: slice, held: Tensor, dim: int) -> None:
-        """Add a tile's terms along a dimension."""
-        self.total[where] += held.sum(dim)
+    def addition(self, where: slice, held: Tensor, dim: int) -> Addition:
+        """Sum a tile's terms along a dimension; and how to add that."""
+        return adding([(self.total[where], held.sum(dim))])
 
     def logarithm(self, computing: Computing) -> Tensor:
         """The log-sum-exp; minus infinity where nothing was added."""
@@ -163,13 +173,19 @@ class _RunningSum:
         """What is added, of a tile of similarities: they themselves, as the maximum may change."""
         return held
 
-    def add(self, where: slice, held: Tensor, dim: int) -> None:
-        """Add a tile's terms along a dimension."""
-        before = self.maximum[where]
-        maximum = torch.maximum(before, held.amax(dim))
-        added = (held - maximum.unsqueeze(dim)).exp_().sum(dim)
-        self.total[where] = self.total[where] * (before - maximum).exp() + added
-        self.maximum[where] = maximum
+    def addition(self, where: slice, held: Tensor, dim: int) -> Addition:
+        """Sum a tile's terms along a dimension, less their maximum; and how to add that."""
+        largest = held.amax(dim).clamp_(min=torch.finfo(held.dtype).min)
+        added = (held - largest.unsqueeze(dim)).exp_().sum(dim)
+
+        def add() -> None:
+            before = self.maximum[where]
+            maximum = torch.maximum(before, largest)
+            kept = self.total[where] * (before - maximum).exp()
+            self.total[where] = kept + added * (largest - maximum).exp()
+            self.maximum[where] = maximum
+
+        return add
 
     def logarithm(self, computing: Computing) -> Tensor:
         """The log-sum-exp; minus infinity where nothing was added."""
@@ -196,20 +212,20 @@ class _Share:
 
 def _weights(
     matrix: Matrix, rows: _Share, own: _Share | None, columns: _Share | None
-) -> Iterator[tuple[Tile, Tensor]]:
-    """Each tile with the gradient of its similarities, in a buffer that the next one reuses.
+) -> Callable[[Tile], Tensor]:
+    """Gives a tile's gradient with respect to its similarities, in a buffer of its thread's.
 
     `by_row · softmax over the row + by_column · softmax over the column`: one exponential a pair
     where one shift serves all rows, else one for each term.
     """
     shift = matrix.shift
     if shift is None:
-        yield from _weights_with_own_shifts(matrix, rows, own, columns)
-        return
+        return _weights_with_own_shifts(matrix, rows, own, columns)
     by_row = rows.factor(shift)
     by_column = None if columns is None else columns.factor(shift)
     by_own = None if own is None else own.factor(shift)
-    for tile in matrix.tiles():
+
+    def weigh(tile: Tile) -> Tensor:
         held = matrix.similarities(tile).sub_(shift).exp_()
         matrix.drop(held, tile, 0.0)
         factor = matrix.factors(by_row, by_column, tile)
@@ -219,7 +235,9 @@ def _weights(
             if matrix.symmetric:
                 within = within + by_own[None, tile.keys]
             factor = torch.where(same, within, factor)
-        yield tile, held.mul_(factor)
+        return held.mul_(factor)
+
+    return weigh
 
 
 def _kept_weights(
@@ -228,25 +246,28 @@ def _kept_weights(
     own: _Share | None,
     columns: _Share | None,
     kept: tuple[Tensor, Tensor | None],
-) -> Iterator[tuple[Tile, Tensor]]:
+) -> Callable[[Tile], Tensor]:
     """The same for one tile from its exponentials, which stay: the backward pass may come again."""
     assert matrix.shift is not None
     others, of_group = kept
     by_row = rows.factor(matrix.shift)
     by_column = None if columns is None else columns.factor(matrix.shift)
-    for tile in matrix.tiles():
-        held = matrix.held.view_as(others)
+    by_own = None if own is None else own.factor(matrix.shift)
+
+    def weigh(tile: Tile) -> Tensor:
+        held = matrix.buffer(len(others), others.shape[1])
         torch.mul(others, matrix.factors(by_row, by_column, tile), out=held)
-        if own is not None and of_group is not None:
-            by_own = own.factor(matrix.shift)
+        if by_own is not None and of_group is not None:
             within = matrix.factors(by_own, by_own if matrix.symmetric else None, tile)
             held.addcmul_(of_group, within)
-        yield tile, held
+        return held
+
+    return weigh
 
 
 def _weights_with_own_shifts(
     matrix: Matrix, rows: _Share, own: _Share | None, columns: _Share | None
-) -> Iterator[tuple[Tile, Tensor]]:
+) -> Callable[[Tile], Tensor]:
     """The same where similarities spread so far that each row needs a shift of its own."""
 
     def softmax(held: Tensor, share: _Share, where: slice, dim: int, same: Tensor | None) -> Tensor:
@@ -257,11 +278,13 @@ def _weights_with_own_shifts(
             by = torch.where(same, own.by[where].unsqueeze(dim), by)
         return (held - logsumexp).exp_().mul_(by)
 
-    for tile in matrix.tiles():
+    def weigh(tile: Tile) -> Tensor:
         held = matrix.similarities(tile)
         matrix.drop(held, tile, -torch.inf)
         same = matrix.same_group(tile)
         found = softmax(held, rows, tile.rows, 1, same)
         if columns is not None:
             found += softmax(held, columns, tile.keys, 0, same)
-        yield tile, found
+        return found
+
+    return weigh

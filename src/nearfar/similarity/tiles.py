@@ -1,11 +1,13 @@
 """A matrix of similarities tile by tile: it is never all held.
 
-A tile lives in one reused buffer, small enough for the cache. When queries are the keys the matrix
-is symmetric: only tiles on and above its diagonal are computed, and each serves its rows and its
-columns. Where ranks share the work, each takes every so-manieth tile.
+A tile lives in a buffer that its thread uses again, small enough for the cache. When queries are
+the keys the matrix is symmetric: only tiles on and above its diagonal are computed, and each serves
+its rows and its columns. Where ranks share the work, each takes every so-manieth tile; its threads
+take the next one that is left, and what tiles add up is added in their order (`threads.py`).
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass, field
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from nearfar.similarity.computing import Computing
 from nearfar.similarity.pairs import Numbers, Pairs
+from nearfar.similarity.threads import Addition, Turns, for_each
 
 TILE = 512
 """Rows and columns of a tile: 1 MiB in float32, which stays in a core's cache."""
@@ -35,6 +38,10 @@ class Tile:
     """Whether a pair in it may be of one group."""
     diagonal: bool
     """Whether it holds the diagonal of a symmetric matrix, and so both its triangles."""
+
+
+Additions = tuple[Addition, Addition]
+"""What a tile adds to sums of its rows, and of its keys."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +85,13 @@ class Matrix:
     known: InitVar[Survey | None] = None
     survey: Survey = field(init=False)
     columns: Float[Tensor, "m dim"] = field(init=False)
-    held: Float[Tensor, " values"] = field(init=False)
 
     def __post_init__(self, known: Survey | None) -> None:
         self.columns = self.queries if self.keys is None else self.keys
         shape = len(self.queries), len(self.columns)
         self.survey = self._surveyed(*shape) if known is None else known
-        size = min(shape[0], TILE) * min(shape[1], TILE)
-        self.held, self._factors = self.queries.new_empty(size), self.queries.new_empty(0)
+        self._size = min(shape[0], TILE) * min(shape[1], TILE)
+        self._of_thread = threading.local()
 
     @property
     def is_one_tile(self) -> bool:
@@ -122,10 +128,43 @@ class Matrix:
                     diagonal=self.symmetric and row == key,
                 )
 
+    def add_up(self, work: "Callable[[Tile], Additions]") -> None:
+        """Compute all tiles, on several threads, and add up what they give, in their order.
+
+        Args:
+            work: Computes a tile and gives what is then to be added for its rows, and for its keys.
+                Of two tiles that share rows or keys, the first one's additions come first. A tile
+                on the diagonal of a symmetric matrix has one block of both: nothing is added for
+                its keys.
+        """
+        tiles = list(self.tiles())
+        turns = Turns([self._places(tile) for tile in tiles])
+
+        def compute(number: int) -> None:
+            for_rows, for_keys = work(tiles[number])
+            alone = tiles[number].diagonal
+            turns.add(number, (for_rows,) if alone else (for_rows, for_keys))
+
+        for_each(len(tiles), compute, self.queries.device, turns.stop)
+
+    def _places(self, tile: Tile) -> list[tuple[str, int]]:
+        """Which blocks of rows and of keys a tile adds to."""
+        if tile.diagonal:
+            return [("row", tile.rows.start)]
+        return [("row", tile.rows.start), ("row" if self.symmetric else "key", tile.keys.start)]
+
+    def buffer(self, rows: int, keys: int, name: str = "held") -> Float[Tensor, "rows keys"]:
+        """Room for one tile, which this thread's next tile takes again; another for each name."""
+        held = getattr(self._of_thread, name, None)
+        if held is None:
+            held = self.queries.new_empty(self._size)
+            setattr(self._of_thread, name, held)
+        return held[: rows * keys].view(rows, keys)
+
     def similarities(self, tile: Tile) -> Float[Tensor, "rows keys"]:
-        """A tile of similarities, in the shared buffer."""
+        """A tile of similarities, in this thread's buffer."""
         queries, keys = self.queries[tile.rows], self.columns[tile.keys]
-        held = self.held[: len(queries) * len(keys)].view(len(queries), len(keys))
+        held = self.buffer(len(queries), len(keys))
         torch.mm(queries, keys.T, out=held)
         if self.bias is not None:
             held += self.bias[tile.keys] if self.bias.ndim else self.bias
@@ -143,16 +182,13 @@ class Matrix:
     ) -> Float[Tensor, "rows keys_or_one"]:
         """A number of its row, plus one of its column if there are, for each pair of a tile.
 
-        The sums lie in another shared buffer.
+        The sums lie in another buffer of this thread's.
         """
         rows = by_row[tile.rows, None]
         if by_key is None:
             return rows
         keys = by_key[None, tile.keys]
-        if not len(self._factors):
-            self._factors = torch.empty_like(self.held)
-        sums = self._factors[: len(rows) * keys.shape[1]].view(len(rows), keys.shape[1])
-        return torch.add(rows, keys, out=sums)
+        return torch.add(rows, keys, out=self.buffer(len(rows), keys.shape[1], "factors"))
 
     def same_group(self, tile: Tile) -> Bool[Tensor, "rows keys"] | None:
         """Where query and key are of one group; None where none are."""
@@ -186,26 +222,59 @@ class Matrix:
         return reach + high
 
     def gradients(
-        self, weights: "Iterator[tuple[Tile, Tensor]]", wanted: tuple[bool, ...]
+        self, weigh: Callable[[Tile], Float[Tensor, "rows keys"]], wanted: tuple[bool, ...]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """What tiles of gradients with respect to the similarities give queries, keys and bias.
 
         Args:
-            weights: Each tile with the gradient of its similarities; used at once.
+            weigh: Gives a tile's gradient with respect to its similarities; used at once.
             wanted: Which of queries, keys and bias need a gradient.
         """
         to_queries = torch.zeros_like(self.queries) if wanted[0] else None
         to_keys = torch.zeros_like(self.columns) if wanted[1] and not self.symmetric else None
         to_bias = torch.zeros_like(self.bias) if self.bias is not None and wanted[2] else None
         below = to_queries if self.symmetric else to_keys
-        for tile, weight in weights:
+
+        def products(tile: Tile) -> Additions:
+            weight = weigh(tile)
+            for_rows: list[tuple[Tensor, Tensor]] = []
+            for_keys: list[tuple[Tensor, Tensor]] = []
             if to_queries is not None:
-                to_queries[tile.rows].addmm_(weight, self.columns[tile.keys])
+                for_rows.append((to_queries[tile.rows], weight @ self.columns[tile.keys]))
             if below is not None and not tile.diagonal:
-                below[tile.keys].addmm_(weight.T, self.queries[tile.rows])
+                for_keys.append((below[tile.keys], weight.T @ self.queries[tile.rows]))
             if to_bias is not None and to_bias.ndim:
-                to_bias[tile.keys] += weight.sum(0)
-            elif to_bias is not None:
-                to_bias += weight.sum()
+                for_keys.append((to_bias[tile.keys], weight.sum(0)))
+            elif of_rows is not None:
+                for_rows.append((of_rows[tile.rows.start // TILE], weight.sum()))
+            return adding(for_rows), adding(for_keys)
+
+        # One number is added to by every block of rows: each has its own sum.
+        of_rows = None
+        if to_bias is not None and not to_bias.ndim:
+            of_rows = to_bias.new_zeros(-(-len(self.queries) // TILE))
+        self.add_up(products)
+        if of_rows is not None:
+            to_bias = of_rows.sum()
         self.computing.add_up(*(g for g in (to_queries, to_keys, to_bias) if g is not None))
         return to_queries, to_keys, to_bias
+
+
+def adding(terms: list[tuple[Tensor, Tensor]]) -> Addition:
+    """Adds to each first tensor the second."""
+
+    def add() -> None:
+        for total, added in terms:
+            total += added
+
+    return add
+
+
+def together(additions: list[Addition]) -> Addition:
+    """All of them, one after the other."""
+
+    def add() -> None:
+        for each in additions:
+            each()
+
+    return add

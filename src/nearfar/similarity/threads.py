@@ -1,0 +1,185 @@
+"""Whole tiles by several threads, each of which computes alone.
+
+Torch's own threads split every operation and wait for each other at its end. Beside another busy
+program one of them is often not scheduled, and thousands of small operations wait thousands of
+times. Here each thread takes the next tile from one list, with one core inside it, so that none
+waits: a slow thread takes fewer tiles.
+
+What tiles add up is added in the order of the list, whichever thread is first (`Turns`): sums have
+the same bits for any number of threads.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
+from typing import TypeVar
+
+import torch
+
+Addition = Callable[[], None]
+AHEAD = 16
+"""Additions that may wait for their turn. Each holds what one tile adds to one block of rows."""
+
+_Result = TypeVar("_Result")
+_of_caller = threading.local()
+
+
+class Turns:
+    """Who may add what, where several threads add to the same sums.
+
+    Args:
+        places: For every job the places that it adds to, such as blocks of rows. All of them are
+            in their order once each job has added to each of its places.
+    """
+
+    def __init__(self, places: Sequence[Sequence[Hashable]]) -> None:
+        self._turns: list[list[tuple[Hashable, int]]] = []
+        self._next: dict[Hashable, int] = {}
+        jobs_so_far: dict[Hashable, int] = {}
+        for of_job in places:
+            self._turns.append([(place, jobs_so_far.get(place, 0)) for place in of_job])
+            for place, turn in self._turns[-1]:
+                jobs_so_far[place] = turn + 1
+                self._next[place] = 0
+        self._early: dict[tuple[Hashable, int], Addition] = {}
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    def add(self, job: int, additions: Sequence[Addition]) -> None:
+        """Make a job's additions, one for each of its places, as soon as it is their turn.
+
+        One that comes early is left to the thread before it. Only where many wait already does
+        this thread wait too, so that memory stays bounded.
+        """
+        for (place, turn), addition in zip(self._turns[job], additions, strict=True):
+            if self._is_next(place, turn, addition):
+                self._add_from(place, turn, addition)
+
+    def stop(self) -> None:
+        """Nobody waits any longer: a job has failed, and its turn will not come."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _is_next(self, place: Hashable, turn: int, addition: Addition) -> bool:
+        """Whether it is its turn, now or after waiting; else it is left to the one before."""
+        with self._changed:
+            while self._next[place] != turn:
+                if self._stopped:
+                    return False
+                if len(self._early) < AHEAD:
+                    self._early[place, turn] = addition
+                    return False
+                self._changed.wait()
+        return True
+
+    def _add_from(self, place: Hashable, turn: int, addition: Addition | None) -> None:
+        """Add, and then whatever has waited for that."""
+        while addition is not None:
+            addition()
+            turn += 1
+            with self._changed:
+                self._next[place] = turn
+                addition = self._early.pop((place, turn), None)
+                self._changed.notify_all()
+
+
+def for_each(
+    count: int,
+    work: Callable[[int], None],
+    device: torch.device,
+    stop: Callable[[], None] = lambda: None,
+) -> None:
+    """Do jobs 0, 1, … each once, on as many threads as torch may use here.
+
+    On a CPU, several jobs are shared out to threads; one job alone, and jobs of another device, are
+    done here. Within a thread, gradients are recorded or not as in the caller, and context
+    variables are the caller's.
+
+    Args:
+        count: How many.
+        work: Does one of them, given its number; from several threads at once.
+        device: Where its tensors are.
+        stop: Called when a job has failed or was interrupted: whatever else waits must give up.
+
+    Raises:
+        BaseException: Whatever a job raises, once no thread works on any other.
+    """
+    threads = min(torch.get_num_threads(), count) if device.type == "cpu" else 1
+    # A dispatch mode, such as one that counts operations, sees those of its own thread alone.
+    if threads <= 1 or torch._C._len_torch_dispatch_stack() > 0:  # pyright: ignore[reportPrivateImportUsage]
+        for number in range(count):
+            work(number)
+        return
+    numbers = iter(range(count))
+    lock = threading.Lock()
+    failed = threading.Event()
+    recorded, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    def take_jobs() -> None:
+        with torch.inference_mode(inference), torch.set_grad_enabled(recorded):
+            while not failed.is_set():
+                with lock:
+                    number = next(numbers, None)
+                if number is None:
+                    return
+                try:
+                    work(number)
+                except BaseException:
+                    give_up()
+                    raise
+
+    def give_up() -> None:
+        failed.set()
+        stop()
+
+    pool = _pool(threads)
+    taken = [pool.submit(copy_context().run, take_jobs) for _ in range(threads)]
+    try:
+        wait(taken)
+    except BaseException:
+        # Ctrl-C. Nothing that the caller holds is written to once it is told.
+        give_up()
+        wait(taken)
+        raise
+    for each in taken:
+        each.result()
+
+
+def results_of(count: int, work: Callable[[int], _Result], device: torch.device) -> list[_Result]:
+    """What `work` gives for 0, 1, …, in this order; see `for_each`."""
+    found: dict[int, _Result] = {}
+
+    def keep(number: int) -> None:
+        found[number] = work(number)
+
+    for_each(count, keep, device)
+    return [found[number] for number in range(count)]
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """At least so many threads, each with one core for what it computes; they belong to the caller.
+
+    They stay for the next call, and go with the thread that has called. A forked process has none
+    of its parent's.
+    """
+    process, size, pool = getattr(_of_caller, "pool", (0, 0, None))
+    if pool is not None and process == os.getpid() and size >= threads:
+        return pool
+    pool = ThreadPoolExecutor(threads, "nearfar-tiles", initializer=_compute_alone)
+    all_here = threading.Barrier(threads)
+    wait([pool.submit(all_here.wait) for _ in range(threads)])
+    # The number that torch is told holds for the thread that tells it, but also for all threads yet
+    # to come. They are to get what the caller has.
+    torch.set_num_threads(torch.get_num_threads())
+    _of_caller.pool = os.getpid(), threads, pool
+    return pool
+
+
+def _compute_alone() -> None:
+    """Give this thread one core."""
+    # A thread asks once, late, how many it has; asked after the setting, it would forget it.
+    torch.get_num_threads()
+    torch.set_num_threads(1)
