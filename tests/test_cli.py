@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import nearfar
@@ -295,6 +296,45 @@ def test_embed_names_every_image(trained, pictures, tmp_path, ending):
     assert features.dtype == np.float32
     expected = nearfar.load_encoder(trained).num_features
     assert features.shape == (6, expected)
+
+
+def _embedded(trained, folder, out, *words):
+    assert main(["embed", str(trained), "--data", str(folder), "--out", str(out), *words]) == 0
+    found = np.load(out, allow_pickle=False)
+    return dict(zip(found["names"].tolist(), found["features"], strict=True))
+
+
+def test_embed_sees_the_whole_of_images_that_are_not_square(trained, tmp_path):
+    """Two that differ at their ends alone, which a centre square has lost."""
+    folder = tmp_path / "wide"
+    folder.mkdir()
+    pixels = np.full((20, 60, 3), 128, np.uint8)
+    for name, level in (("a", 0), ("b", 255)):
+        pixels[:, :15] = level
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    found = _embedded(trained, folder, tmp_path / "out.npz")
+    assert not np.allclose(found["a.png"], found["b.png"], atol=1e-2)
+    padded = _embedded(trained, folder, tmp_path / "out.npz", "--fit", "pad")
+    assert not np.allclose(padded["a.png"], padded["b.png"], atol=1e-2)
+    cut = _embedded(trained, folder, tmp_path / "out.npz", "--fit", "crop")
+    np.testing.assert_array_equal(cut["a.png"], cut["b.png"])
+    whole = nearfar.load_encoder(trained)
+    images = torch.from_numpy(np.asarray(Image.fromarray(pixels).convert("L")).copy())
+    with torch.no_grad():
+        same = whole(images[None, None].expand(1, whole.shape[0], 20, 60))[0].numpy()
+    similarity = same @ found["b.png"] / np.linalg.norm(same) / np.linalg.norm(found["b.png"])
+    assert similarity > 0.99
+
+
+def test_embed_reads_every_image_however_the_folder_is_laid_out(trained, tmp_path):
+    """Also what training leaves out or refuses: three parts, images beside sub-folders."""
+    folder = tmp_path / "mixed"
+    names = ["0.png", "test/cat/1.png", "test/cat/train/5.png", "train/cat/2.png", "val/3.png"]
+    for level, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 50 * level).save(folder / name)
+    (folder / "notes.txt").touch()
+    assert list(_embedded(trained, folder, tmp_path / "out.npz")) == names
 
 
 def test_neighbors_puts_the_twin_first_and_leaves_the_image_out(trained, pictures, capsys):

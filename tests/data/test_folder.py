@@ -273,8 +273,8 @@ def test_images_that_are_not_square_are_cut_padded_or_squashed(tmp_path, in_memo
     assert (padded[:, -5:].int() - torch.tensor(mean)[:, None, None]).abs().max() <= 2
     assert sources["squash"].train.images[1][0, :, 1].min() > 190
     assert sources["crop"].notes == (
-        "1 of 2 images are not square: cut to their centre squares (data.fit crop); 50% of all "
-        "lose over a quarter of their area, the worst 50%; data.fit pad or squash keeps it",
+        "1 of 2 images are not square: cut to their centre squares; 50% of all "
+        "lose over a quarter of their area, the worst 50%; fit pad or squash keeps it",
     )
     assert "ground of their mean colour" in sources["pad"].notes[0]
     assert "squashed to squares" in sources["squash"].notes[0]

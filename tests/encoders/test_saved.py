@@ -43,11 +43,18 @@ def test_features_are_those_of_the_encoder_that_was_saved(digits_encoder, tmp_pa
     assert loaded.std.tolist() == pytest.approx([0.4])
 
 
-def test_wide_images_give_the_features_of_their_centre_square(digits_encoder, tmp_path):
+@pytest.mark.parametrize(("height", "width"), [(8, 16), (32, 8), (5, 11)])
+def test_the_whole_of_an_image_that_is_not_square_is_seen(digits_encoder, tmp_path, height, width):
     loaded = load_encoder(tmp_path)
-    images = torch.randint(0, 256, (2, 1, 8, 16), dtype=torch.uint8)
+    plain = torch.zeros(1, 1, height, width, dtype=torch.uint8)
     with torch.no_grad():
-        torch.testing.assert_close(loaded(images), loaded(images[..., 4:12]))
+        for edge in (0, -1):  # what lies at an end of the long side, a centre square has lost
+            marked = plain.clone()
+            if width > height:
+                marked[..., edge] = 255
+            else:
+                marked[..., edge, :] = 255
+            assert not torch.allclose(loaded(marked), loaded(plain), atol=1e-3)
 
 
 def test_larger_images_are_scaled_to_the_size_that_was_trained_on(digits_encoder, tmp_path):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
+from nearfar.data.config import Fit
 from nearfar.errors import NearfarError, SettingError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class EmbedArguments:
     """Folder of images; sub-folders too."""
     out: Annotated[Path, arg(metavar="FILE")]
     """NAME.npz with arrays `names` (n,) and `features` (n, d), or NAME.parquet with such columns"""
+    fit: Fit = "squash"
+    """Images that are not square: whole, pressed into one (squash), on a ground (pad), or cut."""
     max_corrupt: float = 0.01
     """Largest share of unreadable images to skip before the folder is refused; 0 to 1."""
     device: str = "auto"
@@ -46,7 +49,11 @@ def run(words: Sequence[str]) -> None:
     encoder = load_encoder(arguments.encoder)
     with console.status("embedding"):
         found = folder_features(
-            encoder, arguments.data, max_corrupt=arguments.max_corrupt, device=arguments.device
+            encoder,
+            arguments.data,
+            fit=arguments.fit,
+            max_corrupt=arguments.max_corrupt,
+            device=arguments.device,
         )
     console.say("note", found.notes)
     write_durably(arguments.out, content(found.names, found.features.numpy()))

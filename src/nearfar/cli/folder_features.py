@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nearfar.data.config import DataConfig
-from nearfar.data.image_files import read_image
+from nearfar.data.catalogue import check_data_config
+from nearfar.data.config import DataConfig, Fit
+from nearfar.data.folder import load_all_images
+from nearfar.data.image_files import pillow_quiet, read_image
 from nearfar.data.source import Part
-from nearfar.data.sources import load_source
 from nearfar.encoders.saved import SavedEncoder
 from nearfar.errors import SettingError
 from nearfar.evaluation.features import extract_features
@@ -34,13 +35,19 @@ class FolderFeatures:
 
 
 def folder_features(
-    encoder: SavedEncoder, folder: Path, *, max_corrupt: float = 0.01, device: str = "auto"
+    encoder: SavedEncoder,
+    folder: Path,
+    *,
+    fit: Fit = "squash",
+    max_corrupt: float = 0.01,
+    device: str = "auto",
 ) -> FolderFeatures:
     """Reads every image below a folder and encodes it.
 
     Args:
         encoder: A loaded encoder; moved to the device.
-        folder: Images in it and in its sub-folders.
+        folder: Images in it and in its sub-folders, however they are laid out.
+        fit: How images become squares, as `read_image` takes it.
         max_corrupt: Largest share of unreadable images to skip.
         device: As `choose_hardware` takes it.
 
@@ -52,28 +59,28 @@ def folder_features(
     where = choose_hardware(device, "fp32").device
     config = DataConfig(
         name="folder",
-        root=folder,
+        root=folder.expanduser(),
         channels=encoder.shape[0],
         image_size=encoder.shape[1],
-        test_fraction=0.0,
+        fit=fit,
         max_corrupt=max_corrupt,
     )
-    source = load_source(config)
-    parts = [part for part in (source.train, source.test, source.unlabelled) if part is not None]
+    check_data_config(config)
+    source = load_all_images(config)
     encoder = encoder.to(where)
-    features = [
-        extract_features(encoder, part, device=where, workers=config.workers) for part in parts
-    ]
-    names = [name for part in parts for name in part.names or ()]
-    return FolderFeatures(names, torch.cat(features), source.notes)
+    features = extract_features(encoder, source.train, device=where, workers=config.workers)
+    return FolderFeatures(list(source.train.names or ()), features, source.notes)
 
 
-def image_features(encoder: SavedEncoder, file: Path) -> Float[Tensor, "1 dim"]:
+def image_features(
+    encoder: SavedEncoder, file: Path, *, fit: Fit = "squash"
+) -> Float[Tensor, "1 dim"]:
     """Reads one image file as `folder_features` reads those of a folder, and encodes it.
 
     Args:
         encoder: A loaded encoder, on the CPU.
         file: The image.
+        fit: How it becomes a square, as `read_image` takes it.
 
     Raises:
         SettingError: The encoder takes neither grey nor RGB images, or there is no such file.
@@ -83,7 +90,8 @@ def image_features(encoder: SavedEncoder, file: Path) -> Float[Tensor, "1 dim"]:
     if not file.is_file():
         raise SettingError(f"no such image: {file}")
     channels, side, _ = encoder.shape
-    pixels = torch.tensor(read_image(file, (channels, side, side)))
+    with pillow_quiet():
+        pixels = torch.tensor(read_image(file, (channels, side, side), fit))
     return extract_features(encoder, Part(pixels[None]))
 
 

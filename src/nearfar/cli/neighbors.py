@@ -8,6 +8,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
+from nearfar.data.config import Fit
 from nearfar.errors import SettingError
 
 
@@ -23,6 +24,8 @@ class NeighborsArguments:
     """Folder of images to look among; sub-folders too."""
     k: int = 8
     """How many to list; at least 1."""
+    fit: Fit = "squash"
+    """Images that are not square: whole, pressed into one (squash), on a ground (pad), or cut."""
     max_corrupt: float = 0.01
     """Largest share of unreadable images to skip before the folder is refused; 0 to 1."""
     device: str = "auto"
@@ -44,10 +47,14 @@ def run(words: Sequence[str]) -> None:
 
     console = Terminal()
     encoder = load_encoder(arguments.encoder)
-    query = image_features(encoder, arguments.image)
+    query = image_features(encoder, arguments.image, fit=arguments.fit)
     with console.status("embedding the folder"):
         found = folder_features(
-            encoder, arguments.data, max_corrupt=arguments.max_corrupt, device=arguments.device
+            encoder,
+            arguments.data,
+            fit=arguments.fit,
+            max_corrupt=arguments.max_corrupt,
+            device=arguments.device,
         )
     console.say("note", found.notes)
     # One more than asked for, as the image itself may be among them.

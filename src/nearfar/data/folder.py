@@ -138,13 +138,13 @@ def _fit_note(headers: list[ImageHeader], fit: Fit) -> list[str]:
         return []
     of_all = f"{changed} of {len(kept)} images are not square"
     if fit == "pad":
-        return [f"{of_all}: put on a square ground of their mean colour (data.fit pad)"]
+        return [f"{of_all}: put on a square ground of their mean colour"]
     if fit == "squash":
-        return [f"{of_all}: squashed to squares (data.fit squash)"]
+        return [f"{of_all}: squashed to squares"]
     much = sum(share < 1 - _MUCH for share in kept) / len(kept)
     return [
-        f"{of_all}: cut to their centre squares (data.fit crop); {much:.0%} of all lose over a "
-        f"quarter of their area, the worst {1 - min(kept):.0%}; data.fit pad or squash keeps it"
+        f"{of_all}: cut to their centre squares; {much:.0%} of all lose over a "
+        f"quarter of their area, the worst {1 - min(kept):.0%}; fit pad or squash keeps it"
     ]
 
 

@@ -91,8 +91,9 @@ class SavedEncoder(nn.Module):
     def forward(self, examples: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch features"]:
         """Features of images, 0 to 255, of any size, or of series or vectors.
 
-        An image of another size is brought to the encoder's: short side to it, then the centre
-        square. Series and vectors are normalised in float64: give those with a large offset so.
+        An image of another size is brought to the encoder's, each side by itself, so that the whole
+        of it is seen; pad or cut it first where its proportions must stay. Series and vectors are
+        normalised in float64: give those with a large offset so.
 
         Args:
             examples: Images `(batch, channels, height, width)` uint8, series `(batch, channels,
@@ -106,7 +107,7 @@ class SavedEncoder(nn.Module):
         mean, std = self.mean.to(examples.device), self.std.to(examples.device)
         if self.modality == "images":
             _check_bytes(examples)
-            pixels = _centre_square(examples.float() / 255, self.shape[1])
+            pixels = _squashed(examples.float() / 255, self.shape[1])
             normalised = (pixels - mean.float().view(-1, 1, 1)) / std.float().view(-1, 1, 1)
         else:
             _check_numbers(examples)
@@ -236,18 +237,13 @@ def _check_numbers(examples: Tensor) -> None:
         )
 
 
-def _centre_square(
+def _squashed(
     images: Float[Tensor, "batch channels height width"], size: int
 ) -> Float[Tensor, "batch channels size size"]:
-    """Short side scaled to size, then the square in the middle."""
-    height, width = images.shape[-2:]
-    if (height, width) == (size, size):
+    """The whole image as a square."""
+    if images.shape[-2:] == (size, size):
         return images
-    short = min(height, width)
-    tall, wide = round(height * size / short), round(width * size / short)
-    scaled = F.interpolate(images, (tall, wide), mode="bilinear", antialias=True)
-    top, left = (tall - size) // 2, (wide - size) // 2
-    return scaled[..., top : top + size, left : left + size]
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
 
 
 def _read_description(file: Path) -> EncoderDescription:
