@@ -57,7 +57,7 @@ class Job:
         """
         folder = RunFolder(self.folder)
         if not folder.config.exists():
-            RunFolder.create(self.folder).write_config(recipe_to_json(self.recipe))
+            RunFolder.create(self.folder).write_config(recipe_to_json(self.recipe, run=self.folder))
             return
         begun = read_recipe(self.folder)
         # Where the images lie does not change what comes out.

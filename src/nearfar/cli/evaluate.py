@@ -13,6 +13,7 @@ from nearfar.data.config import DataConfig
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.recipes.config_json import read_recipe
+from nearfar.recipes.data_root import refuse_lost_data
 from nearfar.recipes.recipe import Recipe
 
 
@@ -33,6 +34,7 @@ class EvaluateArguments:
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar evaluate` with the words after it."""
     arguments = _read(words)
+    refuse_lost_data(arguments.run, arguments.data)
     check_data_config(arguments.data)
     check_evaluation(arguments.evaluation)
 

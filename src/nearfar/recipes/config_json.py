@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.catalogue import METHODS
 from nearfar.methods.config import MethodConfig
+from nearfar.recipes.data_root import FROM_RUN, both_roots, tried_roots
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.run_folder import RunFolder
 
@@ -16,13 +17,18 @@ _RECIPE = TypeAdapter(Recipe)
 Settings = TypeVar("Settings")
 
 
-def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
+def recipe_to_json(recipe: Recipe, *, run: Path | None = None) -> dict[str, Any]:
     """The recipe as nested dictionaries of JSON's own types, every setting named.
 
     Args:
         recipe: Any recipe.
+        run: The run folder that it is for: the root of the data is then given as `read_recipe`
+            finds it again, absolute and from the run.
     """
-    return _RECIPE.dump_python(recipe, mode="json")
+    values = _RECIPE.dump_python(recipe, mode="json")
+    if run is not None and recipe.data.root is not None:
+        values["data"] |= both_roots(recipe.data.root, run)
+    return values
 
 
 def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json") -> Recipe:
@@ -46,7 +52,10 @@ def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json
 
 
 def read_recipe(run: Path) -> Recipe:
-    """The recipe that a run follows.
+    """The recipe that a run follows, its data where they are now.
+
+    The data are looked for where they were, then where they lie seen from the run. Where they are
+    in neither place, the root is the first (`refuse_lost_data`).
 
     Args:
         run: An existing run folder.
@@ -56,7 +65,14 @@ def read_recipe(run: Path) -> Recipe:
         SettingError: It holds settings that this version does not know.
     """
     folder = RunFolder.open(run)
-    return recipe_from_json(folder.read_config(), where=folder.config)
+    values = folder.read_config()
+    if isinstance(data := values.get("data"), dict):
+        tried = tried_roots(data, folder.path)
+        data = {key: value for key, value in data.items() if key != FROM_RUN}
+        if found := next((root for root in tried if root.exists()), None):
+            data["root"] = str(found)
+        values = {**values, "data": data}
+    return recipe_from_json(values, where=folder.config)
 
 
 def _method_config(method: Any, where: str | Path) -> type[MethodConfig]:

@@ -20,6 +20,7 @@ from nearfar.recipes.assembly import Assembly, Format, assemble, untrained_encod
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.console import print_header, print_scores, saying
+from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
 from nearfar.recipes.knn_check import knn_check
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
@@ -57,6 +58,7 @@ def run_recipe(
     console = console or Terminal(goes_on=True)
     with joined_ranks() as ranks:
         check_settings(recipe)
+        recipe = replace(recipe, data=with_absolute_root(recipe.data))
         # A name that the command line found free may be taken when the next rank looks.
         run_folder = RunFolder(ranks.from_first(lambda: Path(out)))
         with ranks.agreeing():
@@ -65,7 +67,9 @@ def run_recipe(
         assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
         with ranks.agreeing():
             if ranks.first:
-                RunFolder.create(out, overwrite=overwrite).write_config(recipe_to_json(recipe))
+                RunFolder.create(out, overwrite=overwrite).write_config(
+                    recipe_to_json(recipe, run=run_folder.path)
+                )
                 print_header(console, assembly, run_folder.path)
         _train(assembly, run_folder, console, resume=False)
     return _judge_and_report(assembly, run_folder, ranks, console)
@@ -87,6 +91,7 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
     console = console or Terminal(goes_on=True)
     with joined_ranks() as ranks:
         recipe = ranks.from_first(lambda: read_recipe(RunFolder.open(run).path))
+        refuse_lost_data(Path(run), recipe.data)
         check_settings(recipe)
         assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
         run_folder = RunFolder(run)
@@ -125,9 +130,9 @@ def evaluate_run(
     console = console or Terminal(goes_on=True)
     run_folder = RunFolder.open(run)
     trained = read_recipe(run_folder.path)
-    judged = replace(
-        trained, data=data or trained.data, evaluation=evaluation or trained.evaluation
-    )
+    data = with_absolute_root(data or trained.data)
+    refuse_lost_data(run_folder.path, data)
+    judged = replace(trained, data=data, evaluation=evaluation or trained.evaluation)
     check_evaluation(judged.evaluation)
     encoder = load_encoder(run_folder.path)
     source = load_source(judged.data)
@@ -135,7 +140,7 @@ def evaluate_run(
         encoder.check(source.train.example_shape)
     except NearfarError as error:
         raise SettingError(f"{run} on {source.name}: {error}") from None
-    own_data = judged.data == trained.data
+    own_data = judged.data == with_absolute_root(trained.data)
     target = run_folder if own_data else RunFolder(run_folder.path / f"on-{source.name}")
     if not own_data:
         make_folder(target.path)
@@ -147,7 +152,7 @@ def evaluate_run(
         classifier = None
     _judge(judged, source, encoder, classifier, target, console)
     # Last, so that an evaluation that fails leaves the settings of the one that stands.
-    target.write_config(recipe_to_json(judged))
+    target.write_config(recipe_to_json(judged, run=target.path))
     write_report([target.path], target.report)
     console.print(f"report: {shown(target.report)}")
     return target
