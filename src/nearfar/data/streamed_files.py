@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,14 @@ class StreamedFiles(StreamedImages):
             raise UnreadableImageError(
                 f"{error}; put a good copy in its place, then go on with --resume"
             ) from None
+
+    def sizes(self) -> Int64[ndarray, " n"]:
+        """Bytes of each file; −1 where it is gone."""
+        found = np.full(len(self._paths), -1, dtype=np.int64)
+        for place, path in enumerate(self._paths):
+            with suppress(OSError):
+                found[place] = os.stat(path).st_size
+        return found
 
     def take(self, indices: Int64[ndarray, " m"]) -> "StreamedFiles":
         """The chosen images, in the order of `indices`."""

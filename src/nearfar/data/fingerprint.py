@@ -1,0 +1,75 @@
+"""Fingerprints of data: equal for equal examples and labels, wherever they lie."""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nearfar.data.source import Examples, JoinedImages, Part, Source, StreamedImages
+from nearfar.data.streamed_files import StreamedFiles
+
+_SPREAD = 64
+"""Images that stand for all of those that are neither in memory nor plain files."""
+
+
+def source_fingerprint(source: Source) -> str:
+    """One text for a whole source: its training and test parts, its classes and their names.
+
+    Two runs whose sources have the same fingerprint were judged on the same split of the same
+    examples. The name of the source and the folder that holds it do not count.
+
+    Args:
+        source: Read by `load_source`.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for part in (source.train, source.test):
+        digest.update((part_fingerprint(part) if part is not None else "none").encode())
+    digest.update(repr(source.class_names).encode())
+    return digest.hexdigest()
+
+
+def part_fingerprint(part: Part) -> str:
+    """One text for the examples of a part, in their order, and their labels.
+
+    Examples in memory count bit by bit. Of image files that are streamed, the names and the sizes
+    in bytes count: to read all of ImageNet would take an hour.
+
+    Args:
+        part: The part.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256(repr((len(part), part.example_shape)).encode())
+    for bits in _bits_of(part.images):
+        digest.update(bits)
+    if isinstance(part.images, StreamedImages) and part.names is not None:
+        digest.update("\0".join(part.names).encode("utf-8", "surrogateescape"))
+    if part.labels is not None:
+        digest.update(_bits(part.labels))
+    return digest.hexdigest()
+
+
+def _bits_of(examples: Examples) -> Iterator[bytes | memoryview]:
+    """What of the examples counts."""
+    if isinstance(examples, Tensor):
+        yield repr(examples.dtype).encode()
+        yield _bits(examples)
+    elif isinstance(examples, StreamedFiles):
+        yield examples.sizes().tobytes()
+    elif isinstance(examples, JoinedImages):
+        yield from _bits_of(examples.first)
+        yield from _bits_of(examples.second)
+    else:
+        for index in np.linspace(0, len(examples) - 1, min(_SPREAD, len(examples))).astype(int):
+            yield _bits(examples[int(index)])
+
+
+def _bits(tensor: Tensor) -> memoryview:
+    values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return values.numpy().data  # no copy: a part may hold gigabytes
