@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nearfar.data.config import DataConfig
+from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Part, Source, StreamedImages
 from nearfar.data.sources import load_source
 from nearfar.errors import NearfarError, SettingError
@@ -115,8 +116,10 @@ def test_records_and_arrays_are_those_of_the_contract(digits, tmp_path):
         "gallery_images",
         "gallery_bank_indices",
         "class_names",
+        "judged_on",
         "notes",
     }
+    assert str(arrays["judged_on"]) == source_fingerprint(source)
     assert arrays["class_names"].tolist() == [str(c) for c in range(10)]
     assert said
 

@@ -185,6 +185,7 @@ def _arrays(encoders, features, bank, test, bank_labels, test_labels, rng):
         "confusion": confusion_matrix(test_labels, predictions),
         "view_originals": bank[:6],
         "view_samples": np.stack([shift(bank[:6], rng) for _ in range(6)], axis=1),
+        "judged_on": np.array("digits, 500 of them held out"),
         "class_names": np.array(["zero", "one", "two", "three", "four", *"56789"]),
     }
     for prefix, name in (("", "encoder"), ("untrained_", "untrained")):

@@ -236,6 +236,53 @@ def test_several_runs_are_compared_first_and_told_one_by_one_after(digits_run, c
     assert len(ids) == len(set(ids))
 
 
+def judged_on(folder, data):
+    arrays = folder.read_evaluation_arrays() | {"judged_on": np.array(data)}
+    folder.write_evaluation_arrays(arrays)
+    return folder.path
+
+
+def test_runs_on_other_data_stand_side_by_side_without_a_ranking(digits_run, changed, tmp_path):
+    config = changed.read_config()
+    config["data"] |= {"name": "folder", "root": "/pictures/birds"}
+    changed.write_config(config)
+    page = report_on(digits_run, judged_on(changed, "birds"), out=tmp_path / "r.html")
+    assert "No two of these runs were judged alike" in page.text
+    assert "Not all of these runs were judged on the same data." in page.text
+    assert "copy on data B (folder, in /pictures/birds, 500 test examples, 10 classes)" in page.text
+    scores = page.text.split("Scores")[1].split("Settings that differ")[0]
+    for word in ("★ best", "level with the best", "leads"):
+        assert word not in scores
+    assert scores.count("data A") == scores.count("data B") > 0
+
+
+def test_runs_on_the_same_data_are_ranked_among_themselves(digits_run, changed, tmp_path):
+    other = RunFolder(shutil.copytree(digits_run, tmp_path / "birds"))
+    better = [
+        line | {"value": 1.0 if line["metric"] == "top1" else line["value"]}
+        for line in other.read_evaluation()
+    ]
+    other.write_evaluation(better)
+    worse = [
+        line | {"value": line["value"] / 2 if line["metric"] == "top1" else line["value"]}
+        for line in changed.read_evaluation()
+    ]
+    changed.write_evaluation(worse)
+    page = report_on(digits_run, changed.path, judged_on(other, "birds"), out=tmp_path / "r.html")
+    assert re.search(r"On data A: demo leads with 10 labels per class, [\d.]+ points", page.text)
+    knn = page.text.split("kNN k = 20")[1].split("Linear probe")[0]
+    demo, copy, birds = re.findall(r"([\d.]+) [\d.]+–[\d.]+( ★ best)?", knn)[:3]
+    assert (demo[1], copy[1], birds) == (" ★ best", "", ("100.0", ""))
+
+
+def test_a_run_that_does_not_say_what_it_was_judged_on_is_not_ranked(changed, tmp_path):
+    without(changed, "judged_on")
+    other = shutil.copytree(changed.path, tmp_path / "other")
+    page = report_on(changed.path, other, out=tmp_path / "r.html")
+    assert "No two of these runs were judged alike" in page.text
+    assert "no fingerprint of the data was kept" in page.text
+
+
 def with_sizes(folder, share=1.0):
     """Makes a run one on a long tail: accuracies by size of class, and a classifier."""
     records = folder.read_evaluation()

@@ -10,6 +10,7 @@ from nearfar.methods.config import SimCLRConfig
 from nearfar.methods.pairwise import PairwiseObjective
 from nearfar.methods.pairwise_options import DROPS_FALSE_NEGATIVES, OPTIONS
 from nearfar.report import charts
+from nearfar.report.map_chart import embedding_map
 from nearfar.report.run_files import RunFiles
 
 
@@ -88,32 +89,71 @@ def test_the_map_marks_wrong_answers_and_counts_each_image_once():
         "shown_labels": np.array([0, 0, 0, 1, 1, 1]),
         "shown_predictions": np.array([1, 0, 0, 1, 1, 0]),
     }
-    figure = charts.embedding_map(arrays, ["cat", "<b>dog</b>"])
+    figure = embedding_map(arrays, ["cat", "<b>dog</b>"])
     rows = [row for trace in figure.data for row in trace.customdata]
     assert sorted(rows) == list(range(6))
     wrong = {
         row
         for trace in figure.data
+        if not trace.showlegend
         for row, symbol in zip(trace.customdata, trace.marker.symbol, strict=True)
         if symbol == "x"
     }
     assert wrong == {0, 5}
-    # The legend takes the first point's symbol.
-    assert [trace.marker.symbol[0] for trace in figure.data] == ["circle", "circle"]
-    assert figure.data[1].name == "&lt;b&gt;dog&lt;/b&gt;"
+    legend = {trace.name: trace.marker.symbol for trace in figure.data if trace.showlegend}
+    assert legend == {"cat": "circle", "&lt;b&gt;dog&lt;/b&gt;": "circle", "kNN is wrong": "x"}
+
+
+def test_a_class_that_is_all_wrong_is_no_cross_in_the_legend():
+    arrays = {
+        "shown_map": np.zeros((4, 2), np.float32),
+        "shown_labels": np.array([0, 0, 1, 1]),
+        "shown_predictions": np.array([0, 0, 0, 0]),
+    }
+    figure = embedding_map(arrays, ["cat", "dog"])
+    legend = {trace.name: trace.marker.symbol for trace in figure.data if trace.showlegend}
+    assert legend["dog"] == "circle"
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 11, 100, 2000])
+def test_no_two_classes_share_a_colour(classes):
+    labels = np.arange(2 * classes) % classes
+    labels = np.concatenate([labels, np.full(5, classes - 1)])
+    arrays = {
+        "shown_map": np.random.default_rng(0).normal(size=(len(labels), 2)).astype(np.float32),
+        "shown_labels": labels,
+        "shown_predictions": labels,
+    }
+    figure = embedding_map(arrays, [f"kind {label}" for label in range(classes)])
+    drawn = [trace for trace in figure.data if not trace.showlegend]
+    colours = [trace.meta["colour"] for trace in drawn]
+    assert len(colours) == len(set(colours)) == (classes if classes <= 10 else 9)
+    assert sorted(row for trace in drawn for row in trace.customdata) == list(range(len(labels)))
+    named = [trace.name for trace in figure.data if trace.showlegend]
+    assert named[-1] == f"kind {classes - 1}"  # the largest class has a colour
+    assert len(figure.layout.annotations) == (classes if classes <= 10 else 8)
+    if classes > 10:
+        assert named[0] == f"{classes - 8:,} other classes"
+
+
+def test_long_names_are_shortened_and_keep_their_ends():
+    assert charts.shortened("cat") == "cat"
+    short = charts.shortened("a" * 100 + "z" * 100)
+    assert len(short) == charts.LONGEST_NAME
+    assert (short[0], short[-1]) == ("a", "z")
 
 
 def test_the_name_of_a_class_in_two_groups_stands_in_the_larger_one():
     points = np.array([[0, 0], [0, 1], [1, 0], [9, 9], [9, 8]], np.float32)
     arrays = {"shown_map": points, "shown_labels": np.zeros(5, int)}
-    label = charts.embedding_map(arrays, ["cat"]).layout.annotations[0]
+    label = embedding_map(arrays, ["cat"]).layout.annotations[0]
     assert [label.x, label.y] in points[:3].tolist()
 
 
 def test_the_map_needs_no_labels():
-    figure = charts.embedding_map({"shown_map": np.zeros((3, 2), np.float32)}, [])
-    assert len(figure.data) == 1
+    figure = embedding_map({"shown_map": np.zeros((3, 2), np.float32)}, [])
     assert figure.data[0].customdata == (0, 1, 2)
+    assert not figure.layout.showlegend
 
 
 def test_histograms_hold_every_pair():

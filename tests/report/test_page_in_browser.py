@@ -11,6 +11,7 @@ from digits_run import SHOWN
 from PIL import Image
 
 from nearfar.report.build import write_report
+from nearfar.report.charts import shortened
 from nearfar.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.browser
@@ -125,8 +126,66 @@ def test_hostile_names_are_shown_and_not_run(browser, digits_run, tmp_path):
     labels = browser.evaluate(
         "[...document.querySelectorAll('#run-1-map .annotation-text')].map(e => e.textContent)"
     )
-    assert f"3{hostile}" in labels
+    assert shortened(f"3{hostile}") in labels
     assert not browser.evaluate(OVERFLOW)
+
+
+def with_classes(digits_run, path, names):
+    """The run as if its examples were of so many classes, drawn at random."""
+    folder = RunFolder(shutil.copytree(digits_run, path))
+    arrays = folder.read_evaluation_arrays()
+    rng, shown = np.random.default_rng(0), arrays["shown_labels"]
+    labels = rng.integers(0, len(names), len(shown))
+    arrays |= {
+        "shown_labels": labels,
+        "shown_predictions": np.where(rng.random(len(shown)) < 0.2, 0, labels),
+        "neighbor_labels": rng.integers(0, len(names), arrays["neighbor_labels"].shape),
+        "confusion": np.eye(len(names), dtype=int) + np.eye(len(names), k=1, dtype=int),
+        "class_names": np.array(names),
+    }
+    folder.write_evaluation_arrays(arrays)
+    return folder.path
+
+
+@pytest.mark.parametrize("classes", [2, 16, 100, 2000])
+@pytest.mark.parametrize("width", [400, 1200])
+def test_any_number_of_classes_and_long_names_fit_the_page(
+    browser, digits_run, tmp_path, classes, width
+):
+    names = [f"{'a name without end ' * 10}{label}" for label in range(classes)]
+    run = with_classes(digits_run, tmp_path / "run", names)
+    browser.show(write_report([run], tmp_path / "r.html"), width=width)
+    browser.draw_everything()
+    assert browser.complaints() == []
+    assert not browser.evaluate(OVERFLOW)
+    tallest = browser.evaluate(
+        "Math.max(...[...document.querySelectorAll('.gallery-row')]"
+        ".map(e => e.getBoundingClientRect().height))"
+    )
+    assert tallest < 260
+    # No head of the matrix is broken inside: each stands on one line.
+    assert browser.evaluate(
+        "[...document.querySelectorAll('.confusion thead th span')]"
+        ".every(e => e.getClientRects().length === 1 && e.getBoundingClientRect().width < 30)"
+    )
+
+
+def test_a_class_is_found_by_its_name_among_thousands(browser, digits_run, tmp_path):
+    names = [f"kind {label}" for label in range(2000)]
+    run = with_classes(digits_run, tmp_path / "run", names)
+    wanted = names[int(RunFolder(run).read_evaluation_arrays()["shown_labels"][0])]
+    browser.show(write_report([run], tmp_path / "r.html"), width=1200)
+    browser.draw_everything()
+    field = "document.querySelector('#run-1-find')"
+    rings = "document.querySelector('#run-1-map').data.at(-1).x.length"
+    type_ = f"(text => {{ {field}.value = text; {field}.dispatchEvent(new Event('input')); }})"
+    browser.evaluate(f"{type_}('{wanted.upper()}') ?? null")
+    browser.wait_for(f"{rings} > 0")
+    assert "ringed, of" in browser.evaluate("document.querySelector('.find output').textContent")
+    browser.evaluate(f"{type_}('no such kind') ?? null")
+    browser.wait_for(f"{rings} === 0")
+    browser.evaluate(f"{type_}('') ?? null")
+    assert browser.evaluate("document.querySelector('.find output').textContent") == ""
 
 
 def test_a_link_to_a_run_opens_it(browser, two):

@@ -84,14 +84,15 @@ def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.
     """A few examples and what the views make of them; nothing where there is no picture of them.
 
     Args:
-        part: The examples; the first ones are taken.
+        part: The examples, of which a few are taken: of as many classes as there are, and from
+            all of the part.
         views: The views of the training.
         device: Where the views are drawn.
     """
     if part.modality == "vectors":
         return {}
     generator = torch.Generator().manual_seed(0)
-    examples = _first(part, VIEW_ORIGINALS).to(device)
+    examples = _loaded(choose(part, spread_over_classes(part, VIEW_ORIGINALS))).to(device)
     samples = [views.draw(examples, generator, i % 2, False) for i in range(VIEWS_EACH)]
     if part.modality == "series":
         return {
@@ -143,9 +144,33 @@ def _neighbors(
     return similarities[others].view(-1, kept), indices[others].view(-1, kept)
 
 
-def _first(part: Part, count: int) -> Tensor:
-    first = choose(part, torch.arange(min(count, len(part))))
-    batches = evaluation_batches(first.images, batch_size=count, device="cpu", workers=0)
+def spread_over_classes(part: Part, count: int) -> Int64[Tensor, " m"]:
+    """Rows of a few examples that show what a part holds, in rising order.
+
+    A part often lies sorted by class: its first examples would all be of one.
+
+    Args:
+        part: The examples.
+        count: How many rows at most.
+    """
+    if part.labels is None:
+        return torch.linspace(0, len(part) - 1, min(count, len(part))).round().long()
+    labels = part.labels.cpu()
+    # The first examples of each class, then the second ones, and so on.
+    order = torch.argsort(labels, stable=True)
+    sizes = torch.bincount(labels)
+    starts = sizes.cumsum(0) - sizes
+    turn = torch.arange(len(labels)) - starts[labels[order]]
+    by_turn = order[torch.argsort(turn, stable=True)]
+    classes = int((sizes > 0).sum())
+    if classes <= count:
+        return by_turn[:count].sort().values
+    return by_turn[torch.linspace(0, classes - 1, count).round().long()].sort().values
+
+
+def _loaded(part: Part) -> Tensor:
+    """All examples of a small part."""
+    batches = evaluation_batches(part.images, batch_size=len(part), device="cpu", workers=0)
     return torch.cat([images for images, _ in batches])
 
 

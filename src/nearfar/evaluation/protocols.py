@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nearfar.analysis.embedding_map import MAX_POINTS
 from nearfar.data.choosing import choose
+from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Part, Source
 from nearfar.evaluation.accuracy import (
     LabelledFeatures,
@@ -179,6 +180,7 @@ def evaluate(
             arrays |= distance_arrays(found, kind)
     if source.class_names is not None:
         arrays["class_names"] = np.array(source.class_names, dtype=np.str_)
+    arrays["judged_on"] = np.array(source_fingerprint(source))
     arrays["notes"] = np.array(notes, dtype=np.str_)
     evaluation = Evaluation(tuple(records), arrays, tuple(notes))
     if run_folder is not None:

@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 from nearfar.durable_files import make_folder, write_durably
 from nearfar.errors import NearfarError
 from nearfar.paths import user_path
+from nearfar.report.charts import shortened
 from nearfar.report.comparison import comparison
 from nearfar.report.run_files import RunFiles, read_run
 from nearfar.report.sections import run_section
@@ -67,7 +68,7 @@ def _render(runs: dict[str, RunFiles]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure_json"] = _figure_json
+    environment.filters |= {"figure_json": _figure_json, "shortened": shortened}
     scripts = [get_plotlyjs(), _template_text("page.js")]
     return environment.get_template("page.html").render(
         version=version("nearfar"),

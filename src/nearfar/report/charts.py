@@ -17,6 +17,8 @@ from nearfar.report.scores import FEATURES, Row, shown_interval
 LARGEST_CURVE = 400
 """Points of a curve; longer ones are averaged in bins, so that a page stays small."""
 CLASS_COLOURS = 10
+LONGEST_NAME = 32
+"""Letters of a class's name that a chart shows."""
 BINS = 50
 CLASS_ACCURACY_STYLE = {
     "knn": ("kNN", "accent", "circle"),
@@ -35,6 +37,14 @@ FEATURE_STYLE = {
 def plain(text: object) -> str:
     """Text that plotly shows letter by letter: it reads labels as a kind of HTML."""
     return escape(str(text), quote=False)
+
+
+def shortened(name: str) -> str:
+    """A class's name as a chart has room for it: of a long one the beginning and the end."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    kept = LONGEST_NAME - 1
+    return f"{name[: kept - kept // 3]}…{name[-(kept // 3) :]}"
 
 
 def loss_curve(runs: Mapping[str, RunFiles], chance: float | None = None) -> go.Figure:
@@ -163,7 +173,7 @@ def class_accuracy(
             y=100 * accuracies[known],
             mode="markers",
             name=name,
-            text=[plain(class_names[label]) for label in known.tolist()],
+            text=[plain(shortened(class_names[label])) for label in known.tolist()],
             meta={"colour": colour},
             marker={"symbol": symbol, "size": 8, "opacity": 0.75},
             hovertemplate="%{text}: %{y:.1f} % with %{x} to learn from",
@@ -173,35 +183,6 @@ def class_accuracy(
     ticks = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[str(tick) for tick in ticks])
     figure.update_yaxes(range=[-3, 103])
-    return figure
-
-
-def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) -> go.Figure:
-    """The 2-D map of test images: a trace a class, wrong kNN answers as crosses, names in place."""
-    figure = frame("", "")
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, scaleanchor="x")
-    figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, legend_itemsizing="constant")
-    points = arrays["shown_map"]
-    labels = arrays.get("shown_labels")
-    if labels is None:
-        _map_trace(figure, points, np.arange(len(points)), "example", "accent", None)
-        figure.update_layout(showlegend=False)
-        return figure
-    predictions = arrays.get("shown_predictions")
-    wrong = None if predictions is None else predictions != labels
-    present = np.unique(labels)
-    for label in present:
-        rows = np.flatnonzero(labels == label)
-        if wrong is not None:  # right ones first: crosses lie on top, and the legend shows a circle
-            rows = rows[np.argsort(wrong[rows], kind="stable")]
-        name = plain(class_names[label])
-        colour = f"class-{label % CLASS_COLOURS}"
-        _map_trace(figure, points, rows, name, colour, None if wrong is None else wrong[rows])
-        if len(present) <= 2 * CLASS_COLOURS:
-            x, y = _medoid(points[rows])
-            figure.add_annotation(x=x, y=y, text=f"<b>{name}</b>", showarrow=False, name="label")
-    figure.update_layout(showlegend=len(present) <= 2 * CLASS_COLOURS)
     return figure
 
 
@@ -320,35 +301,6 @@ def frame(x: str, y: str) -> go.Figure:
     figure.update_xaxes(title={"text": x, "standoff": 8}, zeroline=False, automargin=True)
     figure.update_yaxes(title={"text": y, "standoff": 8}, zeroline=False, automargin=True)
     return figure
-
-
-def _map_trace(
-    figure: go.Figure,
-    points: np.ndarray,
-    rows: np.ndarray,
-    name: str,
-    colour: str,
-    wrong: np.ndarray | None,
-) -> None:
-    """Points of one class; `customdata` is the row in the contact sheet."""
-    symbols = "circle" if wrong is None else ["x" if miss else "circle" for miss in wrong]
-    sizes = 6 if wrong is None else [9 if miss else 6 for miss in wrong]
-    figure.add_scatter(
-        x=points[rows, 0],
-        y=points[rows, 1],
-        mode="markers",
-        name=name,
-        customdata=rows.tolist(),
-        meta={"colour": colour},
-        marker={"symbol": symbols, "size": sizes, "opacity": 0.85, "line": {"width": 0}},
-        hoverinfo="none",
-    )
-
-
-def _medoid(points: np.ndarray) -> np.ndarray:
-    """The point nearest to all others: inside a group, even where a class falls into several."""
-    gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
-    return points[gaps.sum(axis=1).argmin()]
 
 
 def _feature_style(feature: str) -> dict[str, Any]:

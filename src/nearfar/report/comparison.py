@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nearfar.report import charts
+from nearfar.report.judged_on import Ground, grounds
 from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_table import score_cell
 from nearfar.report.scores import SHOTS, SIZES, Row, score_rows
@@ -18,15 +19,19 @@ def comparison(runs: Mapping[str, RunFiles]) -> dict[str, Any]:
     Args:
         runs: Two or more runs by the name they carry on the page.
     """
-    tables = [score_rows(run.records) for run in runs.values()]
+    tables = {name: score_rows(run.records) for name, run in runs.items()}
+    groups = grounds(runs)
+    letters = {name: group.letter for group in groups for name in group.names}
     return {
         "names": list(runs),
-        "verdict": run_verdict(list(runs), tables),
-        "rows": _score_rows(tables),
+        "letters": [letters.get(name, "") for name in runs],
+        "apart": groups if len(groups) > 1 else [],
+        "verdicts": _verdicts(groups, tables),
+        "rows": _score_rows(tables, letters),
         "shots": [
             {"title": f"{name}: {SIZES[shots]}", "rows": rows}
             for shots, name in SHOTS.items()
-            if (rows := _score_rows(tables, shots))
+            if (rows := _score_rows(tables, letters, shots))
         ],
         "differences": _differing_settings([run.config for run in runs.values()]),
         "shared": charts.bound_curve(runs),
@@ -39,34 +44,56 @@ def comparison(runs: Mapping[str, RunFiles]) -> dict[str, Any]:
     }
 
 
-def _score_rows(tables: Sequence[Sequence[Row]], shots: str | None = None) -> list[dict[str, Any]]:
+def _verdicts(groups: Sequence[Ground], tables: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Who leads, in one sentence for each group of runs that were judged on the same data."""
+    found = [
+        (group.letter, run_verdict(group.names, [tables[name] for name in group.names]))
+        for group in groups
+    ]
+    return [
+        f"On data {letter}: {sentence}" if letter else sentence
+        for letter, sentence in found
+        if sentence
+    ]
+
+
+def _score_rows(
+    tables: Mapping[str, Sequence[Row]], letters: Mapping[str, str], shots: str | None = None
+) -> list[dict[str, Any]]:
     """The encoder's score of every run by protocol, over all classes or those of a size."""
     shown = []
     for held in _aligned(tables):
-        row = next(row for row in held if row)
-        found = [row.of(shots).get("encoder") if row else None for row in held]
-        cells = _cells(found, row.is_accuracy)
+        row = next(row for row in held.values() if row)
+        found = {name: row.of(shots).get("encoder") if row else None for name, row in held.items()}
+        cells = _cells(found, letters, row.is_accuracy)
         if any(cells):
             shown.append({"title": row.title, "detail": row.detail, "cells": cells})
     return shown
 
 
-def _aligned(tables: Sequence[Sequence[Row]]) -> list[list[Row | None]]:
+def _aligned(tables: Mapping[str, Sequence[Row]]) -> list[dict[str, Row | None]]:
     """The rows of all runs under one protocol, for every protocol that a run has."""
-    keyed = [{(row.protocol, row.metric, row.parameters): row for row in rows} for rows in tables]
-    keys = dict.fromkeys(key for rows in keyed for key in rows)
-    return [[rows.get(key) for rows in keyed] for key in keys]
+    keyed = {
+        name: {(row.protocol, row.metric, row.parameters): row for row in rows}
+        for name, rows in tables.items()
+    }
+    keys = dict.fromkeys(key for rows in keyed.values() for key in rows)
+    return [{name: rows.get(key) for name, rows in keyed.items()} for key in keys]
 
 
-def _cells(scores: Sequence[Score | None], is_accuracy: bool) -> list[dict[str, Any] | None]:
-    """A cell for each run; among several accuracies the best is marked, and what is level."""
-    present = [score for score in scores if score]
-    ranked = is_accuracy and len(present) > 1
-    best = max(present, key=lambda score: score.value) if ranked else None
-    cells = [score_cell(score, is_accuracy=is_accuracy) for score in scores]
+def _cells(
+    scores: Mapping[str, Score | None], letters: Mapping[str, str], is_accuracy: bool
+) -> list[dict[str, Any] | None]:
+    """A cell for each run; of accuracies on the same data the best is marked, and what is level."""
+    best: dict[str, Score] = {}
+    for letter in set(letters.values()):
+        rivals = [score for name, score in scores.items() if score and letters.get(name) == letter]
+        if is_accuracy and len(rivals) > 1:
+            best[letter] = max(rivals, key=lambda score: score.value)
+    cells = {name: score_cell(score, is_accuracy=is_accuracy) for name, score in scores.items()}
     return [
-        cell and {**cell, "mark": _mark(score, best)}
-        for cell, score in zip(cells, scores, strict=True)
+        cell and {**cell, "mark": _mark(scores[name], best.get(letters.get(name, "")))}
+        for name, cell in cells.items()
     ]
 
 

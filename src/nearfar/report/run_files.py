@@ -43,6 +43,11 @@ class RunFiles:
         return self.path.resolve().name
 
     @property
+    def judged_on(self) -> str | None:
+        """Fingerprint of the data that the encoder was judged on; None where none was kept."""
+        return str(self.arrays["judged_on"]) if "judged_on" in self.arrays else None
+
+    @property
     def is_run(self) -> bool:
         """Whether an encoder was, or is to be, trained there."""
         return bool(self.config)

@@ -11,6 +11,7 @@ from nearfar.methods.catalogue import METHODS
 from nearfar.modality import ONE, Modality
 from nearfar.report import charts
 from nearfar.report.information import information_section
+from nearfar.report.map_chart import classes_in_colour, embedding_map
 from nearfar.report.pictures import contact_sheet, picture
 from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_table import score_table
@@ -22,6 +23,8 @@ from nearfar.report.verdict import percent, verdict
 
 LARGEST_CONFUSION_TABLE = 20
 """Classes beyond which only the most confused pairs are listed."""
+NARROW_NAME = 4
+"""Letters of a name that fits over a column of the confusion matrix; longer ones stand upright."""
 SMALL_IMAGE = 40
 """Side in pixels up to which an image is enlarged without smoothing."""
 
@@ -166,9 +169,12 @@ def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
     names = _class_names(arrays)
     sheet = contact_sheet(arrays["shown_images"]) if "shown_images" in arrays else None
     return {
-        "figure": charts.embedding_map(arrays, names),
+        "figure": embedding_map(arrays, names),
         "count": len(arrays["shown_map"]),
         "labelled": labels is not None,
+        "classes": 0 if labels is None else len(np.unique(labels)),
+        "coloured": 0 if labels is None else len(classes_in_colour(labels)),
+        "listed": [] if labels is None else sorted({names[label] for label in labels.tolist()}),
         "wrong": None
         if labels is None or predictions is None
         else int((labels != predictions).sum()),
@@ -302,6 +308,7 @@ def _confusion(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     return {
         "names": names,
+        "narrow": max(map(len, names)) <= NARROW_NAME,
         "pairs": pairs,
         "total": int(counts.sum()),
         "right": int(np.trace(counts)),

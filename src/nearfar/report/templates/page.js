@@ -54,6 +54,32 @@
     box.dataset.drawn = "yes";
     const hover = json("data-hover-of", box.id);
     if (hover) showPictures(box, hover);
+    const field = document.querySelector(`input[data-find-in="${box.id}"]`);
+    if (field && hover) findClasses(box, hover, field);
+  }
+
+  // Rings around the points of all classes whose name holds what is typed.
+  function findClasses(box, hover, field) {
+    const names = hover.names.map((name) => name.toLowerCase());
+    const places = new Map();
+    for (const { x, y, customdata } of figures.get(box).data) {
+      customdata.forEach((row, at) => places.set(row, [x[at], y[at]]));
+    }
+    const found = { type: "scatter", mode: "markers", hoverinfo: "skip", showlegend: false, x: [], y: [],
+      meta: { colour: "ink" }, customdata: [], marker: { symbol: "circle-open", size: 13, line: { width: 2 } } };
+    const said = field.parentElement.querySelector("output");
+    const { data } = figures.get(box);
+    data.push(found);
+    field.addEventListener("input", () => {
+      const wanted = field.value.trim().toLowerCase();
+      const rows = wanted ? [...places.keys()].filter((row) => names[hover.labels[row]].includes(wanted)) : [];
+      const classes = new Set(rows.map((row) => hover.labels[row])).size;
+      found.x = rows.map((row) => places.get(row)[0]);
+      found.y = rows.map((row) => places.get(row)[1]);
+      said.textContent = wanted ? `${rows.length} ringed, of ${classes} class${classes === 1 ? "" : "es"}` : "";
+      const { data, layout } = painted(figures.get(box));
+      Plotly.react(box, data, layout, config);
+    });
   }
 
   function showPictures(box, hover) {
