@@ -1,5 +1,6 @@
 import io
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -120,9 +121,40 @@ def test_units_do_not_matter():
     x, z = gaussian_pairs(600, 2, 1.0)
     quick = {**QUICK, "batch_size": 32, "max_steps": 20, "bounds": ("info_nce",)}
     plain = nearfar.estimate_mi(x, z, **quick)
-    scaled = nearfar.estimate_mi(1e4 * x + 1e6, 1e-3 * z - 7, **quick)
+    scaled = nearfar.estimate_mi(1e4 * x + 1e9, 1e-30 * z, **quick)
     assert scaled["info_nce"].value == pytest.approx(plain["info_nce"].value, abs=1e-3)
     assert scaled.ksg == pytest.approx(plain.ksg, abs=1e-3)
+
+
+@contextmanager
+def default_dtype(dtype):
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("kind", ["separable", "joint"])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_what_is_set_around_the_call_changes_nothing(kind, labelled):
+    x, z = (torch.from_numpy(side) for side in gaussian_pairs(600, 2, 1.0))
+    quick = {**QUICK, "critic": replace(SMALL, kind=kind), "max_steps": 3, "batch_size": 32}
+    bounds = ("info_nce", "tuba", "mine")
+
+    def values():
+        partner = (z[:, 0] > 0).clone() if labelled else z.clone()
+        found = nearfar.estimate_mi(x.clone(), partner, bounds=bounds, **quick)
+        return [estimate.curve for estimate in found.estimates]
+
+    expected = values()
+    for setting in (torch.no_grad(), torch.inference_mode()):
+        with setting:
+            assert values() == expected
+            assert not torch.is_grad_enabled()
+    for dtype in (torch.float64, torch.float16, torch.bfloat16):
+        with default_dtype(dtype):
+            assert values() == expected
 
 
 def test_a_joint_critic_estimates_too():

@@ -11,10 +11,10 @@ from nearfar.information.critics import Perceptron, build_critic, side_of
 from nearfar.information.fitting import fit
 from nearfar.information.learners import BoundLearner
 from nearfar.information.parts import split
-from nearfar.information.samples import paired_samples
+from nearfar.information.samples import Samples
 
 CONFIG = CriticConfig(hidden=16, layers=1, embedding_dim=4)
-SAMPLES = paired_samples(*gaussian_pairs(400, 1, 1.0))
+SAMPLES = Samples(*(torch.from_numpy(side).float() for side in gaussian_pairs(400, 1, 1.0)), None)
 PARTS = split(400, 16, 0)
 
 

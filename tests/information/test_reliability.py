@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,3 +86,54 @@ def test_distance_from_ksg(value, ksg, words):
 def test_a_few_chance_repetitions_are_not_warned_of():
     assert reliability.repeated(1, 100) is None
     assert reliability.repeated(2, 100) is not None
+
+
+NORMAL = np.random.default_rng(0).normal(size=1000)
+
+
+def with_values(*values):
+    return np.concatenate([NORMAL[len(values) :], values])
+
+
+@pytest.mark.parametrize(
+    ("column", "count"),
+    [
+        (NORMAL, None),
+        (NORMAL + 1e9, None),
+        (np.exp(0.5 * NORMAL), None),
+        (np.random.default_rng(0).exponential(size=1000), None),
+        (with_values(1e6), 1),
+        (with_values(1e300), 1),
+        (1e12 + with_values(1e6), 1),
+        (with_values(-1e3, 1.1e3, 1e3), 2),
+        (with_values(*[-999.0] * 9), 5),  # as missing values are written
+        (with_values(*[-999.0] * 11), None),  # a cluster of its own
+        (np.exp(3 * NORMAL), 1),
+        (np.maximum(NORMAL, 0), None),
+        (np.exp(3 * np.maximum(NORMAL, 0)), 1),
+        (np.zeros(1000), None),
+        (np.arange(1000) < 5, None),  # a rare category
+        (np.arange(1000) == 0, None),
+    ],
+)
+def test_values_behind_half_of_the_variance(column, count):
+    found = reliability.carried_by_few(np.asarray(column, dtype=np.float64))
+    assert found == count
+
+
+def test_the_fewest_values_are_counted_one_by_one():
+    squares = np.square(with_values(9.0, -60.0, 50.0, 45.0))
+    column = with_values(9.0, -60.0, 50.0, 45.0)
+    centred = np.sort(np.square(column - column.mean()))[::-1]
+    expected = next(k for k in range(1, 9) if centred[:k].sum() >= squares.sum() / 2)
+    assert reliability.carried_by_few(column) == expected == 2
+
+
+def test_heavy_columns_are_named():
+    columns = np.stack([NORMAL, with_values(1e6), np.exp(3 * NORMAL)], axis=1)
+    assert reliability.heavy_tails("x", columns[:, :1]) is None
+    told = reliability.heavy_tails("x", columns[:, 1:2])
+    assert told.startswith("x: 1 of 1000 values make up half of its variance or more; they count")
+    told = reliability.heavy_tails("z", columns)
+    assert told.startswith("z: column 1: 1 of 1000 values")
+    assert "and likewise in 1 other column;" in told

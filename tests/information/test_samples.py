@@ -21,14 +21,28 @@ def refusal(x, z):
     return told
 
 
-def test_numbers_become_rows_of_float32_around_zero():
+def test_numbers_become_rows_of_float64():
     pairs = paired_samples(X.reshape(50, 1, 2), Z[:, 0] + 1e9)
     assert pairs.x.shape == (50, 2)
     assert pairs.z.shape == (50, 1)
     assert pairs.classes is None
     # The offset of 1e9 would leave float32 no digit of the values.
-    expected = Z[:, 0] - Z[:, 0].mean()
-    np.testing.assert_allclose(pairs.z[:, 0].numpy(), expected, atol=2e-6)
+    assert pairs.z[:, 0].tolist() == (Z[:, 0] + 1e9).tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_whole_numbers_keep_every_digit_beyond_the_reach_of_float64(dtype):
+    steps = np.random.default_rng(0).permutation(50).astype(dtype)[:, None]
+    far = steps + dtype(2**63 - 100)
+    assert paired_samples(far, Z).x.tolist() == steps.astype(float).tolist()
+    ends = np.array([[np.iinfo(dtype).min], [np.iinfo(dtype).max]] * 25, dtype=dtype)
+    assert paired_samples(ends, Z).x.max() == 2.0**64
+
+
+def test_a_mask_that_hides_nothing_does_no_harm():
+    pairs = paired_samples(np.ma.array(X), [np.ma.array(row) for row in Z])
+    assert pairs.x.tolist() == X.tolist()
+    assert pairs.z.tolist() == Z.tolist()
 
 
 @pytest.mark.parametrize("labels", [LABELS + 7, LABELS == 1, np.array(["a", "b", "c"])[LABELS]])
@@ -46,7 +60,7 @@ def test_a_column_of_whole_numbers_is_no_label():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_tensors_are_taken_with_gradient_and_in_any_precision(dtype):
     tensor = torch.tensor(X, dtype=dtype, requires_grad=True)
-    assert paired_samples(tensor, Z).x.dtype == torch.float32
+    assert paired_samples(tensor, Z).x.tolist() == tensor.double().tolist()
 
 
 def with_value(value):
@@ -55,12 +69,24 @@ def with_value(value):
     return spoilt
 
 
+def masked(values):
+    """The same with what belongs to sample 7 hidden, as where it is missing."""
+    hidden = np.zeros(values.shape, dtype=bool)
+    hidden[7] = True
+    return np.ma.array(values, mask=hidden)
+
+
 @pytest.mark.parametrize(
     ("x", "z", "words"),
     [
         (X, Z[:40], "x holds 50 samples and z 40"),
         (X, with_value(np.nan), r"z: NaN, infinite .* in 1 of 50 examples \(first: 7\)"),
         (with_value(np.inf), Z, "x: NaN, infinite"),
+        (X, masked(Z), r"z: masked values in 1 of 50 examples \(first: 7\); fill in"),
+        (list(masked(X)), Z, "x: masked values in 1 of 50"),
+        (X, masked(Z[:, 0]), "z: masked values in 1 of 50"),
+        (X, list(masked(Z[:, 0])), "z: masked values in 1 of 50"),
+        (X, masked(LABELS), "z: masked values in 1 of 50"),
         (np.ones((50, 2)), Z, "x: all 50 samples are the same"),
         (X, np.full(50, 0.1), "z: all 50 samples are the same"),
         (X, np.ones(50, dtype=int), "z: all 50 labels are 1: one class"),

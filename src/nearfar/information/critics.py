@@ -63,6 +63,11 @@ def side_of(training: Side, classes: int | None) -> Standardised | OneHot:
     return Standardised(training) if classes is None else OneHot(classes)
 
 
+def _linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
+    """A linear layer in float32, as the sides are, whatever torch's default type is."""
+    return nn.Linear(inputs, outputs, bias=bias, dtype=torch.float32)
+
+
 class Perceptron(nn.Sequential):
     """One side, then linear layers with ReLU between them.
 
@@ -77,9 +82,9 @@ class Perceptron(nn.Sequential):
         layers: list[nn.Module] = [side]
         width = side.width
         for _ in range(config.layers):
-            layers += [nn.Linear(width, config.hidden), nn.ReLU()]
+            layers += [_linear(width, config.hidden), nn.ReLU()]
             width = config.hidden
-        super().__init__(*layers, nn.Linear(width, outputs))
+        super().__init__(*layers, _linear(width, outputs))
 
 
 class SeparableCritic(nn.Module):
@@ -118,12 +123,12 @@ class JointCritic(nn.Module):
         self, config: CriticConfig, x: Standardised | OneHot, z: Standardised | OneHot
     ) -> None:
         super().__init__()
-        self.of_x = nn.Sequential(x, nn.Linear(x.width, config.hidden))
-        self.of_z = nn.Sequential(z, nn.Linear(z.width, config.hidden, bias=False))
+        self.of_x = nn.Sequential(x, _linear(x.width, config.hidden))
+        self.of_z = nn.Sequential(z, _linear(z.width, config.hidden, bias=False))
         layers: list[nn.Module] = [nn.ReLU()]
         for _ in range(config.layers - 1):
-            layers += [nn.Linear(config.hidden, config.hidden), nn.ReLU()]
-        self.of_both = nn.Sequential(*layers, nn.Linear(config.hidden, 1))
+            layers += [_linear(config.hidden, config.hidden), nn.ReLU()]
+        self.of_both = nn.Sequential(*layers, _linear(config.hidden, 1))
         self._hidden = config.hidden
 
     def forward(self, x: Side, z: Side) -> Scores:

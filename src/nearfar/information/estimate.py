@@ -17,6 +17,7 @@ from nearfar.estimators.catalogue import BOUNDS
 from nearfar.estimators.discrete import label_entropy
 from nearfar.estimators.facts import BOUND_FACTS
 from nearfar.information import reliability
+from nearfar.information.columns import Scaled
 from nearfar.information.config import (
     DEFAULT_BOUNDS,
     LABEL_BOUND,
@@ -42,6 +43,9 @@ _CONFIDENCE = 0.95
 _PACKAGES = ("nearfar", "torch", "numpy", "scipy")
 
 
+# Critics learn, whatever the caller has forbidden around the call.
+@torch.inference_mode(mode=False)
+@torch.enable_grad()
 def estimate_mi(
     x: ArrayLike | Tensor,
     z: ArrayLike | Tensor,
@@ -59,6 +63,8 @@ def estimate_mi(
 
     The pairs are shuffled into three disjoint parts: critics learn from the first (60 %), stop by
     the second (15 %), and the third (25 %) gives the values. Each bound trains a critic of its own.
+    The cross-check takes columns of numbers by their normal scores, critics those with heavy tails;
+    this leaves the information as it is, and neither units nor outliers count.
 
     Args:
         x: `(n,)` or `(n, …)` real numbers; further dimensions are flattened.
@@ -79,7 +85,8 @@ def estimate_mi(
         neighbours (KSG) where x and z have at most 5 columns; log N.
 
     Raises:
-        NearfarError: The samples are no pairs, too few, not finite, constant, or of one class.
+        NearfarError: The samples are no pairs, too few, masked, not finite, constant, or of one
+            class.
         SettingError: A bound is not known, or a setting is out of range.
     """
     check_settings(
@@ -109,12 +116,17 @@ def estimate_mi(
         int(word) for word in np.random.SeedSequence(seed).generate_state(4)
     )
     parts = split(len(samples), batch_size, split_seed)
-    repetition = reliability.repeated(
-        repeated_in(samples, parts.test, parts.training), len(parts.test)
+    sides = {"x": samples.x} | ({} if samples.classes else {"z": samples.z})
+    warnings = (
+        reliability.repeated(repeated_in(samples, parts.test, parts.training), len(parts.test)),
+        *(reliability.heavy_tails(name, side.numpy()) for name, side in sides.items()),
     )
     by_neighbours = _ksg(samples, ksg_seed)
     entropy = None if samples.classes is None else float(label_entropy(samples.z))
-    on_device = replace(samples, x=samples.x.to(hardware.device), z=samples.z.to(hardware.device))
+    scaled = replace(
+        samples, **{name: Scaled(side[parts.training])(side) for name, side in sides.items()}
+    )
+    on_device = replace(scaled, x=scaled.x.to(hardware.device), z=scaled.z.to(hardware.device))
     placed = Parts(*(part.to(hardware.device) for part in vars(parts).values()))
 
     estimates = []
@@ -145,7 +157,7 @@ def estimate_mi(
         other_features=None if samples.classes is not None else samples.z.shape[1],
         classes=samples.classes,
         samples=PartSizes(*(len(part) for part in vars(parts).values())),
-        warnings=() if repetition is None else (repetition,),
+        warnings=tuple(warning for warning in warnings if warning is not None),
         settings=settings,
         versions={package: metadata.version(package) for package in _PACKAGES},
         seconds=round(time.monotonic() - begun, 3),

@@ -1,14 +1,13 @@
-"""Paired samples as the critics take them: checked, flat, float32, labels numbered."""
+"""Paired samples, checked and flat: numbers in float64, labels numbered."""
 
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Float64, Int64
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from nearfar.data.array_likes import as_array
 from nearfar.data.float_arrays import vectors_of
 from nearfar.data.labels import encode_labels
 from nearfar.errors import NearfarError
@@ -19,13 +18,13 @@ class Samples:
     """n pairs of x and z.
 
     Attributes:
-        x: One row a sample.
-        z: One row a sample, or one label a sample, numbered from 0 without gaps.
+        x: One row a sample, in float64 as it was given, in float32 as critics take it.
+        z: Likewise, or one label a sample, numbered from 0 without gaps.
         classes: Number of labels; None where z is no label.
     """
 
-    x: Float32[Tensor, "n features"]
-    z: Float32[Tensor, "n others"] | Int64[Tensor, " n"]
+    x: Float[Tensor, "n features"]
+    z: Float[Tensor, "n others"] | Int64[Tensor, " n"]
     classes: int | None
 
     def __len__(self) -> int:
@@ -40,10 +39,11 @@ def paired_samples(x: ArrayLike | Tensor, z: ArrayLike | Tensor) -> Samples:
         z: Likewise; or `(n,)` whole numbers or strings, which are labels.
 
     Raises:
-        NearfarError: They are not of one length, not finite, constant, labels of one class, or
-            labels stand where numbers must.
+        NearfarError: They are not of one length, masked, not finite, constant, labels of one class,
+            or labels stand where numbers must.
     """
-    first, second = _array(x), _array(z)
+    advice = "all must hold the same features"
+    first, second = as_array(x, "x", advice=advice), as_array(z, "z", advice=advice)
     for name, array in (("x", first), ("z", second)):
         if array.ndim == 0:
             raise NearfarError(f"{name} is a single value: give one row for each sample")
@@ -73,17 +73,6 @@ def repeated_in(
     return sum(row.tobytes() in known for row in whole[part.numpy()])
 
 
-def _array(values: ArrayLike | Tensor) -> np.ndarray:
-    """Any of the usual containers as an array of NumPy."""
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-    try:
-        return np.asarray(values)
-    except ValueError:  # NumPy's word for rows of different lengths
-        raise NearfarError("rows of different lengths: all must hold the same features") from None
-
-
 def _are_labels(array: np.ndarray) -> bool:
     """One whole number, truth value or string for each sample."""
     if array.ndim != 1:
@@ -108,15 +97,18 @@ def _labels(array: np.ndarray) -> tuple[Int64[Tensor, " n"], int]:
     return labels, len(known)
 
 
-def _numbers(array: np.ndarray, what: str) -> Float32[Tensor, "n features"]:
-    """Numbers as one float32 row a sample, around 0 so that a large offset costs no digits."""
-    if array.dtype.kind in "iuf" and array.size:
-        wide = array.reshape(len(array), prod(array.shape[1:])).astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            array = wide - np.where(np.isfinite(wide), wide, 0.0).mean(axis=0)
-    rows = vectors_of(array, what).float()
+def _numbers(array: np.ndarray, what: str) -> Float64[Tensor, "n features"]:
+    """Numbers as one float64 row a sample; whole numbers are counted from the least of a column."""
+    if array.size:
+        array = array.reshape(len(array), -1)
+        if array.dtype.kind in "iu":
+            # Beyond 2^53 float64 no longer tells neighbours apart. In unsigned numbers, which begin
+            # anew at 2^64, the difference is exact whatever the type.
+            array = array.astype(np.uint64) - array.min(axis=0).astype(np.uint64)
+            array = array.astype(np.float64)
+    rows = vectors_of(array, what).double()
     if bool((rows == rows[0]).all()):
         raise NearfarError(
             f"{what}: all {len(rows)} samples are the same: a constant shares nothing with anything"
         )
-    return rows
+    return rows + 0.0  # −0 becomes 0
