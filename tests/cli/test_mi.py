@@ -2,12 +2,14 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from nearfar.cli import main
 from nearfar.data.array_file import read_array
+from nearfar.errors import NearfarError
 
 QUICK = ["--batch-size", "16", "--max-steps", "4", "--bounds", "info_nce", "smile"]
 QUICK += ["--critic.hidden", "8", "--device", "cpu"]
@@ -63,6 +65,26 @@ def test_arrays_come_out_of_every_kind_of_file(files):
         read("table.parquet"), np.column_stack([x[:, 0], x[:, 1], labels])
     )
     assert read("table.parquet:names").tolist() == ["a"] * 200
+
+
+def test_index_columns_of_pandas_take_no_part_unless_they_are_named(files, capsys):
+    random = np.random.default_rng(1)
+    for name in ("first", "second"):  # independent, but sorted back by one index
+        table = pd.DataFrame({"value": random.normal(size=400)})
+        table.sample(frac=1, random_state=0).to_parquet(f"{name}.parquet")
+    assert read("first.parquet").shape == (400,)
+    assert sorted(read("first.parquet:__index_level_0__")) == list(range(400))
+    shown = told(capsys, "first.parquet", "second.parquet")
+    assert shown.count("left out the index column of pandas: __index_level_0__") == 2
+
+
+def test_arrays_that_declare_what_cannot_be_are_refused(files, tmp_path):
+    for shape, words in (((-1, 2**31), "cannot be"), ((2**40,), "it was cut")):
+        with open("odd.npy", "wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+        with pytest.raises(NearfarError, match=words):
+            read("odd.npy")
 
 
 def test_a_colon_in_a_files_own_name_is_no_array(files):

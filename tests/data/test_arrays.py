@@ -158,6 +158,18 @@ def test_a_header_that_lies_about_its_size_is_refused(tmp_path):
         _load(path)
 
 
+def test_a_negative_shape_cancels_no_other(tmp_path):
+    path = tmp_path / "images.npz"
+    header = {"descr": "|u1", "fortran_order": False, "shape": (-(2**40), 8, 8)}
+    with zipfile.ZipFile(path, "w") as archive:
+        with archive.open("images.npy", "w") as member:
+            np.lib.format.write_array(member, np.zeros((2**21, 1, 1), np.uint8))
+        with archive.open("labels.npy", "w") as member:
+            np.lib.format.write_array_header_1_0(member, header)
+    with pytest.raises(NearfarError, match=r"array labels.npy: a shape of .* cannot be"):
+        _load(path, in_memory_mib=1)
+
+
 def test_damaged_files_end_in_one_line(tmp_path):
     path = tmp_path / "images.npz"
     np.savez_compressed(path, images=IMAGES[:4], labels=LABELS[:4])

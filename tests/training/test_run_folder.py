@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from nearfar.errors import NearfarError
+from nearfar.training import run_folder
 from nearfar.training.run_folder import RunFolder
 
 
@@ -171,3 +172,14 @@ def test_readers_of_json_refuse_numbers_that_are_none(run):
     with pytest.raises(ValueError, match="JSON"):
         run.write_config({"a": float("nan")})
     assert not run.config.exists()
+
+
+def test_arrays_that_unpack_to_more_than_an_evaluation_has_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "MOST_EVALUATION_BYTES", 2**20)
+    run = RunFolder.create(tmp_path / "run")
+    run.write_evaluation_arrays({"zeros": np.zeros(2**17 + 1)})
+    assert run.evaluation_arrays.stat().st_size < 2**13
+    with pytest.raises(NearfarError, match="1 MiB of arrays, where 1 are the most"):
+        run.read_evaluation_arrays()
+    run.write_evaluation_arrays({"zeros": np.zeros(2**17)})
+    assert len(run.read_evaluation_arrays()["zeros"]) == 2**17

@@ -67,10 +67,16 @@ def run(words: Sequence[str]) -> None:
     folder = arguments.out
     if folder is not None:
         make_folder(folder)  # before any work
-    limit, setting = arguments.in_memory_mib, "--in-memory-mib"
-    x = read_array(arguments.x, limit_mib=limit, setting=setting)
-    z = read_array(arguments.z, limit_mib=limit, setting=setting)
     console = Terminal(goes_on=folder is not None, highlight=False)
+    x, z = (
+        read_array(
+            word,
+            limit_mib=arguments.in_memory_mib,
+            setting="--in-memory-mib",
+            note=lambda told: console.print(f"[yellow]note[/yellow]  {shown(told)}"),
+        )
+        for word in (arguments.x, arguments.z)
+    )
     found = estimate_mi(
         x,
         z,

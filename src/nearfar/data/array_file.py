@@ -2,30 +2,40 @@
 
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nearfar.data.npz import UNREADABLE, declared_bytes, first_line
-from nearfar.data.parquet import column_features, is_text, read_table
+from nearfar.data.npy_headers import declared_bytes, declared_in
+from nearfar.data.npz import UNREADABLE, first_line
+from nearfar.data.parquet_files import (
+    column_features,
+    read_columns,
+    table_columns,
+    text_or_numbers,
+)
 from nearfar.errors import NearfarError, SettingError, unknown_name
 from nearfar.paths import user_path
 
 _NAMES = "names"
 
 
-def read_array(word: str, *, limit_mib: int, setting: str) -> np.ndarray:
+def read_array(
+    word: str, *, limit_mib: int, setting: str, note: Callable[[str], None] = lambda _: None
+) -> np.ndarray:
     """Reads the array that a word names.
 
     An .npz file that holds one array, or one besides `names`, needs no name. Of a Parquet table
-    all columns of numbers stand side by side where none is named; a column `names` of text is
-    passed over, as `nearfar embed` writes it. A single column of whole numbers or text is `(n,)`.
+    all columns of numbers stand side by side where none is named; index columns of pandas are left
+    out, and so is a column `names` of text, as `nearfar embed` writes it: both can be named. A
+    single column of whole numbers or text is `(n,)`.
 
     Args:
         word: `FILE` or `FILE:NAME`.
         limit_mib: Largest size to read.
         setting: What a person raises where that is too low.
+        note: Takes what a person should know: columns that were left out.
 
     Raises:
         NearfarError: There is no such file, it is damaged, or holds pickled objects.
@@ -35,7 +45,7 @@ def read_array(word: str, *, limit_mib: int, setting: str) -> np.ndarray:
     readers: dict[str, Callable[[Path, str | None, int, str], np.ndarray]] = {
         ".npy": _from_npy,
         ".npz": _from_npz,
-        ".parquet": _from_parquet,
+        ".parquet": partial(_from_parquet, note=note),
     }
     if path.suffix not in readers:
         raise SettingError(f"{path}: the name must end in .npy, .npz or .parquet")
@@ -63,7 +73,12 @@ def _from_npy(path: Path, name: str | None, limit_mib: int, setting: str) -> np.
     """The one array of an .npy file."""
     if name is not None:
         raise SettingError(f"an .npy file holds one array without a name: leave out :{name}")
-    _refuse_large(path.stat().st_size, limit_mib, setting)
+    with path.open("rb") as file:
+        declared = declared_bytes(file, path.name)
+        held = path.stat().st_size - file.tell()
+    if declared > held:
+        raise NearfarError(f"{declared} bytes are declared and {held} are there: it was cut")
+    _refuse_large(declared, limit_mib, setting)
     return np.load(path, allow_pickle=False)
 
 
@@ -73,33 +88,31 @@ def _from_npz(path: Path, name: str | None, limit_mib: int, setting: str) -> np.
         held = [file.removesuffix(".npy") for file in archive.namelist()]
         chosen = _choose(held, name, path)
         # A few kB of zip can unpack to any size: what an array declares is read first.
-        _refuse_large(declared_bytes(archive, f"{chosen}.npy"), limit_mib, setting)
+        _refuse_large(declared_in(archive, f"{chosen}.npy"), limit_mib, setting)
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[chosen]
 
 
-def _from_parquet(path: Path, name: str | None, limit_mib: int, setting: str) -> np.ndarray:
+def _from_parquet(
+    path: Path, name: str | None, limit_mib: int, setting: str, note: Callable[[str], None]
+) -> np.ndarray:
     """The named column of a table, or all its numbers."""
-    table = read_table(path, limit_mib, setting)
-    names = table.column_names
+    columns = table_columns(path)
     if name is not None:
-        return _column(name, table.column(_choose(names, name, path)))
-    kept = [each for each in names if each != _NAMES or not is_text(table.column(each))]
+        kept = [_choose(list(columns.kinds), name, path)]
+    else:
+        kept = columns.data or [each for each in columns.kinds if each not in columns.index]
+        for each in columns.index_note():
+            note(f"{path}: {each}")
     if not kept:
         raise NearfarError("no column of numbers in it")
-    if len(kept) == 1:
-        return _column(kept[0], table.column(kept[0]))
-    return np.concatenate([column_features(each, table.column(each)) for each in kept], axis=1)
-
-
-def _column(name: str, column: Any) -> np.ndarray:
-    """One column: text and single numbers as (n,), lists as (n, d)."""
-    if is_text(column):
-        if column.null_count:
-            raise NearfarError(f"column {name}: {column.null_count} of {len(column)} are missing")
-        return np.array(column.to_pylist(), dtype=np.str_)
-    features = column_features(name, column)
-    return features[:, 0] if features.shape[1] == 1 else features
+    read = read_columns(path, kept, columns, limit_mib, setting)
+    if kept[0] in columns.text and len(kept) == 1:
+        return text_or_numbers(kept[0], read[0])
+    features = [column_features(each, column) for each, column in zip(kept, read, strict=True)]
+    if len(features) == 1 and features[0].shape[1] == 1:
+        return features[0][:, 0]
+    return np.concatenate(features, axis=1)
 
 
 def _choose(held: Sequence[str], name: str | None, path: Path) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from nearfar.data.arrays import source_from_arrays, source_from_series, source_from_vectors
 from nearfar.data.config import DataConfig
+from nearfar.data.npy_headers import declared_in
 from nearfar.data.source import Source
 from nearfar.errors import NearfarError, SettingError, unknown_name
 
@@ -25,6 +26,7 @@ UNREADABLE = (
     EOFError,
     RuntimeError,
     KeyError,
+    MemoryError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -74,7 +76,7 @@ def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
         if what not in keys:
             raise NearfarError(f"no array {what!r}; it holds {', '.join(keys) or 'nothing'}")
         # A few kB of zip can unpack to any size: what an array declares is read first.
-        declared = sum(declared_bytes(archive, name) for name in archive.namelist())
+        declared = sum(declared_in(archive, name) for name in archive.namelist())
     if declared > limit:
         raise SettingError(
             f"{declared / 2**20:.0f} MiB of arrays, over data.in_memory_mib={limit // 2**20}: "
@@ -83,31 +85,6 @@ def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
         )
     with np.load(path, allow_pickle=False) as file:
         return {key: file[key] for key in keys}
-
-
-def declared_bytes(archive: zipfile.ZipFile, name: str) -> int:
-    """Size in bytes that the header of one array declares; nothing else of it is read.
-
-    Args:
-        archive: The .npz file.
-        name: Of the array's file in it, which ends in .npy.
-
-    Raises:
-        NearfarError: Its version is not known.
-    """
-    with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is None:
-            raise NearfarError(f"array {name}: .npy version {version} is not known")
-        shape, _, dtype = read(member)
-    size = dtype.itemsize
-    for side in shape:
-        size *= side
-    return size
 
 
 def first_line(error: Exception) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nearfar.data.npy_headers import read_within
 from nearfar.durable_files import append_line, remove_leftovers, sync_folder, write_durably
 from nearfar.errors import NearfarError
 from nearfar.paths import user_path
@@ -38,6 +39,8 @@ _FILES = (
     ".training-lock",
 )
 _FOLDERS = ("checkpoints", "tensorboard")
+MOST_EVALUATION_BYTES = 2**30
+"""Of the arrays of an evaluation, unpacked: a few MB of zip can hold any size of zeros."""
 
 
 class RunFolder:
@@ -203,8 +206,7 @@ class RunFolder:
     def read_evaluation_arrays(self) -> dict[str, np.ndarray]:
         """Read `evaluation.npz`, never through pickle."""
         try:
-            with np.load(self.evaluation_arrays, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
+            return read_within(self.evaluation_arrays, MOST_EVALUATION_BYTES)
         except FileNotFoundError as error:
             raise _missing(self.evaluation_arrays) from error
         except Exception as error:  # zipfile, zlib and numpy each have their own
