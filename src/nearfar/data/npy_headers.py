@@ -4,6 +4,7 @@ import math
 import zipfile
 from io import BufferedIOBase
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def declared_in(archive: zipfile.ZipFile, name: str) -> int:
         NearfarError: It declares what cannot be.
     """
     with archive.open(name) as member:
-        return declared_bytes(member, name)
+        return declared_bytes(cast(BufferedIOBase, member), name)
 
 
 def declared_bytes(file: BufferedIOBase, name: str) -> int:

@@ -170,7 +170,7 @@ def column_features(name: str, column: Any) -> np.ndarray:
         NearfarError: It holds no numbers, a value is missing, or lists differ in length.
     """
     import pyarrow as pa
-    from pyarrow import compute
+    from pyarrow.compute import call_function
 
     name = printable(name)
     kind = column.type
@@ -188,7 +188,7 @@ def column_features(name: str, column: Any) -> np.ndarray:
         )
     if not listed:
         return column.to_numpy().reshape(-1, 1)
-    lengths = compute.min_max(compute.list_value_length(column)).as_py()
+    lengths = call_function("min_max", [call_function("list_value_length", [column])]).as_py()
     if lengths["min"] != lengths["max"]:
         raise NearfarError(
             f"column {name}: lists of {lengths['min']} to {lengths['max']} values; all must be one "
