@@ -105,6 +105,81 @@ def test_hostile_opcodes_end_in_one_line(tmp_path, opcodes):
     assert "\n" not in str(caught.value)
 
 
+def _nested(depth):
+    """Opcodes that leave one small tuple, which is 2**depth values when it is walked."""
+    return b"N\x85" + b"q\x00h\x00\x86" * depth
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        b"\x80\x02}" + _nested(60) + b"U\x01as.",  # as a key: hashed and printed for ever
+        b"\x80\x02}(" + _nested(60) + b"U\x01au.",
+        b"\x80\x02(" + _nested(60) + b"U\x01ad.",
+        b"\x80\x02c_codecs\nencode\n" + b"U\x01a" + _nested(60) + b"\x86R.",
+        b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\n)R(K\x01"
+        + _nested(60)
+        + b"cnumpy\ndtype\nU\x02u1\x85R\x89U\x01atbs.",
+        b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\n)R(K\x01"
+        + b"(J\xff\xff\xff\x7fU\x01at"  # 2 GiB of text, were it multiplied
+        + b"cnumpy\ndtype\nU\x02u1\x85R\x89U\x01atbs.",
+        b"\x80\x02]" + b"q\x00h\x00e" + b".",
+        b"\x80\x02" + _nested(60) + b".",
+        b"\x80\x02}K\x01K\x02s.",
+        b"\x80\x02}U\x01a2s.",  # DUP
+        b"\x80\x02(\x90.",  # a set
+    ],
+)
+def test_values_that_take_for_ever_are_never_walked(tmp_path, opcodes):
+    path = tmp_path / "batch"
+    path.write_bytes(opcodes)
+    with pytest.raises(NearfarError, match="not a CIFAR file") as caught:
+        read_pickled_dict(path)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_nested_value_is_left_as_it_is_and_refused_by_what_reads_it(tmp_path):
+    folder = write_cifar(tmp_path, 10)
+    batch = b"\x80\x02}U\x06labels]" + _nested(60) + b"asU\x04dataK\x01s."
+    (folder / "test_batch").write_bytes(batch)
+    with pytest.raises(NearfarError, match="data is no table"):
+        load_source(DataConfig(name="cifar10", root=tmp_path))
+
+
+def test_an_index_of_the_memory_takes_no_memory(tmp_path):
+    path = tmp_path / "batch"
+    path.write_bytes(b"\x80\x02}r\xff\xff\xff\x7fU\x01aK\x01s.")  # Python's takes 32 GB
+    assert read_pickled_dict(path) == {"a": 1}
+
+
+def test_keys_from_outside_are_named_shortly_and_not_obeyed(tmp_path):
+    folder = write_cifar(tmp_path, 10)
+    keys = {f"key \x1b[31m {number}" + "x" * 200: 1 for number in range(30)}
+    (folder / "test_batch").write_bytes(python2_pickle(keys))
+    with pytest.raises(NearfarError, match=r"no data, only key \\x1b.* and 22 more") as caught:
+        load_source(DataConfig(name="cifar10", root=tmp_path))
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize("protocol", range(5))
+def test_every_protocol_gives_the_same(tmp_path, protocol):
+    content = {
+        "data": np.arange(12, dtype=np.uint8).reshape(3, 4),
+        "labels": [0, 5, -1, 300, 70000, 2**40],
+        "filenames": ["a.png", "ä", b"raw"],
+        "empty": [],
+        "none": None,
+        "yes": True,
+        "share": 0.5,
+        "pair": (1, 2, 3, 4),
+    }
+    path = tmp_path / "batch"
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    found = read_pickled_dict(path)
+    np.testing.assert_array_equal(found.pop("data"), content.pop("data"))
+    assert found == content
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_dictionary_or_one_line(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("cifar") / "batch"

@@ -13,9 +13,11 @@ from nearfar.data.catalogue import download_folder
 from nearfar.data.cifar_pickles import read_pickled_dict
 from nearfar.data.config import DataConfig
 from nearfar.data.downloads import download
+from nearfar.data.folder_tree import some
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
 from nearfar.errors import NearfarError
+from nearfar.outside_text import printable
 
 _ROW = 3 * 32 * 32
 
@@ -160,5 +162,6 @@ def _pixels(data: Any, path: Path) -> UInt8[ndarray, "n 3 32 32"]:
 def _entry(batch: dict[str, Any], key: str, path: Path) -> Any:
     """One entry of a batch, or an error that names what is there."""
     if key not in batch:
-        raise NearfarError(f"{path}: no {key}, only {', '.join(batch)}; fetch it again")
+        keys = [printable(name, longest=40) for name in batch]
+        raise NearfarError(f"{path}: no {key}, only {some(keys)}; fetch it again")
     return batch[key]
