@@ -292,6 +292,9 @@ def test_large_images_are_the_same_band_by_band(tmp_path, mode, monkeypatch):
 def test_missing_files_are_unreadable(tmp_path):
     with pytest.raises(UnreadableImageError, match="No such file"):
         read_header(tmp_path / "none.png")
+    (tmp_path / "none.png").touch()
+    with pytest.raises(UnreadableImageError, match=r"none\.png: an empty file$"):
+        read_header(tmp_path / "none.png")
 
 
 def test_names_are_shown_without_what_a_terminal_obeys(tmp_path):

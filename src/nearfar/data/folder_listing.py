@@ -156,11 +156,10 @@ def _some_files(folder: Folder, kind: FileKind) -> list[Path]:
     """All its files, refused where there are none."""
     files = folder.all_files()
     if not files:
-        endings = " ".join(sorted(kind.suffixes))
         left_out = counted(folder.all_left_out())
         raise NearfarError(
-            f"{shown(folder.path)}: no {kind.name} in it (file names ending in {endings})"
-            + (f", only {left_out}" if left_out else "")
+            f"{shown(folder.path)}: no {kind.name} in it ({kind.formats}), "
+            + (f"only {left_out}" if left_out else "and no other file")
         )
     return files
 

@@ -34,11 +34,13 @@ class FileKind:
 
     Attributes:
         name: What one of them holds, for messages: image, sound.
+        formats: The usual formats, for messages.
         suffixes: Endings by which they are known, in lower case.
         recognised: Whether a file without an ending is one of them, told by its content.
     """
 
     name: str
+    formats: str
     suffixes: frozenset[str]
     recognised: Callable[[Path], bool]
 

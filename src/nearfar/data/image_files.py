@@ -144,7 +144,7 @@ def is_image(path: Path) -> bool:
         return False
 
 
-IMAGES = FileKind("image", SUFFIXES, is_image)
+IMAGES = FileKind("image", "JPEG, PNG, GIF, TIFF, WebP, AVIF, BMP…", SUFFIXES, is_image)
 """Which files are taken for images."""
 
 
@@ -193,11 +193,27 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except UnreadableImageError:
         raise
     except Image.UnidentifiedImageError:
-        raise UnreadableImageError(f"{shown(path)}: not an image of a known format") from None
+        what = "an empty file" if _is_empty(path) else "not an image of a known format"
+        raise UnreadableImageError(f"{shown(path)}: {what}") from None
+    except OSError as error:
+        reason = error.strerror or _first_line(error)
+        raise UnreadableImageError(f"{shown(path)}: {reason}") from None
     # Decoders fed with hostile bytes raise almost anything: struct.error, SyntaxError, KeyError…
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise UnreadableImageError(f"{shown(path)}: {reason}") from None
+        raise UnreadableImageError(f"{shown(path)}: {_first_line(error)}") from None
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a file is there and holds nothing."""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
 def _formats(path: Path) -> tuple[str, ...]:
