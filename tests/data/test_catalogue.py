@@ -61,7 +61,7 @@ def test_a_misspelt_source_is_refused_with_the_nearest_name():
         ({"label_noise": 1.1}, "label_noise=1.1: a share"),
         ({"label_noise": float("nan")}, "label_noise"),
         ({"name": "stl10", "train_part": "both", "label_noise": 0.1}, "nothing is learnt from"),
-        ({"seed": -1}, "data.seed=-1"),
+        ({"seed": -1}, "data.seed is -1"),
         ({"download": True}, "cannot be downloaded"),
         ({"image_size": 32}, "keep their own size"),
         ({"fit": "pad"}, "data.fit: the images of digits keep their own shape"),

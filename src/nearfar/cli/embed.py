@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from nearfar.bounds import check_range
 from nearfar.cli.arguments import parse
 from nearfar.data.config import Fit
 from nearfar.errors import NearfarError, SettingError
@@ -38,6 +39,7 @@ class EmbedArguments:
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar embed` with the words after it."""
     arguments = parse(EmbedArguments, "embed", words)
+    check_range("--max-corrupt", arguments.max_corrupt, 0, 1)
     content = _writer(arguments.out)
 
     from nearfar.cli.folder_features import folder_features

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from nearfar.bounds import check_range
 from nearfar.cli.arguments import parse
 from nearfar.information.config import DEFAULT_BOUNDS, CriticConfig, check_settings
 
@@ -49,6 +50,7 @@ class MiArguments:
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar mi` with the words after it."""
     arguments = parse(MiArguments, "mi", words)
+    check_range("--in-memory-mib", arguments.in_memory_mib, 0, 2**31 - 1)
     check_settings(
         arguments.bounds,
         arguments.critic,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from nearfar.bounds import check_range
 from nearfar.cli.arguments import parse
 from nearfar.data.config import Fit
 from nearfar.errors import SettingError
@@ -37,6 +38,8 @@ def run(words: Sequence[str]) -> None:
     arguments = parse(NeighborsArguments, "neighbors", words)
     if arguments.k < 1:
         raise SettingError(f"--k is {arguments.k}: it must be 1 or more")
+    check_range("--k", arguments.k, 1, 2**31 - 1)
+    check_range("--max-corrupt", arguments.max_corrupt, 0, 1)
 
     from rich.table import Table
 

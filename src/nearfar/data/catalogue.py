@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nearfar.bounds import check_numbers, check_seed
 from nearfar.data.config import DataConfig
 from nearfar.errors import SettingError, unknown_name
 from nearfar.modality import Modality
@@ -275,6 +276,9 @@ def most_to_learn_from(config: DataConfig) -> int | None:
     return known - held_out_count(known, config.held_out)
 
 
+_MOST_WORKERS = 1024
+
+
 def check_data_config(config: DataConfig) -> None:
     """Refuse what no load could satisfy, before anything heavy is imported or read.
 
@@ -318,6 +322,7 @@ def check_data_config(config: DataConfig) -> None:
 
 def _check_ranges(config: DataConfig) -> None:
     """Refuse numbers out of range, whatever the source."""
+    check_numbers(config, "data.")
     if not 0 <= config.test_fraction < 1:
         raise SettingError(f"data.test_fraction={config.test_fraction}: at least 0 and below 1")
     if not 0 <= config.held_out < 1:
@@ -332,8 +337,8 @@ def _check_ranges(config: DataConfig) -> None:
         raise SettingError(f"data.length={config.length}: at least 1 step")
     if config.in_memory_mib < 0:
         raise SettingError(f"data.in_memory_mib={config.in_memory_mib}: 0 or more")
-    if config.workers < 0:
-        raise SettingError(f"data.workers={config.workers}: 0 or more")
+    if not 0 <= config.workers <= _MOST_WORKERS:
+        raise SettingError(f"data.workers={config.workers}: 0 or more, at most {_MOST_WORKERS}")
     _check_changed_labels(config)
 
 
@@ -351,8 +356,7 @@ def _check_changed_labels(config: DataConfig) -> None:
             f"data.label_noise={noise:g}: with data.train_part={config.train_part} nothing is "
             "learnt from labels; leave one of the two out"
         )
-    if not 0 <= config.seed < 2**32:
-        raise SettingError(f"data.seed={config.seed}: from 0 to {2**32 - 1}")
+    check_seed("data.seed", config.seed)
 
 
 def _check_root(config: DataConfig, info: SourceInfo) -> None:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.bounds import check_range
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError, unknown_name
 from nearfar.modality import Modality, in_words, modality_of
@@ -36,6 +37,7 @@ PATCH_BACKBONE = "patch-gru"
 STEP_BACKBONES = ("series-gru", PATCH_BACKBONE)
 """Those that give a vector for each step, which CPC asks for: `nearfar.encoders.steps`."""
 TIMM_PREFIX = "timm/"
+_WIDEST, _DEEPEST = 2**16, 1000
 
 
 def backbone_names() -> list[str]:
@@ -50,9 +52,8 @@ def check_encoder(config: EncoderConfig) -> None:
         SettingError: Unknown backbone (with the nearest name), small stem on a backbone that is no
             timm ResNet, a width or depth below 1, or one given to a backbone that has its own.
     """
-    for name in ("width", "depth"):
-        if getattr(config, name) < 1:
-            raise SettingError(f"encoder.{name} is {getattr(config, name)}: it must be 1 or more")
+    check_range("encoder.width", config.width, 1, _WIDEST)
+    check_range("encoder.depth", config.depth, 1, _DEEPEST)
     if config.depth != EncoderConfig.depth and config.name != "mlp":
         raise SettingError(f"encoder.depth is for mlp: {config.name} has its own depth")
     if config.name in OWN_BACKBONES:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from nearfar.bounds import check_numbers, check_range, check_seed
 from nearfar.errors import SettingError, unknown_name
 from nearfar.estimators.facts import BOUND_FACTS
 
@@ -12,6 +13,9 @@ DEFAULT_BOUNDS = ("info_nce", "nwj", "jensen_shannon", "smile")
 
 LABEL_BOUND = "barber_agakov"
 """Barber and Agakov's, which takes a classifier in place of a critic: for labels alone."""
+
+_WIDEST, _DEEPEST = 2**16, 1000
+_SLOWEST, _FASTEST = 1e-30, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -61,5 +65,14 @@ def check_settings(
     for name, (value, lowest) in least.items():
         if value < lowest:
             raise SettingError(f"{name} is {value}: it must be {lowest} or more")
-    if not 0 < learning_rate < float("inf"):
-        raise SettingError(f"learning_rate is {learning_rate}: it must be a number above 0")
+    check_numbers(critic, "critic.")
+    check_seed("seed", seed)
+    check_range("batch_size", batch_size, 2, 2**31 - 1)
+    check_range("max_steps", max_steps, 1, 2**31 - 1)
+    for name in ("hidden", "embedding_dim"):
+        check_range(f"critic.{name}", getattr(critic, name), 1, _WIDEST)
+    check_range("critic.layers", critic.layers, 1, _DEEPEST)
+    if not _SLOWEST <= learning_rate <= _FASTEST:
+        raise SettingError(
+            f"learning_rate is {learning_rate}: it must be a number above 0, at most {_FASTEST:,}"
+        )

@@ -1,5 +1,6 @@
 """What of a method's settings can be refused at once. Imports nothing heavy."""
 
+from nearfar.bounds import check_numbers, check_range
 from nearfar.encoders.backbones import PATCH_BACKBONE, STEP_BACKBONES
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError, unknown_name
@@ -13,7 +14,9 @@ from nearfar.methods.config import (
     SimCLRConfig,
     SupConConfig,
 )
-from nearfar.methods.pairwise_options import check_pairwise
+from nearfar.methods.pairwise_options import check_pairwise, require_temperature
+
+_WIDEST = 2**20
 
 
 def check_method(config: MethodConfig) -> None:
@@ -209,15 +212,20 @@ def require_no_patch_change(config: CPCConfig, encoder: str) -> None:
 
 
 def require_above_zero(config: MethodConfig, *names: str) -> None:
-    """Refuse a setting that is 0, negative, infinite or no number.
+    """Refuse a setting that is 0, negative, beyond what can be computed with, or no number.
 
     Raises:
         SettingError: Naming it.
     """
+    check_numbers(config, "method.")
     for name in names:
         value = getattr(config, name)
         if not 0 < value < float("inf"):
             raise SettingError(f"method.{name} is {value}: it must be above 0")
+        if name == "temperature":
+            require_temperature(value)
+        elif name.startswith(("projection_", "prediction_")):
+            check_range(f"method.{name}", value, 1, _WIDEST)
 
 
 def require_momentum(config: MoCoConfig | BYOLConfig | PaCoConfig) -> None:

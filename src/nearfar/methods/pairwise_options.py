@@ -2,6 +2,7 @@
 
 from typing import get_args, get_type_hints
 
+from nearfar.bounds import check_range
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.config import SimCLRConfig
 
@@ -21,6 +22,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 DROPS_FALSE_NEGATIVES = ("nt_xent", "debiased_neg", "debiased_pos")
 """Objectives that can leave rows of the anchor's class out of the negatives."""
+
+_COLDEST, _WARMEST = 0.0001, 10_000
 
 _MAY_BE_ZERO = (
     "beta",
@@ -71,6 +74,8 @@ def _check_option(config: SimCLRConfig, name: str, value: float | str) -> None:
             raise unknown_name(f"method.{name}", str(value), words)
         return
     assert not isinstance(value, str)
+    if name == "temperature" and value > 0:
+        require_temperature(value)
     if name == "tau_plus":
         may_be_zero = config.objective == "debiased_neg"
         if not 0 <= value < 1 or (value == 0 and not may_be_zero):
@@ -79,6 +84,15 @@ def _check_option(config: SimCLRConfig, name: str, value: float | str) -> None:
     elif not 0 <= value < float("inf") or (value == 0 and name not in _MAY_BE_ZERO):
         wanted = "0 or above" if name in _MAY_BE_ZERO else "above 0"
         raise SettingError(f"method.{name} is {value}: it must be {wanted}")
+
+
+def require_temperature(value: float) -> None:
+    """Refuse a temperature by which similarities become too large, or too alike, for float32.
+
+    Raises:
+        SettingError: It is not in a range that holds every useful one.
+    """
+    check_range("method.temperature", value, _COLDEST, _WARMEST)
 
 
 def _belongs_elsewhere(config: SimCLRConfig, name: str, owners: list[str]) -> SettingError:

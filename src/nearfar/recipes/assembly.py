@@ -19,6 +19,7 @@ from nearfar.methods.build import build_method
 from nearfar.methods.check import check_labels
 from nearfar.methods.method import Method
 from nearfar.modality import modality_of
+from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.training.hardware import Hardware, choose_hardware
@@ -98,6 +99,9 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     if part.labels is not None and source.num_classes is not None:
         # Of all classes that there are: one may have no example to learn from.
         counts = class_counts(part, source.num_classes)
+    with torch.device("meta"):
+        measured = _seeded_method(recipe, example_format, counts, torch.device("meta"))
+    require_memory(recipe, cast(nn.Module, measured), example_format.shape, hardware.device)
     return Assembly(
         recipe=recipe,
         hardware=hardware,

@@ -4,6 +4,7 @@ Each room knows what it cannot do; this asks them all. What only the data can te
 number of images, a missing file) is refused when they are there, still before training.
 """
 
+from nearfar.bounds import check_numbers, check_seed
 from nearfar.data.catalogue import SOURCES, check_data_config, most_to_learn_from
 from nearfar.encoders.backbones import check_encoder, encoder_modality
 from nearfar.errors import SettingError
@@ -27,8 +28,8 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     Raises:
         SettingError: Naming the first such setting, its value and what it may be.
     """
-    if recipe.seed < 0:
-        raise SettingError(f"seed is {recipe.seed}: it must be 0 or more")
+    check_numbers(recipe)
+    check_seed("seed", recipe.seed)
     check_data_config(recipe.data)
     check_views(recipe.views)
     check_encoder(recipe.encoder)

@@ -5,9 +5,12 @@ import re
 from itertools import pairwise
 from typing import get_args, get_type_hints
 
+from nearfar.bounds import check_numbers
 from nearfar.errors import SettingError, unknown_name
 from nearfar.training.config import TrainingConfig
 
+_FASTEST = 1_000_000
+_MOST_THREADS = 1024
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -38,6 +41,7 @@ def check_training_config(
     if not _DEVICE.fullmatch(config.device):
         raise unknown_name("device", config.device, ("auto", "cpu", "cuda", "cuda:0"))
 
+    check_numbers(config, "training.")
     _require(config.epochs >= 1, config, "epochs", "1 or more")
     _require(config.batch_size >= 2, config, "batch_size", "2 or more: others are the negatives")
     _require(
@@ -46,8 +50,18 @@ def check_training_config(
         "micro_batch_size",
         f"1 to training.batch_size, which is {config.batch_size}, or left out",
     )
-    _require(0 < config.learning_rate < math.inf, config, "learning_rate", "above 0")
-    _require(0 <= config.weight_decay < math.inf, config, "weight_decay", "0 or more")
+    _require(
+        0 < config.learning_rate <= _FASTEST,
+        config,
+        "learning_rate",
+        f"above 0, at most {_FASTEST:,}",
+    )
+    _require(
+        0 <= config.weight_decay <= _FASTEST,
+        config,
+        "weight_decay",
+        f"0 or more, at most {_FASTEST:,}",
+    )
     _require(0 <= config.momentum < 1, config, "momentum", "0 or more and below 1")
     _require(config.warmup_epochs >= 0, config, "warmup_epochs", "0 or more")
     _require(
@@ -72,7 +86,12 @@ def check_training_config(
         "above 0, or left out",
     )
     _require(0 <= config.false_positives <= 1, config, "false_positives", "0 to 1")
-    _require(config.threads is None or config.threads >= 1, config, "threads", "1 or more")
+    _require(
+        config.threads is None or 1 <= config.threads <= _MOST_THREADS,
+        config,
+        "threads",
+        f"1 or more, at most {_MOST_THREADS:,}",
+    )
     _require(config.knn_every >= 0, config, "knn_every", "0 (never) or more")
     _require(config.checkpoint_every >= 1, config, "checkpoint_every", "1 or more")
     _require(

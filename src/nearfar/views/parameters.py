@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from nearfar.errors import SettingError
 
+_LARGEST_SIDE = 4096  # as that of images from files
+
 
 @dataclass(frozen=True)
 class ViewParameters:
@@ -44,8 +46,11 @@ class ViewParameters:
         Raises:
             SettingError: A value lies outside its range; the message names it.
         """
-        if self.size < 1:
-            raise SettingError(f"views.size is {self.size}: a view needs a side of 1 pixel or more")
+        if not 1 <= self.size <= _LARGEST_SIDE:
+            raise SettingError(
+                f"views.size is {self.size}: a view needs a side of 1 pixel or more, at most "
+                f"{_LARGEST_SIDE}"
+            )
         for name in ("flip", "jitter", "grey", "blur", "solarize"):
             value = getattr(self, name)
             if not 0 <= value <= 1:

@@ -3,11 +3,14 @@
 from dataclasses import fields, replace
 from typing import Any
 
+from nearfar.bounds import check_numbers
 from nearfar.errors import SettingError, unknown_name
 from nearfar.modality import Modality
 from nearfar.views.config import ViewsConfig
 from nearfar.views.float_parameters import SeriesParameters, VectorParameters
 from nearfar.views.parameters import ViewParameters
+
+_MOST_VIEWS = 1024
 
 
 def jitter_of_strength(strength: float) -> dict[str, float]:
@@ -189,8 +192,11 @@ def _check_common(config: ViewsConfig, modality: Modality) -> None:
     """Refuse a preset or a setting of another modality, and too few views."""
     if (own := views_modality(config)) != modality:
         raise SettingError(f"views.preset {config.preset} is for {own}, and these are {modality}")
-    if config.count < 1:
-        raise SettingError(f"views.count is {config.count}: needs 1 view or more")
+    check_numbers(config, "views.")
+    if not 1 <= config.count <= _MOST_VIEWS:
+        raise SettingError(
+            f"views.count is {config.count}: needs 1 view or more, at most {_MOST_VIEWS}"
+        )
     usable = {"preset", "count"} | {
         "images": {*_OVERRIDES, "implementation", "size", "jitter_strength"},
         "series": {field.name for field in fields(SeriesParameters)},
