@@ -8,6 +8,8 @@ from torch import nn
 from nearfar.data.source import Part, StreamedImages
 from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features, frozen, raw_pixels
+from nearfar.training import thread_choice
+from nearfar.training.thread_choice import ThreadChoice
 
 
 class Counting(nn.Module):
@@ -128,3 +130,34 @@ class _Unit(nn.Module):
 
     def forward(self, images):
         return images.float() / 255
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_thread_count_is_measured_on_a_few_examples_and_handed_back(two_threads, monkeypatch):
+    counts, encoder = [], Counting().eval()
+
+    def one_is_faster(work):
+        work()
+        counts.append(torch.get_num_threads())
+        return float(torch.get_num_threads())
+
+    monkeypatch.setattr(thread_choice, "_seconds_of_a_step", one_is_faster)
+    said = []
+    with ThreadChoice(torch.device("cpu"), say=said.append) as threads:
+        features = extract_features(encoder, Part(numbered(200)), batch_size=100, threads=threads)
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    assert counts == [2, 1]
+    assert len(said) == 1
+    assert torch.equal(features, extract_features(Counting().eval(), Part(numbered(200))))
+    # The 64 examples of each measurement came on top; the features are of each example once.
+    assert encoder.seen == [*range(64), *range(64), *range(200)]

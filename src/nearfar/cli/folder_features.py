@@ -17,6 +17,7 @@ from nearfar.errors import SettingError
 from nearfar.evaluation.features import extract_features
 from nearfar.modality import in_words
 from nearfar.training.hardware import choose_hardware
+from nearfar.training.thread_choice import ThreadChoice
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,12 @@ def folder_features(
     check_data_config(config)
     source = load_all_images(config)
     encoder = encoder.to(where)
-    features = extract_features(encoder, source.train, device=where, workers=config.workers)
-    return FolderFeatures(list(source.train.names or ()), features, source.notes)
+    said: list[str] = []
+    with ThreadChoice(where, say=said.append) as threads:
+        features = extract_features(
+            encoder, source.train, device=where, workers=config.workers, threads=threads
+        )
+    return FolderFeatures(list(source.train.names or ()), features, (*source.notes, *said))
 
 
 def image_features(

@@ -1,5 +1,6 @@
 """Features of a frozen encoder: every example exactly once, in order, float32."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,9 +14,13 @@ from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part
 from nearfar.errors import NearfarError
 from nearfar.standardising import standardised
+from nearfar.training.thread_choice import ThreadChoice, Work
 
 MOST_RAW_STEPS = 512
 """Steps of series beyond which the raw baseline averages, so that it stays computable."""
+
+MEASURED = 64
+"""Examples by which the fastest thread count is found: enough to tell, few enough to be cheap."""
 
 
 @contextmanager
@@ -42,6 +47,7 @@ def extract_features(
     device: str | torch.device = "cpu",
     batch_size: int = 512,
     workers: int = 0,
+    threads: ThreadChoice | None = None,
 ) -> Float[Tensor, "n dim"]:
     """Features of every example of a part, from the encoder in eval mode, always in float32.
 
@@ -52,6 +58,7 @@ def extract_features(
         device: Where the encoder is.
         batch_size: Examples in a batch; the features do not depend on it.
         workers: Processes that decode streamed images.
+        threads: Chooses the thread count; None leaves it.
 
     Returns:
         Row i holds the features of example i, on the CPU.
@@ -63,9 +70,20 @@ def extract_features(
     device = torch.device(device)
     batches = evaluation_batches(part.images, batch_size=batch_size, device=device, workers=workers)
     with frozen(encoder), torch.autocast(device.type, enabled=False):
-        rows = [encoder(images).float().flatten(1).cpu() for images, _ in batches]
+        rows = []
+        for images, _ in batches:
+            if threads is not None:
+                threads.before_step(functools.partial(_encoding, encoder, images[:MEASURED]))
+            rows.append(encoder(images).float().flatten(1).cpu())
+            if threads is not None:
+                threads.after_step()
     # Joined outside inference mode, the features may be used by anything, autograd included.
     return check_finite(torch.cat(rows), "the encoder's features")
+
+
+def _encoding(encoder: nn.Module, images: Tensor) -> Work:
+    """What a batch asks of the encoder, for a few of its examples."""
+    return functools.partial(encoder, images)
 
 
 def raw_features(part: Part, train: Part, *, workers: int = 0) -> Float[Tensor, "n dim"]:

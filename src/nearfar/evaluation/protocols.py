@@ -27,6 +27,7 @@ from nearfar.evaluation.records import FeatureKind, Protocol, Record
 from nearfar.evaluation.shots import class_accuracies, shot_groups
 from nearfar.evaluation.view_geometry import distance_arrays, geometry_records, view_geometry
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.thread_choice import ThreadChoice
 from nearfar.views.build import Views
 
 
@@ -66,6 +67,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     batch_size: int = 512,
     workers: int = 0,
+    threads: ThreadChoice | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
     """Judge a frozen encoder by every protocol that the source allows, beside its baselines.
@@ -85,6 +87,7 @@ def evaluate(
         device: Where the encoders are.
         batch_size: Examples in a batch.
         workers: Processes that decode streamed images.
+        threads: Chooses the thread count while features are taken; None leaves it.
         say: Told in a few words what is under way.
 
     Raises:
@@ -102,7 +105,12 @@ def evaluate(
         if kind == "raw":
             return raw_features(part, source.train, workers=workers)
         return extract_features(
-            encoders[kind], part, device=device, batch_size=batch_size, workers=workers
+            encoders[kind],
+            part,
+            device=device,
+            batch_size=batch_size,
+            workers=workers,
+            threads=threads,
         )
 
     notes = _why_no_accuracy(source)

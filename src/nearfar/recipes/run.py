@@ -29,6 +29,7 @@ from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks, joined_ranks
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.thread_choice import ThreadChoice
 
 
 def run_recipe(
@@ -215,7 +216,12 @@ def _judge(
     example_format = Format(
         encoder.shape, tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
     )
-    with saying(console, "judging the encoder") as say:
+    choice = ThreadChoice(
+        device,
+        threads=recipe.training.threads,
+        say=lambda line: console.print(shown(line), highlight=False),
+    )
+    with choice as threads, saying(console, "judging the encoder") as say:
         found = evaluate(
             encoder.to(device),
             source,
@@ -226,6 +232,7 @@ def _judge(
             run_folder=target,
             device=device,
             workers=recipe.data.workers,
+            threads=threads,
             say=say,
         )
     print_scores(console, [record.as_json() for record in found.records], found.notes)

@@ -47,7 +47,7 @@ class ThreadChoice:
         device: Where the work runs.
         threads: The count to use; None measures.
         alone: Whether this process is the only rank.
-        say: Tells a person, in one line, what was chosen and why.
+        say: Tells a person, in one line, that the count changes, and why.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class ThreadChoice:
 
     def _look(self, work: Work) -> None:
         """Measure counts from the most down by halves, and compute with the fastest."""
-        first, begun, before = self._looked is None, time.monotonic(), torch.get_num_threads()
+        begun, before = time.monotonic(), torch.get_num_threads()
         seconds: dict[int, float] = {}
         count = self._most
         while count:
@@ -146,8 +146,8 @@ class ThreadChoice:
         self._looked = time.monotonic()
         self._cost = self._looked - begun
         self._forget()
-        if first or chosen != before:
-            self._say(_in_words(chosen, seconds, first=first))
+        if chosen != before:
+            self._say(_in_words(chosen, seconds))
 
     def _forget(self) -> None:
         """Begin to watch the speed anew."""
@@ -174,13 +174,14 @@ def _seconds_of_a_step(work: Work) -> float:
     return (time.monotonic() - begun) / steps
 
 
-def _in_words(chosen: int, seconds: dict[int, float], *, first: bool) -> str:
-    """What was chosen, beside what else was measured."""
+def _in_words(chosen: int, seconds: dict[int, float]) -> str:
+    """What was chosen, and why."""
     others = ", ".join(
         f"{threads_in_words(count)} {took:.2g} s"
         for count, took in seconds.items()
         if count != chosen
     )
-    now = "computing with" if first else "the machine has changed: now"
-    beside = f" ({others})" if others else ""
-    return f"{now} {threads_in_words(chosen)}: {seconds[chosen]:.2g} s a step{beside}"
+    return (
+        f"computing with {threads_in_words(chosen)} from here on, the fastest count measured now: "
+        f"{seconds[chosen]:.2g} s a step ({others})"
+    )
