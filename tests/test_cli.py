@@ -253,14 +253,10 @@ def test_train_follows_the_overrides(trained, capsys):
     assert (trained / "report.html").is_file()
 
 
-def test_train_shortens_the_recipes_warmup_with_its_epochs(trained):
-    assert 0 < read_recipe(trained).training.warmup_epochs < 1
-
-
-def test_a_warmup_that_was_asked_for_is_not_changed(capsys):
-    code, told = refusal(capsys, "train", "--training.epochs", "2", "--training.warmup-epochs", "3")
+def test_an_impossible_warmup_is_refused(capsys):
+    code, told = refusal(capsys, "train", "--training.epochs", "2", "--training.warmup-share", "3")
     assert code == 2
-    assert "warmup_epochs is 3.0" in told
+    assert "training.warmup_share is 3.0: it must be a share of the run, 0 to 1" in told
 
 
 def test_train_refuses_a_taken_folder(trained, capsys):

@@ -260,7 +260,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 batch_size=min(self.batch_size, count),
                 learning_rate=self.learning_rate,
                 weight_decay=self.weight_decay,
-                warmup_epochs=self.epochs / 10,
+                warmup_share=0.1,
                 device=self.device,
                 # Not measured: the same `random_state` gives the same features.
                 threads=torch.get_num_threads(),

@@ -1,9 +1,9 @@
-"""The projection head is the published one."""
+"""The projection heads are the published ones."""
 
 import torch
 from torch import nn
 
-from nearfar.encoders.projection import ProjectionHead
+from nearfar.encoders.projection import ProjectionHead, ThreeLayerHead
 
 
 def test_the_head_is_linear_batch_norm_relu_linear():
@@ -18,3 +18,14 @@ def test_the_head_is_linear_batch_norm_relu_linear():
     scaled = centred / (centred.square().mean(dim=0) + norm.eps).sqrt()
     expected = scaled.relu() @ last.weight.T + last.bias
     torch.testing.assert_close(head(features), expected)
+
+
+def test_the_three_layer_head_has_no_batch_norm():
+    head = ThreeLayerHead(6, 5, 4)
+    kinds = [type(layer) for layer in head]
+    assert kinds == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+    features = torch.randn(7, 6)
+    hidden = features
+    for layer in list(head)[:-1:2]:
+        hidden = (hidden @ layer.weight.T + layer.bias).relu()
+    torch.testing.assert_close(head(features), hidden @ head[-1].weight.T + head[-1].bias)

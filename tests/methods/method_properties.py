@@ -314,7 +314,7 @@ def learns(case: Case, folder: Path) -> tuple[float, float]:
             recipe.training,
             epochs=10,
             batch_size=128,
-            warmup_epochs=2.0,
+            warmup_share=0.2,
             knn_every=0,
             device="cpu",
             precision="fp32",

@@ -16,6 +16,7 @@ from nearfar.errors import SettingError
 from nearfar.methods.byol import BYOL
 from nearfar.methods.config import BYOLConfig
 from nearfar.methods.method import Method
+from nearfar.methods.momentum import rising_momentum
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.optimizers import build_optimizer
 from nearfar.training.ranks import Ranks
@@ -212,3 +213,13 @@ def test_more_than_two_views_are_refused():
     views = views_of_step(0)
     with pytest.raises(SettingError, match=r"views.count is 4: BYOL compares 2 views"):
         byol_method()((*views, *views))
+
+
+def test_the_momentum_of_a_run_begins_at_its_first_and_ends_one_step_before_one():
+    steps = 400
+    momenta = [rising_momentum(0.996, k / steps) for k in range(steps)]
+    assert momenta[0] == 0.996
+    assert momenta[1] == pytest.approx(0.996 + 0.004 * (math.pi / steps) ** 2 / 4, abs=1e-10)
+    assert momenta[200] == pytest.approx(0.998)
+    assert momenta[-1] == pytest.approx(1 - 0.004 * (math.pi / steps) ** 2 / 4, abs=1e-10)
+    assert momenta[-1] < 1

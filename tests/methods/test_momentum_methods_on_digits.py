@@ -36,7 +36,7 @@ def error_of_knn(run: Assembly) -> float:
 def test_it_learns(name, tmp_path):
     recipe = recipe_named(name)
     training = replace(
-        recipe.training, epochs=40, batch_size=128, warmup_epochs=4.0, knn_every=0, device="cpu"
+        recipe.training, epochs=40, batch_size=128, warmup_share=0.1, knn_every=0, device="cpu"
     )
     encoder = replace(recipe.encoder, width=16)
     run = assemble(replace(recipe, encoder=encoder, training=training), DIGITS)

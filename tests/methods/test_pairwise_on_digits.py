@@ -77,7 +77,7 @@ def test_it_learns(objective, tmp_path):
             recipe.training,
             epochs=10,
             batch_size=128,
-            warmup_epochs=2.0,
+            warmup_share=0.2,
             knn_every=0,
             device="cpu",
             precision="fp32",

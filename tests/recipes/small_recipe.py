@@ -38,7 +38,7 @@ def small_recipe(folder: Path, **changes) -> Recipe:
         encoder=EncoderConfig(width=4),
         method=SimCLRConfig(projection_hidden=8, projection_dim=4),
         training=TrainingConfig(
-            epochs=2, batch_size=32, warmup_epochs=0.0, device="cpu", precision="fp32", knn_every=1
+            epochs=2, batch_size=32, warmup_share=0.0, device="cpu", precision="fp32", knn_every=1
         ),
         evaluation=EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2),
     )

@@ -115,7 +115,7 @@ def test_the_published_settings_train_on_small_files_of_the_format(tmp_path: Pat
         recipe.training,
         epochs=1,
         batch_size=4,
-        warmup_epochs=0.0,
+        warmup_share=0.0,
         drops=(),
         knn_every=0,
         device="cpu",
@@ -133,7 +133,7 @@ def test_the_published_settings_train_on_small_files_of_the_format(tmp_path: Pat
 def test_it_learns_digits(tmp_path: Path, name: str):
     """A quarter of the recipe: far above the untrained encoder, and above raw pixels."""
     recipe = recipe_named(name)
-    training = replace(recipe.training, epochs=10, warmup_epochs=1.0, knn_every=0)
+    training = replace(recipe.training, epochs=10, warmup_share=0.1, knn_every=0)
     records = run(replace(recipe, training=training), tmp_path / "run")
     judged = [top1(records, "knn"), top1(records, "linear_probe")]
     if name != "supcon-digits":

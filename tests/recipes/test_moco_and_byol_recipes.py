@@ -53,7 +53,7 @@ def test_it_trains_on_files_of_its_format(name, tmp_path):
             recipe.training,
             epochs=1,
             batch_size=4 if source == "imagenet" else 16,
-            warmup_epochs=0.0,
+            warmup_share=0.0,
             device="cpu",
             knn_every=0,
         ),

@@ -39,7 +39,7 @@ def trained(recipe, folder, root):
             recipe.training,
             epochs=1,
             batch_size=16,
-            warmup_epochs=0.0,
+            warmup_share=0.0,
             drops=(),
             device="cpu",
             knn_every=0,

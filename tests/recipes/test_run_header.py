@@ -16,7 +16,7 @@ from nearfar.recipes.console import print_header
     [
         ({}, "2 epochs of 4 steps of 16, adamw at 0.01, cosine"),
         (
-            {"epochs": 9, "optimizer": "sgd", "warmup_epochs": 0.0, "drops": (4.0, 7.5)},
+            {"epochs": 9, "optimizer": "sgd", "warmup_share": 0.0, "drops": (4.0, 7.5)},
             "9 epochs of 4 steps of 16, sgd at 0.01, a tenth after epoch 4 and 7.5",
         ),
     ],

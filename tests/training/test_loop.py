@@ -158,7 +158,7 @@ def test_bf16_and_channels_last_resume_to_the_same_bits_too(tmp_path):
 
 
 def test_a_rate_that_drops_goes_on_to_the_same_bits(tmp_path):
-    config = replace(TINY, warmup_epochs=0.0, drops=(1.0, 2.0), epochs=3)
+    config = replace(TINY, warmup_share=0.0, drops=(1.0, 2.0), epochs=3)
     train_tiny(tmp_path / "whole", config)
     path = tmp_path / "run"
     with pytest.raises(Interrupted):
@@ -203,7 +203,7 @@ def dropout_method() -> Dropout:
 
 def test_any_module_of_the_right_shape_trains_and_resumes(tmp_path):
     whole = train_tiny(tmp_path / "whole", method=dropout_method())
-    assert whole.progress == [step / 24 for step in range(1, 25)]
+    assert whole.progress == [step / 24 for step in range(24)]
     path = tmp_path / "run"
     batches = DisturbedBatches(9, raise_signal(signal.SIGINT))
     with pytest.raises(Interrupted):
@@ -211,7 +211,7 @@ def test_any_module_of_the_right_shape_trains_and_resumes(tmp_path):
     resumed = train_tiny(path, resume=True, method=dropout_method())
     same_run(path, tmp_path / "whole")
     assert resumed.calls == 24
-    assert resumed.progress[0] == 11 / 24
+    assert resumed.progress[0] == 10 / 24
 
 
 class Broken(Dropout):
@@ -380,7 +380,7 @@ def test_clipping_bounds_the_step(tmp_path):
         weight_decay=0.0,
         learning_rate=1.0,
         epochs=1,
-        warmup_epochs=0.0,
+        warmup_share=0.0,
         clip_norm=0.01,
         knn_every=0,
     )

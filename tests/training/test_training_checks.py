@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -37,8 +38,9 @@ def test_the_defaults_and_their_limits_pass():
         ({"learning_rate": float("inf")}, "training.learning_rate is inf"),
         ({"weight_decay": -1e-6}, "training.weight_decay"),
         ({"momentum": 1.0}, "training.momentum"),
-        ({"warmup_epochs": -1.0}, "training.warmup_epochs"),
-        ({"warmup_epochs": 100.5}, "at most training.epochs, which is 100"),
+        ({"warmup_share": -0.1}, "training.warmup_share"),
+        ({"warmup_share": 10.0}, "warmup_share is 10.0: it must be a share of the run, 0 to 1"),
+        ({"warmup_share": math.nan}, "training.warmup_share"),
         ({"drops": (60.0, 40.0)}, "training.drops is (60.0, 40.0): it must be epochs in rising"),
         ({"drops": (5.0,)}, "after the warm-up and before the end at 100"),
         ({"drops": (100.0,)}, "before the end at 100"),

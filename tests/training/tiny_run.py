@@ -20,7 +20,7 @@ from nearfar.views.random_views import build_views
 TINY = TrainingConfig(
     epochs=6,
     batch_size=8,
-    warmup_epochs=2.0,
+    warmup_share=1 / 3,
     device="cpu",
     precision="fp32",
     knn_every=2,

@@ -18,7 +18,7 @@ from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
-from nearfar.training.launch import launched, said_by_first_rank
+from nearfar.training.launch import said_by_first_rank
 from nearfar.views.config import ViewsConfig
 
 
@@ -91,9 +91,7 @@ def _defaults(name: str) -> TrainArguments:
 def _recipe(arguments: TrainArguments) -> Recipe | None:
     """What to train, checked; None for a run to go on with, which may not be changed on the way."""
     if arguments.resume is None:
-        recipe = _with_fitting_warmup(
-            Recipe(**{each.name: getattr(arguments, each.name) for each in fields(Recipe)})
-        )
+        recipe = Recipe(**{each.name: getattr(arguments, each.name) for each in fields(Recipe)})
         check_settings(recipe)
         return recipe
     if replace(arguments, resume=None) != _defaults(DEFAULT_RECIPE):
@@ -102,20 +100,6 @@ def _recipe(arguments: TrainArguments) -> Recipe | None:
             "option out, or start a new run"
         )
     return None
-
-
-def _with_fitting_warmup(recipe: Recipe) -> Recipe:
-    """Keeps the recipe's warm-up in proportion where fewer epochs were asked for than it takes."""
-    asked, usual = recipe.training, recipe_named(recipe.recipe).training
-    if asked.warmup_epochs != usual.warmup_epochs or not 1 <= asked.epochs < asked.warmup_epochs:
-        return recipe
-    shorter = usual.warmup_epochs * asked.epochs / usual.epochs
-    if launched().rank == 0:
-        from nearfar.terminal import Terminal
-
-        said = f"warm-up shortened to {shorter:.2g} epochs, in proportion"
-        Terminal(goes_on=True).say("note", [said])
-    return replace(recipe, training=replace(asked, warmup_epochs=shorter))
 
 
 def _new_folder(name: str) -> Path:

@@ -23,7 +23,7 @@ class CIFARResNet(nn.Module):
     Args:
         channels: Channels of the images.
         width: Channels of the first stage; the last has four times as many, which is
-            `num_features`. The paper has 16; PaCo's published program has 32.
+            `num_features`. The paper has 16.
         blocks: n, 1 or more: 3 for the ResNet-20, 5 for the ResNet-32.
     """
 

@@ -126,13 +126,15 @@ def check_paco(config: PaCoConfig) -> None:
 
     Raises:
         SettingError: A setting that is not above 0, a momentum outside 0 to 1, or an unknown
-            normalisation.
+            normalisation or head.
     """
     require_above_zero(
         config, "temperature", "alpha", "queue_size", "projection_hidden", "projection_dim"
     )
     if config.normalisation not in ("sum", "mean"):
         raise unknown_name("method.normalisation", config.normalisation, ("sum", "mean"))
+    if config.head not in ("batch-norm", "three-layer"):
+        raise unknown_name("method.head", config.head, ("batch-norm", "three-layer"))
     require_momentum(config)
 
 

@@ -154,8 +154,10 @@ class PaCoConfig:
     """Most keys of earlier steps that are candidates."""
     momentum: float = 0.999
     """Share of its weights that the key encoder keeps at each step; 0 to 1."""
+    head: Literal["batch-norm", "three-layer"] = "batch-norm"
+    """batch-norm is SimCLR's, with one hidden layer; three-layer its program's, with two."""
     projection_hidden: int = 512
-    """Width of the projection head's hidden layer."""
+    """Width of each hidden layer of the projection head."""
     projection_dim: int = 128
     """Width of the embedding that samples are compared by."""
 

@@ -53,7 +53,7 @@ class Method(Protocol):
         ...
 
     def after_step(self, progress: float) -> None:
-        """Called after each step of the optimiser; progress goes from 0 to 1 over the run.
+        """Called after each step of the optimiser, with k/K after step k of K, counted from 0.
 
         Here a momentum encoder moves, and the keys of the step enter the queue.
         """

@@ -52,7 +52,7 @@ def follow(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
 def rising_momentum(base: float, progress: float) -> float:
     """From `base` to 1 along a cosine (Grill et al. 2020, section 3.3).
 
-    `m = 1 − (1 − m₀)·(cos(π·k/K) + 1)/2` after k of K steps.
+    `m = 1 − (1 − m₀)·(cos(π·k/K) + 1)/2` after step k of K, counted from 0: m₀ after the first.
 
     Args:
         base: m₀, 0 to 1.

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
-from nearfar.encoders.projection import ProjectionHead
+from nearfar.encoders.projection import ProjectionHead, ThreeLayerHead
 from nearfar.methods.check import check_paco, check_view_count
 from nearfar.methods.classes import build_classifier, require_labels_of
 from nearfar.methods.config import PaCoConfig
@@ -60,9 +60,8 @@ class PaCo(nn.Module):
         check_paco(config)
         num_features = cast(int, encoder.num_features)
         self.encoder = encoder
-        self.projection = ProjectionHead(
-            num_features, config.projection_hidden, config.projection_dim
-        )
+        head = {"batch-norm": ProjectionHead, "three-layer": ThreeLayerHead}[config.head]
+        self.projection = head(num_features, config.projection_hidden, config.projection_dim)
         self.classifier = build_classifier(num_features, class_counts)
         self.momentum_encoder = frozen_copy(self.encoder)
         self.momentum_projection = frozen_copy(self.projection)

@@ -36,7 +36,7 @@ def byol_cifar10() -> Recipe:
             learning_rate=0.06,
             weight_decay=2e-3,
             momentum=0.9,
-            warmup_epochs=0.0,
+            warmup_share=0.0,
         ),
         evaluation=EvaluationConfig(knn=((200, 0.1),)),
     )

@@ -23,5 +23,5 @@ def byol_digits() -> Recipe:
         method=BYOLConfig(
             projection_hidden=512, projection_dim=128, prediction_hidden=512, momentum=0.9
         ),
-        training=replace(recipe.training, epochs=40, batch_size=128, warmup_epochs=4.0),
+        training=replace(recipe.training, epochs=40, batch_size=128, warmup_share=0.1),
     )

@@ -28,7 +28,7 @@ def cpc_digits() -> Recipe:
         encoder=EncoderConfig(name="patch-gru", width=16),
         method=CPCConfig(prediction_steps=6),
         training=TrainingConfig(
-            epochs=20, batch_size=128, learning_rate=4e-3, warmup_epochs=2.0, knn_every=5
+            epochs=20, batch_size=128, learning_rate=4e-3, warmup_share=0.1, knn_every=5
         ),
         evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1))),
     )

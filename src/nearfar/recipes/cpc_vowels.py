@@ -29,7 +29,7 @@ def cpc_vowels() -> Recipe:
         encoder=EncoderConfig(name="series-gru", width=32),
         method=CPCConfig(prediction_steps=12),
         training=TrainingConfig(
-            epochs=40, batch_size=128, learning_rate=1e-3, warmup_epochs=4.0, knn_every=10
+            epochs=40, batch_size=128, learning_rate=1e-3, warmup_share=0.1, knn_every=10
         ),
         evaluation=EvaluationConfig(knn=((5, 0.07), (20, 0.07)), labels_per_class=(1, 5, 10)),
     )

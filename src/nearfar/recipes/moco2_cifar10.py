@@ -5,8 +5,8 @@ network); meant for one GPU. `--method.symmetric` takes the symmetric loss, whic
 directions, as theirs.
 Expected: the source reads top-1 by kNN with k = 200, T = 0.1 on the 128-d output after 200, 400 and
 800 epochs: 82.6, 86.3 and 88.7 %; symmetric 85.3, 88.5 and 89.7 %. We have not reproduced it yet,
-and judge the encoder's features. The head is linear, as theirs. What is ours: biases and batch-norm
-are left out of weight decay.
+and judge the encoder's features. What is ours: v2's head with a hidden layer, where theirs is
+linear as v1's (`--method.head linear`), and biases and batch-norm are left out of weight decay.
 """
 
 from nearfar.data.config import DataConfig
@@ -27,7 +27,7 @@ def moco2_cifar10() -> Recipe:
         views=ViewsConfig(preset="moco-v2", crop_scale=(0.08, 1.0), blur=0.0),
         encoder=EncoderConfig(name="timm/resnet18", stem="small"),
         method=MoCoConfig(
-            head="linear",
+            head="mlp",
             projection_dim=128,
             temperature=0.1,
             queue_size=4096,
@@ -41,7 +41,7 @@ def moco2_cifar10() -> Recipe:
             learning_rate=0.06,
             weight_decay=5e-4,
             momentum=0.9,
-            warmup_epochs=0.0,
+            warmup_share=0.0,
         ),
         evaluation=EvaluationConfig(knn=((200, 0.1),)),
     )

@@ -35,7 +35,7 @@ def moco2_imagenet() -> Recipe:
             learning_rate=0.03,
             weight_decay=1e-4,
             momentum=0.9,
-            warmup_epochs=0.0,
+            warmup_share=0.0,
         ),
         evaluation=EvaluationConfig(knn=((200, 0.1),)),
     )

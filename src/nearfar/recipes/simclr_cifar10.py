@@ -38,6 +38,6 @@ def simclr_cifar10() -> Recipe:
             optimizer="adamw",
             learning_rate=1e-3,
             weight_decay=1e-6,
-            warmup_epochs=2.0,
+            warmup_share=2 / 50,
         ),
     )

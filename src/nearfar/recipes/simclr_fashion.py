@@ -25,7 +25,7 @@ def simclr_fashion() -> Recipe:
         encoder=EncoderConfig(name="small-resnet", width=16),
         method=SimCLRConfig(temperature=0.2, projection_hidden=512, projection_dim=128),
         training=TrainingConfig(
-            epochs=30, batch_size=256, learning_rate=3e-3, warmup_epochs=3.0, knn_every=5
+            epochs=30, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=5
         ),
         # k = 20 leads the report: it is the vote that serves raw pixels best.
         evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1), (200, 0.5))),

@@ -27,7 +27,7 @@ def simclr_vowels() -> Recipe:
         encoder=EncoderConfig(name="series-resnet", width=16),
         method=SimCLRConfig(temperature=0.2, projection_hidden=256, projection_dim=64),
         training=TrainingConfig(
-            epochs=300, batch_size=256, learning_rate=3e-3, warmup_epochs=30.0, knn_every=30
+            epochs=300, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=30
         ),
         evaluation=EvaluationConfig(knn=((5, 0.07), (20, 0.07)), labels_per_class=(1, 5, 10)),
     )

@@ -25,7 +25,7 @@ def simclr_wine() -> Recipe:
         encoder=EncoderConfig(name="mlp", width=128, depth=2),
         method=SimCLRConfig(temperature=0.5, projection_hidden=128, projection_dim=64),
         training=TrainingConfig(
-            epochs=300, batch_size=64, learning_rate=1e-3, warmup_epochs=30.0, knn_every=30
+            epochs=300, batch_size=64, learning_rate=1e-3, warmup_share=0.1, knn_every=30
         ),
         evaluation=EvaluationConfig(knn=((5, 0.07), (20, 0.07)), labels_per_class=(1, 5, 10)),
     )

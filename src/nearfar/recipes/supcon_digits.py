@@ -24,7 +24,7 @@ def supcon_digits() -> Recipe:
         encoder=EncoderConfig(name="small-resnet", width=32),
         method=SupConConfig(temperature=0.1),
         training=TrainingConfig(
-            epochs=40, batch_size=256, learning_rate=3e-3, warmup_epochs=4.0, knn_every=10
+            epochs=40, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=10
         ),
         # k = 20 leads the report: 200 is more than a digit has training images (130).
         evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1), (200, 0.5))),

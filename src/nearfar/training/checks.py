@@ -63,16 +63,9 @@ def check_training_config(
         f"0 or more, at most {_FASTEST:,}",
     )
     _require(0 <= config.momentum < 1, config, "momentum", "0 or more and below 1")
-    _require(config.warmup_epochs >= 0, config, "warmup_epochs", "0 or more")
-    _require(
-        config.warmup_epochs <= config.epochs,
-        config,
-        "warmup_epochs",
-        f"at most training.epochs, which is {config.epochs}",
-    )
-    rising = all(
-        before < after for before, after in pairwise((config.warmup_epochs, *config.drops))
-    )
+    _require(0 <= config.warmup_share <= 1, config, "warmup_share", "a share of the run, 0 to 1")
+    warmup_end = config.warmup_share * config.epochs
+    rising = all(before < after for before, after in pairwise((warmup_end, *config.drops)))
     _require(
         rising and all(0 < epoch < config.epochs for epoch in config.drops),
         config,

@@ -22,8 +22,8 @@ class TrainingConfig:
     """Decay of weights; batch-norm parameters and biases are left out."""
     momentum: float = 0.9
     """Momentum of sgd and lars; 0 to 1."""
-    warmup_epochs: float = 10.0
-    """Epochs over which the rate rises from 0, step by step; cosine to 0 afterwards."""
+    warmup_share: float = 0.1
+    """Share of all steps over which the rate rises from 0; cosine to 0 afterwards. 0 to 1."""
     drops: tuple[float, ...] = ()
     """Epochs after which the rate is a tenth of what it was; left out, it follows the cosine."""
     clip_norm: float | None = None

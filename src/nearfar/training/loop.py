@@ -214,8 +214,8 @@ def train(
                                 metrics.write("not_finite", step + 1, {"examples": examples})
                         raise _not_finite(loss, step + 1, epoch + 1, examples, run_folder, saver)
                     _update(optimizer, rate, norm, config.clip_norm)
-                    step += 1
                     method.after_step(step / total_steps)
+                    step += 1
                     threads.after_step()
                     progress.step(step, loss)
                     if step % record_every == 0 or step == total_steps:
@@ -248,11 +248,12 @@ def train(
 
 def _learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
     """The rate of the step about to be taken."""
+    total_steps = config.epochs * steps_per_epoch
     return learning_rate_at(
         step,
         peak=config.learning_rate,
-        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
-        total_steps=config.epochs * steps_per_epoch,
+        warmup_steps=round(config.warmup_share * total_steps),
+        total_steps=total_steps,
         drops=[round(epoch * steps_per_epoch) for epoch in config.drops],
     )
 

@@ -1,0 +1,74 @@
+"""What the recipes take from the sources and their programs, to the number."""
+
+import pytest
+import torch
+from torch import nn
+
+from nearfar.encoders.backbones import encoder_for
+from nearfar.methods.config import PaCoConfig
+from nearfar.methods.paco import PaCo
+from nearfar.recipes import align_uniform_stl10
+from nearfar.recipes.names import RECIPES, recipe_named
+
+WARM = {
+    "align-uniform-stl10": (200, 1),
+    "byol-cifar10": (200, 0),
+    "debiased-pos-cifar10": (50, 2),
+    "moco2-cifar10": (200, 0),
+    "moco2-imagenet": (200, 0),
+    "paco-cifar100-lt": (400, 10),
+    "simclr-cifar10": (50, 2),
+    "supcon-cifar10": (1000, 10),
+}
+"""Epochs, and how many of them warm up."""
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_warm_up_has_the_steps_it_had_when_it_was_given_in_epochs(name):
+    training = recipe_named(name).training
+    if name in WARM:
+        epochs, warm = WARM[name]
+    elif "fashion" in name and name != "simclr-fashion":
+        epochs = 24 if name.endswith("-lt") else 6
+        warm = epochs / 6
+    else:
+        epochs, warm = training.epochs, training.epochs / 10
+    assert training.epochs == epochs
+    for steps in (1, 5, 14, 58, 97, 210, 234, 390, 1666):  # of an epoch
+        assert round(training.warmup_share * training.epochs * steps) == round(warm * steps)
+
+
+def test_pacos_network_is_that_of_its_program():
+    recipe = recipe_named("paco-cifar100-lt")
+    encoder = encoder_for(recipe.encoder, (3, 32, 32))
+    weights = sum(parameter.numel() for parameter in encoder.parameters())
+    assert encoder.num_features == 64
+    assert weights + 65 * 10 == 464_154  # He et al. (2015) count the classifier of CIFAR-10 too
+    assert isinstance(recipe.method, PaCoConfig)
+    method = PaCo(recipe.method, encoder, torch.full((100,), 5))
+    for head in (method.projection, method.momentum_projection):
+        assert [type(each) for each in head] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+        assert [each.weight.shape for each in list(head)[::2]] == [(64, 64), (64, 64), (32, 64)]
+    settings = recipe.method.alpha, recipe.method.temperature, recipe.training.learning_rate
+    assert settings == (0.01, 0.05, 0.05)
+
+
+def test_supcons_steps_are_those_of_its_program():
+    recipe = recipe_named("supcon-cifar10")
+    training, method = recipe.training, recipe.method
+    # c times the loss, at rate r and decay d, steps by r·c·gradient + r·d·weight.
+    scale = method.temperature / 0.07
+    assert training.learning_rate == pytest.approx(0.5 * scale) == pytest.approx(0.714, abs=5e-4)
+    assert training.weight_decay == pytest.approx(1e-4 / scale) == pytest.approx(7e-5)
+
+
+def test_every_moco2_has_the_head_of_version_two():
+    for name in RECIPES:
+        if name.startswith("moco"):
+            assert recipe_named(name).method.head == ("mlp" if "moco2" in name else "linear")
+
+
+def test_the_figure_of_alignment_and_uniformity_is_that_of_its_weights():
+    recipe = recipe_named("align-uniform-stl10")
+    assert (recipe.method.align_weight, recipe.method.uniform_weight) == (1.0, 1.0)
+    assert "83.19 % top-1" in align_uniform_stl10.__doc__
