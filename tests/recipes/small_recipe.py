@@ -22,6 +22,7 @@ def write_images(file: Path, *, channels: int = 1, seed: int = 0) -> Path:
     for image, label in zip(images, labels, strict=True):
         top, left = 4 * (label // 2), 4 * (label % 2)
         image[top : top + 4, left : left + 4] += 120
+    file.parent.mkdir(parents=True, exist_ok=True)
     np.savez(file, images=images, labels=labels)
     return file
 

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -172,9 +173,61 @@ def test_other_data_are_judged_beside_the_run_and_leave_it_alone(trained, tmp_pa
     other = DataConfig(name="npz", root=write_images(tmp_path / "other.npz", seed=9))
     found = evaluate_run(run, data=other, console=Console(quiet=True))
     assert found.path.parent == run
+    assert re.fullmatch(r"on-other-[0-9a-f]{8}", found.path.name)
     assert (run / "evaluation.json").read_bytes() == before
     assert read_recipe(found.path).data == other
-    assert found.report.is_file()
+    page = found.report.read_text()
+    assert f"the encoder of the run {run.resolve()}" in page
+    assert str(tmp_path / "other.npz") in page
+
+
+def test_scores_on_one_data_set_do_not_overwrite_those_on_another(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    quiet = Console(quiet=True)
+
+    def judged(file, seed, **settings):
+        data = DataConfig(name="npz", root=write_images(tmp_path / file, seed=seed))
+        return evaluate_run(run, data=data, console=quiet, **settings)
+
+    first = judged("a/other.npz", 8)
+    scores = first.evaluation.read_bytes()
+    assert judged("b/other.npz", 9).path != first.path  # of the same name
+    again = judged("a/other.npz", 10)  # and at the same place
+    assert again.path != first.path
+    assert first.evaluation.read_bytes() == scores
+    with pytest.raises(NearfarError, match="holds scores on these data already: pass --overwrite"):
+        judged("c/other.npz", 8)
+    assert judged("c/other.npz", 8, overwrite=True).path == first.path
+    elsewhere = judged("c/other.npz", 8, out=tmp_path / "elsewhere")
+    assert elsewhere.path == tmp_path / "elsewhere"
+    with pytest.raises(NearfarError, match="holds scores"):
+        judged("c/other.npz", 8, out=tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_scores_overwrite_no_run_and_nothing_else(trained, tmp_path, overwrite):
+    data = DataConfig(name="npz", root=write_images(tmp_path / "other.npz", seed=9))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    (tmp_path / "file").touch()
+    for out, said in [
+        (trained[0], "a run of its own"),
+        (tmp_path / "full", "thesis.txt is there"),
+        (tmp_path / "file", "no folder"),
+    ]:
+        with pytest.raises(NearfarError, match=said):
+            evaluate_run(
+                trained[0], data=data, out=out, overwrite=overwrite, console=Console(quiet=True)
+            )
+
+
+def test_the_runs_own_data_elsewhere_leave_the_run_as_it_was(trained, tmp_path):
+    before = (trained[0] / "evaluation.json").stat().st_mtime_ns
+    found = evaluate_run(trained[0], out=tmp_path / "again", console=Console(quiet=True))
+    assert found.path == tmp_path / "again"
+    assert found.evaluation.read_bytes() == (trained[0] / "evaluation.json").read_bytes()
+    assert (trained[0] / "evaluation.json").stat().st_mtime_ns == before
 
 
 def test_data_of_other_channels_are_refused(trained, tmp_path):

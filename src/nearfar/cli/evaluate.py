@@ -22,13 +22,17 @@ class EvaluateArguments:
     """Judge the encoder of a run again, on the data it learned from or on other data.
 
     What is left out is as in the run. Other data do not replace the run's own evaluation: they get
-    a folder inside the run.
+    a folder inside the run, named by the data.
     """
 
     run: Annotated[Positional[Path], arg(metavar="RUN")]
     """Folder of the run."""
     data: DataConfig = field(default_factory=DataConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    out: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Folder for what is found; left out, the run itself, or of other data a folder inside it."""
+    overwrite: bool = False
+    """Replace what was found on the same other data before, or what --out holds of it."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -40,7 +44,13 @@ def run(words: Sequence[str]) -> None:
 
     from nearfar.recipes.run import evaluate_run
 
-    evaluate_run(arguments.run, data=arguments.data, evaluation=arguments.evaluation)
+    evaluate_run(
+        arguments.run,
+        data=arguments.data,
+        evaluation=arguments.evaluation,
+        out=arguments.out,
+        overwrite=arguments.overwrite,
+    )
 
 
 def _read(words: Sequence[str]) -> EvaluateArguments:

@@ -1,6 +1,6 @@
 """The whole evaluation of a frozen encoder beside its baselines: records and arrays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,6 +64,7 @@ def evaluate(
     views: Views | None = None,
     untrained: nn.Module | None = None,
     run_folder: RunFolder | None = None,
+    first: Sequence[str] = (),
     device: torch.device | str = "cpu",
     batch_size: int = 512,
     workers: int = 0,
@@ -84,6 +85,7 @@ def evaluate(
         views: The views of the training; None leaves alignment, uniformity and views out.
         untrained: The same encoder with its first weights; None leaves this baseline out.
         run_folder: Where to write `evaluation.json` and `evaluation.npz`; None writes nothing.
+        first: What a reader must know before the notes, such as whose encoder this is.
         device: Where the encoders are.
         batch_size: Examples in a batch.
         workers: Processes that decode streamed images.
@@ -189,6 +191,7 @@ def evaluate(
     if source.class_names is not None:
         arrays["class_names"] = np.array(source.class_names, dtype=np.str_)
     arrays["judged_on"] = np.array(source_fingerprint(source))
+    notes = [*first, *notes]
     arrays["notes"] = np.array(notes, dtype=np.str_)
     evaluation = Evaluation(tuple(records), arrays, tuple(notes))
     if run_folder is not None:

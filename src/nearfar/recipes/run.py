@@ -1,5 +1,6 @@
 """From a recipe to its report; going on with a cut run; judging a finished one again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.console import print_header, print_scores, saying
 from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
 from nearfar.recipes.knn_check import knn_check
+from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
 from nearfar.terminal import Terminal, shown
@@ -107,18 +109,22 @@ def evaluate_run(
     *,
     data: DataConfig | None = None,
     evaluation: EvaluationConfig | None = None,
+    out: Path | str | None = None,
+    overwrite: bool = False,
     console: Console | None = None,
 ) -> RunFolder:
     """Judges the encoder of a run again, on its own data or on other data.
 
     On its own data the run's evaluation and report are replaced. Other data, whose examples must be
-    of the same kind and channels, go into a run folder of their own inside, `on-NAME`, and leave
-    the run as it was.
+    of the same kind and channels, leave the run as it was: what is found goes into a folder inside
+    it that is named by the data (`nearfar.recipes.other_data`).
 
     Args:
         run: The run folder.
         data: Other data; by default the run's own.
         evaluation: Other protocols; by default the run's own.
+        out: Folder for what is found, in any case; the run stays as it was.
+        overwrite: Replace what an earlier call found on the same data, or left in `out`.
         console: Where a person watches; by default standard output.
 
     Returns:
@@ -126,7 +132,8 @@ def evaluate_run(
 
     Raises:
         SettingError: A setting is impossible, or the encoder does not take such images.
-        NearfarError: `run` holds no trained encoder, or the data cannot be read.
+        NearfarError: `run` holds no trained encoder, the data cannot be read, or the folder holds
+            scores already.
     """
     console = console or Terminal(goes_on=True)
     run_folder = RunFolder.open(run)
@@ -142,16 +149,19 @@ def evaluate_run(
     except NearfarError as error:
         raise SettingError(f"{run} on {source.name}: {error}") from None
     own_data = judged.data == with_absolute_root(trained.data)
-    target = run_folder if own_data else RunFolder(run_folder.path / f"on-{source.name}")
-    if not own_data:
+    target, first = run_folder, []
+    if not own_data or out is not None:
+        place = None if out is None else Path(out)
+        target = folder_for(run_folder, data, source, out=place, overwrite=overwrite)
         make_folder(target.path)
+        first = [said_first(run_folder, data, source)]
     classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
     if classifier is not None and not own_data:
         console.print(
             "[yellow]note[/yellow]  the run's classifier is left out: these data are others"
         )
         classifier = None
-    _judge(judged, source, encoder, classifier, target, console)
+    _judge(judged, source, encoder, classifier, target, console, first)
     # Last, so that an evaluation that fails leaves the settings of the one that stands.
     target.write_config(recipe_to_json(judged, run=target.path))
     write_report([target.path], target.report)
@@ -210,8 +220,9 @@ def _judge(
     classifier: nn.Linear | None,
     target: RunFolder,
     console: Console,
+    first: Sequence[str] = (),
 ) -> None:
-    """Evaluates an encoder beside its baselines and prints the scores."""
+    """Evaluates an encoder beside its baselines and prints the scores, `first` before the notes."""
     device = choose_hardware(recipe.training.device, recipe.training.precision).device
     example_format = Format(
         encoder.shape, tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
@@ -230,6 +241,7 @@ def _judge(
             views=views_of(recipe, example_format),
             untrained=untrained_encoder(recipe, example_format).to(device),
             run_folder=target,
+            first=first,
             device=device,
             workers=recipe.data.workers,
             threads=threads,
