@@ -162,6 +162,17 @@ def test_an_empty_test_folder_is_refused_not_replaced(tmp_path):
         _load(tmp_path)
 
 
+def test_an_empty_test_folder_gives_way_to_a_val_folder(tmp_path):
+    _write(tmp_path, "train2017", "val2017")
+    (tmp_path / "test2017").mkdir()
+    source = _load(tmp_path)
+    assert source.test.names[0] == "val2017/0.png"
+    assert source.notes == (
+        "training part: train2017/; test part: val2017/",
+        "left out test2017/ (0 images): neither learnt from nor judged by",
+    )
+
+
 def test_classes_that_have_a_parts_name_in_theirs(tmp_path):
     _write(tmp_path, "bullet_train", "test_tube", "valid", "cat")
     source = _load(tmp_path)

@@ -224,7 +224,9 @@ def test_no_interpreter_is_ever_started(tmp_path):
         read_header(path)
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "tif", "bmp"])
+@pytest.mark.parametrize(
+    "suffix", ["jpg", "png", "gif", "webp", "tif", "bmp", "jp2", "tga", "sgi", "qoi", "dds"]
+)
 def test_truncated_files_are_refused(tmp_path, suffix):
     random = np.random.RandomState(0).randint(0, 256, (32, 32, 3)).astype(np.uint8)
     path = tmp_path / f"image.{suffix}"
@@ -236,7 +238,24 @@ def test_truncated_files_are_refused(tmp_path, suffix):
             read_image(path, (3, 8, 8))
 
 
-@given(st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM"]), st.data())
+_FUZZED = {
+    "JPEG": "jpg",
+    "PNG": "png",
+    "GIF": "gif",
+    "TIFF": "tif",
+    "WEBP": "webp",
+    "BMP": "bmp",
+    "PPM": "ppm",
+    "JPEG2000": "jp2",
+    "TGA": "tga",
+    "SGI": "sgi",
+    "PCX": "pcx",
+    "QOI": "qoi",
+    "DDS": "dds",
+}
+
+
+@given(st.sampled_from(sorted(_FUZZED)), st.data())
 def test_any_damage_gives_an_image_or_one_line(tmp_path_factory, kind, data):
     buffer = io.BytesIO()
     _quarters().save(buffer, kind)
@@ -244,7 +263,7 @@ def test_any_damage_gives_an_image_or_one_line(tmp_path_factory, kind, data):
     for _ in range(data.draw(st.integers(1, 6))):
         place = data.draw(st.integers(0, len(content) - 1))
         content[place] = data.draw(st.integers(0, 255))
-    path = tmp_path_factory.mktemp("damage") / "image.png"
+    path = tmp_path_factory.mktemp("damage") / f"image.{_FUZZED[kind]}"
     path.write_bytes(content)
     message = ""
     try:

@@ -212,7 +212,7 @@ def _test_part(
     test_name = layout.parts[candidates[0]].name
     raise NearfarError(
         f"{shown(layout.base.path)}: one of {train_name}/ and {test_name}/ has class sub-folders "
-        "and the other has not; lay both out alike"
+        "and the other has not; lay both out alike, or move one away"
     )
 
 
@@ -227,8 +227,9 @@ def _told(layout: Layout, test_name: PartName | None, kind: FileKind) -> list[st
             read += ", for there is no test folder" if "test" not in parts else ""
     for name, folder in parts.items():
         if name not in ("train", test_name):
-            why = f"laid out unlike {parts['train'].name}/, " if name == "test" else ""
             held = many(len(folder.all_files()), kind.name)
+            unlike = name == "test" and folder.any_files()
+            why = f"laid out unlike {parts['train'].name}/, " if unlike else ""
             notes.append(
                 f"left out {folder.name}/ ({held}): {why}neither learnt from nor judged by"
             )
