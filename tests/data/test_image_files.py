@@ -1,8 +1,11 @@
 import io
 import os
 import struct
+import time
+import tracemalloc
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -306,6 +309,40 @@ def test_large_images_are_the_same_band_by_band(tmp_path, mode, monkeypatch):
     for pixels in (1, 70, 1199):
         monkeypatch.setattr(image_files, "_PIXELS_AT_ONCE", pixels)
         np.testing.assert_array_equal(read_image(path, (3, 40, 30)), whole)
+
+
+def test_sixteen_bits_take_little_beside_the_decoder(tmp_path):
+    """In one piece, 10 million pixels took 240 MB of whole numbers between the two depths."""
+    path = tmp_path / "image.png"
+    Image.fromarray(np.full((2500, 4000), 32768, np.uint16)).save(path, compress_level=1)
+    tracemalloc.start()
+    try:
+        assert (read_image(path, (1, 8, 8)) == 128).all()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6
+
+
+def test_large_images_take_turns(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "_LARGE", 50)
+    plain, inside, most = image_files._plain, [], []
+
+    def watched(image, mode):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.005)
+        inside.pop()
+        return plain(image, mode)
+
+    monkeypatch.setattr(image_files, "_plain", watched)
+    for side in (7, 8):  # 49 pixels and 64
+        path = tmp_path / f"{side}.png"
+        Image.new("L", (side, side)).save(path)
+        most.clear()
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda _: read_image(path, (1, 4, 4)), range(16)))  # noqa: B023
+        assert (max(most) == 1) == (side == 8)
 
 
 def test_missing_files_are_unreadable(tmp_path):
