@@ -334,6 +334,21 @@ def test_embed_sees_the_whole_of_images_that_are_not_square(trained, tmp_path):
     assert similarity > 0.99
 
 
+def test_embed_brings_images_to_squares_as_the_run_learnt_but_whole(tmp_path):
+    from nearfar.cli.folder_features import fit_for
+    from nearfar.recipes.config_json import recipe_to_json
+    from nearfar.recipes.recipe import Recipe
+    from nearfar.training.run_folder import RunFolder
+
+    assert fit_for(tmp_path, None) == "squash"  # an encoder without its run
+    for learnt, expected in (("crop", "squash"), ("pad", "pad"), ("squash", "squash")):
+        run = tmp_path / learnt
+        recipe = Recipe(data=DataConfig(name="folder", root=tmp_path, fit=learnt))
+        RunFolder.create(run).write_config(recipe_to_json(recipe, run=run))
+        assert fit_for(run, None) == fit_for(run / "encoder.safetensors", None) == expected
+        assert fit_for(run, "crop") == "crop"
+
+
 def test_embed_reads_every_image_however_the_folder_is_laid_out(trained, tmp_path):
     """Also what training leaves out or refuses: three parts, images beside sub-folders."""
     folder = tmp_path / "mixed"

@@ -28,8 +28,8 @@ class EmbedArguments:
     """Folder of images; sub-folders too."""
     out: Annotated[Path, arg(metavar="FILE")]
     """NAME.npz with arrays `names` (n,) and `features` (n, d), or NAME.parquet with such columns"""
-    fit: Fit = "squash"
-    """Images that are not square: whole, pressed into one (squash), on a ground (pad), or cut."""
+    fit: Fit | None = None
+    """Images that are not square: squash, pad or crop; left out, as the run learnt, but whole."""
     max_corrupt: float = 0.01
     """Largest share of unreadable images to skip before the folder is refused; 0 to 1."""
     device: str = "auto"
@@ -42,18 +42,19 @@ def run(words: Sequence[str]) -> None:
     check_range("--max-corrupt", arguments.max_corrupt, 0, 1)
     content = _writer(arguments.out)
 
-    from nearfar.cli.folder_features import folder_features
+    from nearfar.cli.folder_features import fit_for, folder_features
     from nearfar.durable_files import write_durably
     from nearfar.encoders.saved import load_encoder
     from nearfar.terminal import Terminal, shown
 
     console = Terminal(goes_on=True)
     encoder = load_encoder(arguments.encoder)
+    fit = fit_for(arguments.encoder, arguments.fit)
     with console.status("embedding"):
         found = folder_features(
             encoder,
             arguments.data,
-            fit=arguments.fit,
+            fit=fit,
             max_corrupt=arguments.max_corrupt,
             device=arguments.device,
         )

@@ -16,7 +16,9 @@ from nearfar.encoders.saved import SavedEncoder
 from nearfar.errors import SettingError
 from nearfar.evaluation.features import extract_features
 from nearfar.modality import in_words
+from nearfar.recipes.config_json import read_recipe
 from nearfar.training.hardware import choose_hardware
+from nearfar.training.run_folder import RunFolder
 from nearfar.training.thread_choice import ThreadChoice
 
 
@@ -75,6 +77,28 @@ def folder_features(
             encoder, source.train, device=where, workers=config.workers, threads=threads
         )
     return FolderFeatures(list(source.train.names or ()), features, (*source.notes, *said))
+
+
+def fit_for(encoder: Path, asked: Fit | None) -> Fit:
+    """How images become squares for an encoder: as asked, or as it learnt, but whole.
+
+    Args:
+        encoder: Run folder, or the encoder's file in it.
+        asked: What a person chose, or None.
+
+    Returns:
+        What was asked; else `pad` where the run learnt so, and otherwise `squash`.
+
+    Raises:
+        NearfarError: The run's settings are damaged.
+    """
+    if asked is not None:
+        return asked
+    run = RunFolder(encoder if encoder.is_dir() else encoder.parent)
+    if not run.config.exists():
+        return "squash"
+    learnt = read_recipe(run.path).data.fit
+    return "squash" if learnt == "crop" else learnt
 
 
 def image_features(

@@ -25,8 +25,8 @@ class NeighborsArguments:
     """Folder of images to look among; sub-folders too."""
     k: int = 8
     """How many to list; at least 1."""
-    fit: Fit = "squash"
-    """Images that are not square: whole, pressed into one (squash), on a ground (pad), or cut."""
+    fit: Fit | None = None
+    """Images that are not square: squash, pad or crop; left out, as the run learnt, but whole."""
     max_corrupt: float = 0.01
     """Largest share of unreadable images to skip before the folder is refused; 0 to 1."""
     device: str = "auto"
@@ -43,19 +43,20 @@ def run(words: Sequence[str]) -> None:
 
     from rich.table import Table
 
-    from nearfar.cli.folder_features import folder_features, image_features
+    from nearfar.cli.folder_features import fit_for, folder_features, image_features
     from nearfar.encoders.saved import load_encoder
     from nearfar.evaluation.knn import KNNBank
     from nearfar.terminal import Terminal, shown
 
     console = Terminal()
     encoder = load_encoder(arguments.encoder)
-    query = image_features(encoder, arguments.image, fit=arguments.fit)
+    fit = fit_for(arguments.encoder, arguments.fit)
+    query = image_features(encoder, arguments.image, fit=fit)
     with console.status("embedding the folder"):
         found = folder_features(
             encoder,
             arguments.data,
-            fit=arguments.fit,
+            fit=fit,
             max_corrupt=arguments.max_corrupt,
             device=arguments.device,
         )
