@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.estimators.bound_cases import CASES, drawn
 from tests.objectives.largest_tensor import LargestTensor
+from torch.func import grad
 
 from nearfar.estimators.scores import ScoreMatrix, SeparableScores
 
@@ -44,6 +45,23 @@ def test_equals_the_slow_loop_either_way(case, n, dim, seed):
 def test_gradients_are_those_of_finite_differences(case):
     inputs = [tensor.requires_grad_() for tensor in drawn(5, 2, 1)]
     assert torch.autograd.gradcheck(lambda q, k, b: case.bound(ScoreMatrix(q @ k.T), b), inputs)
+
+
+@every_case
+def test_second_derivatives_are_those_of_finite_differences(case):
+    inputs = [tensor.requires_grad_() for tensor in drawn(5, 2, 1)]
+    for hold in (lambda q, k: ScoreMatrix(q @ k.T), SeparableScores):
+        assert torch.autograd.gradgradcheck(
+            lambda q, k, b, hold=hold: case.bound(hold(q, k), b), inputs, fast_mode=True
+        )
+
+
+@every_case
+def test_torch_func_gives_the_gradients_of_autograd(case):
+    inputs = drawn(5, 2, 1)
+    _, expected = value_and_gradients(case, *inputs, "separable")
+    found = grad(lambda q, k, b: case.bound(SeparableScores(q, k), b), argnums=(0, 1, 2))(*inputs)
+    torch.testing.assert_close(list(found)[: len(expected)], expected)
 
 
 @every_case

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from largest_tensor import LargestTensor
 from spheres import random_rotation
 from tests.objectives.cases import CASES, cast
+from torch.func import grad_and_value, jacrev, vmap
 
 from nearfar.errors import NearfarError
+from nearfar.similarity import second_derivatives, tiles
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 SHARP = [case for case in CASES if case.sharp is not None]
@@ -64,6 +66,61 @@ def test_gradients_are_those_of_finite_differences(case):
     for i in case.differentiable(inputs):
         inputs[i].requires_grad_()
     assert torch.autograd.gradcheck(case, inputs)
+
+
+@every_case
+def test_second_derivatives_are_those_of_finite_differences(case, monkeypatch):
+    monkeypatch.setattr(tiles, "TILE", 4)
+    monkeypatch.setattr(second_derivatives, "PAIRS_AT_ONCE", 24)
+    inputs = case.inputs(5, 3, 1)
+    for i in case.differentiable(inputs):
+        inputs[i].requires_grad_()
+    assert torch.autograd.gradgradcheck(case, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("case", SHARP, ids=lambda case: case.name)
+def test_second_derivatives_at_a_low_temperature_are_those_of_float64(case):
+    case = case.at_low_temperature()
+
+    def product(inputs):
+        held = [tensor.detach().clone() for tensor in inputs]
+        leaves = [held[i].requires_grad_() for i in case.differentiable(inputs)]
+        first = torch.autograd.grad(case(*held), leaves, create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in first), leaves)
+
+    inputs = cast(case.inputs(16, 8, 4), torch.float32)
+    found, exact = product(inputs), product(cast(inputs, torch.float64))
+    largest = max(theirs.abs().max() for theirs in exact)
+    for ours, theirs in zip(found, exact, strict=True):
+        assert (ours.double() - theirs).abs().max() <= 1e-3 * largest
+
+
+@every_case
+def test_torch_func_gives_the_gradients_of_autograd(case):
+    # Two batches that have common inputs and labels in common.
+    inputs, others = case.inputs(5, 3, 1), case.inputs(5, 3, 2)
+    wanted = case.differentiable(inputs)
+    batches = [
+        inputs,
+        tuple(y if i in wanted else x for i, (x, y) in enumerate(zip(inputs, others, strict=True))),
+    ]
+
+    def of(*leaves):
+        held = list(inputs)
+        for i, leaf in zip(wanted, leaves, strict=True):
+            held[i] = leaf
+        return case(*held)
+
+    places = tuple(range(len(wanted)))
+    stacked = [torch.stack([batch[i] for batch in batches]) for i in wanted]
+    gradients, values = vmap(grad_and_value(of, argnums=places))(*stacked)
+    for number, batch in enumerate(batches):
+        value, expected = case.value_and_gradients(batch)
+        torch.testing.assert_close(values[number], value)
+        for found, gradient in zip(gradients, expected, strict=True):
+            torch.testing.assert_close(found[number], gradient)
+    rows_of_one = jacrev(of, argnums=places)(*(batches[0][i] for i in wanted))
+    torch.testing.assert_close(rows_of_one, tuple(each[0] for each in gradients))
 
 
 @every_case

@@ -8,6 +8,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nearfar.errors import NearfarError
 from nearfar.objectives import nt_xent
+from nearfar.similarity import second_derivatives, tiles
+from nearfar.similarity.computing import computing
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.ranks import gather_rows
 from rank_processes import run_on_ranks
@@ -58,6 +60,15 @@ def gradients(module: nn.Module) -> list[torch.Tensor]:
     return [parameter.grad.clone() for parameter in module.parameters()]
 
 
+def hessian_product(module: Embedding, embedded: torch.Tensor, scale: torch.Tensor) -> list:
+    """The Hessian of the loss with respect to the parameters, times a vector."""
+    parameters = list(module.parameters())
+    first = torch.autograd.grad(loss_of(embedded, scale), parameters, create_graph=True)
+    along = [torch.linspace(-1, 2, g.numel()).view_as(g).double() for g in first]
+    turned = sum((g * v).sum() for g, v in zip(first, along, strict=True))
+    return list(torch.autograd.grad(turned, parameters))
+
+
 def rows_of(rank: int, counts: tuple[int, ...], tensor: torch.Tensor) -> torch.Tensor:
     return tensor.split(counts)[rank]
 
@@ -100,6 +111,13 @@ def on_a_rank(rank: int, world: int) -> dict:
         loss = loss_of(gather_rows(embedded), scale)
         loss.backward()
         found[name] = (loss.detach(), gradients(module))
+
+    tiles.TILE, second_derivatives.PAIRS_AT_ONCE = 2, 16
+    for name, group in {"each alone": None, "work shared": dist.group.WORLD}.items():
+        module = Embedding()
+        embedded, scale = module(own)
+        with computing(group=group):
+            found[name] = hessian_product(module, gather_rows(embedded), scale)
 
     # A rank without a gradient takes part all the same: its keys are constants.
     module = Embedding()
@@ -183,6 +201,14 @@ def test_distributed_data_parallel_leaves_it_on_every_rank(ranks, one_process):
     for found in ranks:
         torch.testing.assert_close(found["ddp"][0], loss, **EXACT)
         torch.testing.assert_close(found["ddp"][1], expected, **EXACT)
+
+
+@pytest.mark.parametrize("how", ["each alone", "work shared"])
+def test_the_average_over_ranks_is_the_second_derivative_of_the_global_batch(ranks, how):
+    module = Embedding()
+    for index, wanted in enumerate(hessian_product(module, *module(images()))):
+        average = torch.stack([found[how][index] for found in ranks]).mean(0)
+        torch.testing.assert_close(average, wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,32 @@ def test_value_and_gradient_are_the_references(shape, kind, length, plan):
     compare(queries, keys, bias, sums, plan, value=rounding, gradient=2 * rounding)
 
 
+@pytest.mark.parametrize("kind", ["rows", "columns", "groups", "biased rows"])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_second_derivatives_are_the_references(symmetric, kind):
+    n, m = 21, 21 if symmetric else 35
+    pairs = pairs_of("not self", n, m, symmetric=symmetric)
+    sums = sums_of(kind.removeprefix("biased "), pairs, n, m, symmetric=symmetric)
+    bias = torch.linspace(-2, 3, m, device=DEVICE) if kind == "biased rows" else None
+
+    def products(function, dtype):
+        leaves = [
+            None if x is None else x.detach().to(dtype).requires_grad_()
+            for x in (rows(n), None if symmetric else rows(m, seed=1), bias)
+        ]
+        queries, keys, added = leaves
+        found = function(queries, queries if keys is None else keys, added)
+        total = sum(x.sin().sum() for x in found if x is not None)
+        leaves = [x for x in leaves if x is not None]
+        first = torch.autograd.grad(total, leaves, create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in first), leaves)
+
+    found = products(lambda *x: triton_logsumexps(*x, sums, Computing(), HELD), torch.float32)
+    wanted = products(lambda *x: dense_logsumexps(*x, sums), torch.float64)
+    for output, expected in zip(found, wanted, strict=True):
+        torch.testing.assert_close(output.double(), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize(
     "kind", ["all", "other labels", "same label", "same label, not self", "long numbers"]

@@ -9,7 +9,7 @@ from torch import Tensor
 from nearfar.errors import SettingError
 from nearfar.estimators.nwj import require_baseline
 from nearfar.estimators.scores import Scores, log_mean
-from nearfar.objectives.shares import minus_log_share
+from nearfar.objectives.shares import log_add, minus_log_share
 
 
 def info_nce_bound(scores: Scores) -> Float[Tensor, ""]:
@@ -64,7 +64,7 @@ def interpolated(
     by_key, others = scores.swapped(), len(scores) - 1
 
     def mix(log_own: Tensor, log_given: Tensor) -> Tensor:
-        return torch.logaddexp(log_own + _log(alpha), log_given + _log(1 - alpha))
+        return log_add(log_own + _log(alpha), log_given + _log(1 - alpha))
 
     def log_mix_with_the_pair(rows: Tensor, places: Tensor) -> Tensor:
         without_each = log_mean(leave_one_out_logsumexp(rows), others)

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from nearfar.errors import NearfarError
 from nearfar.objectives.checks import require_pairs, require_several
@@ -21,6 +20,7 @@ from nearfar.objectives.precision import in_full_precision, without_autocast
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.softplus import softplus_sum
+from nearfar.similarity.transformable import computed_again
 
 # Of scores that a separable critic holds at once where they do not come from similarity/.
 _BLOCK_ELEMENTS = 2**20
@@ -175,14 +175,7 @@ class SeparableScores:
         return torch.cat(
             [
                 # The backward pass computes a block's scores again instead of keeping them.
-                checkpoint(  # pyright: ignore[reportArgumentType]
-                    of_block,
-                    block,
-                    self.keys,
-                    places,
-                    use_reentrant=False,
-                    preserve_rng_state=False,
-                )
+                computed_again(of_block, block, self.keys, places)
                 for block, places in blocks
             ]
         )

@@ -7,6 +7,7 @@ from torch import Tensor
 from nearfar.errors import NearfarError
 from nearfar.objectives.checks import require_a_row, require_labels, require_rows
 from nearfar.objectives.precision import in_full_precision
+from nearfar.objectives.shares import minus_log_share
 
 
 def balanced_softmax(
@@ -42,8 +43,7 @@ def balanced_softmax(
     own = labels.long().unsqueeze(1)
     # The sum over the other classes alone keeps its precision where the loss is nearly 0.
     others = weighted.scatter(1, own, -torch.inf).logsumexp(dim=1)
-    margins = others - weighted.gather(1, own).squeeze(1)
-    return torch.logaddexp(margins, margins.new_zeros(())).mean()
+    return minus_log_share(weighted.gather(1, own).squeeze(1), others).mean()
 
 
 def with_log_prior(

@@ -28,7 +28,7 @@ from nearfar.objectives.checks import (
 )
 from nearfar.objectives.negatives import Negatives, negatives_of
 from nearfar.objectives.precision import unit_rows, without_autocast
-from nearfar.objectives.shares import minus_log_share
+from nearfar.objectives.shares import log_add, minus_log_share
 
 
 def debiased_neg(
@@ -176,13 +176,13 @@ def _debiased_pos(
     rows = torch.cat((units[0], units[1]))
     negatives, dropped = chosen.log_sum_beside_dropped(rows, 1 / temperature)
     positives = _log_mean(_log_positives(units, temperature))
-    seen = torch.logaddexp(positives, positives.new_full((), 1 / temperature))
+    seen = log_add(positives, positives.new_full((), 1 / temperature))
     if dropped is not None:
-        seen = torch.logaddexp(seen, dropped)
+        seen = log_add(seen, dropped)
     # divisor · A = v + s + dropped + S (1 − (1 − τ⁺) r divisor / N), S rescaled by r or r = 1: a
     # difference only where that weight is negative, which takes a small N or r above 1.
     weight = 1 - (1 - tau_plus) * divisor / number * chosen.rescaling.exp()
-    added = torch.logaddexp(seen, negatives + weight.relu().log())
+    added = log_add(seen, negatives + weight.relu().log())
     taken = negatives + (-weight).relu().log()
     lowest = math.log(tau_plus * divisor) - 1 / temperature
     true_positives = _log_difference(added, taken, lowest) - math.log(divisor)

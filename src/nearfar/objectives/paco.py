@@ -17,6 +17,7 @@ from nearfar.objectives.checks import (
     require_rows,
 )
 from nearfar.objectives.precision import in_full_precision, unit_rows, without_autocast
+from nearfar.objectives.shares import log_add
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.pairs import Pairs
 
@@ -105,7 +106,7 @@ def paco(
         else:
             centres = with_log_prior(centre_logits, class_counts)
         own_centre = centres.gather(1, labels.unsqueeze(1)).squeeze(1)
-        normaliser = torch.logaddexp(sample_part, centres.logsumexp(dim=1))
+        normaliser = log_add(sample_part, centres.logsumexp(dim=1))
 
         # Σ_p s_ip is the query times the sum of its class's rows, less the query itself.
         class_sums = samples.new_zeros(classes, samples.shape[1])

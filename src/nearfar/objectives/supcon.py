@@ -14,6 +14,7 @@ from nearfar.objectives.checks import (
     require_rows,
 )
 from nearfar.objectives.precision import unit_rows, without_autocast
+from nearfar.objectives.shares import minus_log_share
 from nearfar.similarity.logsumexp import split_logsumexp
 from nearfar.similarity.pairs import Pairs
 
@@ -86,7 +87,7 @@ def supcon(
         positives = positives.index_select(0, anchors)
         negatives = negatives.index_select(0, anchors)
         counts = (sizes[classes[anchors]] - 1).to(rows.dtype)
-        separation = torch.logaddexp(negatives - positives, positives.new_zeros(()))
+        separation = minus_log_share(positives, negatives)
         if kind == "in":
             return (separation + counts.log()).mean()
         class_sums = torch.zeros_like(rows[: len(sizes)]).index_add(0, classes, rows)

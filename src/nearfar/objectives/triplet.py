@@ -3,7 +3,6 @@
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from nearfar.errors import NearfarError
 from nearfar.objectives.checks import (
@@ -16,6 +15,7 @@ from nearfar.objectives.checks import (
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.similarity.extremes import hardest, semi_hard
 from nearfar.similarity.pairs import Pairs
+from nearfar.similarity.transformable import computed_again
 
 _SIMILARITIES_AT_ONCE = 2**21
 """Those of a block of anchors to all rows: 8 MiB in float32."""
@@ -91,7 +91,7 @@ def batch_hard_triplet(
         # On the sphere the farthest row is the least similar: ‖a − p‖² = 2 − 2 a·p.
         _, positives = hardest(rows, rows, pairs=others, largest=False)
         _, negatives = hardest(rows, rows, pairs=Pairs(apart=(labels, labels)), largest=True)
-        anchors = (positives >= 0).nonzero().squeeze(1)
+        anchors = _number_of_positives(labels).nonzero().squeeze(1)
         return _hinges(
             rows[anchors], rows[positives[anchors]], rows[negatives[anchors]], margin
         ).mean()
@@ -125,20 +125,14 @@ def semi_hard_triplet(
     _require_triplets(embeddings, labels, margin, "semi_hard_triplet")
     with without_autocast(embeddings):
         rows = unit_rows(embeddings)
-        triplets = torch.stack(semi_hard(rows.detach(), labels.long()))
+        triplets = torch.stack(semi_hard(rows, labels.long()))
         block = max(1, _SIMILARITIES_AT_ONCE // len(rows))
-        starts = torch.tensor(range(block, len(rows), block), dtype=torch.int64)
-        cuts = torch.searchsorted(triplets[0], starts.to(rows.device)).tolist()
+        cuts = _number_of_positives(labels).cumsum(0)[block - 1 : -1 : block].tolist()
         total = rows.new_zeros(())
         for number, some in enumerate(triplets.tensor_split(cuts, dim=1)):
             anchors = slice(number * block, (number + 1) * block)
             # The backward pass computes the block again, so that no two are held together.
-            total = total + checkpoint(
-                _sum_of_hinges,
-                *(rows, anchors, some, margin),
-                use_reentrant=False,
-                preserve_rng_state=False,
-            )
+            total = total + computed_again(_sum_of_hinges, rows, anchors, some, margin)
         return total / triplets.shape[1]
 
 
@@ -156,6 +150,12 @@ def _require_triplets(embeddings: Tensor, labels: Tensor, margin: float, what: s
         raise NearfarError(
             f"{what} needs rows of two labels, and all {len(labels)} rows of this batch share one"
         )
+
+
+def _number_of_positives(labels: Tensor) -> Tensor:
+    """For each row, how many others have its label."""
+    _, classes, sizes = labels.unique(return_inverse=True, return_counts=True)
+    return sizes[classes] - 1
 
 
 def _hinges(anchors: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> Tensor:

@@ -5,12 +5,15 @@ the most similar one of another class, and the nearest neighbour the most simila
 unit length are as near as they are similar: ‖a − b‖² = 2 − 2 a·b.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from nearfar.similarity.pairs import Pairs
+from nearfar.similarity.transformable import chosen
 
 TILE = 512
 """Rows and columns of a tile on a CPU: 1 MiB in float32, which stays in a core's cache."""
@@ -22,7 +25,6 @@ SORTED = 2**21
 _EVERYTHING = Pairs()
 
 
-@torch.no_grad()
 def hardest(
     queries: Float[Tensor, "n dim"],
     keys: Float[Tensor, "m dim"],
@@ -48,12 +50,23 @@ def hardest(
         infinity for the least similar. NaN, at the first key that gives it, where an embedding is
         not a number.
     """
+    return chosen(
+        partial(_hardest, pairs=pairs, largest=largest),
+        queries,
+        None if keys is queries else keys,
+    )
+
+
+def _hardest(
+    queries: Tensor, keys: Tensor | None, *, pairs: Pairs, largest: bool
+) -> tuple[Tensor, Tensor]:
+    """`hardest`; keys are None where they are the queries."""
     wide = torch.promote_types(queries.dtype, torch.float32)
-    symmetric = keys is queries
+    symmetric = keys is None
     sign = 1.0 if largest else -1.0
     with torch.autocast(queries.device.type, enabled=False):
         queries = queries.to(wide)
-        keys = queries if symmetric else keys.to(wide)
+        keys = queries if keys is None else keys.to(wide)
         best = _Highest(len(queries), queries)
         tile = TILE if queries.device.type == "cpu" else DEVICE_TILE
         masked = pairs.touched_tiles(tile, len(queries), len(keys)).tolist()
@@ -77,7 +90,6 @@ def hardest(
     return best.values * sign, best.indices
 
 
-@torch.no_grad()
 def semi_hard(
     rows: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]
 ) -> tuple[Int64[Tensor, " t"], Int64[Tensor, " t"], Int64[Tensor, " t"]]:
@@ -98,6 +110,11 @@ def semi_hard(
         negative of −1 where every row has the anchor's label. Among equally similar negatives any
         one, the same in every call.
     """
+    return chosen(partial(_semi_hard, labels=labels), rows)
+
+
+def _semi_hard(rows: Tensor, *, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`semi_hard`."""
     with torch.autocast(rows.device.type, enabled=False):
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         block = max(1, SORTED // max(1, len(rows)))

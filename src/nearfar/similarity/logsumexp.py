@@ -2,10 +2,10 @@
 
     lse_i = log Σ_j exp(scale · q_i · k_j + bias_j)
 
-over the keys that take part for row i. Memory grows with the rows, not with the pairs; value and
-first gradient are exact. Objectives ask for the sum over *negatives* and add their positives
-themselves: once a positive outweighs all negatives, `lse over all − positive` cancels, and
-`log1p(exp(lse over negatives − positive))` does not.
+over the keys that take part for row i. Memory grows with the rows, not with the pairs; value,
+gradient and second derivatives are exact. Objectives ask for the sum over *negatives* and add their
+positives themselves: once a positive outweighs all negatives, `lse over all − positive` cancels,
+and `log1p(exp(lse over negatives − positive))` does not.
 """
 
 import warnings

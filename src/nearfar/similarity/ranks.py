@@ -23,9 +23,9 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Shaped
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from nearfar.errors import NearfarError
+from nearfar.similarity.transformable import Transformable
 
 # Every type that torch has, in an order that all ranks share: a type travels as its number.
 _DTYPES = sorted({x for x in vars(torch).values() if isinstance(x, torch.dtype)}, key=str)
@@ -62,21 +62,46 @@ def gather_rows(
     return _GatheredRows.apply(tensor, counts, group)  # pyright: ignore[reportReturnType]
 
 
-class _GatheredRows(torch.autograd.Function):
+class _GatheredRows(Transformable):
     """Gathers in the forward pass, slices in the backward pass."""
 
     @staticmethod
-    def forward(
-        ctx: Any, tensor: Tensor, counts: list[int], group: dist.ProcessGroup | None
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        tensor: Tensor, counts: list[int], group: dist.ProcessGroup | None
     ) -> Tensor:
-        ctx.counts, ctx.rank = counts, dist.get_rank(group)
         return _gathered(tensor, counts, group)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        own = gradient.split(ctx.counts)[ctx.rank]
-        return own * len(ctx.counts), None, None
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:  # noqa: ARG004
+        ctx.counts, ctx.group = inputs[1:]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _OwnRows.apply(gradient, ctx.counts, ctx.group), None, None
+
+
+class _OwnRows(Transformable):
+    """Slices, times the number of ranks, in the forward pass; gathers in the backward pass.
+
+    For what each rank makes of its own slice is again averaged over ranks, and their average
+    depends on the slices of all:
+
+        S = 1/W Σ_r s_r(W G_r)        ∂S/∂G_r = s_r′        for the second derivative, on every rank
+    """
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        gradient: Tensor, counts: list[int], group: dist.ProcessGroup | None
+    ) -> Tensor:
+        return gradient.split(counts)[dist.get_rank(group)] * len(counts)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:  # noqa: ARG004
+        ctx.counts, ctx.group = inputs[1:]
+
+    @staticmethod
+    def backward(ctx: Any, by: Tensor) -> tuple[Any, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _GatheredRows.apply(by, ctx.counts, ctx.group), None, None
 
 
 def _gathered(

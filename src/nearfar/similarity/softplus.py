@@ -1,17 +1,23 @@
 """Sums of softplus over similarities that are never all held."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from nearfar.similarity.computing import Computing, computing_now
 from nearfar.similarity.pairs import Pairs
+from nearfar.similarity.second_derivatives import (
+    Gradients,
+    Weights,
+    differentiable_gradients,
+)
 from nearfar.similarity.tiles import Additions, Matrix, Tile, adding
+from nearfar.similarity.transformable import Transformable
 
 _EVERYTHING = Pairs()
 # Above it softplus(x) is x to the last bit of float64, and exp(x) is still finite in float32.
@@ -56,12 +62,12 @@ def _dense_sums(queries: Tensor, keys: Tensor, bias: Tensor, pairs: Pairs) -> Te
     return (terms if out is None else terms.masked_fill(out, 0.0)).sum(dim=1)
 
 
-class _TiledSoftplusSum(torch.autograd.Function):
+class _TiledSoftplusSum(Transformable):
     """The sums tile by tile."""
 
     @staticmethod
-    def forward(
-        ctx: Any, queries: Tensor, keys: Tensor, bias: Tensor, pairs: Pairs, computing: Computing
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        queries: Tensor, keys: Tensor, bias: Tensor, pairs: Pairs, computing: Computing
     ) -> Tensor:
         matrix = Matrix(queries, keys, bias, pairs, None, computing)
         sums = queries.new_zeros(len(queries))
@@ -74,18 +80,40 @@ class _TiledSoftplusSum(torch.autograd.Function):
         with computing.precision():
             matrix.add_up(terms)
         computing.add_up(sums)
-        ctx.save_for_backward(queries, keys, bias)
-        ctx.pairs, ctx.computing = pairs, computing
         return sums
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:  # noqa: ARG004
+        *operands, ctx.pairs, ctx.computing = inputs
+        ctx.save_for_backward(*operands)
+
+    @staticmethod
     def backward(ctx: Any, by_row: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        queries, keys, bias = ctx.saved_tensors
-        matrix = Matrix(queries, keys, bias, ctx.pairs, None, ctx.computing)
-        with ctx.computing.precision():
-            gradients = matrix.gradients(_weights(matrix, by_row), ctx.needs_input_grad[:3])
+        weights = _weights_of_sums(ctx.pairs, ctx.computing)
+        compute = weights.gradients
+        if torch.is_grad_enabled():
+            compute = partial(differentiable_gradients, weights)
+        gradients = compute(ctx.saved_tensors, (by_row,), ctx.needs_input_grad[:3])
         return *gradients, None, None
+
+
+def _weights_of_sums(pairs: Pairs, computing: Computing) -> Weights:
+    """How similarities are weighed in the gradient; depends on the incoming one of the sums too."""
+
+    def gradients(operands: Any, further: Any, wanted: tuple[bool, ...]) -> Gradients:
+        queries, keys, bias = operands
+        matrix = Matrix(queries, keys, bias, pairs, None, computing)
+        # Called by whoever calls the backward pass, maybe under autocast.
+        with computing.precision(), torch.autocast(queries.device.type, enabled=False):
+            return matrix.gradients(_weights(matrix, *further), wanted)
+
+    def of_block(rows: slice, similarities: Tensor, further: tuple[Tensor, ...]) -> Tensor:
+        slopes = similarities.sigmoid()
+        out = pairs.left_out(rows, slice(0, similarities.shape[1]), similarities.device)
+        kept = slopes if out is None else slopes.masked_fill(out, 0.0)
+        return kept * further[0][rows, None]
+
+    return Weights(gradients, of_block, computing)
 
 
 def _weights(matrix: Matrix, by_row: Tensor) -> Callable[[Tile], Tensor]:

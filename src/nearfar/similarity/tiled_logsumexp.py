@@ -5,17 +5,23 @@ products of the whole matrix for value and gradient, not four.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from nearfar.similarity.computing import Computing
+from nearfar.similarity.second_derivatives import (
+    Gradients,
+    Weights,
+    differentiable_gradients,
+)
 from nearfar.similarity.sums import Sums
 from nearfar.similarity.threads import Addition
-from nearfar.similarity.tiles import Additions, Matrix, Tile, adding, together
+from nearfar.similarity.tiles import Additions, Matrix, Survey, Tile, adding, together
+from nearfar.similarity.transformable import Transformable
 
 
 def tiled_logsumexps(
@@ -25,7 +31,7 @@ def tiled_logsumexps(
     sums: Sums,
     computing: Computing,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " count"] | None]:
-    """The tiles' answer to `dense_logsumexps`: the same values and first gradients.
+    """The tiles' answer to `dense_logsumexps`: the same values and first and second derivatives.
 
     Args:
         queries: One row each, float32 or float64.
@@ -40,53 +46,124 @@ def tiled_logsumexps(
     """
     symmetric = keys is queries and bias is None
     rows, second = _TiledLogSumExp.apply(  # pyright: ignore[reportGeneralTypeIssues]
-        queries, None if symmetric else keys, bias, sums, computing
+        queries, None if symmetric else keys, bias, sums, computing, _Found()
     )
     if sums.columns:
         return rows, rows if symmetric else second
     return rows, second if sums.groups is not None else None
 
 
-class _TiledLogSumExp(torch.autograd.Function):
+@dataclass
+class _Found:
+    """What the forward pass leaves to the backward pass beside its values."""
+
+    survey: Survey | None = None
+    kept: tuple[Tensor, Tensor | None] | None = None
+
+
+class _TiledLogSumExp(Transformable):
     """Two log-sum-exps; the second is empty where it is not wanted, or is the first."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         queries: Tensor,
         keys: Tensor | None,
         bias: Tensor | None,
         sums: Sums,
         computing: Computing,
+        found: _Found,
     ) -> tuple[Tensor, Tensor]:
         matrix = Matrix(queries, keys, bias, sums.pairs, sums.groups, computing)
         with computing.precision():
-            rows, second, kept = _logsumexps(matrix, columns=sums.columns)
-        ctx.save_for_backward(queries, keys, bias, rows, second)
-        ctx.sums, ctx.computing, ctx.survey = sums, computing, matrix.survey
-        ctx.kept = kept if any(ctx.needs_input_grad[:3]) else None
+            rows, second, found.kept = _logsumexps(matrix, columns=sums.columns)
+        found.survey = matrix.survey
         return rows, second
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        *operands, sums, computing, found = inputs
+        ctx.save_for_backward(*operands, *output)
+        ctx.sums, ctx.computing, ctx.survey = sums, computing, found.survey
+        ctx.kept = found.kept if any(ctx.needs_input_grad[:3]) else None
+
+    @staticmethod
     def backward(ctx: Any, by_row: Tensor, by_second: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        queries, keys, bias, rows, second = ctx.saved_tensors
-        sums, computing = ctx.sums, ctx.computing
-        matrix = Matrix(queries, keys, bias, sums.pairs, sums.groups, computing, ctx.survey)
-        first = _Share(by_row, rows)
-        own = _Share(by_second, second) if sums.groups is not None else None
-        columns = None
-        if matrix.symmetric:
-            columns = first
-        elif sums.columns:
-            columns = _Share(by_second, second)
-        with computing.precision():
-            if ctx.kept is None:
-                weigh = _weights(matrix, first, own, columns)
-            else:
-                weigh = _kept_weights(matrix, first, own, columns, ctx.kept)
-            gradients = matrix.gradients(weigh, ctx.needs_input_grad[:3])
-        return *gradients, None, None
+        *operands, rows, second = ctx.saved_tensors
+        further, wanted = (by_row, by_second, rows, second), ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled():
+            gradients = differentiable_gradients(
+                weights_of_logsumexps(ctx.sums, ctx.computing), tuple(operands), further, wanted
+            )
+        else:
+            matrix = _matrix(operands, ctx.sums, ctx.computing, ctx.survey)
+            gradients = _gradients(matrix, ctx.sums, further, wanted, ctx.kept)
+        return *gradients, None, None, None
+
+
+def weights_of_logsumexps(sums: Sums, computing: Computing) -> Weights:
+    """How similarities are weighed in the gradient of these log-sum-exps.
+
+    Beside queries, keys and bias it depends on the incoming gradients of the rows' log-sum-exp and
+    of the second, and on the two themselves.
+    """
+
+    def gradients(operands: Any, further: Any, wanted: tuple[bool, ...]) -> Gradients:
+        return _gradients(_matrix(operands, sums, computing), sums, further, wanted)
+
+    def of_block(rows: slice, similarities: Tensor, further: tuple[Tensor, ...]) -> Tensor:
+        by_row, by_second, first, second = further
+        device = similarities.device
+        out = sums.pairs.left_out(rows, slice(0, similarities.shape[1]), device)
+        held = similarities if out is None else similarities.masked_fill(out, -torch.inf)
+
+        def share(by: Tensor, logsumexp: Tensor, dim: int, held: Tensor) -> Tensor:
+            share = _Share(by, logsumexp)
+            return share.by.unsqueeze(dim) * (held - share.logsumexp.unsqueeze(dim)).exp()
+
+        if sums.groups is not None:
+            same = sums.groups[0][rows, None] == sums.groups[1][None, :]
+            others, own = held.masked_fill(same, -torch.inf), held.masked_fill(~same, -torch.inf)
+            return share(by_row[rows], first[rows], 1, others) + share(
+                by_second[rows], second[rows], 1, own
+            )
+        weights = share(by_row[rows], first[rows], 1, held)
+        # Of a symmetric matrix the rows' are the columns', and the second is empty.
+        return weights + share(by_second, second, 0, held) if len(second) else weights
+
+    return Weights(gradients, of_block, computing)
+
+
+def _matrix(
+    operands: Any, sums: Sums, computing: Computing, survey: Survey | None = None
+) -> Matrix:
+    """The similarities of queries, keys and bias."""
+    queries, keys, bias = operands
+    return Matrix(queries, keys, bias, sums.pairs, sums.groups, computing, survey)
+
+
+def _gradients(
+    matrix: Matrix,
+    sums: Sums,
+    further: tuple[Tensor, ...],
+    wanted: tuple[bool, ...],
+    kept: tuple[Tensor, Tensor | None] | None = None,
+) -> Gradients:
+    """The gradients of queries, keys and bias, from incoming ones and the sums themselves."""
+    by_row, by_second, rows, second = further
+    first = _Share(by_row, rows)
+    own = _Share(by_second, second) if sums.groups is not None else None
+    columns = None
+    if matrix.symmetric:
+        columns = first
+    elif sums.columns:
+        columns = _Share(by_second, second)
+    # Called by whoever calls the backward pass, maybe under autocast.
+    with matrix.computing.precision(), torch.autocast(matrix.queries.device.type, enabled=False):
+        if kept is None:
+            weigh = _weights(matrix, first, own, columns)
+        else:
+            weigh = _kept_weights(matrix, first, own, columns, kept)
+        return matrix.gradients(weigh, wanted)
 
 
 def _logsumexps(

@@ -4,16 +4,21 @@ The same sums as `tiled_logsumexp.py`. Imports Triton where it is called, which 
 installed.
 """
 
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from nearfar.similarity.computing import Computing
+from nearfar.similarity.second_derivatives import (
+    differentiable_gradients,
+)
 from nearfar.similarity.sums import Sums
+from nearfar.similarity.tiled_logsumexp import weights_of_logsumexps
+from nearfar.similarity.transformable import Transformable
 from nearfar.similarity.triton_plan import Plan, plan_for
 
 _LN_2 = 0.6931471805599453
@@ -51,7 +56,8 @@ def triton_logsumexps(
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " count"] | None]:
     """The kernels' answer to `dense_logsumexps`: the same values and first gradients.
 
-    The forward pass waits once for the GPU, to learn how far similarities can spread.
+    The forward pass waits once for the GPU, to learn how far similarities can spread. A gradient
+    that is to be differentiated again (`create_graph=True`) is computed by tiles.
 
     Args:
         queries: One row each, float32, where `why_not_triton` has no objection.
@@ -69,25 +75,25 @@ def triton_logsumexps(
     if plan is None:
         plan = plan_for(queries, computing.products)
     rows, second = _TritonLogSumExp.apply(  # pyright: ignore[reportGeneralTypeIssues]
-        queries, None if symmetric else keys, bias, sums, computing, plan
+        queries, None if symmetric else keys, bias, sums, computing, plan, _Found()
     )
     if sums.columns:
         return rows, rows if symmetric else second
     return rows, second if sums.groups is not None else None
 
 
-class _TritonLogSumExp(torch.autograd.Function):
+class _TritonLogSumExp(Transformable):
     """Two log-sum-exps; the second is empty where it is not wanted, or is the first."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         queries: Tensor,
         keys: Tensor | None,
         bias: Tensor | None,
         sums: Sums,
         computing: Computing,
         plan: Plan,
+        found: "_Found",
     ) -> tuple[Tensor, Tensor]:
         from nearfar.similarity.triton_matrix import Matrix, learn_facts
 
@@ -100,8 +106,7 @@ class _TritonLogSumExp(torch.autograd.Function):
             plan,
         )
         rows, columns = matrix.logsumexps(columns=sums.columns)
-        ctx.save_for_backward(queries, keys, rows, columns)
-        ctx.settings = facts, computing, plan
+        found.sums_of_rows, found.sums_of_columns, found.facts = rows, columns, facts
         if columns is not None:
             second = columns[0]
         elif sums.groups is not None:
@@ -111,12 +116,27 @@ class _TritonLogSumExp(torch.autograd.Function):
         return rows[0] * _LN_2, second * _LN_2
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        *operands, ctx.sums, ctx.computing, ctx.plan, found = inputs
+        ctx.save_for_backward(*operands, *output)
+        ctx.found = replace(found)
+
+    @staticmethod
     def backward(ctx: Any, by_row: Tensor, by_second: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        queries, keys, bias, *logsumexps = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            gradients = differentiable_gradients(
+                weights_of_logsumexps(ctx.sums, ctx.computing),
+                (queries, keys, bias),
+                (by_row, by_second, *logsumexps),
+                ctx.needs_input_grad[:3],
+            )
+            return *gradients, None, None, None, None
+
         from nearfar.similarity.triton_matrix import Matrix
 
-        queries, keys, rows, columns = ctx.saved_tensors
-        facts, computing, plan = ctx.settings
+        rows, columns = ctx.found.sums_of_rows, ctx.found.sums_of_columns
+        facts, computing, plan = ctx.found.facts, ctx.computing, ctx.plan
         matrix = Matrix(
             plan.operand(queries),
             None if keys is None else plan.operand(keys),
@@ -141,4 +161,14 @@ class _TritonLogSumExp(torch.autograd.Function):
             None,
             None,
             None,
+            None,
         )
+
+
+@dataclass
+class _Found:
+    """What the forward pass leaves to the backward pass, in the kernels' own units."""
+
+    sums_of_rows: Any = None
+    sums_of_columns: Any = None
+    facts: Any = None
