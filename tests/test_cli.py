@@ -94,7 +94,6 @@ def test_data_and_recipes_list_all(capsys):
     told = capsys.readouterr().out
     assert all(name in told for name in (*SOURCES, *RECIPES))
     assert "CC BY 4.0" in told
-    assert "--data.imbalance-factor 100" in told
 
 
 def test_objectives_lists_all_and_keeps_to_80_columns(monkeypatch, capsys):

@@ -36,6 +36,7 @@ from nearfar.recipes.simclr_cifar10 import simclr_cifar10
 from nearfar.recipes.simclr_digits import simclr_digits
 from nearfar.recipes.simclr_fashion import simclr_fashion
 from nearfar.recipes.simclr_fashion_short import simclr_fashion_short
+from nearfar.recipes.simclr_pictures import simclr_pictures
 from nearfar.recipes.simclr_vowels import simclr_vowels
 from nearfar.recipes.simclr_wine import simclr_wine
 from nearfar.recipes.supcon_cifar10 import supcon_cifar10
@@ -46,6 +47,7 @@ from nearfar.recipes.vicreg_fashion import vicreg_fashion
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "simclr-digits": simclr_digits,
+    "simclr-pictures": simclr_pictures,
     "simclr-fashion": simclr_fashion,
     "simclr-fashion-short": simclr_fashion_short,
     "debiased-neg-fashion": debiased_neg_fashion,
