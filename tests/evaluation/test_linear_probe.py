@@ -8,7 +8,11 @@ from scipy.optimize import minimize
 from nearfar.errors import NearfarError
 from nearfar.evaluation import linear_probe as module
 from nearfar.evaluation.few_labels import FEW_LABELS_L2, draw_labels, few_label_hits
-from nearfar.evaluation.linear_probe import Scaling, choose_penalty, fit, linear_probe
+from nearfar.evaluation.forms import Form
+from nearfar.evaluation.linear_probe import choose_penalty, fit, linear_probe
+from nearfar.evaluation.transforms import Transform
+
+AS_IS = Transform("as is")
 
 
 def blobs(count, classes=3, dim=4, seed=0, spread=0.7):
@@ -35,9 +39,9 @@ def loss_and_gradient(flat, features, labels, classes, l2):
 @pytest.mark.parametrize("l2", [0.1, 1e-3])
 def test_the_fit_minimises_the_stated_loss(classes, l2):
     features, labels = blobs(60, classes)
-    scaling = Scaling.of(features)
-    probe = fit(features, labels, l2=l2, scaling=scaling, num_classes=classes)
-    scaled = scaling(features).double().numpy()
+    form = Form.of(features, AS_IS)
+    probe = fit(features, labels, l2=l2, form=form, num_classes=classes)
+    scaled = form(features).double().numpy()
     start = np.zeros(classes * 5)
     best = minimize(
         loss_and_gradient,
@@ -56,10 +60,13 @@ def test_the_fit_minimises_the_stated_loss(classes, l2):
 
 def test_scaling_gives_unit_rows_without_mean_and_unit_mean_square():
     features = torch.randn(50, 6) * torch.arange(1, 7) + 4
-    scaled = Scaling.of(features)(features)
+    scaled = Form.of(features, AS_IS)(features)
     torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(6), atol=1e-5, rtol=0)
     assert float(scaled.square().sum(dim=1).mean()) == pytest.approx(1, rel=1e-4)
-    torch.testing.assert_close(Scaling.of(features * 3)(features * 5), scaled)
+    torch.testing.assert_close(Form.of(features * 3, AS_IS)(features * 5), scaled)
+    kept = Form.of(features, AS_IS, unit_rows=False)(features)
+    assert float(kept.square().sum(dim=1).mean()) == pytest.approx(1, rel=1e-4)
+    assert float(kept.norm(dim=1).std()) > 0.05
 
 
 def test_constant_features_do_not_divide_by_zero():
@@ -70,7 +77,7 @@ def test_constant_features_do_not_divide_by_zero():
 
 def test_a_class_without_training_images_is_never_predicted():
     features, labels = blobs(40, 3)
-    probe = fit(features, labels * 2, l2=1e-3, scaling=Scaling.of(features), num_classes=6)
+    probe = fit(features, labels * 2, l2=1e-3, form=Form.of(features, AS_IS), num_classes=6)
     probabilities = probe.log_probabilities(features).exp()
     assert (probabilities[:, [1, 3, 5]] == 0).all()
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(40))
@@ -79,7 +86,7 @@ def test_a_class_without_training_images_is_never_predicted():
 
 def test_two_classes_get_the_probabilities_of_the_log_odds():
     features, labels = blobs(40, 2)
-    probe = fit(features, labels, l2=1e-2, scaling=Scaling.of(features), num_classes=2)
+    probe = fit(features, labels, l2=1e-2, form=Form.of(features, AS_IS), num_classes=2)
     assert (probe.log_probabilities(features).argmax(dim=1) == labels).float().mean() > 0.8
     torch.testing.assert_close(probe.weight[0], -probe.weight[1])
 
@@ -96,13 +103,15 @@ def test_the_penalty_that_errs_least_on_the_held_out_part_is_chosen(seed):
     features = torch.randn(100, 60, generator=generator)
     features[:, :6] += (labels.float() * 2 - 1).unsqueeze(1)
     penalties = (3.0, 1e-1, 1e-3, 1e-7)
-    chosen = choose_penalty(features, labels, num_classes=2, seed=0, penalties=penalties)
+    form = Form.of(features, AS_IS)
+    chosen, _ = choose_penalty(
+        features, labels, form=form, num_classes=2, seed=0, penalties=penalties
+    )
     order = torch.randperm(100, generator=torch.Generator().manual_seed(0))
     choosing, fitting = order[:20], order[20:]
     accuracies = {}
     for l2 in penalties:
-        scaling = Scaling.of(features[fitting])
-        probe = fit(features[fitting], labels[fitting], l2=l2, scaling=scaling, num_classes=2)
+        probe = fit(features[fitting], labels[fitting], l2=l2, form=form, num_classes=2)
         predicted = probe.log_probabilities(features[choosing]).argmax(dim=1)
         accuracies[l2] = float((predicted == labels[choosing]).float().mean())
     assert accuracies[chosen] == max(accuracies.values())
@@ -111,17 +120,39 @@ def test_the_penalty_that_errs_least_on_the_held_out_part_is_chosen(seed):
 
 def test_the_choice_uses_a_limited_part_and_the_fit_uses_all(monkeypatch):
     sizes = []
-    fitted = module.fit
 
-    def spy(features, *args, **kwargs):
-        sizes.append(len(features))
-        return fitted(features, *args, **kwargs)
+    class Spy(module.SoftmaxRegression):
+        def __init__(self, features, *args, **kwargs):
+            sizes.append(len(features))
+            super().__init__(features, *args, **kwargs)
 
-    monkeypatch.setattr(module, "fit", spy)
+    monkeypatch.setattr(module, "SoftmaxRegression", Spy)
     monkeypatch.setattr(module, "CHOICE_LIMIT", 50)
+    monkeypatch.setattr(module, "FORM_LIMIT", 30)
     features, labels = blobs(90)
     linear_probe(features, labels, num_classes=3)
-    assert sizes == [40] * len(module.PENALTIES) + [90]
+    assert sizes == [24] * 7 + [40, 90]
+
+
+def test_smaller_penalties_are_not_tried_once_two_were_worse(monkeypatch):
+    tried = []
+    fitted = module.SoftmaxRegression.fit
+    monkeypatch.setattr(
+        module.SoftmaxRegression,
+        "fit",
+        lambda self, l2, **kwargs: tried.append(l2) or fitted(self, l2, **kwargs),
+    )
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(200) % 2
+    features = torch.randn(200, 100, generator=generator)
+    features[:, 0] += 1.5 * labels
+    form = Form.of(features, AS_IS)
+    penalties = (1.0, 1e-1, 1e-3, 1e-5, 1e-6, 1e-7)
+    chosen, _ = choose_penalty(
+        features, labels, form=form, num_classes=2, seed=0, penalties=penalties
+    )
+    assert chosen in penalties[:3]
+    assert tried == list(penalties[: penalties.index(chosen) + 3])
 
 
 def test_draws_hold_so_many_of_each_class_and_differ():
@@ -155,7 +186,15 @@ def test_few_labels_look_at_no_other_label():
     scrambled = torch.full_like(labels, 2)
     scrambled[drawn] = labels[drawn]
     results = [
-        few_label_hits(features, y, test_features, test_labels, draws, num_classes=3)
+        few_label_hits(
+            features,
+            y,
+            test_features,
+            test_labels,
+            draws,
+            form=Form.of(features, AS_IS),
+            num_classes=3,
+        )
         for y in (labels, scrambled)
     ]
     assert torch.equal(*(torch.stack(right) for right in results))

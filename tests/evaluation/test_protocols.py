@@ -50,6 +50,7 @@ def small(source, train=200, test=60):
 
 
 VIEWS = build_views(ViewsConfig(preset="digits"), channels=1, size=8, mean=(0.3,), std=(0.3,))
+FORMS = ("as is", "centred", "standardised", "whitened 1", "whitened 0.1")
 QUICK = EvaluationConfig(knn=((20, 0.07), (5, 0.5)), labels_per_class=(1, 5), draws=3)
 
 
@@ -131,6 +132,7 @@ def test_records_and_arrays_are_those_of_the_contract(digits, tmp_path):
         arrays["neighbor_labels"], source.train.labels.numpy()[arrays["neighbor_indices"]]
     )
     top1 = by(evaluation, protocol="knn", features="encoder", metric="top1")[0]
+    assert top1.parameters.pop("transform") in FORMS
     assert top1.parameters == {"k": 20, "temperature": 0.07}
     assert np.trace(arrays["confusion"]) == round(top1.value * 60)
     right = arrays["shown_predictions"] == arrays["shown_labels"]
@@ -268,6 +270,7 @@ def test_what_the_data_cannot_give_is_said(digits):
     )
     assert evaluation.arrays["notes"].tolist() == list(evaluation.notes)
     knn = by(evaluation, protocol="knn", features="encoder")[0]
+    assert knn.parameters.pop("transform") in FORMS
     assert knn.parameters == {"k": 200, "temperature": 0.1, "k_used": len(keep)}
     counts = [r.parameters["labels_per_class"] for r in by(evaluation, protocol="few_labels")]
     assert counts == [1, 2] * 2
@@ -275,7 +278,7 @@ def test_what_the_data_cannot_give_is_said(digits):
 
 def test_a_probe_that_did_not_come_to_rest_is_named(digits, monkeypatch):
     assert not any("rest" in note for note in evaluate(Projecting(), small(digits), QUICK).notes)
-    monkeypatch.setattr("nearfar.evaluation.linear_probe.MAX_ITERATIONS", 2)
+    monkeypatch.setattr("nearfar.evaluation.softmax_regression.MAX_STEPS", 2)
     notes = evaluate(Projecting(), small(digits), QUICK, untrained=Projecting(seed=1)).notes
     assert [note.partition(":")[0] for note in notes if "not at rest" in note] == [
         "linear probe of the encoder",

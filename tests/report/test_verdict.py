@@ -1,5 +1,5 @@
 from nearfar.report.scores import score_rows
-from nearfar.report.verdict import run_verdict, verdict
+from nearfar.report.verdict import forms, run_verdict, verdict
 
 
 def record(protocol, features, value, *, metric="top1", n=500, sd=None, **parameters):
@@ -97,3 +97,30 @@ def test_runs_are_ranked_by_what_they_share():
     )
     assert run_verdict(["a", "b"], [good, []]) is None
     assert run_verdict(["b", "c"], [score_rows([knn("encoder", 0.9)]), near]) is None
+
+
+def test_a_probe_that_is_not_at_rest_is_said_in_the_verdict():
+    probes = [
+        record("linear_probe", kind, 0.5, l2=1e-6, converged=kind == "encoder")
+        for kind in ("encoder", "raw", "untrained")
+    ]
+    assert verdict(score_rows(probes))[-1] == (
+        "The linear probe of raw data and of the untrained encoder had not come to rest: its "
+        "figure is no measure of these features yet."
+    )
+    rested = [record("linear_probe", "encoder", 0.5, l2=1e-6, converged=True)]
+    assert verdict(score_rows(rested)) == []
+
+
+def test_the_form_of_each_kind_of_features_is_told():
+    records = [
+        record("knn", "encoder", 0.9, k=20, temperature=0.07, transform="as is"),
+        record("knn", "encoder", 0.9, k=200, temperature=0.1, transform="centred"),
+        record("knn", "raw", 0.9, k=20, temperature=0.07, transform="whitened 1"),
+        record("linear_probe", "raw", 0.9, l2=1e-4, transform="standardised, lengths kept"),
+    ]
+    assert forms(score_rows(records)) == (
+        "Each in the form that serves it best on training data: the encoder as is or centred "
+        "(kNN); raw data whitened 1 (kNN), standardised, lengths kept (linear probe)."
+    )
+    assert forms(score_rows([knn("encoder", 0.9)])) is None

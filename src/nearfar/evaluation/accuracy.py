@@ -1,7 +1,9 @@
 """The protocols that give accuracies, on features that are given."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -9,17 +11,28 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.evaluation.few_labels import FEW_LABELS_L2, draw_labels, few_label_hits
+from nearfar.evaluation.few_labels import (
+    FEW_LABELS_L2,
+    choose_form_for_few,
+    draw_labels,
+    few_label_hits,
+)
+from nearfar.evaluation.forms import forms
 from nearfar.evaluation.knn import KNNBank, hits, top_accuracy, vote
-from nearfar.evaluation.linear_probe import MAX_ITERATIONS, linear_probe
+from nearfar.evaluation.knn_form import choose_transforms
+from nearfar.evaluation.linear_probe import linear_probe
 from nearfar.evaluation.records import FeatureKind, Metric, Protocol, Record, over_draws
 from nearfar.evaluation.shots import ShotGroup
+from nearfar.evaluation.softmax_regression import MAX_STEPS
+from nearfar.evaluation.transforms import Transform, transforms
 
 FEATURE_NAMES: dict[FeatureKind, str] = {
     "encoder": "the encoder",
     "untrained": "the untrained encoder",
     "raw": "raw data",
 }
+SECONDS_BETWEEN_WORDS = 10
+"""A long fit says how far it is, but not more often than a person would ask."""
 TOPS: tuple[tuple[Metric, int], ...] = (("top1", 1), ("top5", 5))
 
 
@@ -43,49 +56,81 @@ class LabelledFeatures:
     num_classes: int
     groups: tuple[ShotGroup, ...] = ()
 
+    @cached_property
+    def transforms(self) -> tuple[Transform, ...]:
+        """The forms that the features may be judged in, fitted on the training features."""
+        return transforms(self.train)
+
 
 def knn_records(
-    data: LabelledFeatures, presets: tuple[tuple[int, float], ...]
+    data: LabelledFeatures, presets: tuple[tuple[int, float], ...], seed: int = 0
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """KNN accuracies for every preset, from one search for the most neighbours.
+    """KNN accuracies for every preset, each with the transform that serves it on training data.
 
     Args:
         data: Features and labels.
         presets: k and temperature of each vote.
+        seed: Seeds the split that chooses the transforms.
 
     Returns:
         The records, and the first preset's predicted class of every test image.
     """
-    bank = KNNBank(data.train, data.train_labels, num_classes=data.num_classes)
-    similarities, indices = bank.neighbors(data.test, max(k for k, _ in presets))
-    labels = data.train_labels[indices]
-    records, predictions = [], None
-    for k, temperature in presets:
-        scores = vote(similarities[:, :k], labels[:, :k], temperature, data.num_classes)
-        predictions = scores.argmax(dim=1) if predictions is None else predictions
-        parameters: dict[str, float | int] = {"k": k, "temperature": temperature}
-        if k > len(bank):
-            parameters["k_used"] = len(bank)
-        records += score_records("knn", data, scores, parameters)
-    assert predictions is not None
-    return records, predictions
+    chosen = choose_transforms(
+        data.train,
+        data.train_labels,
+        presets,
+        data.transforms,
+        num_classes=data.num_classes,
+        seed=seed,
+    )
+    scores: dict[int, Float[Tensor, "m classes"]] = {}
+    # One search for all presets that share a transform.
+    for transform in dict.fromkeys(chosen):
+        places = [place for place, each in enumerate(chosen) if each is transform]
+        bank = KNNBank(transform(data.train), data.train_labels, num_classes=data.num_classes)
+        most = max(presets[place][0] for place in places)
+        similarities, indices = bank.neighbors(transform(data.test), most)
+        labels = data.train_labels[indices]
+        for place in places:
+            k, temperature = presets[place]
+            scores[place] = vote(similarities[:, :k], labels[:, :k], temperature, data.num_classes)
+    records = []
+    for place, (k, temperature) in enumerate(presets):
+        parameters: dict[str, float | int | str] = {"k": k, "temperature": temperature}
+        if k > len(data.train):
+            parameters["k_used"] = len(data.train)
+        parameters["transform"] = chosen[place].name
+        records += score_records("knn", data, scores[place], parameters)
+    return records, scores[0].argmax(dim=1)
 
 
 def linear_probe_records(
-    data: LabelledFeatures, seed: int
+    data: LabelledFeatures, seed: int, told: Callable[[str], None] = lambda _: None
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
     """Accuracies of the linear probe on all labels.
 
     Args:
         data: Features and labels.
-        seed: Seeds the split that chooses the penalty.
+        seed: Seeds the splits that choose form and penalty.
+        told: Told in a few words how far the work is.
 
     Returns:
         The records, and the predicted class of every test image.
     """
-    probe = linear_probe(data.train, data.train_labels, num_classes=data.num_classes, seed=seed)
+    probe = linear_probe(
+        data.train,
+        data.train_labels,
+        num_classes=data.num_classes,
+        seed=seed,
+        offered=data.transforms,
+        told=told,
+    )
     scores = probe.log_probabilities(data.test).exp()
-    parameters = {"l2": probe.l2, "converged": probe.converged}
+    parameters = {
+        "l2": probe.l2,
+        "converged": probe.converged,
+        "transform": probe.form.name,
+    }
     return score_records("linear_probe", data, scores, parameters), scores.argmax(dim=1)
 
 
@@ -152,10 +197,19 @@ def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[
         config: Labels a class, draws, seed.
     """
     largest_class = int(torch.bincount(data.train_labels).max())
+    offered = forms(data.train, data.transforms)
     records = []
     for per_class in config.labels_per_class:
         if per_class > largest_class:
             continue
+        form = choose_form_for_few(
+            data.train,
+            data.train_labels,
+            offered,
+            per_class,
+            num_classes=data.num_classes,
+            seed=config.seed,
+        )
         draws = draw_labels(data.train_labels, per_class, config.draws, seed=config.seed)
         right = few_label_hits(
             data.train,
@@ -163,9 +217,15 @@ def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[
             data.test,
             data.test_labels,
             draws,
+            form=form,
             num_classes=data.num_classes,
         )
-        told = {"labels_per_class": per_class, "draws": config.draws, "l2": FEW_LABELS_L2}
+        told = {
+            "labels_per_class": per_class,
+            "draws": config.draws,
+            "l2": FEW_LABELS_L2,
+            "transform": form.name,
+        }
         records.append(_over_draws(data.kind, right, told))
         for group in data.groups:
             of_group = [draw[group.test] for draw in right]
@@ -215,8 +275,8 @@ def notes_after(records: list[Record]) -> list[str]:
         records: All that were measured.
     """
     return [
-        f"linear probe of {FEATURE_NAMES[record.features]}: not at rest after {MAX_ITERATIONS}"
-        " steps, its accuracy may be a little off"
+        f"linear probe of {FEATURE_NAMES[record.features]}: not at rest after {MAX_STEPS}"
+        " steps, one at rest may read more or less"
         for record in records
         if record.metric == "top1"
         and "shots" not in record.parameters
@@ -239,9 +299,27 @@ def accuracy_records(
         linear probe.
     """
     say(f"kNN on {len(data.train)} examples: {data.kind}")
-    records, by_knn = knn_records(data, config.knn)
+    records, by_knn = knn_records(data, config.knn, config.seed)
     say(f"linear probe: {data.kind}")
-    probed, by_probe = linear_probe_records(data, config.seed)
+    told = now_and_then(lambda how_far: say(f"linear probe: {data.kind}, {how_far}"))
+    probed, by_probe = linear_probe_records(data, config.seed, told)
     say(f"probes with few labels: {data.kind}")
     few = few_label_records(data, config)
     return [*records, *probed, *few], {"knn": by_knn, "linear_probe": by_probe}
+
+
+def now_and_then(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Passes on what is under way, once in ten seconds at most.
+
+    Args:
+        say: Told what is under way.
+    """
+    last = time.monotonic()
+
+    def told(what: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_WORDS:
+            last = time.monotonic()
+            say(what)
+
+    return told

@@ -1,15 +1,21 @@
 """The linear probe with a handful of labels a class, over several draws of them."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from nearfar.errors import SettingError
+from nearfar.evaluation.choice_split import choice_split
+from nearfar.evaluation.forms import Form
 from nearfar.evaluation.knn import hits
-from nearfar.evaluation.linear_probe import Scaling, fit
+from nearfar.evaluation.linear_probe import FORM_LIMIT, fit
 
 FEW_LABELS_L2 = 1e-4
 """The one penalty of every few-label probe: no label is spared to choose it."""
+MOST_CHOICE_DRAWS, CHOICE_LABELS = 3, 2_000
+"""Draws that choose the form: so many, fewer where they are larger than 2000 labels together."""
 
 
 def draw_labels(
@@ -45,6 +51,50 @@ def draw_labels(
     return chosen
 
 
+def choose_form_for_few(
+    features: Float[Tensor, "n dim"],
+    labels: Int64[Tensor, " n"],
+    offered: Sequence[Form],
+    per_class: int,
+    *,
+    num_classes: int,
+    seed: int,
+) -> Form:
+    """The form in which probes with so few labels err least, within the training data.
+
+    Labels are drawn from four fifths of some training images, and judged by the last fifth. This
+    looks at more labels than the probe has, for one choice among a handful of forms; every kind of
+    features is given the same.
+
+    Args:
+        features: Training features; test features have no business here.
+        labels: Their classes.
+        offered: Of equals the first wins.
+        per_class: Labels a class.
+        num_classes: Number of classes.
+        seed: Seeds the split and the draws.
+    """
+    fitting, choosing = choice_split(features, labels, limit=FORM_LIMIT, seed=seed)
+    classes = len(torch.unique(labels[fitting]))
+    if classes < 2 or not len(choosing):
+        return offered[0]
+    count = max(1, min(MOST_CHOICE_DRAWS, CHOICE_LABELS // (classes * per_class)))
+    draws = [fitting[drawn] for drawn in draw_labels(labels[fitting], per_class, count, seed=seed)]
+    scores = []
+    for form in offered:
+        right = few_label_hits(
+            features,
+            labels,
+            features[choosing],
+            labels[choosing],
+            draws,
+            form=form,
+            num_classes=num_classes,
+        )
+        scores.append(sum(int(each.sum()) for each in right))
+    return offered[max(range(len(offered)), key=scores.__getitem__)]
+
+
 def few_label_hits(
     features: Float[Tensor, "n dim"],
     labels: Int64[Tensor, " n"],
@@ -52,12 +102,13 @@ def few_label_hits(
     test_labels: Int64[Tensor, " m"],
     draws: list[Int64[Tensor, " k"]],
     *,
+    form: Form,
     num_classes: int,
 ) -> list[Bool[Tensor, " m"]]:
     """Which test images a probe gets right (top-1) that is fitted on each draw.
 
-    The scaling comes from all training features: images without labels are at hand in this
-    protocol, only labels are few.
+    The form comes from all training features: images without labels are at hand in this protocol,
+    only labels are few.
 
     Args:
         features: Features of all training images.
@@ -65,16 +116,16 @@ def few_label_hits(
         test_features: Features of the test images.
         test_labels: Their classes.
         draws: From `draw_labels`.
+        form: What is done to features first.
         num_classes: Number of classes.
     """
-    scaling = Scaling.of(features)
     right = []
     for drawn in draws:
         probe = fit(
             features[drawn],
             labels[drawn],
             l2=FEW_LABELS_L2,
-            scaling=scaling,
+            form=form,
             num_classes=num_classes,
         )
         scores = probe.log_probabilities(test_features).exp()

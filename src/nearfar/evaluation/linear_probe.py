@@ -1,67 +1,30 @@
-"""A linear classifier on frozen features, its L2 penalty chosen on training data alone."""
+"""A linear classifier on frozen features, its form and penalty chosen on training data alone."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from nearfar.errors import NearfarError
+from nearfar.evaluation.choice_split import choice_split
+from nearfar.evaluation.forms import Form, forms
+from nearfar.evaluation.softmax_regression import SoftmaxFit, SoftmaxRegression
+from nearfar.evaluation.transforms import Transform, transforms
 
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """L2 penalties tried, strongest first."""
-CHOICE_SHARE = 0.2
-"""Share of the training images that chooses the penalty."""
-CHOICE_LIMIT = 20_000
-"""Training images that the choice uses at most; the final fit uses all."""
-MAX_ITERATIONS = 200
-"""Steps of L-BFGS at most."""
-TOLERANCE = 1e-5
-"""Largest entry of the gradient (nats) at which L-BFGS comes to rest."""
+CHOICE_LIMIT = 10_000
+"""Training images that the choice of the penalty uses at most; the final fit uses all."""
+FORM_LIMIT = 2_500
+"""Training images that the choice of the form uses at most."""
+CHOICE_GAP = 1e-3
+"""Nats above the minimum at which fits rest that only serve a choice."""
+WORSE = 2
+"""Penalties in a row that do worse than the best, after which no smaller one is tried."""
 
-
-@dataclass(frozen=True)
-class Scaling:
-    """Brings rows to length 1, then takes off their mean and divides by one factor.
-
-    Rows have length 1 because that is what kNN and the contrastive losses look at. There is one
-    factor, and not one a dimension, so that a pixel or feature that hardly ever changes is not
-    blown up to weigh as much as the others. Afterwards the mean squared length is 1, which gives a
-    penalty the same meaning for features of any kind.
-
-    Attributes:
-        mean: `(dim,)` of the training features.
-        length: Root of the mean squared length of the centred training features.
-    """
-
-    mean: Tensor
-    length: float
-
-    @classmethod
-    def of(cls, features: Float[Tensor, "n dim"]) -> "Scaling":
-        """The scaling that training features ask for.
-
-        Args:
-            features: Training features; labels are not needed.
-        """
-        rows = F.normalize(features, dim=1)
-        mean = rows.mean(dim=0)
-        length = float((rows - mean).square().sum(dim=1).mean().sqrt())
-        return cls(mean, length or 1.0)
-
-    def __call__(self, features: Float[Tensor, "m dim"]) -> Float[Tensor, "m dim"]:
-        """The scaled features.
-
-        Args:
-            features: Training or test features.
-        """
-        return (F.normalize(features, dim=1) - self.mean) / self.length
+Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -69,14 +32,14 @@ class LinearProbe:
     """A fitted linear classifier.
 
     Attributes:
-        scaling: What is done to features first.
-        weight: `(classes, dim)`; a class without training examples has zeros.
+        form: What is done to features first.
+        weight: `(classes, r)`; a class without training examples has zeros.
         bias: `(classes,)`; minus infinity for a class without training examples.
         l2: The penalty it was fitted with.
-        converged: Whether L-BFGS came to rest within `MAX_ITERATIONS`.
+        converged: Whether it came to rest: at most `GAP` nats above its minimum.
     """
 
-    scaling: Scaling
+    form: Form
     weight: Tensor
     bias: Tensor
     l2: float
@@ -86,9 +49,9 @@ class LinearProbe:
         """Log-probability of every class.
 
         Args:
-            features: As they come from the encoder; the probe scales them.
+            features: As they come from the encoder; the probe brings them into its form.
         """
-        logits = self.scaling(features) @ self.weight.T + self.bias
+        logits = self.form(features) @ self.weight.T + self.bias
         return torch.log_softmax(logits, dim=1)
 
 
@@ -97,85 +60,93 @@ def fit(
     labels: Int64[Tensor, " n"],
     *,
     l2: float,
-    scaling: Scaling,
+    form: Form,
     num_classes: int,
+    start: SoftmaxFit | None = None,
+    told: Told = lambda _: None,
 ) -> LinearProbe:
     """Multinomial logistic regression: mean cross-entropy (nats) + l2/2 ‖weight‖².
 
     Args:
         features: Training features as they come from the encoder.
         labels: Their classes.
-        l2: Penalty on the weights of scaled features; the bias is free.
-        scaling: From the training features.
+        l2: Penalty on the weights of formed features; the bias is free.
+        form: From the training features.
         num_classes: Columns of the answer.
+        start: Weights to begin at.
+        told: Told in a few words how far the fit is.
 
     Raises:
         NearfarError: If fewer than two classes are present.
     """
-    present = torch.unique(labels)
-    if len(present) < 2:
-        raise NearfarError("a linear probe needs training images of two classes or more: found one")
-    count, dim = features.shape
-    # scikit-learn's stopping rule wants features of size about 1 a dimension; a factor on the
-    # features is the same problem with its square on the penalty.
-    factor = dim**0.5
-    penalty = l2 * dim
-    if len(present) == 2:
-        # It then fits the difference w of the two rows alone; as rows ±w/2 they cost half as much.
-        penalty /= 2
-    model = LogisticRegression(
-        C=1 / (penalty * count), max_iter=MAX_ITERATIONS, tol=TOLERANCE, solver="lbfgs"
+    _check_classes(labels)
+    found = _problem(features, labels, form, num_classes).fit(
+        l2, start=start, told=_of_steps(told, l2)
     )
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        model.fit((scaling(features) * factor).numpy(), labels.numpy())
-    coefficients = torch.from_numpy(np.asarray(model.coef_, dtype=np.float32)) * factor
-    intercepts = torch.from_numpy(np.asarray(model.intercept_, dtype=np.float32))
-    if len(present) == 2:
-        coefficients = torch.cat([-coefficients / 2, coefficients / 2])
-        intercepts = torch.cat([-intercepts / 2, intercepts / 2])
-    weight = torch.zeros(num_classes, dim)
-    bias = torch.full((num_classes,), -torch.inf)
-    weight[present] = coefficients
-    bias[present] = intercepts
-    converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
-    return LinearProbe(scaling, weight, bias, l2, converged)
+    return _probe(form, found, l2)
 
 
 def choose_penalty(
     features: Float[Tensor, "n dim"],
     labels: Int64[Tensor, " n"],
     *,
+    form: Form,
     num_classes: int,
     seed: int,
     penalties: Sequence[float] = PENALTIES,
-) -> float:
-    """The penalty of the probe that errs least on a held-out part of the training data.
+    told: Told = lambda _: None,
+) -> tuple[float, SoftmaxFit | None]:
+    """The penalty of the probe that errs least on a part of the training data held out for it.
 
     Args:
         features: Training features; test features have no business here.
         labels: Their classes.
+        form: From the training features.
         num_classes: Number of classes.
         seed: Seeds the split into fitting and choosing.
-        penalties: Tried in this order; of equals in accuracy the lower cross-entropy wins.
+        penalties: Tried in this order, strongest first, until two in a row do worse than the best;
+            of equals in accuracy the lower cross-entropy wins.
+        told: Told in a few words how far the choice is.
+
+    Returns:
+        The penalty, and the weights that it gave; none where no choice can be made.
     """
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    order = order[:CHOICE_LIMIT]
-    held_out = max(1, round(CHOICE_SHARE * len(order)))
-    choosing, fitting = order[:held_out], order[held_out:]
-    if len(torch.unique(labels[fitting])) < 2:
-        return penalties[len(penalties) // 2]
-    scaling = Scaling.of(features[fitting])
+    fitting, choosing = choice_split(features, labels, limit=CHOICE_LIMIT, seed=seed)
+    if len(torch.unique(labels[fitting])) < 2 or not len(choosing):
+        return penalties[len(penalties) // 2], None
+    _, l2, found = _best(features, labels, fitting, choosing, form, num_classes, penalties, told)
+    return l2, found
+
+
+def choose_form(
+    features: Float[Tensor, "n dim"],
+    labels: Int64[Tensor, " n"],
+    offered: Sequence[Form],
+    *,
+    num_classes: int,
+    seed: int,
+    told: Told = lambda _: None,
+) -> Form:
+    """The form in which a probe errs least on a part of the training data held out for it.
+
+    Args:
+        features: Training features; test features have no business here.
+        labels: Their classes.
+        offered: Of equals the first wins.
+        num_classes: Number of classes.
+        seed: Seeds the split into fitting and choosing.
+        told: Told in a few words how far the choice is.
+    """
+    fitting, choosing = choice_split(features, labels, limit=FORM_LIMIT, seed=seed)
+    if len(torch.unique(labels[fitting])) < 2 or not len(choosing):
+        return offered[0]
     scores = []
-    for l2 in penalties:
-        probe = fit(
-            features[fitting], labels[fitting], l2=l2, scaling=scaling, num_classes=num_classes
-        )
-        log_p = probe.log_probabilities(features[choosing])
-        right = (log_p.argmax(dim=1) == labels[choosing]).double().mean()
-        own = log_p.gather(1, labels[choosing].unsqueeze(1)).mean()
-        scores.append((float(right), float(own)))
-    return penalties[max(range(len(penalties)), key=scores.__getitem__)]
+    for form in offered:
+        told(f"trying {form.name}")
+        coarse = PENALTIES[::2]
+        score, _, _ = _best(features, labels, fitting, choosing, form, num_classes, coarse)
+        scores.append(score)
+    return offered[max(range(len(offered)), key=scores.__getitem__)]
 
 
 def linear_probe(
@@ -184,14 +155,79 @@ def linear_probe(
     *,
     num_classes: int,
     seed: int = 0,
+    offered: Sequence[Transform] | None = None,
+    told: Told = lambda _: None,
 ) -> LinearProbe:
-    """The linear probe of the literature: choose the penalty, then fit on all training data.
+    """The linear probe of the literature: choose form and penalty, then fit on all training data.
 
     Args:
         features: Training features as they come from the encoder.
         labels: Their classes.
         num_classes: Number of classes.
-        seed: Seeds the split that chooses the penalty.
+        seed: Seeds the splits that form and penalty are chosen on.
+        offered: What may be done to features first; by default everything in `transforms`.
+        told: Told in a few words how far the work is.
+
+    Raises:
+        NearfarError: If fewer than two classes are present.
     """
-    l2 = choose_penalty(features, labels, num_classes=num_classes, seed=seed)
-    return fit(features, labels, l2=l2, scaling=Scaling.of(features), num_classes=num_classes)
+    _check_classes(labels)
+    every = forms(features, transforms(features) if offered is None else offered)
+    form = choose_form(features, labels, every, num_classes=num_classes, seed=seed, told=told)
+    l2, start = choose_penalty(
+        features, labels, form=form, num_classes=num_classes, seed=seed, told=told
+    )
+    return fit(features, labels, l2=l2, form=form, num_classes=num_classes, start=start, told=told)
+
+
+def _best(
+    features: Tensor,
+    labels: Tensor,
+    fitting: Tensor,
+    choosing: Tensor,
+    form: Form,
+    num_classes: int,
+    penalties: Sequence[float],
+    told: Told = lambda _: None,
+) -> tuple[tuple[float, float], float, SoftmaxFit]:
+    """Score (accuracy, mean log-probability), penalty and weights of the best penalty."""
+    problem = _problem(features[fitting], labels[fitting], form, num_classes)
+    asked, own = form(features[choosing]), labels[choosing]
+    tried: list[tuple[tuple[float, float], float, SoftmaxFit]] = []
+    start = None
+    for l2 in penalties:
+        start = problem.fit(l2, start=start, gap=CHOICE_GAP, told=_of_steps(told, l2))
+        log_p = torch.log_softmax(asked @ start.weight.float().T + start.bias.float(), dim=1)
+        right = (log_p.argmax(dim=1) == own).double().mean()
+        # A class that is known to the choosing rows alone has no probability.
+        likely = log_p.gather(1, own[:, None]).clamp(min=-100).double().mean()
+        tried.append(((float(right), float(likely)), l2, start))
+        best = max(range(len(tried)), key=lambda place: tried[place][0])
+        if len(tried) - 1 - best >= WORSE:
+            break
+    return max(tried, key=lambda each: each[0])
+
+
+def _problem(features: Tensor, labels: Tensor, form: Form, num_classes: int) -> SoftmaxRegression:
+    """What is to be minimised, in the axes that the form knows where they pay."""
+    axes = form.transform.axes
+    worth = axes is not None and len(features) >= len(axes)
+    return SoftmaxRegression(
+        form(features), labels, num_classes=num_classes, axes=axes if worth else None
+    )
+
+
+def _probe(form: Form, found: SoftmaxFit, l2: float) -> LinearProbe:
+    return LinearProbe(form, found.weight.float(), found.bias.float(), l2, found.converged)
+
+
+def _of_steps(told: Told, l2: float) -> Callable[[int, float], None]:
+    """Says how far a fit is."""
+    return lambda steps, left: told(
+        f"penalty {l2:g}, step {steps}, gradient {left:.3g} times that at which it rests"
+    )
+
+
+def _check_classes(labels: Tensor) -> None:
+    if len(torch.unique(labels)) < 2:
+        raise NearfarError("a linear probe needs training images of two classes or more: found one")

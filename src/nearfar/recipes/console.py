@@ -15,7 +15,7 @@ from nearfar.modality import in_words
 from nearfar.recipes.assembly import Assembly
 from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, score_rows
 from nearfar.report.uncertainty import Score
-from nearfar.report.verdict import verdict
+from nearfar.report.verdict import forms, verdict
 from nearfar.terminal import shown
 from nearfar.training.config import TrainingConfig
 
@@ -120,6 +120,8 @@ def print_scores(
         console.print(_shot_table(rows))
     for sentence in verdict(rows):
         console.print(shown(sentence))
+    if told := forms(rows):
+        console.print(f"[dim]{shown(told)}[/dim]")
     for note in notes:
         console.print(f"[yellow]note[/yellow]  {shown(note)}")
 

@@ -27,6 +27,8 @@ class Row:
         scores: By feature, over all classes.
         by_shots: The same for the classes of many, medium and few images, where these differ.
         classes: Number of classes of each of these groups.
+        forms: By feature, what was done to it first, as was chosen on training data.
+        unrested: Features whose probe had not come to rest.
     """
 
     protocol: str
@@ -35,6 +37,8 @@ class Row:
     scores: dict[str, Score] = field(default_factory=dict)
     by_shots: dict[str, dict[str, Score]] = field(default_factory=dict)
     classes: dict[str, int] = field(default_factory=dict)
+    forms: dict[str, str] = field(default_factory=dict)
+    unrested: list[str] = field(default_factory=list)
 
     def of(self, shots: str | None) -> dict[str, Score]:
         """Scores by feature over all classes, or over those of a size."""
@@ -94,6 +98,10 @@ def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
         )
         key = (record["protocol"], record["metric"], identity)
         row = rows.setdefault(key, Row(*key))
+        if "transform" in parameters:
+            row.forms[record["features"]] = str(parameters["transform"])
+        if parameters.get("converged") is False and record["features"] not in row.unrested:
+            row.unrested.append(record["features"])
         scores = row.scores
         if "shots" in parameters:
             scores = row.by_shots.setdefault(parameters["shots"], {})

@@ -19,7 +19,7 @@ from nearfar.report.scores import score_rows
 from nearfar.report.series_pictures import with_series_drawn
 from nearfar.report.settings import setting_groups, typed_command
 from nearfar.report.shot_table import shot_table
-from nearfar.report.verdict import percent, verdict
+from nearfar.report.verdict import forms, percent, verdict
 
 LARGEST_CONFUSION_TABLE = 20
 """Classes beyond which only the most confused pairs are listed."""
@@ -53,6 +53,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "one": ONE[modality],
         "many": modality,
         "verdict": [*verdict(rows), *_nearness(run.arrays, ONE[modality], modality)],
+        "forms": forms(rows),
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
         "more_scores": score_table([row for row in rows if row.metric != "top1"]),
         "shot_table": shot_table(rows),

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from nearfar.report.scores import Row
 from nearfar.report.uncertainty import Difference, difference
 
+SUBJECTS = {"encoder": "the encoder", "raw": "raw data", "untrained": "the untrained encoder"}
+FORM_OF = {"few_labels": "few labels", "knn": "kNN", "linear_probe": "linear probe"}
 BASELINES = {"raw": "raw data", "untrained": "the same network before training"}
 
 
@@ -54,7 +56,41 @@ def verdict(rows: Sequence[Row]) -> list[str]:
         subject = "the encoder" if compared[0][1].outcome == "level" else "it"
         rest = [_further(subject, row, gap) for row, gap in compared[1:]]
         sentences.append("; ".join([first, *rest]) + ".")
-    return sentences
+    return [*sentences, *_unrested(rows)]
+
+
+def _unrested(rows: Sequence[Row]) -> list[str]:
+    """Says which probes had not come to rest: what is said of them may not hold."""
+    return [
+        f"The linear probe of {' and of '.join(SUBJECTS[name] for name in row.unrested)} had not "
+        "come to rest: its figure is no measure of these features yet."
+        for row in rows
+        if row.protocol == "linear_probe" and row.metric == "top1" and row.unrested
+    ]
+
+
+def forms(rows: Sequence[Row]) -> str | None:
+    """One sentence on the form in which each kind of features was judged.
+
+    Args:
+        rows: The rows of one run's evaluation.
+
+    Returns:
+        None where the records do not say.
+    """
+    told = []
+    for feature, name in SUBJECTS.items():
+        by_protocol: dict[str, dict[str, None]] = {}
+        for row in rows:
+            if row.metric == "top1" and feature in row.forms:
+                chosen = by_protocol.setdefault(FORM_OF.get(row.protocol, row.title), {})
+                chosen[row.forms[feature]] = None
+        if by_protocol:
+            each = [f"{' or '.join(names)} ({under})" for under, names in by_protocol.items()]
+            told.append(f"{name} {', '.join(each)}")
+    if not told:
+        return None
+    return f"Each in the form that serves it best on training data: {'; '.join(told)}."
 
 
 def _opening(name: str, row: Row, gap: Difference) -> str:
