@@ -43,6 +43,7 @@ class Transform:
         return torch.cat([self._of(block) for block in features.split(_BLOCK)])
 
     def _of(self, features: Tensor) -> Tensor:
+        assert self.mean is not None
         centred = (features.double() - self.mean).float()
         if self.factor is None:
             return centred
