@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
-# uv is used where it stands; a machine without it gets it from pip, inside a folder of its own.
+# uv is used where it stands; a machine without it gets this one from pip, inside a folder of its own.
+UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
 
-.PHONY: demo test test-slow check format bench clean
+.PHONY: demo test test-slow check format bench hashes clean
 
 demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
 	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
@@ -31,12 +32,15 @@ format: .stamps/check
 bench: .stamps/bench ## ratios against peers, written to docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
+hashes: | $(filter .stamps/%,$(UV)) ## requirements.txt: what is pinned, with the checksums of its files
+	$(UV) pip compile --quiet --generate-hashes --all-extras -c constraints.txt pyproject.toml -o requirements.txt
+
 clean:
 	rm -rf $(VENV) .stamps
 
 .stamps/uv/bin/uv:
 	python3 -m venv .stamps/uv
-	.stamps/uv/bin/pip install --quiet uv
+	.stamps/uv/bin/pip install --quiet uv==$(UV_VERSION)
 
 .stamps/core: pyproject.toml constraints.txt | $(filter .stamps/%,$(UV))
 	mkdir -p .stamps

@@ -2,6 +2,8 @@
 
 ```python    runs whole, in an empty folder, and must not fail
 ```python continues   goes on from the page's snippet before it, in the same process
+```python on-runs     runs whole in a folder that holds runs: runs/digits, its copy runs/warm, and
+             runs/resnet of a timm/resnet18 with a small stem
 ```console   lines that begin with `$ ` run in order in one empty folder per page: `nearfar …` in
              this process, `make …` as a dry run (it would run this test), others as they are
 ```console needs-data   the command's data is not on every machine: it must be refused in one
@@ -40,22 +42,23 @@ def commands(text: str) -> list[str]:
     return [line[2:].strip() for line in joined.splitlines() if line.startswith("$ ")]
 
 
-def programs(page: Path) -> list[str]:
-    """The page's snippets, those that continue another one joined to it."""
+def programs(page: Path) -> list[tuple[str, str]]:
+    """The page's snippets with their tags, those that continue another one joined to it."""
     found = []
     for tag, code in blocks(page, "python"):
+        assert tag in ("", "continues", "on-runs"), f"{page.name}: {tag}"
         if tag == "continues":
-            found[-1] += code
+            found[-1] = (found[-1][0], found[-1][1] + code)
         else:
-            found.append(code)
+            found.append((tag, code))
     return found
 
 
 def python_snippets() -> list:
     return [
-        pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
+        pytest.param(tag, code, id=f"{page.relative_to(ROOT)}-{number}")
         for page in PAGES
-        for number, code in enumerate(programs(page))
+        for number, (tag, code) in enumerate(programs(page))
     ]
 
 
@@ -79,13 +82,42 @@ def run_nearfar(arguments: list[str]) -> int:
         return int(stop.code or 0)
 
 
-@pytest.mark.parametrize("code", python_snippets())
-def test_snippet_runs(code, tmp_path):
+@pytest.fixture(scope="module")
+def folder_with_runs(tmp_path_factory):
+    """runs/digits, trained on few images; a copy of it; and runs/resnet with its first weights."""
+    from rich.console import Console
+    from tests.recipes.small_recipe import small_recipe
+
+    from nearfar.encoders.backbones import build_encoder
+    from nearfar.encoders.config import EncoderConfig
+    from nearfar.encoders.saved import save_encoder
+    from nearfar.recipes.run import run_recipe
+
+    folder = tmp_path_factory.mktemp("with-runs")
+    run_recipe(small_recipe(folder), folder / "runs" / "digits", console=Console(quiet=True))
+    shutil.copytree(folder / "runs" / "digits", folder / "runs" / "warm")
+    config = EncoderConfig(name="timm/resnet18", stem="small")
+    encoder = build_encoder(config, channels=3, image_size=32)
+    grey = (0.5, 0.5, 0.5)
+    save_encoder(folder / "runs/resnet", encoder, config, shape=(3, 32, 32), mean=grey, std=grey)
+    return folder
+
+
+@pytest.mark.parametrize(("tag", "code"), python_snippets())
+def test_snippet_runs(tag, code, tmp_path, request):
+    where = request.getfixturevalue("folder_with_runs") if tag == "on-runs" else tmp_path
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=where, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("tag", "code"), python_snippets())
+def test_no_snippet_guards_itself(tag, code):
+    """What runs only where a file happens to lie, or hides an error, is not tested at all."""
+    for word in (".exists()", ".is_file()", ".is_dir()", "try:", "suppress("):
+        assert word not in code
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
+from nearfar.cli.hints import refuse_misplaced
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
@@ -64,6 +65,7 @@ def run(words: Sequence[str]) -> None:
 
 def _read(words: Sequence[str]) -> TrainArguments:
     """Reads the words once for the recipe's name, then again with that recipe's defaults."""
+    refuse_misplaced(words)
     first = _defaults(_first_name(words))
     named = _defaults(parse(type(first), "train", words, first).recipe)
     return parse(type(named), "train", words, named)

@@ -366,7 +366,10 @@ def _check_root(config: DataConfig, info: SourceInfo) -> None:
             raise SettingError(f"{config.name} needs --data.root, a {info.root}: {info.summary}")
         return
     if info.root == "none":
-        raise SettingError(f"data.root: {config.name} is inside a package; leave it out")
+        raise SettingError(
+            f"data.root: {config.name} is inside a package; leave it out, or say what your own "
+            "data are: --data.name folder (pictures), npz, parquet or wav"
+        )
     root = user_path(config.root)
     if info.root == "file":
         if not root.is_file():

@@ -1,0 +1,103 @@
+"""What leads on from a word in the wrong place: a folder for a recipe, a method for a recipe…"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from nearfar.data.catalogue import SOURCES
+from nearfar.errors import SettingError, unknown_name
+from nearfar.methods.catalogue import METHODS
+from nearfar.methods.pairwise_options import OPTIONS
+from nearfar.recipes.names import DEFAULT_RECIPE, RECIPES
+
+_MAIN = {"data": "name", "views": "preset", "encoder": "name", "method": "name"}
+"""The setting of each group that a person most likely means by the group's name alone."""
+
+
+def refuse_misplaced(words: Sequence[str]) -> None:
+    """Refuses words of `nearfar train` that are known, but not as what they stand for there.
+
+    Args:
+        words: What follows the command.
+
+    Raises:
+        SettingError: Naming what was meant, as it is written.
+    """
+    if words and not words[0].startswith("-") and words[0] not in RECIPES:
+        raise _no_recipe(words[0])
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        option, given, value = word.partition("=")
+        value = value if given else following
+        option = option.replace("_", "-")
+        if option.removeprefix("--") in _MAIN and option.startswith("--"):
+            raise _group(option.removeprefix("--"), value)
+        recipe = RECIPES[words[0] if words[0] in RECIPES else DEFAULT_RECIPE]()
+        if option == "--method.name" and value in METHODS and value != recipe.method.name:
+            raise SettingError(f"the recipe chooses the method: {_recipes_of(value)}")
+
+
+def own_data(path: Path) -> str:
+    """The options by which one's own file or folder is trained on; empty for what is neither.
+
+    Args:
+        path: What a person named.
+    """
+    kinds = {".npz": "npz", ".parquet": "parquet"}
+    try:
+        kind = "folder" if path.is_dir() else kinds.get(path.suffix) if path.is_file() else None
+    except OSError:  # a name too long for any file, or a folder that may not be entered
+        return ""
+    return f"--data.name {kind} --data.root {path}" if kind else ""
+
+
+def _no_recipe(name: str) -> SettingError:
+    """The error for a first word that is no recipe."""
+    if name in METHODS:
+        return SettingError(f"{name} is a method, not a recipe: {_recipes_of(name)}")
+    if name in OPTIONS:
+        return SettingError(
+            f"{name} is an objective, not a recipe: take a recipe of SimCLR with "
+            f"--method.objective {name}, such as nearfar train simclr-digits"
+        )
+    if name in SOURCES:
+        fitting = [each for each, make in RECIPES.items() if make().data.name == name]
+        if fitting:
+            return SettingError(
+                f"{name} is a source of data, not a recipe: nearfar train {_one_of(fitting)}"
+            )
+        return SettingError(
+            f"{name} is a source of data, not a recipe: nearfar train --data.name {name}"
+        )
+    options = "" if get_close_matches(name, RECIPES, n=1, cutoff=0.8) else own_data(Path(name))
+    if options:
+        recipe = "simclr-wine " if Path(name).suffix == ".parquet" else ""
+        more = " --data.image-size 32 --views.preset simclr" if Path(name).is_dir() else ""
+        return SettingError(
+            f"{name} is no recipe but data of your own: nearfar train {recipe}{options}{more}"
+        )
+    return unknown_name("recipe", name, RECIPES)
+
+
+def _group(group: str, value: str) -> SettingError:
+    """The error for a group of settings that was given as one."""
+    if group == "data" and value and (options := own_data(Path(value))):
+        return SettingError(f"--data is a group of settings: write {options}")
+    if group == "method" and value in METHODS:
+        return SettingError(f"the recipe chooses the method: {_recipes_of(value)}")
+    name = f"--{group}.{_MAIN[group]}"
+    meant = f"{name} {value}" if value and not value.startswith("-") else name
+    return SettingError(f"--{group} is a group of settings: did you mean {meant}?")
+
+
+def _recipes_of(method: str) -> str:
+    """The commands that train with a method."""
+    found = [name for name, make in RECIPES.items() if make().method.name == method]
+    if not found:
+        return f"no recipe has {method}; set it in a Recipe of your own, in Python"
+    return f"nearfar train {_one_of(found)}"
+
+
+def _one_of(names: Sequence[str]) -> str:
+    """The first name, and the others behind it."""
+    first, *others = names
+    return first + (f" (or {', '.join(others)})" if others else "")
