@@ -91,3 +91,16 @@ def test_parts_that_were_joined_count_both():
     joined = JoinedImages(first, second)
     assert part_fingerprint(Part(joined)) != part_fingerprint(Part(JoinedImages(second, first)))
     assert part_fingerprint(Part(joined)) == part_fingerprint(Part(JoinedImages(first, second)))
+
+
+def test_files_of_one_size_are_told_apart_by_what_they_hold(tmp_path):
+    def pictures(colour: int) -> Source:
+        for label in ("ant", "bee"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            for number in range(5):
+                Image.new("L", (8, 8), colour).save(tmp_path / label / f"{number}.bmp")
+        return loaded(tmp_path, stream=True)
+
+    before = part_fingerprint(pictures(3).train)
+    assert part_fingerprint(pictures(3).train) == before
+    assert part_fingerprint(pictures(4).train) != before

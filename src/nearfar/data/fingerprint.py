@@ -11,7 +11,7 @@ from nearfar.data.source import Examples, JoinedImages, Part, Source, StreamedIm
 from nearfar.data.streamed_files import StreamedFiles
 
 _SPREAD = 64
-"""Images that stand for all of those that are neither in memory nor plain files."""
+"""Streamed images whose content counts, and stands for that of all others."""
 
 
 def source_fingerprint(source: Source) -> str:
@@ -37,7 +37,7 @@ def part_fingerprint(part: Part) -> str:
     """One text for the examples of a part, in their order, and their labels.
 
     Examples in memory count bit by bit. Of image files that are streamed, the names and the sizes
-    in bytes count: to read all of ImageNet would take an hour.
+    in bytes count, and what 64 of them hold: to read all of ImageNet would take an hour.
 
     Args:
         part: The part.
@@ -62,12 +62,20 @@ def _bits_of(examples: Examples) -> Iterator[bytes | memoryview]:
         yield _bits(examples)
     elif isinstance(examples, StreamedFiles):
         yield examples.sizes().tobytes()
+        # Pictures of one size in bytes are told apart by some of them.
+        for index in _spread(len(examples)):
+            yield examples.content(index)
     elif isinstance(examples, JoinedImages):
         yield from _bits_of(examples.first)
         yield from _bits_of(examples.second)
     else:
-        for index in np.linspace(0, len(examples) - 1, min(_SPREAD, len(examples))).astype(int):
-            yield _bits(examples[int(index)])
+        for index in _spread(len(examples)):
+            yield _bits(examples[index])
+
+
+def _spread(count: int) -> list[int]:
+    """At most `_SPREAD` indices, evenly spread."""
+    return np.linspace(0, count - 1, min(_SPREAD, count)).astype(int).tolist()
 
 
 def _bits(tensor: Tensor) -> memoryview:

@@ -60,6 +60,12 @@ class StreamedFiles(StreamedImages):
                 found[place] = os.stat(path).st_size
         return found
 
+    def content(self, index: int) -> bytes:
+        """What one file holds, as it lies there; nothing where it is gone."""
+        with suppress(OSError):
+            return Path(os.fsdecode(self._paths[index])).read_bytes()
+        return b""
+
     def take(self, indices: Int64[ndarray, " m"]) -> "StreamedFiles":
         """The chosen images, in the order of `indices`."""
         chosen = StreamedFiles([], self.shape, self.fit)
