@@ -112,6 +112,8 @@ def test_values_of_config_json(run, where, value, capfd):
     inner[where[-1]] = value
     run.config.write_text(json.dumps(config))
     told(capfd, "train", "--resume", run.path)
+    run.manifest.accept([run.config.name])
+    told(capfd, "train", "--resume", run.path)
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "environment.json", "metrics.jsonl"])
@@ -120,6 +122,8 @@ def test_other_files_of_a_run(run, name, capfd):
     run.write_evaluation([])
     run.append_metrics({"kind": "step", "step": 1, "epoch": 1, "loss": 1.0})
     (run.path / name).write_text(f"{{{EVIL}\n")
+    told(capfd, "report", run.path)
+    run.manifest.accept([name])
     told(capfd, "report", run.path)
 
 

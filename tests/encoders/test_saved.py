@@ -9,10 +9,18 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from nearfar.cli.app import main
 from nearfar.encoders.backbones import build_encoder, encoder_for
 from nearfar.encoders.config import EncoderConfig
-from nearfar.encoders.saved import DESCRIPTION_FILE, WEIGHTS_FILE, load_encoder, save_encoder
+from nearfar.encoders.saved import (
+    DESCRIPTION_FILE,
+    WEIGHTS_FILE,
+    _read_description,
+    load_encoder,
+    save_encoder,
+)
 from nearfar.errors import NearfarError
+from nearfar.manifest import json_checksum
 
 
 def trained(config, channels=1, image_size=8):
@@ -99,7 +107,7 @@ def test_a_missing_file_is_told(digits_encoder, tmp_path, file):
 def test_a_file_that_cannot_be_read_is_told(digits_encoder, tmp_path):
     (tmp_path / DESCRIPTION_FILE).unlink()
     (tmp_path / DESCRIPTION_FILE).mkdir()
-    with pytest.raises(NearfarError, match=f"cannot read .*{DESCRIPTION_FILE}: Is a directory"):
+    with pytest.raises(NearfarError, match=f"cannot read .*{DESCRIPTION_FILE}: it is not a file"):
         load_encoder(tmp_path)
 
 
@@ -115,7 +123,9 @@ def test_one_changed_byte_of_the_weights_is_told(digits_encoder, tmp_path, at):
 
 def change_description(folder, **changes):
     file = folder / DESCRIPTION_FILE
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    record = json.loads(file.read_text()) | changes
+    del record["sha256"]
+    file.write_text(json.dumps(record | {"sha256": json_checksum(record)}))
 
 
 def test_a_damaged_description_is_told(digits_encoder, tmp_path):
@@ -125,9 +135,54 @@ def test_a_damaged_description_is_told(digits_encoder, tmp_path):
     change_description(tmp_path, shape=[2, 8, 8])
     with pytest.raises(NearfarError, match="one value for each of the 2 channels"):
         load_encoder(tmp_path)
-    (tmp_path / DESCRIPTION_FILE).write_text("{")
-    with pytest.raises(NearfarError, match=r"encoder.json is damaged: the file: "):
+    for content in ("{", "[]", "3", "{}", "null"):
+        (tmp_path / DESCRIPTION_FILE).write_text(content)
+        with pytest.raises(NearfarError, match=r"encoder.json is damaged, or of an earlier"):
+            load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"std": [0.0]},
+        {"std": [-0.3]},
+        {"std": [float("nan")]},
+        {"std": [float("inf")]},
+        {"mean": [float("nan")]},
+        {"mean": [float("-inf")]},
+    ],
+)
+def test_impossible_statistics_are_refused(digits_encoder, tmp_path, changes):
+    change_description(tmp_path, **changes)
+    with pytest.raises(NearfarError, match=r"encoder\.json is damaged: .*(mean|std)"):
         load_encoder(tmp_path)
+
+
+def test_every_flipped_bit_of_the_description_is_found_or_changes_nothing(digits_encoder, tmp_path):
+    file = tmp_path / DESCRIPTION_FILE
+    whole = file.read_bytes()
+    before = _read_description(file)
+    found = 0
+    for place in range(len(whole)):
+        for bit in range(8):
+            content = bytearray(whole)
+            content[place] ^= 1 << bit
+            file.write_bytes(content)
+            try:
+                assert _read_description(file) == before  # white space
+            except NearfarError:
+                found += 1
+    assert found > 7 * len(whole)
+
+
+def test_a_changed_description_is_used_after_a_word(digits_encoder, tmp_path):
+    file = tmp_path / DESCRIPTION_FILE
+    record = json.loads(file.read_text()) | {"mean": [0.25]}
+    file.write_text(json.dumps(record))
+    with pytest.raises(NearfarError, match=r"changed by hand.*`nearfar accept .* encoder.json`"):
+        load_encoder(tmp_path)
+    assert main(["accept", str(tmp_path), "encoder.json"]) == 0
+    assert load_encoder(tmp_path).mean.tolist() == [0.25]
 
 
 def test_weights_that_do_not_fit_are_told(digits_encoder, tmp_path):

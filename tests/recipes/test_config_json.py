@@ -12,6 +12,7 @@ from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to
 from nearfar.recipes.names import RECIPES, recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
+from nearfar.training.run_folder import RunFolder
 from nearfar.views.config import ViewsConfig
 
 
@@ -84,9 +85,14 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 def test_a_damaged_config_is_refused_by_name(tmp_path):
-    (tmp_path / "config.json").write_text('{"seed": 1')
-    with pytest.raises(NearfarError, match=r"config\.json"):
-        read_recipe(tmp_path)
+    run = RunFolder.create(tmp_path / "run")
+    run.write_config({})
+    run.config.write_text('{"seed": 1')
+    with pytest.raises(NearfarError, match=r"config\.json is not as nearfar wrote it"):
+        read_recipe(run.path)
+    run.manifest.accept(["config.json"])
+    with pytest.raises(NearfarError, match=r"config\.json is damaged"):
+        read_recipe(run.path)
 
 
 def test_an_unknown_method_is_refused_with_the_nearest():

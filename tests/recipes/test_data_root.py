@@ -62,7 +62,7 @@ def test_a_run_behind_a_link_finds_its_data(tmp_path):
     shutil.move(tmp_path / "work" / "pictures", tmp_path / "pictures")
     config = json.loads((run / "config.json").read_text())
     config["data"] |= {"root_from_run": "../../../pictures"}
-    (run / "config.json").write_text(json.dumps(config))
+    RunFolder(run).write_config(config)
     assert read_recipe(run).data.root == tmp_path / "pictures"
 
 

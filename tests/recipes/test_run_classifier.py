@@ -1,15 +1,18 @@
 """A method's own classifier: saved by its run, judged by it and again by `evaluate_run`."""
 
 import json
+import shutil
 
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from small_recipe import small_recipe, write_images
 from torch import nn
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.saved_classifier import load_classifier
+from nearfar.encoders.saved_classifier import load_classifier, save_classifier
+from nearfar.errors import NearfarError
 from nearfar.recipes import run
 from nearfar.recipes.run import evaluate_run, run_recipe
 
@@ -66,10 +69,25 @@ def test_other_data_leave_it_out_with_a_note(trained, tmp_path, capsys):
 
 def test_overwriting_a_run_takes_it_away(trained, tmp_path):
     folder = tmp_path / "run"
-    folder.mkdir()
-    for name in ("config.json", "classifier.safetensors", "encoder.json"):
-        (folder / name).write_bytes((trained[0] / name).read_bytes())
+    shutil.copytree(trained[0], folder)
     write_images(tmp_path / "images.npz")
     run_recipe(small_recipe(tmp_path), folder, overwrite=True, console=Console(quiet=True))
     assert not (folder / "classifier.safetensors").exists()
     assert classified(folder) == []
+
+
+@pytest.mark.parametrize("what", ["a flipped bit", "another run's"])
+def test_a_classifier_that_the_run_did_not_write_is_refused(trained, tmp_path, what):
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    file = folder / "classifier.safetensors"
+    content = bytearray(file.read_bytes())
+    if what == "a flipped bit":
+        content[-5] ^= 64
+        file.write_bytes(content)
+    else:
+        other = nn.Linear(*reversed(load_file(file)["weight"].shape))
+        save_classifier(tmp_path, other)
+        file.write_bytes((tmp_path / "classifier.safetensors").read_bytes())
+    with pytest.raises(NearfarError, match=r"classifier\.safetensors is not as nearfar wrote it"):
+        evaluate_run(folder, console=Console(quiet=True))

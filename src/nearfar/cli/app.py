@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("nearfar.cli.report", "write the page of one run, or of several side by side"),
     "embed": ("nearfar.cli.embed", "turn a folder of images into vectors (npz or parquet)"),
     "neighbors": ("nearfar.cli.neighbors", "find the images of a folder most like one image"),
+    "accept": ("nearfar.cli.accept", "take a run's files as they are, though changed by hand"),
     "mi": ("nearfar.cli.mi", "estimate the mutual information of two arrays"),
     "data": ("nearfar.cli.data", "list the sources of images, their licence and citation"),
     "recipes": ("nearfar.cli.recipes", "list the recipes that `nearfar train` knows"),

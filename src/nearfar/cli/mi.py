@@ -95,7 +95,11 @@ def run(words: Sequence[str]) -> None:
         found, names=(arguments.x, arguments.z), command=shlex.join(["nearfar", "mi", *words])
     )
     if folder is not None:
-        found.save(RunFolder(folder).mutual_information)
+        run_folder = RunFolder(folder)
+        with run_folder.held("writing an estimate"):
+            if not run_folder.manifest.exists():
+                run_folder.manifest.begin()
+            found.save(run_folder.mutual_information)
     _show(found, console)
     if folder is not None:
         console.print(

@@ -2,8 +2,7 @@
 
 import math
 import zipfile
-from io import BufferedIOBase
-from pathlib import Path
+from io import BufferedIOBase, BytesIO
 from typing import cast
 
 import numpy as np
@@ -12,24 +11,24 @@ from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 
 
-def read_within(path: Path, limit: int) -> dict[str, np.ndarray]:
+def read_within(content: bytes, limit: int) -> dict[str, np.ndarray]:
     """All arrays of an .npz file, if they are small enough, and never through pickle.
 
     Args:
-        path: The file.
+        content: Of the file.
         limit: Most bytes that they may take together.
 
     Raises:
         NearfarError: They are larger, or declare sizes that cannot be.
         Exception: NumPy and zipfile have many for a damaged file.
     """
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(BytesIO(content)) as archive:
         declared = sum(declared_in(archive, name) for name in archive.namelist())
     if declared > limit:
         raise NearfarError(
             f"{declared / 2**20:.0f} MiB of arrays, where {limit / 2**20:.0f} are the most"
         )
-    with np.load(path, allow_pickle=False) as arrays:
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 

@@ -12,7 +12,10 @@ With the small stem, give the model the same stem before loading:
 """
 
 import hashlib
-from collections.abc import Sequence
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -29,6 +32,7 @@ from nearfar.durable_files import make_folder, write_durably
 from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError
+from nearfar.manifest import json_checksum, read_beside_manifest, read_file, write_beside_manifest
 from nearfar.modality import in_words, modality_of
 from nearfar.paths import user_path
 from nearfar.standardising import standardised
@@ -166,8 +170,8 @@ def save_encoder(
         weights_sha256=hashlib.sha256(data).hexdigest(),
     )
     make_folder(folder)
-    write_durably(folder / WEIGHTS_FILE, data)
-    write_durably(folder / DESCRIPTION_FILE, _DESCRIPTION.dump_json(description, indent=2) + b"\n")
+    record = json.loads(_DESCRIPTION.dump_json(description))
+    write_beside_manifest(folder, {WEIGHTS_FILE: data, DESCRIPTION_FILE: _sealed(record)})
 
 
 def load_encoder(path: Path | str) -> SavedEncoder:
@@ -248,8 +252,22 @@ def _squashed(
 
 def _read_description(file: Path) -> EncoderDescription:
     """`encoder.json`, checked."""
+    text = _read(file)
     try:
-        description = _DESCRIPTION.validate_json(_read(file), strict=True)
+        record = json.loads(text)
+        claimed = record.pop("sha256")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise NearfarError(
+            f"{file} is damaged, or of an earlier nearfar, which gave it no checksum: "
+            f"{_accepting(file)}"
+        ) from None
+    if claimed != json_checksum(record):
+        raise NearfarError(
+            f"{file} is damaged or was changed by hand: its checksum does not match; "
+            f"{_accepting(file)}"
+        )
+    try:
+        description = _DESCRIPTION.validate_json(json.dumps(record), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -262,7 +280,41 @@ def _read_description(file: Path) -> EncoderDescription:
             f"{file} is damaged: mean and std must have one value for each of the"
             f" {shape[0]} {'features' if len(shape) == 1 else 'channels'}"
         )
+    if not all(math.isfinite(value) for value in description.mean):
+        raise NearfarError(f"{file} is damaged: a mean is not finite")
+    if not all(math.isfinite(value) and value > 0 for value in description.std):
+        raise NearfarError(f"{file} is damaged: a std is not above 0 and finite")
     return description
+
+
+def reseal(folder: Path) -> None:
+    """Take `encoder.json` and the weights beside it as they are: write their checksums anew.
+
+    Raises:
+        NearfarError: A file is missing, or the description is no JSON object.
+    """
+    file = folder / DESCRIPTION_FILE
+    try:
+        record = json.loads(_read(file, as_it_is=True))
+    except ValueError as error:
+        raise NearfarError(f"{file} is damaged: not JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise NearfarError(f"{file} is damaged: not a JSON object")
+    record.pop("sha256", None)
+    weights = _read(folder / WEIGHTS_FILE, as_it_is=True)
+    record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+    write_durably(file, _sealed(record))
+
+
+def _sealed(record: Mapping[str, object]) -> bytes:
+    """The description with its own checksum, as the file holds it."""
+    return json.dumps({**record, "sha256": json_checksum(record)}, indent=2).encode() + b"\n"
+
+
+def _accepting(file: Path) -> str:
+    """How to use a file that is not as it was written."""
+    command = shlex.join(["nearfar", "accept", str(file.parent), file.name])
+    return f"put the right one back, or take it as it is with `{command}`"
 
 
 def _read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
@@ -271,7 +323,7 @@ def _read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise NearfarError(
             f"{file} is damaged or of another run: its checksum is not the one in"
-            f" {DESCRIPTION_FILE}; train again or copy both files again"
+            f" {DESCRIPTION_FILE}; copy both files again, train again, or {_accepting(file)}"
         )
     try:
         return load(data)
@@ -279,14 +331,12 @@ def _read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
         raise NearfarError(f"{file} is no safetensors file: {error}") from error
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, *, as_it_is: bool = False) -> bytes:
     """A file's content, or one line on why not."""
     try:
-        return file.read_bytes()
+        return read_file(file) if as_it_is else read_beside_manifest(file.parent, file.name)
     except FileNotFoundError as error:
         raise NearfarError(
             f"no trained encoder in {file.parent}: there is no {file.name}; a run writes it"
             f" when its training ends (an unfinished one: nearfar train --resume {file.parent})"
         ) from error
-    except OSError as error:
-        raise NearfarError(f"cannot read {file}: {error.strerror}") from error

@@ -7,8 +7,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from nearfar.durable_files import make_folder, write_durably
+from nearfar.durable_files import make_folder
 from nearfar.errors import NearfarError
+from nearfar.manifest import read_beside_manifest, write_beside_manifest
 
 CLASSIFIER_FILE = "classifier.safetensors"
 
@@ -25,7 +26,7 @@ def save_classifier(folder: Path, classifier: nn.Linear) -> None:
         for name, tensor in classifier.state_dict().items()
     }
     make_folder(folder)
-    write_durably(folder / CLASSIFIER_FILE, save(tensors))
+    write_beside_manifest(folder, {CLASSIFIER_FILE: save(tensors)})
 
 
 def load_classifier(folder: Path, *, num_features: int) -> nn.Linear | None:
@@ -36,15 +37,14 @@ def load_classifier(folder: Path, *, num_features: int) -> nn.Linear | None:
         num_features: Width of the encoder's features.
 
     Raises:
-        NearfarError: The file is damaged, or does not fit the encoder beside it.
+        NearfarError: The file is damaged, not the one that the run wrote, or does not fit the
+            encoder beside it.
     """
     file = folder / CLASSIFIER_FILE
     try:
-        tensors = load(file.read_bytes())
+        tensors = load(read_beside_manifest(folder, CLASSIFIER_FILE))
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise NearfarError(f"cannot read {file}: {error.strerror}") from error
     except SafetensorError as error:
         raise NearfarError(f"{file} is no safetensors file: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from nearfar.durable_files import write_durably
 from nearfar.errors import NearfarError, unknown_name
 from nearfar.information.config import CriticConfig
+from nearfar.manifest import read_beside_manifest, write_beside_manifest
 
 Nats = Annotated[float, BeforeValidator(lambda value: nan if value is None else value)]
 """A number; one that is not finite is null in the file, for which JSON has no other word."""
@@ -129,7 +129,7 @@ class MutualInformation:
         return json.loads(_ADAPTER.dump_json(self))
 
     def save(self, path: Path) -> None:
-        """Write a JSON file, whole or not at all.
+        """Write a JSON file, whole or not at all, named by the manifest beside it if there is one.
 
         Args:
             path: The file; its folder must exist.
@@ -137,7 +137,8 @@ class MutualInformation:
         Raises:
             NearfarError: The disk is full or refuses.
         """
-        write_durably(path, _ADAPTER.dump_json(self, indent=2) + b"\n")
+        content = _ADAPTER.dump_json(self, indent=2) + b"\n"
+        write_beside_manifest(path.parent, {path.name: content})
 
 
 def read_mutual_information(path: Path) -> MutualInformation:
@@ -147,11 +148,11 @@ def read_mutual_information(path: Path) -> MutualInformation:
         path: The file.
 
     Raises:
-        NearfarError: There is none, or it is damaged.
+        NearfarError: There is none, it is damaged, or not as the manifest beside it says.
     """
     try:
-        return _ADAPTER.validate_json(path.read_bytes())
-    except OSError as error:
+        return _ADAPTER.validate_json(read_beside_manifest(path.parent, path.name))
+    except FileNotFoundError as error:
         raise NearfarError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]

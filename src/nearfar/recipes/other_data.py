@@ -8,6 +8,7 @@ from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Source
 from nearfar.errors import NearfarError
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.run_lock import LOCK_FILE
 
 _PLAIN_NAME = 40
 
@@ -38,12 +39,12 @@ def folder_for(
         return target
     if not target.path.is_dir():
         raise NearfarError(f"--out {where} is no folder: choose another")
-    there = sorted(entry.name for entry in target.path.iterdir())
+    there = sorted(entry.name for entry in target.path.iterdir() if entry.name != LOCK_FILE)
     if any(file.exists() for file in (target.environment, target.metrics, target.encoder_weights)):
         raise NearfarError(
             f"{where} is a run of its own, which these scores would overwrite: choose another --out"
         )
-    if there and not target.config.exists():
+    if there and not target.manifest.exists():
         raise NearfarError(f"{where} is not empty ({there[0]} is there): choose another --out")
     if target.evaluation.exists() and not overwrite:
         raise NearfarError(

@@ -1,6 +1,8 @@
 """From a recipe to its report; going on with a cut run; judging a finished one again."""
 
+import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +24,13 @@ from nearfar.recipes.check import check_settings
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.console import print_header, print_scores, saying
 from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
+from nearfar.recipes.experiment import experiment_of
 from nearfar.recipes.knn_check import knn_check
 from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
 from nearfar.terminal import Terminal, shown
+from nearfar.training.checkpoints import keep_newest
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks, joined_ranks
@@ -59,23 +63,25 @@ def run_recipe(
         NearfarError: The data cannot be read, `out` is taken, or training failed.
     """
     console = console or Terminal(goes_on=True)
-    with joined_ranks() as ranks:
+    with ExitStack() as locks, joined_ranks() as ranks:
         check_settings(recipe)
         recipe = replace(recipe, data=with_absolute_root(recipe.data))
         # A name that the command line found free may be taken when the next rank looks.
         run_folder = RunFolder(ranks.from_first(lambda: Path(out)))
         with ranks.agreeing():
-            if ranks.first and run_folder.path.exists() and not overwrite:
-                RunFolder.create(out)
+            if ranks.first:
+                run_folder.check_free(overwrite=overwrite)
         assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
         with ranks.agreeing():
             if ranks.first:
-                RunFolder.create(out, overwrite=overwrite).write_config(
-                    recipe_to_json(recipe, run=run_folder.path)
-                )
+                locks.enter_context(RunFolder.begun(run_folder.path, overwrite=overwrite))
+                run_folder.write_config(recipe_to_json(recipe, run=run_folder.path))
                 print_header(console, assembly, run_folder.path)
         _train(assembly, run_folder, console, resume=False)
-    return _judge_and_report(assembly, run_folder, ranks, console)
+        # Judged by the first alone, after the others have left.
+        locks_until_reported = locks.pop_all()
+    with locks_until_reported:
+        return _judge_and_report(assembly, run_folder, ranks, console)
 
 
 def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
@@ -92,16 +98,19 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
         NearfarError: `run` is no run folder, or what it needs is gone.
     """
     console = console or Terminal(goes_on=True)
-    with joined_ranks() as ranks:
+    with ExitStack() as locks, joined_ranks() as ranks:
         recipe = ranks.from_first(lambda: read_recipe(RunFolder.open(run).path))
         refuse_lost_data(Path(run), recipe.data)
         check_settings(recipe)
         assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
         run_folder = RunFolder(run)
+        locks.enter_context(ranks.on_first(run_folder.held))
         if ranks.first:
             print_header(console, assembly, run_folder.path)
         _train(assembly, run_folder, console, resume=True)
-    return _judge_and_report(assembly, run_folder, ranks, console)
+        locks_until_reported = locks.pop_all()
+    with locks_until_reported:
+        return _judge_and_report(assembly, run_folder, ranks, console)
 
 
 def evaluate_run(
@@ -161,10 +170,11 @@ def evaluate_run(
             "[yellow]note[/yellow]  the run's classifier is left out: these data are others"
         )
         classifier = None
-    _judge(judged, source, encoder, classifier, target, console, first)
-    # Last, so that an evaluation that fails leaves the settings of the one that stands.
-    target.write_config(recipe_to_json(judged, run=target.path))
-    write_report([target.path], target.report)
+    with target.held("judging"):
+        _judge(judged, source, encoder, classifier, target, console, first)
+        # Last, so that an evaluation that fails leaves the settings of the one that stands.
+        target.write_config(recipe_to_json(judged, run=target.path))
+        write_report([target.path], target.report)
     console.print(f"report: {shown(target.report)}")
     return target
 
@@ -179,6 +189,7 @@ def _train(assembly: Assembly, run_folder: RunFolder, console: Console, *, resum
         recipe.training,
         run_folder,
         seed=recipe.seed,
+        experiment=experiment_of(assembly),
         resume=resume,
         knn=knn_check(assembly),
         console=console,
@@ -204,12 +215,18 @@ def _judge_and_report(
         mean=assembly.format.mean,
         std=assembly.format.std,
     )
+    kept = keep_newest(run_folder.checkpoints)
     # Judged as it lies on disk: what others will load is what the figures speak of.
     encoder = load_encoder(run_folder.path)
     classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
     _judge(recipe, assembly.source, encoder, classifier, run_folder, console)
     write_report([run_folder.path], run_folder.report)
     console.print(f"\nreport: {shown(run_folder.report)}")
+    if kept:
+        console.print(
+            f"[dim]the last checkpoint stays ({kept / 1e6:.1f} MB); only --resume needs it, and "
+            f"rm -r {shown(shlex.quote(str(run_folder.checkpoints)))} drops it[/dim]"
+        )
     return run_folder.report
 
 

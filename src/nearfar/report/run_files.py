@@ -9,6 +9,7 @@ import numpy as np
 
 from nearfar.information.result import MutualInformation, read_mutual_information
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.run_records import Config, Environment, Evaluation, check, check_line
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,21 @@ def read_run(path: Path) -> RunFiles:
             return RunFiles(path, {}, {}, [], [], [], {}, True, information)
     folder = RunFolder.open(path)
     metrics = folder.read_metrics() if folder.metrics.is_file() else []
+    config = folder.read_config()
+    environment = folder.read_environment() if folder.environment.is_file() else {}
+    records = folder.read_evaluation() if folder.evaluation.is_file() else []
+    check(Config, config, folder.config)
+    check(Environment, environment, folder.environment)
+    check(Evaluation, records, folder.evaluation)
+    for line in metrics:
+        check_line(line, folder.metrics)
     return RunFiles(
         path=path,
-        config=folder.read_config(),
-        environment=folder.read_environment() if folder.environment.is_file() else {},
+        config=config,
+        environment=environment,
         steps=[line for line in metrics if line.get("kind") == "step"],
         knn=[line for line in metrics if line.get("kind") == "knn"],
-        records=folder.read_evaluation() if folder.evaluation.is_file() else [],
+        records=records,
         arrays=folder.read_evaluation_arrays() if folder.evaluation_arrays.is_file() else {},
         finished=folder.encoder_weights.is_file() or folder.evaluation.is_file(),
         information=information,

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from nearfar.durable_files import remove_leftovers, sync_folder, write_durably, writing
 from nearfar.errors import NearfarError
+from nearfar.manifest import FileEntry, Manifest, json_checksum
 
-_FORMAT = 1
+_FORMAT = 2
 
 _NAME = re.compile(r"step-(?P<step>[0-9]{8,})\.(json|safetensors)")
 
@@ -60,13 +61,20 @@ class Loaded:
     damaged: tuple[str, ...]
 
 
-def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
+def save(
+    folder: Path,
+    checkpoint: Checkpoint,
+    *,
+    keep: int,
+    metrics: FileEntry | None = None,
+) -> Path:
     """Write a checkpoint, then remove those that are no longer wanted.
 
     Args:
         folder: The run's checkpoints; made where it does not exist.
         checkpoint: What to save. Tied tensors are saved once for each name.
         keep: Newest checkpoints that stay, this one included.
+        metrics: What `metrics.jsonl` holds by now, for the run's manifest.
 
     Returns:
         The tensor file.
@@ -89,11 +97,27 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         "tensors_sha256": hashlib.sha256(content).hexdigest(),
         "scalars": checkpoint.scalars,
     }
-    described["sha256"] = _checksum(described)
-    write_durably(path, content)
-    write_durably(path.with_suffix(".json"), json.dumps(described, indent=1).encode())
+    described["sha256"] = json_checksum(described)
+    files = {
+        path.name: content,
+        f"{checkpoint.name}.json": json.dumps(described, indent=1).encode(),
+    }
+    run = Manifest(folder.parent)
+    if run.exists():
+        run.write(
+            {f"{folder.name}/{name}": held for name, held in files.items()},
+            grown={} if metrics is None else {"metrics.jsonl": metrics},
+        )
+    else:
+        for name, held in files.items():
+            write_durably(folder / name, held)
     _prune(folder, newest=checkpoint.step, keep=keep)
     return path
+
+
+def holds_checkpoints(folder: Path) -> bool:
+    """Whether a run has left checkpoints in a folder, whole or not."""
+    return bool(_files(folder))
 
 
 def load_newest(folder: Path) -> Loaded | None:
@@ -110,12 +134,16 @@ def load_newest(folder: Path) -> Loaded | None:
     """
     damaged = []
     files = _files(folder)
+    run = Manifest(folder.parent)
+    entries = None
+    if run.exists():
+        entries = {Path(name).name: entry for name, entry in run.state().files.items()}
     for described in sorted(files, key=lambda path: files[path], reverse=True):
         if described.suffix != ".json":
             continue
         path = described.with_suffix(".safetensors")
         try:
-            return Loaded(_read(described, path), path, tuple(damaged))
+            return Loaded(_read(described, path, entries), path, tuple(damaged))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             damaged.append(f"{path} ({_reason(error)})")
     if damaged:
@@ -123,23 +151,40 @@ def load_newest(folder: Path) -> Loaded | None:
     return None
 
 
-def _read(described: Path, path: Path) -> Checkpoint:
+def keep_newest(folder: Path) -> int:
+    """Remove all checkpoints but the newest.
+
+    Returns:
+        Bytes of its files; 0 where there is none.
+
+    Raises:
+        NearfarError: The disk refuses.
+    """
+    files = _files(folder)
+    newest = max((step for path, step in files.items() if path.suffix == ".json"), default=None)
+    if newest is None:
+        return 0
+    _prune(folder, newest=newest, keep=1)
+    return sum(path.stat().st_size for path in _files(folder))
+
+
+def _read(described: Path, path: Path, entries: Mapping[str, FileEntry] | None) -> Checkpoint:
     """One checkpoint, with its checksums checked; raises where anything is amiss."""
-    record = json.loads(described.read_bytes())
+    text = described.read_bytes()
+    record = json.loads(text)
     claimed = record.pop("sha256")
-    if claimed != _checksum(record):
+    if claimed != json_checksum(record):
         raise ValueError(f"checksum of {described.name} does not match")
     if record["format"] != _FORMAT:
         raise ValueError(f"format {record['format']} is not known to this version of nearfar")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != record["tensors_sha256"]:
         raise ValueError(f"checksum of {path.name} does not match")
+    if entries is not None:  # a whole checkpoint, but maybe of another run
+        entry, tensors = entries.get(described.name), entries.get(path.name)
+        if entry is None or tensors is None or not (entry.fits(text) and tensors.fits(content)):
+            raise ValueError("it is not the one that this run wrote")
     return Checkpoint(record["step"], safetensors.torch.load(content), record["scalars"])
-
-
-def _checksum(record: Mapping[str, Any]) -> str:
-    """SHA-256 of a JSON object, whatever its layout in the file."""
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _reason(error: Exception) -> str:

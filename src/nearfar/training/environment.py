@@ -15,6 +15,7 @@ import torch
 from nearfar.errors import NearfarError
 from nearfar.training.hardware import Hardware, cpu_name
 from nearfar.training.run_folder import Json, RunFolder
+from nearfar.training.run_records import Environment, check
 
 _PACKAGES = ("nearfar", "torch", "torchvision", "timm", "numpy", "scikit-learn", "safetensors")
 
@@ -43,8 +44,9 @@ def recorded_environment(
     environment = _describe() | {"ranks": ranks}
     if resumed_at is not None and run_folder.environment.exists():
         before = run_folder.read_environment()
-        environment |= {name: before[name] for name in ("started", "command")}
-        environment["resumed_at_steps"] = [*before["resumed_at_steps"], resumed_at]
+        check(Environment, before, run_folder.environment)
+        environment |= {name: before[name] for name in ("started", "command") if name in before}
+        environment["resumed_at_steps"] = [*before.get("resumed_at_steps", []), resumed_at]
     begun = time.monotonic() - seconds
 
     def clock() -> float:

@@ -81,6 +81,7 @@ def train(
     run_folder: RunFolder,
     *,
     seed: int,
+    experiment: Mapping[str, Any] | None = None,
     resume: bool = False,
     knn: Callable[[nn.Module], Mapping[str, Any]] | None = None,
     console: Console | None = None,
@@ -102,6 +103,9 @@ def train(
         config: How long, how fast, on what.
         run_folder: Takes metrics, events, checkpoints and the environment.
         seed: Decides the views, and every other draw during training.
+        experiment: What else makes the run this one, by name, in JSON's own types: settings of the
+            data, the views and the method, a fingerprint of the data. A run is only gone on with
+            where all are the same.
         resume: Go on from the newest whole checkpoint; at the beginning where there is none.
         knn: Judges the encoder (in eval mode) every `config.knn_every` epochs and after the last;
             gives what to log, accuracies as fractions, `top1` among them.
@@ -125,7 +129,9 @@ def train(
     steps_per_epoch = batches.steps_per_epoch
     total_steps = config.epochs * steps_per_epoch
     record_every = math.ceil(total_steps / _MOST_RECORDS)
-    settings = settings_of(config, hardware, seed=seed, steps_per_epoch=steps_per_epoch)
+    settings = settings_of(
+        config, hardware, experiment or {}, seed=seed, steps_per_epoch=steps_per_epoch
+    )
 
     with (
         ranks.on_first(run_folder.held),

@@ -1,6 +1,8 @@
 """What training writes down: the same scalars as JSON lines and as TensorBoard events."""
 
-import time
+import contextlib
+import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +10,9 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from nearfar.durable_files import writing
+from nearfar.errors import NearfarError
+from nearfar.manifest import FileEntry
 from nearfar.training.run_folder import Json, RunFolder
 
 
@@ -25,10 +30,16 @@ class MetricsLog:
     def __init__(self, run_folder: RunFolder, steps_per_epoch: int, step: int, size: int) -> None:
         self._run_folder = run_folder
         self._steps_per_epoch = steps_per_epoch
-        run_folder.truncate_metrics(size)
-        _wait_for_a_later_second(run_folder.tensorboard)
-        # Events of `step` itself may be only partly wanted: purge them, and write the kept ones.
-        self._events = SummaryWriter(run_folder.tensorboard, purge_step=step)
+        kept = run_folder.begin_metrics(size)
+        self._size, self._checksum = len(kept), hashlib.sha256(kept)
+        run_id = run_folder.manifest.state().id
+        with writing(run_folder.tensorboard):
+            _put_first(run_folder.tensorboard, run_id)
+            # Events of `step` itself may be only partly wanted: purge them, and write the kept.
+            # The run's id in their name says whose they are.
+            self._events = SummaryWriter(
+                run_folder.tensorboard, purge_step=step, filename_suffix=f".{run_id}"
+            )
         if size:
             for record in run_folder.read_metrics():
                 if record["step"] == step:
@@ -43,7 +54,14 @@ class MetricsLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._events.close()
+        # Of a full disk the first error tells.
+        with contextlib.nullcontext() if error is None else contextlib.suppress(NearfarError):
+            with writing(self._run_folder.tensorboard):
+                self._events.close()
+            grown = self._grown()
+            self._run_folder.manifest.grow(
+                self._run_folder.metrics.name, size=grown.size, sha256=grown.sha256
+            )
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Write one record.
@@ -55,23 +73,41 @@ class MetricsLog:
         """
         epoch = round(step / self._steps_per_epoch, 6)
         record = {"kind": kind, "step": step, "epoch": epoch, **values}
-        self._run_folder.append_metrics(record)
+        line = self._run_folder.append_metrics(record).encode()
+        self._size += len(line)
+        self._checksum.update(line)
         self._write_events(record)
 
-    def size(self) -> int:
-        """Bytes of `metrics.jsonl`; all that was written is safe on disk when this returns."""
-        self._events.flush()
-        return self._run_folder.metrics_size()
+    def synced(self) -> FileEntry:
+        """What `metrics.jsonl` holds; all that was written is safe on disk when this returns."""
+        with writing(self._run_folder.tensorboard):
+            self._events.flush()
+        self._run_folder.sync_metrics()
+        return self._grown()
+
+    def _grown(self) -> FileEntry:
+        return FileEntry(self._size, self._checksum.hexdigest(), grows=True)
 
     def _write_events(self, record: Json) -> None:
         group = "train" if record["kind"] == "step" else record["kind"]
-        for name, value in record.items():
-            if name != "step" and isinstance(value, int | float):
-                self._events.add_scalar(f"{group}/{name}", value, record["step"])
+        with writing(self._run_folder.tensorboard):
+            for name, value in record.items():
+                if name != "step" and isinstance(value, int | float):
+                    self._events.add_scalar(f"{group}/{name}", value, record["step"])
 
 
-def _wait_for_a_later_second(folder: Path) -> None:
-    """Let the new file of events be read last: TensorBoard orders them by the second they name."""
-    seconds = [int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*")]
-    if seconds:
-        time.sleep(max(0.0, min(max(seconds) + 1 - time.time(), 1.0)))
+def _put_first(folder: Path, run_id: str) -> None:
+    """Let a run's earlier files of events be read before the next one.
+
+    TensorBoard reads them in the order of their names, which begin with the second in which they
+    were made. A clock that was set back would put the next one first; so earlier ones get the
+    seconds 1, 2, 3… in their order.
+    """
+    ours = re.compile(rf"events\.out\.tfevents\.([0-9]{{10}})\.(.+\.{run_id})", re.DOTALL)
+    found = [ours.fullmatch(path.name) for path in folder.glob("events.out.tfevents.*")]
+    named = sorted(match.group() for match in found if match)
+    # Files numbered before come first by their names, and keep their numbers.
+    for number, name in enumerate(named, start=1):
+        match = ours.fullmatch(name)
+        if match and int(match[1]) != number:
+            (folder / name).rename(folder / f"events.out.tfevents.{number:010d}.{match[2]}")

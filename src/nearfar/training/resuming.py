@@ -2,14 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from nearfar.errors import NearfarError
-from nearfar.training.checkpoints import Checkpoint, load_newest, save
+from nearfar.training.checkpoints import Checkpoint, holds_checkpoints, load_newest, save
 from nearfar.training.config import TrainingConfig
 from nearfar.training.hardware import Hardware
 from nearfar.training.metrics_log import MetricsLog
@@ -28,7 +29,7 @@ class Start:
     Attributes:
         position: Where in the data.
         step: Steps taken.
-        metrics_size: Bytes of `metrics.jsonl` at that step.
+        metrics_size: Bytes of `metrics.jsonl` that are kept: those up to that step.
         seconds: Seconds of training so far.
         threads: What the checkpoint was computed with; None at the beginning.
         notes: What a person should know.
@@ -51,13 +52,19 @@ class Settings:
 
 
 def settings_of(
-    config: TrainingConfig, hardware: Hardware, *, seed: int, steps_per_epoch: int
+    config: TrainingConfig,
+    hardware: Hardware,
+    experiment: Mapping[str, Any],
+    *,
+    seed: int,
+    steps_per_epoch: int,
 ) -> Settings:
     """The settings as they stand in a checkpoint, in JSON's own types."""
     decisive = json.loads(json.dumps(dataclasses.asdict(config)))
     for name in _FREE_TO_CHANGE:
         del decisive[name]
     decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}
+    decisive |= experiment
     return Settings(decisive, {"bf16": hardware.bf16})
 
 
@@ -67,7 +74,7 @@ def new_start(run_folder: RunFolder, ranks: Ranks) -> Start:
     Raises:
         NearfarError: The folder holds checkpoints.
     """
-    if ranks.from_first(lambda: any(run_folder.checkpoints.glob("step-*"))):
+    if ranks.from_first(lambda: holds_checkpoints(run_folder.checkpoints)):
         raise NearfarError(
             f"{run_folder} holds checkpoints of a run: go on with `{run_folder.resume_command}`, "
             "or choose another --out"
@@ -86,19 +93,34 @@ def find_start(
     """
     loaded = ranks.from_first(lambda: load_newest(run_folder.checkpoints))
     if loaded is None:
+        if ranks.from_first(run_folder.encoder_settings.is_file):
+            raise NearfarError(
+                f"{run_folder} is trained already, and its checkpoints are gone: judge it with "
+                f"`nearfar evaluate {shlex.quote(str(run_folder))}`, or start a new run"
+            )
         return Start(notes=(f"no checkpoint in {run_folder} yet: starting at the beginning",))
     checkpoint, scalars = loaded.checkpoint, loaded.checkpoint.scalars
-    for name, value in settings.decisive.items():
-        if scalars["settings"].get(name) != value:
-            raise NearfarError(
-                f"cannot go on from {loaded.path}: it was made with {name} "
-                f"{scalars['settings'].get(name)}, not {value}; start a new run for that"
-            )
+    made_with = scalars["settings"]
+    differ = [
+        f"{name} {_short(made_with.get(name))}, not {_short(settings.decisive.get(name))}"
+        for name in dict.fromkeys([*settings.decisive, *made_with])
+        if made_with.get(name) != settings.decisive.get(name)
+    ]
+    if differ:
+        raise NearfarError(
+            f"cannot go on from {loaded.path}: it was made with {'; '.join(differ[:4])}"
+            f"{f'; and {len(differ) - 4} more' * (len(differ) > 4)}: start a new run for that"
+        )
     if (made_by := scalars.get("ranks", 1)) != ranks.count:
         raise NearfarError(
             f"cannot go on from {loaded.path}: it was made on {made_by} rank{'s' * (made_by > 1)}, "
             f"not {ranks.count}, and each rank draws views of its own: launch as many again"
         )
+    metrics_size = ranks.from_first(
+        lambda: run_folder.whole_metrics(
+            step=checkpoint.step, size=scalars["metrics_size"], sha256=scalars["metrics_sha256"]
+        )
+    )
     state.restore(checkpoint)
     notes = [
         f"damaged checkpoint passed over: {damaged}; using {loaded.path}"
@@ -114,11 +136,17 @@ def find_start(
     return Start(
         position,
         checkpoint.step,
-        scalars["metrics_size"],
+        metrics_size,
         scalars["seconds"],
         scalars["hardware"]["threads"],
         tuple(notes),
     )
+
+
+def _short(value: Any) -> str:
+    """A value as a message shows it: a checksum by its first digits."""
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:12]}…"
 
 
 class Saver:
@@ -184,17 +212,20 @@ class Saver:
         clock: Callable[[], float],
     ) -> None:
         """Write the checkpoint, with what the loop wants to find again."""
+        grown = metrics.synced()
         scalars = {
             **taken.scalars,
             "position": dataclasses.asdict(position),
-            "metrics_size": metrics.size(),
+            "metrics_size": grown.size,
+            "metrics_sha256": grown.sha256,
             "seconds": clock(),
             "settings": self._settings.decisive,
             "hardware": self._settings.hardware | {"threads": torch.get_num_threads()},
         }
         checkpoint = dataclasses.replace(taken, scalars=scalars)
         try:
-            save(self._run_folder.checkpoints, checkpoint, keep=self._keep)
+            save(self._run_folder.checkpoints, checkpoint, keep=self._keep, metrics=grown)
+            self._run_folder.drop_replaced()
         except NearfarError as error:
             raise NearfarError(
                 f"{error}; {self.last_good}: put that right, then "

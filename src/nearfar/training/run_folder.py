@@ -1,15 +1,15 @@
 """A run folder: the one place that knows its file names, with a writer and a reader for each.
 
 Nothing is ever half-written: a file is written aside, synced and renamed. The exception is
-`metrics.jsonl`, which grows line by line; its readers forgive a torn last line.
+`metrics.jsonl`, which grows line by line; its readers forgive a torn last line. What is read is
+held to the checksums of the run's manifest, `run.json`.
 """
 
-import fcntl
 import io
 import json
+import math
 import os
 import shlex
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,27 +18,23 @@ from typing import Any
 import numpy as np
 
 from nearfar.data.npy_headers import read_within
-from nearfar.durable_files import append_line, remove_leftovers, sync_folder, write_durably
+from nearfar.durable_files import (
+    UNFINISHED,
+    append_line,
+    make_folder,
+    remove_leftovers,
+    write_durably,
+    writing,
+)
 from nearfar.errors import NearfarError
+from nearfar.manifest import PAGE_FILE, FileEntry, Manifest, read_file, sha256_of
 from nearfar.paths import user_path
+from nearfar.training import replacing
 from nearfar.training.launch import launched
+from nearfar.training.run_lock import LOCK_FILE, locked
 
 Json = dict[str, Any]
 
-_FILES = (
-    "config.json",
-    "environment.json",
-    "metrics.jsonl",
-    "encoder.safetensors",
-    "encoder.json",
-    "classifier.safetensors",
-    "evaluation.json",
-    "evaluation.npz",
-    "mutual_information.json",
-    "report.html",
-    ".training-lock",
-)
-_FOLDERS = ("checkpoints", "tensorboard")
 MOST_EVALUATION_BYTES = 2**30
 """Of the arrays of an evaluation, unpacked: a few MB of zip can hold any size of zeros."""
 
@@ -62,8 +58,9 @@ class RunFolder:
         self.evaluation = self.path / "evaluation.json"
         self.evaluation_arrays = self.path / "evaluation.npz"
         self.mutual_information = self.path / "mutual_information.json"
-        self.report = self.path / "report.html"
-        self._lock = self.path / ".training-lock"
+        self.report = self.path / PAGE_FILE
+        self.manifest = Manifest(self.path)
+        self._metrics_named = False
 
     def __str__(self) -> str:
         return str(self.path)
@@ -74,43 +71,55 @@ class RunFolder:
         return f"{launched().command}nearfar train --resume {shlex.quote(str(self.path))}"
 
     @classmethod
-    def create(cls, path: str | Path, *, overwrite: bool = False) -> "RunFolder":
-        """Make a new run folder, or empty an old one.
+    def create(cls, path: str | Path) -> "RunFolder":
+        """Make a new run folder.
 
         Args:
             path: The folder; an empty one may exist already.
-            overwrite: Remove what an earlier run left there. Only files that a run writes are
-                removed, and only from a folder that holds a run.
 
         Raises:
             NearfarError: The folder holds something already, or cannot be made.
         """
         folder = cls(path)
-        try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            left = sorted(entry.name for entry in folder.path.iterdir())
-        except OSError as error:
-            raise NearfarError(f"cannot make the run folder {path}: {error.strerror}") from error
-        if not left:
-            return folder
-        # `config.json` alone says little: many programs write one.
-        holds_run = folder.environment.is_file() or set(left) <= {*_FILES, *_FOLDERS}
-        if not overwrite:
-            advice = (
-                f"go on with `{folder.resume_command}`, pass --overwrite to start anew, "
-                "or choose another --out"
-                if holds_run
-                else "choose another --out"
-            )
-            what = "holds a run already" if holds_run else f"is not empty ({left[0]} is there)"
-            raise NearfarError(f"the run folder {path} {what}: {advice}")
-        if not holds_run:
-            raise NearfarError(
-                f"will not overwrite {path}: it holds {left[0]} but no run; choose another --out"
-            )
-        with folder.held():
-            folder._clear()
+        make_folder(folder.path)
+        folder.check_free()
+        if not folder.manifest.exists():  # as where another rank has just made it
+            folder.manifest.begin()
         return folder
+
+    @classmethod
+    @contextmanager
+    def begun(cls, path: str | Path, *, overwrite: bool = False) -> Iterator["RunFolder"]:
+        """Begin a new run, and keep its folder locked.
+
+        A run that is replaced is kept inside the folder until the new one has a checkpoint. Where
+        the new one fails before that, it goes, and the old one is back.
+
+        Args:
+            path: The folder; an empty one may exist already.
+            overwrite: Replace the run that it holds. What no run wrote stays.
+
+        Raises:
+            NearfarError: The folder is taken, or cannot be made or written in.
+        """
+        folder = cls(path)
+        folder.check_free(overwrite=overwrite)
+        make_folder(folder.path)
+        with folder.held():
+            folder.check_free(overwrite=overwrite)
+            replaces = None
+            if overwrite and folder.manifest.exists():
+                if not folder._has_checkpoints():
+                    replacing.take_back(folder.path)
+                replacing.drop_replaced(folder.path)
+                replaces = replacing.move_aside(folder.path)
+            folder.manifest.begin(replaces=replaces)
+            try:
+                yield folder
+            except BaseException as error:
+                if not folder._has_checkpoints() and replacing.take_back(folder.path):
+                    _add(error, f"the run that {path} held before is back")
+                raise
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
@@ -122,50 +131,84 @@ class RunFolder:
         folder = cls(path)
         if not folder.path.is_dir():
             raise NearfarError(f"no run folder at {path}: check the path")
+        if replacing.is_unsettled(folder.path):
+            with folder.held():
+                pass
         if not folder.config.is_file():
             raise NearfarError(f"{path} is not a run folder: it holds no {folder.config.name}")
+        folder.manifest.state()
         return folder
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other processes from training in this folder at the same time.
+    def check_free(self, *, overwrite: bool = False) -> None:
+        """Refuse a folder in which no new run may begin. Nothing is written.
 
-        What a killed process left half-written is removed.
+        Args:
+            overwrite: Whether a run may be there.
+
+        Raises:
+            NearfarError: It holds something already.
+        """
+        try:
+            names = sorted(entry.name for entry in self.path.iterdir())
+            left = [name for name in names if not name.endswith(UNFINISHED)]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise NearfarError(
+                f"cannot make the run folder {self.path}: {error.strerror}"
+            ) from error
+        begun = {LOCK_FILE, self.manifest.path.name}
+        if not set(left) - {LOCK_FILE} or (set(left) <= begun and not self.manifest.owned()):
+            return
+        if self.manifest.exists() or replacing.is_unsettled(self.path):
+            if overwrite:
+                if self.manifest.exists():
+                    self.manifest.state()
+                return
+            raise NearfarError(
+                f"the run folder {self.path} holds a run already: go on with "
+                f"`{self.resume_command}`, pass --overwrite to start anew, or choose another --out"
+            )
+        if not overwrite:
+            raise NearfarError(
+                f"the run folder {self.path} is not empty ({left[0]} is there): choose another "
+                "--out"
+            )
+        raise NearfarError(
+            f"will not overwrite {self.path}: it holds {left[0]} but no run, which a "
+            f"{self.manifest.path.name} would name; choose another --out"
+        )
+
+    @contextmanager
+    def held(self, doing: str = "training") -> Iterator[None]:
+        """Keep other processes from writing in this folder at the same time.
+
+        What a killed process left half-written is removed, and what it left half-moved is put
+        right.
+
+        Args:
+            doing: What a second process is told.
 
         Raises:
             NearfarError: Another process is at it.
         """
-        try:
-            file = self._lock.open("w")
-        except OSError as error:
-            raise NearfarError(f"cannot write in {self.path}: {error.strerror}") from error
-        with file:
-            try:
-                # A record lock: it goes when the process dies, and its forked children have none.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError) as error:
-                raise NearfarError(
-                    f"another process is training in {self.path}: wait for it, or stop it"
-                ) from error
-            except OSError:
-                pass  # a file system without locks
-            remove_leftovers(self.path)
-            remove_leftovers(self.checkpoints)
+        with locked(self.path, doing) as taken:
+            if taken:
+                remove_leftovers(self.path)
+                remove_leftovers(self.checkpoints)
+                replacing.settle(self.path)
             yield
 
-    def _clear(self) -> None:
-        """Remove what a run writes; the configuration goes last, so that a cut repeat can go on."""
-        try:
-            for folder in map(self.path.joinpath, _FOLDERS):
-                if folder.is_symlink():
-                    folder.unlink()
-                elif folder.exists():
-                    shutil.rmtree(folder)
-            for name in reversed(_FILES):
-                (self.path / name).unlink(missing_ok=True)
-            sync_folder(self.path)
-        except OSError as error:
-            raise NearfarError(f"cannot empty the run folder {self.path}: {error}") from error
+    def drop_replaced(self) -> None:
+        """Remove the run that this one replaces: this one has a checkpoint."""
+        replacing.drop_replaced(self.path)
+
+    def _has_checkpoints(self) -> bool:
+        """Whether a checkpoint of this run is whole, so that it can be gone on with."""
+        return any(
+            name.startswith("checkpoints/") and name.endswith(".json")
+            for name in self.manifest.owned()
+        )
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write `config.json`: the recipe as nested JSON."""
@@ -201,14 +244,13 @@ class RunFolder:
                 raise ValueError(f"array {name!r} holds objects")
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-        write_durably(self.evaluation_arrays, buffer.getvalue())
+        self._write(self.evaluation_arrays, buffer.getvalue())
 
     def read_evaluation_arrays(self) -> dict[str, np.ndarray]:
         """Read `evaluation.npz`, never through pickle."""
+        content = self._read(self.evaluation_arrays)
         try:
-            return read_within(self.evaluation_arrays, MOST_EVALUATION_BYTES)
-        except FileNotFoundError as error:
-            raise _missing(self.evaluation_arrays) from error
+            return read_within(content, MOST_EVALUATION_BYTES)
         except Exception as error:  # zipfile, zlib and numpy each have their own
             raise NearfarError(f"{self.evaluation_arrays} is damaged ({error})") from error
 
@@ -216,9 +258,19 @@ class RunFolder:
         """Write `report.html`."""
         write_durably(self.report, html.encode())
 
-    def append_metrics(self, record: Mapping[str, Any]) -> None:
-        """Add one line to `metrics.jsonl`; numbers that are not finite are written as null."""
-        append_line(self.metrics, json.dumps(_finite(record), allow_nan=False))
+    def append_metrics(self, record: Mapping[str, Any]) -> str:
+        """Add one line to `metrics.jsonl`; numbers that are not finite are written as null.
+
+        Returns:
+            The line.
+        """
+        if not self._metrics_named:
+            if self.manifest.entry(self.metrics.name) is None:
+                self.manifest.grow(self.metrics.name, size=0, sha256=sha256_of(b""))
+            self._metrics_named = True
+        line = json.dumps(_finite(record), allow_nan=False)
+        append_line(self.metrics, line)
+        return line + "\n"
 
     def read_metrics(self) -> list[Json]:
         """Read `metrics.jsonl`; a last line that a kill cut short is left out.
@@ -226,42 +278,75 @@ class RunFolder:
         Raises:
             NearfarError: There is no such file, or a line before the last is damaged.
         """
+        lines = self._read(self.metrics).split(b"\n")
+        # What follows the last newline is torn.
+        return [
+            _metrics_record(self.metrics, line, number) for number, line in enumerate(lines[:-1], 1)
+        ]
+
+    def sync_metrics(self) -> None:
+        """Make all that was appended to `metrics.jsonl` survive a power cut."""
+        if self.metrics.exists():
+            with writing(self.metrics), self.metrics.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def whole_metrics(self, *, step: int, size: int, sha256: str) -> int:
+        """How much of `metrics.jsonl` a resumed run keeps.
+
+        Args:
+            step: Steps taken at its checkpoint.
+            size: Bytes of the file then.
+            sha256: Their checksum.
+
+        Raises:
+            NearfarError: The file no longer begins so, and nobody has said that it may be used.
+        """
+        name = self.metrics.name
+        content = read_file(self.metrics) if self.metrics.exists() else b""
+        if FileEntry(size, sha256, grows=True).fits(content):
+            return size
+        entry = self.manifest.entry(name)
+        if entry is None or not (entry.by_hand and entry.fits(content)):
+            raise self.manifest.changed(name)
+        kept = [
+            line
+            for line in content.split(b"\n")[:-1]
+            if _steps_of(_metrics_record(self.metrics, line)) <= step
+        ]
+        content = b"".join(line + b"\n" for line in kept)
+        self.manifest.write({name: content})
+        return len(content)
+
+    def begin_metrics(self, size: int) -> bytes:
+        """Cut `metrics.jsonl` back to so many bytes; a resumed run writes the rest again.
+
+        Returns:
+            What is left.
+        """
+        with writing(self.metrics):
+            content = self.metrics.read_bytes()[:size] if self.metrics.exists() else b""
+            self.manifest.grow(self.metrics.name, size=len(content), sha256=sha256_of(content))
+            if self.metrics.exists():
+                os.truncate(self.metrics, len(content))
+        return content
+
+    def _write(self, path: Path, content: bytes) -> None:
+        if not self.manifest.exists():
+            self.manifest.begin()
+        self.manifest.write({path.name: content})
+
+    def _read(self, path: Path) -> bytes:
         try:
-            lines = self.metrics.read_bytes().split(b"\n")
+            return self.manifest.read(path.name)
         except FileNotFoundError as error:
-            raise _missing(self.metrics) from error
-        records = []
-        for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
-            try:
-                record = json.loads(line)
-            except ValueError:
-                record = None
-            if not isinstance(record, dict):
-                raise NearfarError(f"{self.metrics} is damaged at line {number}: {line[:40]!r}")
-            records.append(record)
-        return records
-
-    def metrics_size(self) -> int:
-        """Bytes of `metrics.jsonl`, synced to disk: where a resumed run goes on writing."""
-        if not self.metrics.exists():
-            return 0
-        with self.metrics.open("rb") as file:
-            os.fsync(file.fileno())
-            return os.fstat(file.fileno()).st_size
-
-    def truncate_metrics(self, size: int) -> None:
-        """Cut `metrics.jsonl` back to a `metrics_size`; a resumed run writes the rest again."""
-        if self.metrics.exists() and self.metrics.stat().st_size > size:
-            os.truncate(self.metrics, size)
+            raise _missing(path) from error
 
     def _write_json(self, path: Path, content: Any) -> None:
-        write_durably(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+        self._write(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
     def _read_json(self, path: Path) -> Any:
         try:
-            return json.loads(path.read_bytes())
-        except FileNotFoundError as error:
-            raise _missing(path) from error
+            return json.loads(self._read(path))
         except ValueError as error:
             raise NearfarError(f"{path} is damaged: not JSON ({error})") from error
 
@@ -285,9 +370,33 @@ def _missing(path: Path) -> NearfarError:
     return NearfarError(f"no {path.name} in {path.parent}: {_WRITTEN_BY[path.name]} writes it")
 
 
+def _metrics_record(path: Path, line: bytes, number: int | None = None) -> Json:
+    """One line of `metrics.jsonl`."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        where = "" if number is None else f" at line {number}"
+        raise NearfarError(f"{path} is damaged{where}: {line[:40]!r}")
+    return record
+
+
+def _steps_of(record: Json) -> int | float:
+    """Steps taken when a line was written; past all of them where it does not say."""
+    step = record.get("step")
+    return step if isinstance(step, int) else math.inf
+
+
 def _finite(record: Mapping[str, Any]) -> Json:
     """The record with null for what JSON has no number for."""
     return {
         key: None if isinstance(value, float) and not np.isfinite(value) else value
         for key, value in record.items()
     }
+
+
+def _add(error: BaseException, sentence: str) -> None:
+    """Tell in an error of ours what became of the run."""
+    if isinstance(error, NearfarError):
+        error.args = (f"{error}; {sentence}", *error.args[1:])

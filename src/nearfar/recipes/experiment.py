@@ -1,0 +1,51 @@
+"""What makes a run this experiment and no other: its settings and its data."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from nearfar.data.fingerprint import part_fingerprint
+from nearfar.recipes.assembly import Assembly
+from nearfar.recipes.config_json import recipe_to_json
+
+_FREE_TO_CHANGE = frozenset(
+    f"data.{name}" for name in ("root", "download", "max_corrupt", "in_memory_mib", "workers")
+)
+"""Settings that say where the data lie and how they are held; what they are, the data say."""
+
+
+def experiment_of(assembly: Assembly) -> dict[str, Any]:
+    """Settings of the data, views, encoder and method by their names, and what the data are.
+
+    Args:
+        assembly: The run, ready to train.
+
+    Returns:
+        Values of JSON's own types.
+    """
+    nested = recipe_to_json(assembly.recipe)
+    settings = {
+        name: value
+        for room in ("data", "views", "encoder", "method")
+        for name, value in _flat(nested[room], f"{room}.").items()
+        if name not in _FREE_TO_CHANGE
+    }
+    part = assembly.part
+    data = {
+        "data (number of examples)": len(part),
+        "data (shape)": list(part.example_shape),
+        "data (content)": part_fingerprint(replace(part, labels=None)),
+        "data (labels)": None if part.labels is None else part_fingerprint(part),
+    }
+    return settings | data
+
+
+def _flat(nested: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

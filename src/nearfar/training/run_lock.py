@@ -1,0 +1,106 @@
+"""One process at a time writes into a run folder: a lock of the system, gone with the process."""
+
+import datetime
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from nearfar.durable_files import writing
+from nearfar.errors import NearfarError
+
+LOCK_FILE = ".lock"
+
+
+@dataclass
+class _Held:
+    """A lock that this process has, and how often one of its threads took it."""
+
+    pid: int
+    thread: int
+    times: int = 1
+
+
+_held: dict[Path, _Held] = {}
+_registry = threading.Lock()
+
+
+@contextmanager
+def locked(folder: Path, doing: str) -> Iterator[bool]:
+    """Keep other processes, and other threads of this one, from writing into a run folder.
+
+    The thread that has it may take it again. On a file system without locks it keeps only the
+    threads of this process apart.
+
+    Args:
+        folder: The run folder.
+        doing: What a second process is told, such as "training".
+
+    Yields:
+        Whether it was taken now, and not before.
+
+    Raises:
+        NearfarError: Somebody else is at it, or the folder cannot be written in.
+    """
+    place = folder.resolve()
+    here = _Held(os.getpid(), threading.get_ident())
+    with _registry:
+        held = _held.get(place)
+        if held is not None and held.pid == here.pid:  # and not a parent's, before a fork
+            if held.thread != here.thread:
+                raise NearfarError(f"another thread of this process is writing in {folder}")
+            held.times += 1
+        else:
+            held = None
+    if held is not None:
+        try:
+            yield False
+        finally:
+            held.times -= 1
+        return
+    with writing(folder):
+        file = (folder / LOCK_FILE).open("a+", encoding="utf-8")
+    with file:
+        try:
+            # A record lock: it goes when the process dies, and its forked children have none.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise NearfarError(f"{_who(file, folder)}: wait for it, or stop it") from error
+        except OSError:
+            pass  # a file system without locks
+        with _registry:
+            _held[place] = here
+        try:
+            with writing(folder / LOCK_FILE):
+                _sign(file, doing)
+            yield True
+        finally:
+            with _registry:
+                _held.pop(place, None)
+
+
+def _sign(file: TextIO, doing: str) -> None:
+    """Write into the lock who has it."""
+    now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    file.seek(0)
+    file.truncate()
+    json.dump({"pid": os.getpid(), "since": now, "doing": doing}, file)
+    file.flush()
+
+
+def _who(file: TextIO, folder: Path) -> str:
+    """Who has the lock, as far as it says so."""
+    file.seek(0)
+    try:
+        who = json.load(file)
+        return (
+            f"another process is {str(who['doing'])[:20]} in {folder} (pid {int(who['pid'])}, "
+            f"since {str(who['since'])[:25]})"
+        )
+    except (ValueError, KeyError, TypeError):
+        return f"another process is writing in {folder}"
