@@ -151,6 +151,11 @@ def few_shot(experiment: str) -> Figure:
     return lambda scores: scores.of_third(experiment, scores.judged_by(experiment), "few")
 
 
+def few_shot_neighbors(experiment: str) -> Figure:
+    """Accuracy over the smallest third of the classes, by kNN of the features."""
+    return lambda scores: scores.of_third(experiment, KNN, "few")
+
+
 def claims(experiments: Mapping[str, Recipe], plain: Mapping[str, Recipe]) -> list[Claim]:
     """All claims that show at this size.
 
@@ -184,25 +189,9 @@ def claims(experiments: Mapping[str, Recipe], plain: Mapping[str, Recipe]) -> li
             tuple(_over(name, CONTRASTIVE) for name in DEBIASED),
         ),
         Claim(
-            "It is the false negatives that cost: without them the contrastive loss gains, and "
-            "debiasing gains less over it",
+            "It is the false negatives that cost: without them the contrastive loss gains",
             "Troshestova & Isachenko 2023",
-            (
-                _over(without_false_negatives(CONTRASTIVE), CONTRASTIVE),
-                *(
-                    Difference(
-                        f"what `{name}` gains over `{CONTRASTIVE}`, with false negatives over "
-                        "without",
-                        (
-                            (1, knn(name)),
-                            (-1, knn(CONTRASTIVE)),
-                            (-1, knn(without_false_negatives(name))),
-                            (1, knn(without_false_negatives(CONTRASTIVE))),
-                        ),
-                    )
-                    for name in DEBIASED
-                ),
-            ),
+            (_over(without_false_negatives(CONTRASTIVE), CONTRASTIVE),),
         ),
         Claim(
             f"With false positives of probability {FALSE_POSITIVES:g}, debiased positives are "
@@ -254,19 +243,29 @@ def claims(experiments: Mapping[str, Recipe], plain: Mapping[str, Recipe]) -> li
             tuple(_over(byol_of_batch(size), "byol-fashion", within=SAME) for size in BYOL_BATCHES),
         ),
         Claim(
-            "On few-shot classes under imbalance factor 100, PaCo and balanced softmax are better "
-            "than cross-entropy, and that is better than SupCon",
+            "On few-shot classes under imbalance factor 100, the classifiers of PaCo and balanced "
+            "softmax are better than cross-entropy's, and its features, by kNN, are better than "
+            "SupCon's",
             "Cui et al. 2021",
-            tuple(
+            (
+                *(
+                    Difference(
+                        f"smallest third of the classes, own classifier, `{better}` over "
+                        "`cross-entropy-fashion-lt`",
+                        ((1, few_shot(better)), (-1, few_shot("cross-entropy-fashion-lt"))),
+                    )
+                    for better in ("paco-fashion-lt", "balanced-softmax-fashion-lt")
+                ),
+                # SupCon has no classifier: a probe of it is balanced by its penalty as no
+                # classifier is. One yardstick for both, which learns nothing: the neighbours.
                 Difference(
-                    f"smallest third of the classes, `{better}` over `{worse}`",
-                    ((1, few_shot(better)), (-1, few_shot(worse))),
-                )
-                for better, worse in (
-                    ("paco-fashion-lt", "cross-entropy-fashion-lt"),
-                    ("balanced-softmax-fashion-lt", "cross-entropy-fashion-lt"),
-                    ("cross-entropy-fashion-lt", "supcon-fashion-lt"),
-                )
+                    "smallest third of the classes, kNN, `cross-entropy-fashion-lt` over "
+                    "`supcon-fashion-lt`",
+                    (
+                        (1, few_shot_neighbors("cross-entropy-fashion-lt")),
+                        (-1, few_shot_neighbors("supcon-fashion-lt")),
+                    ),
+                ),
             ),
         ),
     ]
