@@ -187,12 +187,12 @@ def heavy_tails(name: str, values: Float[ndarray, "n features"]) -> str | None:
     if not few:
         return None
     place, count = next(iter(few.items()))
-    first = f"{count} of {len(values)} values make up half of its variance or more"
+    first = f"half of its variance or more comes from {count} of {len(values)} values"
     if len(counts) > 1:
         first = f"column {place}: {first}"
     others = len(few) - 1
     likewise = f", and likewise in {others} other column{'s' * (others > 1)}" if others else ""
     return (
-        f"{name}: {first}{likewise}; they count by their rank: if they are errors, leave out "
-        "their pairs"
+        f"{name}: {first}{likewise}; such values count by their rank: if they are errors, leave "
+        "out their pairs"
     )
