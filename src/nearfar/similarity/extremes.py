@@ -5,6 +5,7 @@ the most similar one of another class, and the nearest neighbour the most simila
 unit length are as near as they are similar: ‖a − b‖² = 2 − 2 a·b.
 """
 
+import threading
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from nearfar.similarity.pairs import Pairs
+from nearfar.similarity.threads import for_each, results_of
 from nearfar.similarity.transformable import chosen
 
 TILE = 512
@@ -70,23 +72,33 @@ def _hardest(
         best = _Highest(len(queries), queries)
         tile = TILE if queries.device.type == "cpu" else DEVICE_TILE
         masked = pairs.touched_tiles(tile, len(queries), len(keys)).tolist()
-        buffer = queries.new_empty(min(len(queries), tile) * min(len(keys), tile))
-        for row in range(0, len(queries), tile):
+        size = min(len(queries), tile) * min(len(keys), tile)
+        of_thread = threading.local()
+        corners = [
+            (row, key)
+            for row in range(0, len(queries), tile)
+            for key in range(row if symmetric else 0, len(keys), tile)
+        ]
+
+        def compare(number: int) -> None:
+            row, key = corners[number]
             rows = slice(row, min(row + tile, len(queries)))
-            for key in range(row if symmetric else 0, len(keys), tile):
-                columns = slice(key, min(key + tile, len(keys)))
-                shape = (rows.stop - row, columns.stop - key)
-                held = buffer[: shape[0] * shape[1]].view(shape)
-                torch.addmm(held, queries[rows], keys[columns].T, beta=0, alpha=sign, out=held)
-                out = None
-                if masked[row // tile][key // tile]:
-                    out = pairs.left_out(rows, columns, held.device)
-                if out is not None:
-                    held.masked_fill_(out, -torch.inf)
-                best.add(rows, held, key)
-                if symmetric and row != key:
-                    # Earlier rows come first, so each row meets its keys in rising order.
-                    best.add(columns, held.T, row)
+            columns = slice(key, min(key + tile, len(keys)))
+            shape = (rows.stop - row, columns.stop - key)
+            if not hasattr(of_thread, "buffer"):
+                of_thread.buffer = queries.new_empty(size)
+            held = of_thread.buffer[: shape[0] * shape[1]].view(shape)
+            torch.addmm(held, queries[rows], keys[columns].T, beta=0, alpha=sign, out=held)
+            out = None
+            if masked[row // tile][key // tile]:
+                out = pairs.left_out(rows, columns, held.device)
+            if out is not None:
+                held.masked_fill_(out, -torch.inf)
+            best.add(rows, held, key)
+            if symmetric and row != key:
+                best.add(columns, held.T, row)
+
+        for_each(len(corners), compare, queries.device)
     return best.values * sign, best.indices
 
 
@@ -118,10 +130,13 @@ def _semi_hard(rows: Tensor, *, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]
     with torch.autocast(rows.device.type, enabled=False):
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         block = max(1, SORTED // max(1, len(rows)))
-        found = [
-            _semi_hard_of(slice(first, min(first + block, len(rows))), rows, labels)
-            for first in range(0, len(rows), block)
-        ]
+        starts = range(0, len(rows), block)
+
+        def of_block(number: int) -> tuple[Tensor, Tensor, Tensor]:
+            anchors = slice(starts[number], min(starts[number] + block, len(rows)))
+            return _semi_hard_of(anchors, rows, labels)
+
+        found = results_of(len(starts), of_block, rows.device)
     if not found:
         none = torch.empty(0, dtype=torch.int64, device=rows.device)
         return none, none, none
@@ -130,22 +145,34 @@ def _semi_hard(rows: Tensor, *, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 class _Highest:
-    """The highest similarity of every row so far, and its key."""
+    """The highest similarity of every row so far, and its key; threads may add at once."""
 
     def __init__(self, count: int, like: Tensor) -> None:
         self.values = like.new_full((count,), -torch.inf)
         self.indices = torch.full((count,), -1, dtype=torch.int64, device=like.device)
+        self._lock = threading.Lock()
 
     def add(self, where: slice, held: Tensor, first_key: int) -> None:
-        """Take in a tile whose first key is given; keys must come in rising order."""
+        """Take in a tile whose first key is given; tiles may come in any order."""
         # A maximum without its place is ten times cheaper, and few tiles hold a new best.
         highest = held.amax(dim=1)
-        before = self.values[where]
-        better = (highest > before) | (highest.isnan() & ~before.isnan())
-        rows = better.nonzero().squeeze(1)
+        with self._lock:
+            before = self.values[where].clone()
+        perhaps = (highest >= before) & (highest > -torch.inf) | highest.isnan()
+        rows = perhaps.nonzero().squeeze(1)
         values, places = held.index_select(0, rows).max(dim=1)
-        self.values[where.start + rows] = values
-        self.indices[where.start + rows] = places + first_key
+        self._take(where.start + rows, values, places + first_key)
+
+    def _take(self, rows: Tensor, values: Tensor, keys: Tensor) -> None:
+        """Keep what is higher, and of equals the lowest key."""
+        with self._lock:
+            before = self.values[rows]
+            no_number = values.isnan() & before.isnan()
+            higher = (values > before) | (values.isnan() & ~no_number)
+            equal = (values == before) | no_number
+            better = higher | (equal & (keys < self.indices[rows]))
+            rows = rows[better]
+            self.values[rows], self.indices[rows] = values[better], keys[better]
 
 
 def _semi_hard_of(block: slice, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

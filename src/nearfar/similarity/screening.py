@@ -14,6 +14,7 @@ from nearfar.similarity.rounded_rows import (
     Int8Rows,
     Numbers,
 )
+from nearfar.similarity.threads import on_one_core, results_of
 
 BFLOAT16_ROUNDING = 2.0**-8
 """Largest relative error of rounding to bfloat16 (8 significant bits)."""
@@ -72,22 +73,29 @@ class Screen:
 
     def __init__(self, bank: Float[Tensor, "n dim"], numbers: Numbers) -> None:
         self.bank = bank
-        self.parts: list[_Part] = []
-        rows, first_columns, steps = [], [], []
+        rows, first_columns, steps, wheres = [], [], [], []
         column = group = 0
-        for centre, members in _clusters(bank):
+        clusters = list(_clusters(bank))
+        for _, members in clusters:
             groups = -(-len(members) // GROUP)
             width = groups * GROUP
-            residuals = bank[members] - centre
-            kind = Bfloat16Rows if numbers == "bfloat16" else Int8Rows
-            rounded = kind(residuals, residuals.double() @ centre.double(), width)
-            columns, where = slice(column, column + width), slice(group, group + groups)
-            longest = float(residuals.norm(dim=1).max())
-            self.parts.append(_Part(columns, where, centre, rounded, longest))
+            wheres.append((slice(column, column + width), slice(group, group + groups)))
             rows.append(torch.nn.functional.pad(members, (0, width - len(members)), value=-1))
             first_columns.append(torch.arange(column, column + groups))
             steps.append(torch.full((groups,), groups))
-            column, group = columns.stop, where.stop
+            column, group = column + width, group + groups
+
+        def rounded(number: int) -> _Part:
+            centre, members = clusters[number]
+            columns, groups = wheres[number]
+            residuals = bank[members] - centre
+            kind = Bfloat16Rows if numbers == "bfloat16" else Int8Rows
+            offsets = residuals.double() @ centre.double()
+            few_bits = kind(residuals, offsets, columns.stop - columns.start)
+            longest = float(residuals.norm(dim=1).max())
+            return _Part(columns, groups, centre, few_bits, longest)
+
+        self.parts = results_of(len(clusters), rounded, bank.device)
         self.rows = torch.cat(rows)
         self._first_columns, self._steps = torch.cat(first_columns), torch.cat(steps)
         self._part_of_group = torch.cat(
@@ -194,16 +202,19 @@ def _upper(held: Tensor, reach: Tensor) -> Tensor:
 
 def _clusters(bank: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Centres and numbers of the rows near them, at most `PART` at a time."""
-    centres = _centres(bank)
-    # ‖r − c‖² = ‖r‖² − 2 (r·c − ‖c‖²/2)
-    nearest = (bank @ centres.T - centres.square().sum(dim=1) / 2).argmax(dim=1)
+    centres = on_one_core(lambda: _centres(bank), bank.device)
+    parts = bank.split(PART)
+
+    def assigned(number: int) -> tuple[Tensor, Tensor]:
+        rows = parts[number]
+        # ‖r − c‖² = ‖r‖² − 2 (r·c − ‖c‖²/2)
+        nearest = (rows @ centres.T - centres.square().sum(dim=1) / 2).argmax(dim=1)
+        return nearest, (rows - centres[nearest]).abs().amax(dim=1)
+
+    found = results_of(len(parts), assigned, bank.device)
+    nearest = torch.cat([each for each, _ in found])
     # Rows whose rounding is as coarse share a bound: the largest number decides.
-    coarseness = torch.cat(
-        [
-            (bank[rows] - centres[nearest[rows]]).abs().amax(dim=1)
-            for rows in torch.arange(len(bank)).split(PART)
-        ]
-    )
+    coarseness = torch.cat([each for _, each in found])
     for number, centre in enumerate(centres):
         members = (nearest == number).nonzero().squeeze(1)
         members = members[coarseness[members].argsort()]

@@ -107,12 +107,44 @@ def for_each(
     Raises:
         BaseException: Whatever a job raises, once no thread works on any other.
     """
-    threads = min(torch.get_num_threads(), count) if device.type == "cpu" else 1
-    # A dispatch mode, such as one that counts operations, sees those of its own thread alone.
-    if threads <= 1 or torch._C._len_torch_dispatch_stack() > 0:  # pyright: ignore[reportPrivateImportUsage]
+    if count <= 1 or not _may_share(device):
         for number in range(count):
             work(number)
         return
+    _share_out(count, work, min(torch.get_num_threads(), count), stop)
+
+
+def results_of(count: int, work: Callable[[int], _Result], device: torch.device) -> list[_Result]:
+    """What `work` gives for 0, 1, …, in this order; see `for_each`."""
+    found: dict[int, _Result] = {}
+
+    def keep(number: int) -> None:
+        found[number] = work(number)
+
+    for_each(count, keep, device)
+    return [found[number] for number in range(count)]
+
+
+def on_one_core(work: Callable[[], _Result], device: torch.device) -> _Result:
+    """What `work` gives, for many small operations that are not worth sharing out."""
+    if not _may_share(device):
+        return work()
+    found: list[_Result] = []
+    _share_out(1, lambda number: found.append(work()), 1, lambda: None)  # noqa: ARG005
+    return found[0]
+
+
+def _may_share(device: torch.device) -> bool:
+    """Whether other threads may compute what this one was asked for."""
+    # A dispatch mode, such as one that counts operations, sees those of its own thread alone.
+    watched = torch._C._len_torch_dispatch_stack() > 0  # pyright: ignore[reportPrivateImportUsage]
+    return device.type == "cpu" and torch.get_num_threads() > 1 and not watched
+
+
+def _share_out(
+    count: int, work: Callable[[int], None], threads: int, stop: Callable[[], None]
+) -> None:
+    """`for_each` on so many threads."""
     numbers = iter(range(count))
     lock = threading.Lock()
     failed = threading.Event()
@@ -146,17 +178,6 @@ def for_each(
         raise
     for each in taken:
         each.result()
-
-
-def results_of(count: int, work: Callable[[int], _Result], device: torch.device) -> list[_Result]:
-    """What `work` gives for 0, 1, …, in this order; see `for_each`."""
-    found: dict[int, _Result] = {}
-
-    def keep(number: int) -> None:
-        found[number] = work(number)
-
-    for_each(count, keep, device)
-    return [found[number] for number in range(count)]
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

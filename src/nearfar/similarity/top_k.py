@@ -8,8 +8,11 @@ from nearfar.errors import SettingError
 from nearfar.similarity.largest import largest
 from nearfar.similarity.rounded_rows import Numbers, fast_numbers
 from nearfar.similarity.screening import GROUP, MORE, Screen
+from nearfar.similarity.threads import for_each, on_one_core
 
 QUERY_BLOCK = 256
+# Queries that tell, where there are many blocks, whether a first look in few bits serves.
+PROBE, PROBE_FROM = 32, 4
 # A block of similarities takes 28 MiB, whatever the bank's size, in float32 and in bfloat16. The C
 # library keeps blocks below 32 MiB for reuse; larger ones come from the system, page by page, anew.
 BANK_BLOCK = 28672
@@ -63,33 +66,50 @@ class Bank:
         if k < 1:
             raise SettingError(f"top-k with k={k}: k must be 1 or more")
         k = min(k, len(self))
+        numbers = self._numbers_for(queries, k)
         similarities = queries.new_empty(len(queries), k)
         indices = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
+        blocks = _even_blocks(len(queries), QUERY_BLOCK)
+
+        def search(number: int) -> None:
+            rows = blocks[number]
+            block = queries[rows]
+            if numbers is None:
+                similarities[rows], indices[rows] = self._search(block, k)
+                return
+            similarities[rows], indices[rows], certain = self._screened_search(block, k, numbers)
+            unsure = (~certain).nonzero().squeeze(1)
+            if len(unsure):
+                where = rows.start + unsure
+                similarities[where], indices[where] = self._search(block[unsure], k)
+
+        for_each(len(blocks), search, queries.device)
+        return similarities, indices
+
+    def _numbers_for(self, queries: Tensor, k: int) -> Numbers | None:
+        """In which few bits these queries take their first look; None: in none."""
         smallest = self._blocks(SCREENED_BANK_BLOCK)[-1]
         numbers = fast_numbers(queries.device)
         if smallest.stop - smallest.start < SCREEN_FROM * k:
             numbers = None
-        for start in range(0, len(queries), QUERY_BLOCK):
-            rows = slice(start, start + QUERY_BLOCK)
-            block = queries[rows]
-            if numbers is None:
-                similarities[rows], indices[rows] = self._search(block, k)
-                continue
-            similarities[rows], indices[rows], certain = self._screened_search(block, k, numbers)
-            unsure = (~certain).nonzero().squeeze(1)
-            if len(unsure):
-                where = start + unsure
-                similarities[where], indices[where] = self._search(block[unsure], k)
+        if numbers is None or not len(queries):
+            return None
+        for rows in self._blocks(SCREENED_BANK_BLOCK):
+            if (rows.start, numbers) not in self._screens:
+                self._screens[rows.start, numbers] = Screen(self.rows[rows], numbers)
+        if len(queries) > PROBE_FROM * QUERY_BLOCK:
             # Where the bank crowds so closely that few bits cannot tell, they only cost.
-            if 2 * len(unsure) > len(block):
-                numbers = None
-        return similarities, indices
+            some = queries[torch.linspace(0, len(queries) - 1, PROBE).long()]
+            _, _, certain = on_one_core(
+                lambda: self._screened_search(some, k, numbers), queries.device
+            )
+            if 2 * int(certain.sum()) < PROBE:
+                return None
+        return numbers
 
     def _blocks(self, most: int) -> list[slice]:
         """The bank in blocks of about one size."""
-        count = -(-len(self) // most)
-        size = -(-len(self) // count)
-        return [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
+        return _even_blocks(len(self), most)
 
     def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Stream over the bank in float32, keeping the k best so far."""
@@ -111,13 +131,19 @@ class Bank:
         best = _Best(queries, k)
         certain = torch.ones(len(queries), dtype=torch.bool)
         for rows in self._blocks(SCREENED_BANK_BLOCK):
-            if (rows.start, numbers) not in self._screens:
-                self._screens[rows.start, numbers] = Screen(self.rows[rows], numbers)
             screen = self._screens[rows.start, numbers]
             values, indices, sure = screen.search(queries, k, best.values[:, -1])
             best.add(values, indices + rows.start)
             certain &= sure
         return best.values, best.indices, certain
+
+
+def _even_blocks(count: int, most: int) -> list[slice]:
+    """0 … count in blocks of at most so many, all of about one size."""
+    if not count:
+        return []
+    size = -(-count // -(-count // most))
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 class _Best:
