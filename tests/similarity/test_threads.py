@@ -10,12 +10,14 @@ import torch
 from torch.nn.functional import normalize
 
 from clean_forks import FORKS
-from nearfar.similarity import threads, tiles
+from nearfar.similarity import extremes, threads, tiles, top_k
 from nearfar.similarity.computing import computing
+from nearfar.similarity.extremes import hardest, semi_hard
 from nearfar.similarity.logsumexp import logsumexp, row_and_column_logsumexp, split_logsumexp
 from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.softplus import softplus_sum
-from nearfar.similarity.threads import Turns, for_each, results_of
+from nearfar.similarity.threads import Turns, for_each, on_one_core, results_of
+from nearfar.similarity.top_k import Bank
 from rank_processes import run_on_ranks
 
 CPU = torch.device("cpu")
@@ -101,6 +103,59 @@ def test_sums_and_gradients_have_the_same_bits(kind, dtype, length, pairs, symme
             assert torch.equal(found, wanted)
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize("pairs", PAIRS)
+def test_extremes_are_the_same_and_the_first_of_equals(monkeypatch, pairs, largest, symmetric):
+    monkeypatch.setattr(extremes, "TILE", 16)
+    generator = torch.Generator().manual_seed(0)
+    queries = torch.randint(-2, 3, (150, 3), generator=generator).float()  # many are equal
+    queries[[7, 90]] = torch.nan  # and some no numbers
+    keys = queries if symmetric else torch.randint(-2, 3, (110, 3), generator=generator).float()
+    taking_part = PAIRS[pairs](150, len(keys))
+
+    def outcome(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.set_num_threads(count)
+        return hardest(queries, keys, pairs=taking_part, largest=largest)
+
+    values, indices = outcome(1)
+    for count in COUNTS[1:]:
+        found, where = outcome(count)
+        assert torch.equal(where, indices)
+        torch.testing.assert_close(found, values, rtol=0, atol=0, equal_nan=True)
+
+
+def test_semi_hard_triplets_are_the_same(monkeypatch):
+    monkeypatch.setattr(extremes, "SORTED", 2000)  # blocks of 13 rows
+    embeddings, labels = torch.randn(150, 20), torch.arange(150) % 7
+    alone = semi_hard(embeddings, labels)
+    for count in COUNTS[1:]:
+        torch.set_num_threads(count)
+        for found, wanted in zip(semi_hard(embeddings, labels), alone, strict=True):
+            assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("numbers", ["bfloat16", "int8", None])
+@pytest.mark.parametrize("spread", [1.0, 1e-4])  # at the second few bits cannot tell
+def test_nearest_rows_have_the_same_bits(monkeypatch, numbers, spread):
+    monkeypatch.setattr(top_k, "fast_numbers", lambda device: numbers)
+    monkeypatch.setattr(top_k, "QUERY_BLOCK", 8)
+    monkeypatch.setattr(top_k, "SCREENED_BANK_BLOCK", 1000)
+    centres = torch.randn(3, 24)
+    bank = centres[torch.arange(1900) % 3] + spread * torch.randn(1900, 24)
+    asked = centres[torch.arange(90) % 3] + spread * torch.randn(90, 24)
+
+    def outcome(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.set_num_threads(count)
+        return Bank(bank).top_k(asked, 6)
+
+    values, indices = outcome(1)
+    for count in COUNTS[1:]:
+        found, where = outcome(count)
+        assert torch.equal(where, indices)
+        assert torch.equal(found, values)
+
+
 def test_tiles_are_really_shared_out(monkeypatch):
     at_once = threading.Barrier(3, timeout=30)
     seen = set()
@@ -141,6 +196,15 @@ def test_results_come_in_order_and_one_job_stays_with_the_caller():
     here = threading.get_ident()
     assert results_of(1, lambda number: threading.get_ident(), CPU) == [here]
     assert here not in results_of(2, lambda number: threading.get_ident(), CPU)
+
+
+def test_what_is_not_shared_out_has_one_core_too():
+    torch.set_num_threads(3)
+    assert on_one_core(torch.get_num_threads, CPU) == 1
+    with pytest.raises(LookupError, match="inside"):
+        on_one_core(lambda: {"nothing": 1}["inside"], CPU)
+    torch.set_num_threads(1)
+    assert on_one_core(threading.get_ident, CPU) == threading.get_ident()
 
 
 def test_what_the_caller_has_set_for_itself_holds_in_its_threads():
