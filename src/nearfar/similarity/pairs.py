@@ -27,7 +27,8 @@ class Pairs:
     Attributes:
         apart: A number for each query and for each key; equal numbers are left out.
         together: A number for each query and for each key; only equal numbers take part.
-        mask: Gives, for a slice of queries and a slice of keys, True where a pair takes part.
+        mask: Gives, for a slice of queries and a slice of keys, True where a pair takes part. On a
+            CPU it is called from several threads at once.
     """
 
     apart: Numbers | None = None

@@ -23,6 +23,9 @@ from nearfar.similarity.threads import Addition
 from nearfar.similarity.tiles import Additions, Matrix, Survey, Tile, adding, together
 from nearfar.similarity.transformable import Transformable
 
+Kept = dict[tuple[int, int], tuple[Tensor, Tensor | None]]
+"""The exponentials of every tile, by its corner; and those of one group, where there are any."""
+
 
 def tiled_logsumexps(
     queries: Float[Tensor, "n dim"],
@@ -166,14 +169,12 @@ def _gradients(
         return matrix.gradients(weigh, wanted)
 
 
-def _logsumexps(
-    matrix: Matrix, *, columns: bool
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor | None] | None]:
+def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor, Kept | None]:
     """Rows' log-sum-exp; and the columns' or the own groups', empty where not wanted.
 
-    Last, the exponentials and those of one group, where they are but one tile and the backward pass
-    may have them as they are: computing them again would cost small batches a quarter of their
-    time.
+    Last, of every tile the exponentials and those of one group, where the matrix is small and the
+    backward pass may have them as they are: computing them again would cost small batches a quarter
+    of their time.
     """
     shift = matrix.shift
     count = len(matrix.queries)
@@ -182,10 +183,9 @@ def _logsumexps(
         second = len(matrix.columns)
     first, other = (_empty_sum(each, matrix.queries, shift) for each in (count, second))
     by_key = first if matrix.symmetric else (other if columns else None)
-    last: tuple[Tensor, Tensor | None] = matrix.buffer(0, 0), None
+    kept: Kept | None = {} if shift is not None and matrix.is_small else None
 
     def terms(tile: Tile) -> Additions:
-        nonlocal last
         held, own = first.terms(matrix.similarities(tile)), None
         matrix.drop(held, tile, first.nothing)
         same = matrix.same_group(tile)
@@ -200,12 +200,11 @@ def _logsumexps(
         for_rows.append(first.addition(tile.rows, held, 1))
         if by_key is not None and not tile.diagonal:
             for_keys.append(by_key.addition(tile.keys, held, 0))
-        if matrix.is_one_tile:
-            last = held, own
+        if kept is not None:
+            kept[tile.corner] = held, own
         return together(for_rows), together(for_keys)
 
     matrix.add_up(terms)
-    kept = last if shift is not None and matrix.is_one_tile else None
     return first.logarithm(matrix.computing), other.logarithm(matrix.computing), kept
 
 
@@ -322,16 +321,16 @@ def _kept_weights(
     rows: _Share,
     own: _Share | None,
     columns: _Share | None,
-    kept: tuple[Tensor, Tensor | None],
+    kept: Kept,
 ) -> Callable[[Tile], Tensor]:
-    """The same for one tile from its exponentials, which stay: the backward pass may come again."""
+    """The same from exponentials that were kept, and stay: the backward pass may come again."""
     assert matrix.shift is not None
-    others, of_group = kept
     by_row = rows.factor(matrix.shift)
     by_column = None if columns is None else columns.factor(matrix.shift)
     by_own = None if own is None else own.factor(matrix.shift)
 
     def weigh(tile: Tile) -> Tensor:
+        others, of_group = kept[tile.corner]
         held = matrix.buffer(len(others), others.shape[1])
         torch.mul(others, matrix.factors(by_row, by_column, tile), out=held)
         if by_own is not None and of_group is not None:

@@ -20,6 +20,8 @@ from nearfar.similarity.threads import Addition, Turns, for_each
 
 TILE = 512
 """Rows and columns of a tile: 1 MiB in float32, which stays in a core's cache."""
+FEW = 4
+"""Up to so many tiles a side are made of four smaller ones each, so that threads can share them."""
 
 # Largest spread of exponents for which one shift serves all rows: beyond it the smallest
 # exponentials would sink into denormal numbers.
@@ -38,6 +40,11 @@ class Tile:
     """Whether a pair in it may be of one group."""
     diagonal: bool
     """Whether it holds the diagonal of a symmetric matrix, and so both its triangles."""
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Its first row and its first key."""
+        return self.rows.start, self.keys.start
 
 
 Additions = tuple[Addition, Addition]
@@ -72,6 +79,7 @@ class Matrix:
         pairs: Which pairs take part; symmetric where the queries are the keys.
         groups: A number for each query and each key; pairs of equal numbers are summed apart.
         computing: Who shares the tiles.
+        tile: Rows and columns of a tile.
         known: What the forward pass found out, given to the backward pass.
         survey: That, or what is found out here.
     """
@@ -85,19 +93,21 @@ class Matrix:
     known: InitVar[Survey | None] = None
     survey: Survey = field(init=False)
     columns: Float[Tensor, "m dim"] = field(init=False)
+    tile: int = field(init=False)
 
     def __post_init__(self, known: Survey | None) -> None:
         self.columns = self.queries if self.keys is None else self.keys
+        most = max(len(self.queries), len(self.columns))
+        self.tile = TILE if most > FEW * TILE else TILE // 2
         shape = len(self.queries), len(self.columns)
         self.survey = self._surveyed(*shape) if known is None else known
-        self._size = min(shape[0], TILE) * min(shape[1], TILE)
+        self._size = min(shape[0], self.tile) * min(shape[1], self.tile)
         self._of_thread = threading.local()
 
     @property
-    def is_one_tile(self) -> bool:
-        """Whether one tile, of this rank, holds everything."""
-        most = max(len(self.queries), len(self.columns))
-        return most <= TILE and self.computing.ranks == 1
+    def is_small(self) -> bool:
+        """Whether one tile of the largest size would hold everything."""
+        return len(self.queries) * len(self.columns) <= TILE**2
 
     @property
     def shift(self) -> float | None:
@@ -113,18 +123,18 @@ class Matrix:
         """All tiles that are not empty, of a symmetric matrix those on and above the diagonal; of
         several ranks, this rank's share."""
         number = 0
-        for row in range(0, len(self.queries), TILE):
-            for key in range(row if self.symmetric else 0, len(self.columns), TILE):
-                if self.survey.empty[row // TILE][key // TILE]:
+        for row in range(0, len(self.queries), self.tile):
+            for key in range(row if self.symmetric else 0, len(self.columns), self.tile):
+                if self.survey.empty[row // self.tile][key // self.tile]:
                     continue
                 number += 1
                 if number % self.computing.ranks != self.computing.rank:
                     continue
                 yield Tile(
-                    slice(row, min(row + TILE, len(self.queries))),
-                    slice(key, min(key + TILE, len(self.columns))),
-                    masked=self.survey.masked[row // TILE][key // TILE],
-                    grouped=self.survey.grouped[row // TILE][key // TILE],
+                    slice(row, min(row + self.tile, len(self.queries))),
+                    slice(key, min(key + self.tile, len(self.columns))),
+                    masked=self.survey.masked[row // self.tile][key // self.tile],
+                    grouped=self.survey.grouped[row // self.tile][key // self.tile],
                     diagonal=self.symmetric and row == key,
                 )
 
@@ -162,9 +172,12 @@ class Matrix:
         return held[: rows * keys].view(rows, keys)
 
     def similarities(self, tile: Tile) -> Float[Tensor, "rows keys"]:
-        """A tile of similarities, in this thread's buffer."""
+        """A tile of similarities, in this thread's buffer; of a small matrix, in memory to keep."""
         queries, keys = self.queries[tile.rows], self.columns[tile.keys]
-        held = self.buffer(len(queries), len(keys))
+        if self.is_small:
+            held = self.queries.new_empty(len(queries), len(keys))
+        else:
+            held = self.buffer(len(queries), len(keys))
         torch.mm(queries, keys.T, out=held)
         if self.bias is not None:
             held += self.bias[tile.keys] if self.bias.ndim else self.bias
@@ -201,9 +214,9 @@ class Matrix:
         """What a matrix of so many rows and columns shows before any tile is computed."""
         groups = Pairs(apart=self.groups)
         return Survey(
-            self.pairs.empty_tiles(TILE, rows, columns).tolist(),
-            self.pairs.touched_tiles(TILE, rows, columns).tolist(),
-            groups.touched_tiles(TILE, rows, columns).tolist(),
+            self.pairs.empty_tiles(self.tile, rows, columns).tolist(),
+            self.pairs.touched_tiles(self.tile, rows, columns).tolist(),
+            groups.touched_tiles(self.tile, rows, columns).tolist(),
             self._shift(),
         )
 
@@ -246,13 +259,13 @@ class Matrix:
             if to_bias is not None and to_bias.ndim:
                 for_keys.append((to_bias[tile.keys], weight.sum(0)))
             elif of_rows is not None:
-                for_rows.append((of_rows[tile.rows.start // TILE], weight.sum()))
+                for_rows.append((of_rows[tile.rows.start // self.tile], weight.sum()))
             return adding(for_rows), adding(for_keys)
 
         # One number is added to by every block of rows: each has its own sum.
         of_rows = None
         if to_bias is not None and not to_bias.ndim:
-            of_rows = to_bias.new_zeros(-(-len(self.queries) // TILE))
+            of_rows = to_bias.new_zeros(-(-len(self.queries) // self.tile))
         self.add_up(products)
         if of_rows is not None:
             to_bias = of_rows.sum()

@@ -28,7 +28,7 @@ class Bank:
 
     Exact in float32. Memory is that of the rows; a half or a quarter as much again, in bfloat16 or
     in 8 bits, where the processor is fast at that and a first look goes through such a copy; and a
-    block of 30 MiB.
+    block of 30 MiB for each thread.
 
     Args:
         rows: Float32; not normalised here. On any device.
