@@ -104,6 +104,28 @@ def test_sums_and_gradients_have_the_same_bits(kind, dtype, length, pairs, symme
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("kind", ["rows, biased", "groups"])
+def test_a_small_matrix_whose_exponentials_are_kept_has_the_same_bits(monkeypatch, kind, symmetric):
+    monkeypatch.setattr(tiles, "TILE", 160)
+    how = {"symmetric": symmetric, "length": 3.0, "dtype": torch.float32, "pairs": "not self"}
+    computed = []
+    again = tiles.Matrix.similarities
+    monkeypatch.setattr(
+        tiles.Matrix,
+        "similarities",
+        lambda matrix, tile: computed.append(tile) or again(matrix, tile),
+    )
+    torch.set_num_threads(1)
+    alone = sums_and_gradients(kind, **how)
+    # Four tiles of 80, or the three on and above the diagonal; a bias leaves nothing symmetric.
+    assert len(computed) == (3 if symmetric and kind == "groups" else 4)
+    for count in COUNTS[1:]:
+        torch.set_num_threads(count)
+        for found, wanted in zip(sums_and_gradients(kind, **how), alone, strict=True):
+            assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("largest", [True, False])
 @pytest.mark.parametrize("pairs", PAIRS)
 def test_extremes_are_the_same_and_the_first_of_equals(monkeypatch, pairs, largest, symmetric):
