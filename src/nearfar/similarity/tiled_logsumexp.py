@@ -61,7 +61,7 @@ class _Found:
     """What the forward pass leaves to the backward pass beside its values."""
 
     survey: Survey | None = None
-    kept: tuple[Tensor, Tensor | None] | None = None
+    kept: Kept | None = None
 
 
 class _TiledLogSumExp(Transformable):
@@ -149,7 +149,7 @@ def _gradients(
     sums: Sums,
     further: tuple[Tensor, ...],
     wanted: tuple[bool, ...],
-    kept: tuple[Tensor, Tensor | None] | None = None,
+    kept: Kept | None = None,
 ) -> Gradients:
     """The gradients of queries, keys and bias, from incoming ones and the sums themselves."""
     by_row, by_second, rows, second = further
