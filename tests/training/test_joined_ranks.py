@@ -12,7 +12,7 @@ import torch.distributed as dist
 from launched_ranks import PATIENCE_S, end_of, environment
 from nearfar.errors import SettingError
 from nearfar.training.launch import Launch, launched, said_by_first_rank
-from nearfar.training.ranks import Ranks, joined_ranks
+from nearfar.training.ranks import Ranks, joined_ranks, patience
 from nearfar.training.run_folder import RunFolder
 
 
@@ -148,3 +148,18 @@ def test_what_all_ranks_find_before_they_join_the_first_says(monkeypatch):
 
 def test_several_machines_are_named_in_the_command():
     assert Launch(5, 8, 1, 4).command == "torchrun --nnodes 2 --nproc-per-node 4 -m "
+
+
+@pytest.mark.parametrize(
+    ("given", "minutes"),
+    [(None, 30), ("5", 5), ("0.5", 0.5), ("x", None), ("nan", None), ("0", None)],
+)
+def test_patience_can_be_set(monkeypatch, given, minutes):
+    monkeypatch.delenv("NEARFAR_PATIENCE_MINUTES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("NEARFAR_PATIENCE_MINUTES", given)
+    if minutes is None:
+        with pytest.raises(SettingError, match="NEARFAR_PATIENCE_MINUTES is"):
+            patience()
+    else:
+        assert patience().total_seconds() == 60 * minutes

@@ -21,18 +21,36 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed import Store  # pyright: ignore[reportPrivateImportUsage]
+from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nearfar.errors import NearfarError
+from nearfar.bounds import check_range
+from nearfar.errors import NearfarError, SettingError
 from nearfar.training.interruption import heard_out
 from nearfar.training.launch import launched
+from nearfar.training.watching import ended_with_launcher, missing_ranks_named
 
 T = TypeVar("T")
 
-PATIENCE = datetime.timedelta(minutes=30)
-"""How long a rank waits for the others: a kNN check or a download by the first takes minutes."""
+PATIENCE_SETTING = "NEARFAR_PATIENCE_MINUTES"
+_PATIENCE_MINUTES = 30  # a kNN check or a download by the first takes minutes
+_LONGEST_PATIENCE = 10_080  # a week
+
+
+def patience() -> datetime.timedelta:
+    """How long a rank waits for the others; `NEARFAR_PATIENCE_MINUTES` changes it.
+
+    Raises:
+        SettingError: It is no number of minutes.
+    """
+    given = os.environ.get(PATIENCE_SETTING, str(_PATIENCE_MINUTES))
+    try:
+        minutes = float(given)
+    except ValueError:
+        raise SettingError(f"{PATIENCE_SETTING} is {given!r}: a number of minutes") from None
+    check_range(PATIENCE_SETTING, minutes, 0.1, _LONGEST_PATIENCE)
+    return datetime.timedelta(minutes=minutes)
 
 
 @dataclass(frozen=True)
@@ -220,10 +238,11 @@ def joined_ranks() -> Iterator[Ranks]:
         backend = "cpu:gloo,cuda:nccl"
         if launch.local_rank < torch.cuda.device_count():
             torch.cuda.set_device(launch.local_rank)
-    store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
+    waiting = patience()
+    store, rank, world = next(rendezvous("env://", timeout=waiting))
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=waiting)
     try:
-        with heard_out():
+        with heard_out(), _watched(rank, world):
             yield Ranks.now()
     except BaseException as error:
         if _is_first_to_fail(store):
@@ -232,6 +251,24 @@ def joined_ranks() -> Iterator[Ranks]:
             raise
         raise SystemExit(_exit_code(error)) from None
     dist.destroy_process_group()
+
+
+@contextmanager
+def _watched(rank: int, count: int) -> Iterator[None]:
+    """Notice a launcher that is gone and ranks that are stopped."""
+    with contextlib.ExitStack() as stack:
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            stack.enter_context(ended_with_launcher())
+        # A connection of its own: the group's may be in the middle of a long wait.
+        own = TCPStore(
+            os.environ["MASTER_ADDR"],
+            int(os.environ["MASTER_PORT"]),
+            is_master=False,
+            wait_for_workers=False,
+        )
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        stack.enter_context(missing_ranks_named(own, rank, count, attempt=attempt))
+        yield
 
 
 def _is_first_to_fail(store: Store) -> bool:
@@ -255,8 +292,8 @@ def _lost(rank: int, error: BaseException) -> NearfarError:
     reason = str(error).strip().splitlines()[0]
     return NearfarError(
         f"rank {rank} lost another rank, which died or did not answer within "
-        f"{PATIENCE.total_seconds() / 60:g} minutes ({reason}): look for why, then go on from the "
-        "last checkpoint"
+        f"{patience().total_seconds() / 60:g} minutes ({reason}): look for why, then go on from "
+        "the last checkpoint"
     )
 
 
