@@ -4,6 +4,7 @@ import functools
 import math
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 from tests.methods.labelled_steps import (
@@ -135,3 +136,19 @@ def test_a_batch_without_labels_or_with_an_uncounted_class_is_refused():
     method.class_counts[2] = 0
     with pytest.raises(NearfarError, match="class 2 has no example"):
         method(views_of(1, 3), torch.tensor([0, 2, 1]))
+
+
+def test_labels_that_are_no_class_numbers_are_refused_and_not_cut():
+    views, labels = views_of(1, 7), labels_of(1, 7)
+    jaxtyping.config.update("jaxtyping_disable", True)  # as in a person's own program
+    try:
+        for wrong in (labels + 0.9, labels.float(), labels.double()):
+            with pytest.raises(NearfarError, match="labels must be whole numbers, and are torch"):
+                row_by_row()(views, wrong)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+    with pytest.raises(NearfarError, match="there are only 3 classes"):
+        row_by_row()(views, labels + 1)
+    with pytest.raises(NearfarError, match="class numbers begin at 0"):
+        row_by_row()(views, labels - 3)
+    assert torch.equal(row_by_row()(views, labels.to(torch.uint8)), row_by_row()(views, labels))

@@ -20,6 +20,7 @@ from nearfar.objectives import (
     semi_hard_triplet,
     sigmoid,
     supcon,
+    uniformity,
     vicreg,
 )
 from nearfar.objectives.checks import require_pairs
@@ -90,7 +91,7 @@ ONES, HALVES = torch.ones(4, dtype=torch.int64), torch.tensor([0, 0, 1, 1])
             lambda: balanced_softmax(torch.ones(4, 3), HALVES, ONES),
             r"class_counts must be 3 whole numbers, one a class, and are \(4,\)",
         ),
-        (lambda: balanced_softmax(torch.ones(4, 3), HALVES, torch.ones(3)), "float32"),
+        (lambda: balanced_softmax(torch.ones(4, 3), HALVES, torch.ones(3) / 2), "whole.*float32"),
         (lambda: balanced_softmax(torch.ones(4), HALVES, ONES), "logits must be"),
         (
             lambda: paco(torch.eye(4), torch.eye(4), HALVES, torch.ones(3, 2)),
@@ -146,3 +147,25 @@ def test_what_does_not_fit_is_refused_in_words(call, told):
     with pytest.raises(NearfarError, match=told) as refusal:
         call()
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.usefixtures("_only_our_checks")
+@pytest.mark.parametrize("shape", [(4,), (2, 4, 3), ()])
+def test_embeddings_that_are_no_matrix_have_no_uniformity(shape):
+    with pytest.raises(NearfarError, match=r"embeddings must be \(batch, dim\), and are"):
+        uniformity(torch.ones(shape))
+
+
+def test_class_counts_may_be_whole_floats_and_nothing_between():
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 1, 2])
+    counts = labels.bincount(minlength=3)
+    expected = balanced_softmax(logits, labels, counts)
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.uint8):
+        assert torch.equal(balanced_softmax(logits, labels, counts.to(dtype)), expected)
+    assert torch.equal(
+        paco(logits, logits, labels, logits, class_counts=counts.float()),
+        paco(logits, logits, labels, logits, class_counts=counts),
+    )
+    for wrong in (counts + 0.5, counts / 0.0, counts * float("nan")):
+        with pytest.raises(NearfarError, match="class_counts must be 3 whole numbers"):
+            balanced_softmax(logits, labels, wrong)

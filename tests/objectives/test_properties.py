@@ -157,6 +157,61 @@ def test_does_not_change_with_the_length_of_a_row(case, seed):
     assert case(*longer).item() == pytest.approx(case(*inputs).item(), rel=1e-9, abs=1e-10)
 
 
+@pytest.mark.parametrize("case", [c for c in CASES if c.scaled], ids=lambda case: case.name)
+@pytest.mark.parametrize("times", [1e20, 1e37, 1e-20, 1e-37])
+def test_rows_of_any_length_count(case, times):
+    inputs = cast(case.inputs(8, 4, 6), torch.float32)
+    long = tuple(x * times if i in case.scaled else x for i, x in enumerate(inputs))
+    exact = cast(long, torch.float64)
+    assert case(*long).item() == pytest.approx(case(*exact).item(), rel=2e-5, abs=2e-5)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.scaled], ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_a_row_of_zeros_has_gradient_zero(case, dtype):
+    inputs = [x.clone() for x in cast(case.inputs(8, 4, 6), dtype)]
+    for i in case.scaled:
+        inputs[i][2] = 0
+    _, gradients = case.value_and_gradients(tuple(inputs))
+    for i, gradient in zip(case.differentiable(tuple(inputs)), gradients, strict=True):
+        assert torch.isfinite(gradient).all()
+        if i in case.scaled:
+            assert torch.equal(gradient[2], torch.zeros_like(gradient[2]))
+
+
+@every_case
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])
+def test_the_default_type_of_torch_does_not_matter(case, default):
+    inputs = cast(case.inputs(8, 4, 6), torch.float32)
+    expected, exact = case.value_and_gradients(inputs)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(default)
+    try:
+        value, gradients = case.value_and_gradients(inputs)
+    finally:
+        torch.set_default_dtype(before)
+    assert value.dtype == expected.dtype
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradients, exact)
+
+
+@every_case
+@pytest.mark.parametrize("first", [torch.float32, torch.float64])
+def test_inputs_of_two_float_types_meet(case, first):
+    inputs = case.inputs(8, 4, 6)
+    other = torch.float64 if first == torch.float32 else torch.float32
+    mixed = (*cast(inputs[:1], first), *cast(inputs[1:], other))
+    assert case(*mixed).item() == pytest.approx(case(*inputs).item(), rel=1e-4, abs=1e-5)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.uint32, torch.uint64])
+def test_unsigned_integers_are_integers(case, dtype):
+    inputs = case.inputs(6, 4, 0)
+    unsigned = tuple(x if x.is_floating_point() else x.to(dtype) for x in inputs)
+    assert torch.equal(case(*unsigned), case(*inputs))
+
+
 @every_case
 @each_precision
 def test_low_precision_gives_value_and_gradient_of_the_rounded_input(case, dtype):

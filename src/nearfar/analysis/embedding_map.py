@@ -2,11 +2,12 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
+
+from nearfar.objectives.precision import unit_rows
 
 MAX_POINTS = 2000
 FEWEST_FOR_TSNE = 20
@@ -28,7 +29,7 @@ def embedding_map(features: Float[Tensor, "n dim"], *, seed: int = 0) -> Float[n
     """
     if len(features) > MAX_POINTS:
         raise ValueError(f"a map of {len(features)} points: give at most {MAX_POINTS}")
-    points = F.normalize(features.float(), dim=1).numpy()
+    points = unit_rows(features).float().numpy()
     count, dim = points.shape
     flat = torch.zeros(count, 2).numpy()
     if count < 3 or not np.ptp(points, axis=0).any():

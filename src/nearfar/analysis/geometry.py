@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from nearfar.objectives.alignment_uniformity import alignment, uniformity
+from nearfar.objectives.precision import unit_rows
 
 ALPHA = 2.0
 """Power of the distance in alignment (Wang & Isola 2020)."""
@@ -43,7 +43,7 @@ def geometry(
         second: Features of another view of the same images.
         seed: Seeds which images make up the random pairs.
     """
-    first, second = F.normalize(first.float(), dim=1), F.normalize(second.float(), dim=1)
+    first, second = unit_rows(first).float(), unit_rows(second).float()
     count = len(first)
     # A shift by 1 to n − 1 pairs every image with another one, each taking part once.
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from nearfar.evaluation.transforms import Transform
+from nearfar.objectives.precision import unit_rows as to_unit_rows
 
 KEPT_LENGTHS = frozenset({"centred", "standardised"})
 """Transforms that a probe is also offered without bringing rows to length 1."""
@@ -45,7 +45,7 @@ class Form:
             unit_rows: Whether rows are brought to length 1.
         """
         rows = transform(train)
-        rows = F.normalize(rows, dim=1) if unit_rows else rows
+        rows = to_unit_rows(rows) if unit_rows else rows
         mean = rows.double().mean(dim=0).float()
         length = float((rows - mean).square().sum(dim=1).double().mean().sqrt())
         return cls(transform, unit_rows, mean, length or 1.0)
@@ -57,7 +57,7 @@ class Form:
             features: Training or test features.
         """
         rows = self.transform(features)
-        rows = F.normalize(rows, dim=1) if self.unit_rows else rows
+        rows = to_unit_rows(rows) if self.unit_rows else rows
         return (rows - self.mean) / self.length
 
     @property

@@ -1,12 +1,12 @@
 """Weighted k-nearest-neighbour classification on frozen features, in bounded memory."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from nearfar.errors import SettingError
 from nearfar.evaluation.features import check_finite
+from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.top_k import Bank
 
 
@@ -37,7 +37,7 @@ class KNNBank:
             raise SettingError("the kNN bank is empty: give it at least one image")
         if labels is not None and int(labels.min()) < 0:
             raise SettingError("the kNN bank has labels below 0: leave unlabelled images out")
-        self.features = F.normalize(check_finite(features, "the bank's features").float(), dim=1)
+        self.features = unit_rows(check_finite(features, "the bank's features")).float()
         self._bank = Bank(self.features)
         self.labels = labels
         self.num_classes = num_classes
@@ -65,7 +65,7 @@ class KNNBank:
         """
         if k < 1:
             raise SettingError(f"kNN with k={k}: k must be 1 or more")
-        queries = F.normalize(check_finite(queries, "the queries' features").float(), dim=1)
+        queries = unit_rows(check_finite(queries, "the queries' features")).float()
         return self._bank.top_k(queries, k)
 
     def predict(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.catalogue import METHODS
 from nearfar.methods.config import MethodConfig
+from nearfar.objectives.checks import require_labels
 
 NEVER_PREDICTED = -1e4
 """Bias of a class that has no example: finite, so that files and averages can hold it."""
@@ -38,16 +39,25 @@ def require_classes(
     return class_counts
 
 
-def require_labels_of(batch: Tensor, labels: Tensor | None, title: str) -> Tensor:
+def require_labels_of(
+    batch: Tensor, labels: Tensor | None, title: str, classes: int | None = None
+) -> Tensor:
     """The labels of a batch, as many as it has rows.
 
+    Args:
+        batch: One row an example.
+        labels: What was passed.
+        title: Of the method, for errors.
+        classes: The number of classes, or None where it may be any.
+
     Raises:
-        NearfarError: There are none, or fewer or more.
+        NearfarError: There are none, or fewer or more, or they are no class numbers.
     """
     if labels is None or labels.shape != batch.shape[:1]:
         found = "none" if labels is None else f"labels of shape {tuple(labels.shape)}"
         raise NearfarError(f"{title} needs a label for each of {len(batch)} examples, not {found}")
-    return labels
+    require_labels(labels, len(batch), classes=classes)
+    return labels.long()
 
 
 def build_classifier(num_features: int, class_counts: Int64[Tensor, " classes"]) -> nn.Linear:

@@ -63,11 +63,12 @@ class CrossEntropy(nn.Module):
         """Mean over all views of the batches of all ranks.
 
         Raises:
-            NearfarError: There is not one label for each example, or a label names a class that
-                had no example when the classes were counted (balanced softmax).
+            NearfarError: There is not one class number for each example, or a label names a class
+                that is not there, or had no example when they were counted (balanced softmax).
         """
-        labels = gather_rows(require_labels_of(embedded[0], labels, "cross-entropy"))
-        labels = labels.long().repeat_interleave(len(embedded))
+        classes = len(self.class_counts)
+        labels = gather_rows(require_labels_of(embedded[0], labels, "cross-entropy", classes))
+        labels = labels.repeat_interleave(len(embedded))
         logits = gather_rows(torch.stack(embedded, dim=1)).flatten(0, 1)
         self._last = (logits.detach(), labels)
         if self.balanced:

@@ -3,8 +3,8 @@
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
-from torch.nn import functional as F
 
+from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.extremes import hardest
 from nearfar.similarity.pairs import Pairs
 
@@ -21,7 +21,7 @@ def nearest_is_of_own_group(
     Returns:
         0 to 1, without gradient.
     """
-    rows = F.normalize(rows.float(), dim=1)
+    rows = unit_rows(rows)
     itself = torch.arange(len(rows), device=rows.device)
     _, nearest = hardest(rows, rows, pairs=Pairs(apart=(itself, itself)), largest=True)
     return (groups[nearest] == groups).float().mean()

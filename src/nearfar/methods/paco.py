@@ -107,7 +107,7 @@ class PaCo(nn.Module):
             NearfarError: There is not one label for each example, or a label names a class that had
                 no example when the classes were counted.
         """
-        labels = gather_rows(require_labels_of(embedded[0], labels, "PaCo")).long()
+        labels = gather_rows(require_labels_of(embedded[0], labels, "PaCo", len(self.class_counts)))
         queries, keys, logits = map(gather_rows, embedded)
         self._last = queries.detach(), keys, logits.detach(), labels
         self._entering = {"keys": unit_rows(keys), "labels": labels}

@@ -11,6 +11,7 @@ from nearfar.objectives.checks import (
     require_not_negative,
     require_pairs,
     require_positive,
+    require_rows,
     require_several,
 )
 from nearfar.objectives.precision import unit_rows, without_autocast
@@ -59,9 +60,10 @@ def uniformity(embeddings: Float[Tensor, "batch dim"], *, t: float = 2.0) -> Flo
         t: Sharpness of the potential, above 0.
 
     Raises:
-        NearfarError: The batch is below 2.
+        NearfarError: The embeddings are no matrix, or the batch is below 2.
         SettingError: `t` is not above 0.
     """
+    require_rows("embeddings", embeddings)
     require_several(embeddings, "uniformity")
     require_positive("t", t)
     with without_autocast(embeddings):

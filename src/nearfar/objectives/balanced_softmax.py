@@ -1,7 +1,7 @@
 """Balanced softmax: cross-entropy whose softmax knows how often each class occurs."""
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Real
 from torch import Tensor
 
 from nearfar.errors import NearfarError
@@ -13,7 +13,7 @@ from nearfar.objectives.shares import minus_log_share
 def balanced_softmax(
     logits: Float[Tensor, "batch classes"],
     labels: Integer[Tensor, " batch"],
-    class_counts: Integer[Tensor, " classes"],
+    class_counts: Real[Tensor, " classes"],
 ) -> Float[Tensor, ""]:
     """Cross-entropy of logits plus log class counts (Ren et al. 2020, equation 4).
 
@@ -23,15 +23,15 @@ def balanced_softmax(
     Args:
         logits: One row an example, one column a class.
         labels: The class of each example.
-        class_counts: Training examples of each class, 0 or above.
+        class_counts: Training examples of each class, 0 or above; whole numbers of any type.
 
     Returns:
         Mean over examples, in nats, 0 or above: float64 for float64, else float32. A logit of
         minus infinity is a class that cannot be; NaN or infinity gives NaN.
 
     Raises:
-        NearfarError: The shapes do not fit, there is no row, a count is negative, or an example's
-            class has count 0.
+        NearfarError: The shapes do not fit, there is no row, a count is negative or not whole, or
+            an example's class has count 0.
     """
     require_rows("logits", logits)
     require_a_row(logits, "balanced_softmax")
@@ -47,7 +47,7 @@ def balanced_softmax(
 
 
 def with_log_prior(
-    logits: Float[Tensor, "batch classes"], class_counts: Integer[Tensor, " classes"]
+    logits: Float[Tensor, "batch classes"], class_counts: Real[Tensor, " classes"]
 ) -> Float[Tensor, "batch classes"]:
     """Logits plus `log q(c)`, the log of each class's share; minus infinity where it has none.
 
@@ -55,6 +55,7 @@ def with_log_prior(
     all classes.
     """
     logits = in_full_precision(logits)
+    class_counts = class_counts.long()
     shares = class_counts.to(logits.dtype) / class_counts.sum()
     return logits + shares.log()
 
@@ -63,17 +64,21 @@ def require_class_counts(class_counts: Tensor, labels: Tensor, classes: int) -> 
     """A count for each class, above 0 where a label names it.
 
     Raises:
-        NearfarError: There are more or fewer counts than classes, one is negative, or an example's
-            class has count 0.
+        NearfarError: There are more or fewer counts than classes, one is negative or not whole, or
+            an example's class has count 0.
     """
-    if class_counts.shape != (classes,) or class_counts.is_floating_point():
+    whole = not class_counts.is_complex() and class_counts.dtype != torch.bool
+    if class_counts.is_floating_point():
+        whole = bool((class_counts == class_counts.round()).all() and class_counts.isfinite().all())
+    if class_counts.shape != (classes,) or not whole:
         raise NearfarError(
             f"class_counts must be {classes} whole numbers, one a class, and are"
             f" {tuple(class_counts.shape)} of {class_counts.dtype}"
         )
+    labels, class_counts = labels.long(), class_counts.long()
     if (class_counts < 0).any():
         raise NearfarError(f"class_counts hold {int(class_counts.min())}: no count is below 0")
-    empty = labels[class_counts[labels.long()] == 0]
+    empty = labels[class_counts[labels] == 0]
     if len(empty):
         raise NearfarError(
             f"class_counts say that class {int(empty[0])} has no example, but a label names it"

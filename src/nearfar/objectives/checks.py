@@ -146,7 +146,8 @@ def require_labels(
         )
     if not rows:
         return
-    lowest, highest = (int(bound) for bound in labels.aminmax())
+    # Unsigned integers of 16 bits and more have no extremes in torch: as int64 they do.
+    lowest, highest = (int(bound) for bound in labels.long().aminmax())
     if lowest < 0:
         raise NearfarError(f"{name} hold {lowest}: class numbers begin at 0")
     if classes is not None and highest >= classes:

@@ -124,8 +124,9 @@ def debiased_pos(
     by the mean of h over all positives; "combination" is the mean loss over all pairs of views.
 
     With `labels`, other examples of an anchor's class are left out of g, whose S is then a sum over
-    fewer while N stays as it is, and remain candidates in P, as in the authors' code ("false
-    negatives dropped").
+    fewer while N stays as it is ("false negatives dropped"). They remain candidates in P, as in the
+    paper's text (equation 13) and in two early versions of the authors' code; from 12 April 2023 on
+    the code takes them, and the anchor itself, out of P too.
 
     Args:
         views: Two or more views of the same examples; row i of each is of example i; normalised

@@ -4,6 +4,7 @@ Both compare dimensions over the batch, so they hold matrices of dim × dim, nev
 Under ranks their statistics are those of the rows passed in: gather all ranks' rows first.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -102,7 +103,9 @@ def barlow_twins(
     require_several(first, "barlow_twins")
     require_not_negative("off_diagonal_weight", off_diagonal_weight)
     with without_autocast(first):
-        correlations = _standardised(first).T @ _standardised(second) / len(first)
+        views = _standardised(first), _standardised(second)
+        wide = torch.promote_types(views[0].dtype, views[1].dtype)
+        correlations = views[0].to(wide).T @ views[1].to(wide) / len(first)
         on_diagonal = (1 - correlations.diagonal()).square().sum()
         return on_diagonal + off_diagonal_weight * _off_diagonal(correlations).square().sum()
 

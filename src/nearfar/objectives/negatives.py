@@ -80,7 +80,7 @@ def negatives_of(
             raise SettingError("rescale makes up for negatives that labels drop: pass labels too")
         return Negatives(examples, None, nothing, log_of_all)
     require_labels(labels, batch)
-    _, classes, sizes = labels.unique(return_inverse=True, return_counts=True)
+    _, classes, sizes = labels.long().unique(return_inverse=True, return_counts=True)
     if len(sizes) == 1:
         raise NearfarError(
             f"{what} drops negatives of an anchor's class, and all {batch} examples of this batch "

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Real
 from torch import Tensor
 
 from nearfar.errors import NearfarError
@@ -30,7 +30,7 @@ def paco(
     *,
     queue: Float[Tensor, "queued dim"] | None = None,
     queue_labels: Integer[Tensor, " queued"] | None = None,
-    class_counts: Integer[Tensor, " classes"] | None = None,
+    class_counts: Real[Tensor, " classes"] | None = None,
     alpha: float = 0.05,
     temperature: float = 0.2,
     normalisation: Literal["sum", "mean"] = "mean",

@@ -1,9 +1,10 @@
 """Objectives compute in full precision, whatever precision the embeddings come in."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def without_autocast(embeddings: Tensor) -> torch.autocast:
@@ -14,10 +15,22 @@ def without_autocast(embeddings: Tensor) -> torch.autocast:
 def unit_rows(embeddings: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
     """Rows divided by their Euclidean norm, in float32 or, given float64, in float64.
 
-    A row of zeros stays zero.
+    Rows of any length that the type can hold: they are first brought near length 1 by a power of
+    two, which rounds nothing, so that no square overflows or vanishes. A row of zeros stays zero
+    and has gradient zero. A row that is not finite has NaN in it.
     """
-    wide = torch.promote_types(embeddings.dtype, torch.float32)
-    return F.normalize(embeddings.to(wide), dim=-1)
+    rows = in_full_precision(embeddings)
+    if not rows.shape[-1]:
+        return rows
+    largest = torch.linalg.vector_norm(rows.detach(), ord=torch.inf, dim=-1, keepdim=True)
+    most = -math.frexp(torch.finfo(rows.dtype).tiny)[1] + 1
+    exponent = largest.frexp().exponent.clamp(-most, most)
+    scale = torch.ldexp(torch.ones_like(largest), -exponent)
+    # In a row of zeros a one stands for each zero: the root of 0 has no derivative.
+    zero = largest == 0
+    near = torch.addcmul(zero.to(rows.dtype), rows, scale)
+    length = torch.linalg.vector_norm(near, dim=-1, keepdim=True)
+    return near / length.masked_fill(zero, torch.inf)
 
 
 def in_full_precision(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -65,6 +65,7 @@ def supcon(
     require_one_of("kind", kind, ("out", "in"))
     with without_autocast(embeddings):
         # Tiles of rows in the order of their classes hold few pairs that need telling apart.
+        labels = labels.long()
         order = labels.argsort(stable=True)
         _, classes, sizes = labels[order].unique_consecutive(
             return_inverse=True, return_counts=True

@@ -141,7 +141,7 @@ def _require_triplets(embeddings: Tensor, labels: Tensor, margin: float, what: s
     require_rows("embeddings", embeddings)
     require_labels(labels, len(embeddings))
     require_positive("margin", margin)
-    classes = len(labels.unique())
+    classes = len(labels.long().unique())
     if classes == len(labels):
         raise NearfarError(
             f"{what} needs two rows of one label, and all {classes} labels of this batch differ"
@@ -154,7 +154,7 @@ def _require_triplets(embeddings: Tensor, labels: Tensor, margin: float, what: s
 
 def _number_of_positives(labels: Tensor) -> Tensor:
     """For each row, how many others have its label."""
-    _, classes, sizes = labels.unique(return_inverse=True, return_counts=True)
+    _, classes, sizes = labels.long().unique(return_inverse=True, return_counts=True)
     return sizes[classes] - 1
 
 
