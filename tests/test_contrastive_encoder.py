@@ -1,8 +1,11 @@
 import importlib.util
 import pickle
+import random
 
 import numpy as np
 import pytest
+import torch
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -90,8 +93,6 @@ def test_an_int_random_state_makes_fit_repeatable(fitted, digits):
 
 
 def test_fit_leaves_the_global_generators_alone(digits):
-    import torch
-
     torch.manual_seed(3)
     before, drawn = torch.get_rng_state(), np.random.get_state()[1].copy()
     ContrastiveEncoder(**SMALL).fit(digits)
@@ -279,3 +280,44 @@ def test_a_column_s_offset_changes_nothing(offset):
     # One row alone has no spread to be judged by.
     alone, among_all = shifted.transform(moved[:1]), shifted.transform(moved)[:1]
     np.testing.assert_allclose(alone, among_all, atol=1e-5)
+
+
+def test_fits_in_threads_give_the_bits_of_one_alone(digits):
+    def states():
+        return (
+            torch.get_rng_state().tolist(),
+            np.random.get_state()[1].tolist(),
+            random.getstate(),
+        )
+
+    encoder = ContrastiveEncoder(**{**SMALL, "batch_size": 32})
+    expected = clone(encoder).fit(digits[:64]).transform(digits[:64])
+    before = states()
+    fitted = Parallel(n_jobs=5, backend="threading")(
+        delayed(clone(encoder).fit)(digits[:64]) for _ in range(10)
+    )
+    assert states() == before
+    for each in fitted:
+        np.testing.assert_array_equal(each.transform(digits[:64]), expected)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_torch_s_default_type_changes_nothing_and_stays(fitted, digits, kind):
+    torch.set_default_dtype(kind)
+    try:
+        found = clone(fitted).fit(digits)
+        features = found.transform(digits)
+        assert torch.get_default_dtype() == kind
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(features, fitted.transform(digits))
+    assert all(each.dtype == torch.float32 for each in found.encoder_.parameters())
+
+
+@pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode])
+def test_fit_learns_where_the_caller_records_no_gradients(fitted, digits, around):
+    with around():
+        found = clone(fitted).fit(digits)
+        assert not torch.is_grad_enabled()
+        features = found.transform(digits)
+    np.testing.assert_array_equal(features, fitted.transform(digits))

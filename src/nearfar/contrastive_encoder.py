@@ -24,6 +24,7 @@ from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
 from nearfar.terminal import Terminal
+from nearfar.torch_defaults import own_defaults
 from nearfar.training.config import TrainingConfig
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.interruption import Interrupted
@@ -104,6 +105,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.random_state = random_state
         self.verbose = verbose
 
+    @own_defaults()
     def fit(self, X: Any, y: Any = None) -> "ContrastiveEncoder":  # noqa: ARG002  (scikit-learn passes labels)
         """Learns from images or rows alone.
 
@@ -141,6 +143,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.encoder_ = as_saved(assembly.method.encoder.cpu(), recipe, assembly.format)
         return self
 
+    @own_defaults()
     def transform(self, X: Any) -> np.ndarray:
         """Features from the encoder in eval mode.
 

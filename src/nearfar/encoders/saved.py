@@ -36,6 +36,7 @@ from nearfar.manifest import json_checksum, read_beside_manifest, read_file, wri
 from nearfar.modality import in_words, modality_of
 from nearfar.paths import user_path
 from nearfar.standardising import standardised
+from nearfar.torch_defaults import own_defaults
 
 WEIGHTS_FILE = "encoder.safetensors"
 DESCRIPTION_FILE = "encoder.json"
@@ -174,6 +175,7 @@ def save_encoder(
     write_beside_manifest(folder, {WEIGHTS_FILE: data, DESCRIPTION_FILE: _sealed(record)})
 
 
+@own_defaults()
 def load_encoder(path: Path | str) -> SavedEncoder:
     """A trained encoder, ready for examples, on the CPU and in eval mode.
 

@@ -37,15 +37,16 @@ from nearfar.information.result import (
     PartSizes,
 )
 from nearfar.information.samples import Samples, paired_samples, repeated_in
+from nearfar.torch_defaults import own_defaults
 from nearfar.training.hardware import choose_hardware
+from nearfar.training.own_draws import OwnDraws
 
 _CONFIDENCE = 0.95
 _PACKAGES = ("nearfar", "torch", "numpy", "scipy")
 
 
 # Critics learn, whatever the caller has forbidden around the call.
-@torch.inference_mode(mode=False)
-@torch.enable_grad()
+@own_defaults()
 def estimate_mi(
     x: ArrayLike | Tensor,
     z: ArrayLike | Tensor,
@@ -190,8 +191,7 @@ def _learner(
 ) -> BoundLearner | LabelLearner:
     """What is trained for a bound, with first weights that depend on the seed alone."""
     x = side_of(samples.x[parts.training], None)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with OwnDraws(seed):
         if name == LABEL_BOUND:
             assert samples.classes is not None
             assert entropy is not None

@@ -23,6 +23,7 @@ from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.training.hardware import Hardware, choose_hardware
+from nearfar.training.own_draws import OwnDraws
 from nearfar.training.ranks import Ranks
 from nearfar.views.build import Views, views_for
 
@@ -169,9 +170,8 @@ def _seeded_method(
     device: torch.device,
 ) -> Method:
     """The method at its first weights, which the recipe's seed alone decides."""
-    # No CUDA generator is forked: weights are drawn on the CPU, the same on every machine.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    # Weights are drawn on the CPU, the same on every machine.
+    with OwnDraws(recipe.seed):
         encoder = _encoder(recipe, example_format)
         method = build_method(recipe.method, encoder, class_counts=counts)
     cast(nn.Module, method).to(device)
@@ -190,8 +190,7 @@ def untrained_encoder(recipe: Recipe, example_format: Format) -> SavedEncoder:
         recipe: The run's.
         example_format: The run's.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with OwnDraws(recipe.seed):
         # The encoder is the first that a method's weights are drawn for: these are the run's.
         return as_saved(_encoder(recipe, example_format), recipe, example_format)
 

@@ -30,6 +30,7 @@ from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
 from nearfar.terminal import Terminal, shown
+from nearfar.torch_defaults import own_defaults
 from nearfar.training.checkpoints import keep_newest
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
@@ -38,6 +39,7 @@ from nearfar.training.run_folder import RunFolder
 from nearfar.training.thread_choice import ThreadChoice
 
 
+@own_defaults()
 def run_recipe(
     recipe: Recipe, out: Path | str, *, overwrite: bool = False, console: Console | None = None
 ) -> Path:
@@ -84,6 +86,7 @@ def run_recipe(
         return _judge_and_report(assembly, run_folder, ranks, console)
 
 
+@own_defaults()
 def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
     """Goes on with a run that was cut, to the same weights as if it had not been.
 
@@ -113,6 +116,7 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
         return _judge_and_report(assembly, run_folder, ranks, console)
 
 
+@own_defaults()
 def evaluate_run(
     run: Path | str,
     *,

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
+from nearfar.training.own_draws import drawn_state, restore_drawn
 
 
 def cached_gradients(
@@ -93,10 +94,9 @@ def cached_gradients(
 
 @dataclass(frozen=True)
 class _State:
-    """What a pass over a part depends on and changes: torch's generators, the method's buffers."""
+    """What a pass over a part depends on and changes: generators, the method's buffers."""
 
-    drawn: Tensor
-    drawn_on_gpu: Tensor | None
+    drawn: dict[str, Tensor]
     buffers: dict[str, Tensor]
 
     @classmethod
@@ -108,14 +108,11 @@ class _State:
             name: held[name] if name in held and torch.equal(held[name], buffer) else buffer.clone()
             for name, buffer in cast(nn.Module, method).named_buffers()
         }
-        on_gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-        return cls(torch.get_rng_state(), on_gpu, buffers)
+        return cls(drawn_state(device), buffers)
 
     def restore(self, method: Method, device: torch.device) -> None:
         """Put generators and buffers back."""
-        torch.set_rng_state(self.drawn)
-        if self.drawn_on_gpu is not None:
-            torch.cuda.set_rng_state(self.drawn_on_gpu, device)
+        restore_drawn(self.drawn, device)
         for name, buffer in cast(nn.Module, method).named_buffers():
             buffer.copy_(self.buffers[name])
 

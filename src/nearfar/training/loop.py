@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.modality import Modality
+from nearfar.torch_defaults import own_defaults
 from nearfar.training.checks import check_training_config
 from nearfar.training.config import TrainingConfig
 from nearfar.training.environment import recorded_environment
@@ -25,6 +26,7 @@ from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.optimizers import build_optimizer
+from nearfar.training.own_draws import OwnDraws
 from nearfar.training.pair_noise import views_of_batch
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
@@ -73,6 +75,7 @@ class Views(Protocol):
         ...
 
 
+@own_defaults()
 def train(
     method: Method,
     views: Views,
@@ -315,7 +318,7 @@ def _step_without_effect(
     generator = torch.Generator(images.device).manual_seed(0)
 
     def work() -> None:
-        with torch.random.fork_rng(devices=[]):
+        with OwnDraws(0, images.device):
             drawn = views_of_batch(views, images, labels, generator, config.false_positives)
             _backward(copied, drawn, labels, hardware, config.micro_batch_size)
 

@@ -58,9 +58,8 @@ class TrainingState:
                     tensors[f"optimizer.{key}.{name}"] = value
         self._check_that_ranks_agree(tensors)
         scalars: dict[str, Any] = {"ranks": self.ranks.count}
-        for rank, (drawn, numbers) in enumerate(self.ranks.gather(self.generators.state())):
+        for rank, drawn in enumerate(self.ranks.gather(self.generators.state())):
             tensors |= {f"generator{_of(rank)}.{name}": value for name, value in drawn.items()}
-            scalars[f"generators{_of(rank)}"] = numbers
         return Checkpoint(step, tensors, scalars)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -76,7 +75,7 @@ class TrainingState:
         try:
             self.method.load_state_dict(method)
             self._restore_optimizer(saved)
-            self.generators.restore(drawn, checkpoint.scalars[f"generators{own}"])
+            self.generators.restore(drawn)
         except (RuntimeError, KeyError) as error:
             first = str(error).strip().splitlines()[-1].strip()
             raise NearfarError(
