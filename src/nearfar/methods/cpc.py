@@ -118,11 +118,11 @@ class CPC(nn.Module):
         if self._last is None:
             return {}
         losses, predictions, targets = self._last
-        log_examples = math.log(len(targets))
+        log_examples = torch.tensor(len(targets), dtype=torch.float32).log()
         bounds = (log_examples - losses.cpu()).tolist()
         return {
             "nearest_is_positive": _nearest_is_positive(predictions, targets),
-            "mutual_information_ceiling": log_examples,
+            "mutual_information_ceiling": float(log_examples),
             **{f"bound_{ahead}": bound for ahead, bound in enumerate(bounds, start=1)},
         }
 

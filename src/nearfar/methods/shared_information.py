@@ -1,6 +1,5 @@
 """How many nats two views of an example are seen to share, by the critic that a method learns."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -38,7 +37,7 @@ def shared_information(
     bounds = [info_nce_bound(_scores(*pair, temperature)) for pair in pairs]
     return {
         "mutual_information_bound": float(torch.stack(bounds).mean()),
-        "mutual_information_ceiling": math.log(number),
+        "mutual_information_ceiling": float(torch.tensor(number, dtype=torch.float32).log()),
     }
 
 
