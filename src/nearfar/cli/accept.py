@@ -63,7 +63,10 @@ def run(words: Sequence[str]) -> None:
         # A copy of an encoder by itself needs no manifest: its description holds the checksums.
         if anew or manifest.exists() or not set(names) <= _ENCODER:
             manifest.accept(names, anew=anew)
-    print(f"taken as they are: {', '.join(names)}")
+
+    from nearfar.terminal import Terminal, shown
+
+    Terminal(goes_on=True).print(f"taken as they are: {shown(', '.join(names))}", soft_wrap=True)
 
 
 def _files_of_a_run(manifest: Manifest) -> tuple[str, ...]:

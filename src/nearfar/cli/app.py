@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _writes_files(arguments: list[str]) -> bool:
     """Whether a command leaves more than what it prints, and so goes on where nobody reads that."""
     given = any(word.partition("=")[0] == "--out" for word in arguments)
-    return given or arguments[:1] in (["train"], ["evaluate"], ["report"], ["embed"])
+    return given or arguments[:1] in (["train"], ["evaluate"], ["report"], ["embed"], ["accept"])
 
 
 def _dispatch(arguments: list[str]) -> int:
