@@ -32,12 +32,10 @@ class StoppingBatches(TrainingBatches):
 
 
 def state_of(path: Path) -> dict[str, torch.Tensor]:
-    """The last checkpoint, but for Python's generator: the run-time type checker draws from it."""
+    """The tensors of the last checkpoint."""
     loaded = load_newest(RunFolder(path).checkpoints)
     assert loaded is not None
-    tensors = dict(loaded.checkpoint.tensors)
-    del tensors["generator.python"]
-    return tensors
+    return dict(loaded.checkpoint.tensors)
 
 
 def assert_goes_on_as_if_never_stopped(

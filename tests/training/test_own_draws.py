@@ -85,6 +85,13 @@ def test_a_generator_that_is_given_is_the_one_drawn_from():
         assert torch.equal(drawn_state(CPU)["cpu"], state["cpu"])
 
 
+def test_tensors_without_memory_draw_nothing():
+    with OwnDraws(1), torch.device("meta"):
+        before = drawn_state(CPU)["cpu"]
+        assert nn.Linear(3, 4).weight.is_meta
+        assert torch.equal(drawn_state(CPU)["cpu"], before)
+
+
 def test_the_inner_of_two_is_drawn_from():
     with OwnDraws(1):
         torch.rand(1), F.dropout(ROWS)

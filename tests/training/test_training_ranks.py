@@ -21,7 +21,7 @@ from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
 from rank_processes import run_on_ranks
 
-same_run = functools.partial(assert_same_run, types_checked=True)
+same_run = assert_same_run
 SHORT = replace(TINY, epochs=2, warmup_share=0.5)
 STEPS = 8
 

@@ -144,8 +144,9 @@ class OwnDraws(TorchFunctionMode):
         if getattr(_threads, "current", None) is not self:  # one was entered inside this one
             return func(*args, **kwargs)
         if func in _TAKES_GENERATOR:
-            if kwargs.get("generator") is None:
-                kwargs = kwargs | {"generator": self._generators[_device(args, kwargs)]}
+            own = self._generators.get(_device(args, kwargs))  # on "meta" nothing is drawn
+            if own is not None and kwargs.get("generator") is None:
+                kwargs = kwargs | {"generator": own}
         elif func in _TAKES_NONE or _drops(func, args, kwargs):
             return self._swapped(func, args, kwargs)
         return func(*args, **kwargs)
