@@ -1,5 +1,9 @@
+import re
+from pathlib import Path
+
 import torch
 
+import nearfar
 from nearfar.training.generators import Generators
 
 CPU = torch.device("cpu")
@@ -35,3 +39,16 @@ def test_a_saved_state_goes_on_where_it_was():
     with Generators(5, CPU) as generators:
         generators.restore(state)
         assert [draw(generators) for _ in range(3)] == expected
+
+
+def test_nothing_seeds_the_global_generators():
+    """They belong to the caller and to all threads: code draws from generators of its own."""
+    seeding = re.compile(r"torch\.manual_seed\(|fork_rng\(|np\.random\.seed\(|\brandom\.seed\(")
+    source = Path(nearfar.__file__).parent
+    found = [
+        f"{file.relative_to(source)}:{number}"
+        for file in sorted(source.rglob("*.py"))
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if seeding.search(line) and "`torch.manual_seed(seed)`" not in line
+    ]
+    assert found == []

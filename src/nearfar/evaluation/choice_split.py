@@ -6,6 +6,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from nearfar.training.own_draws import OwnDraws
+
 CHOICE_SHARE = 0.2
 """Share of the rows that chooses."""
 COPY_DISTANCE = 0.3
@@ -94,9 +96,7 @@ def _leading(features: Float[Tensor, "n dim"]) -> Float[Tensor, "n c"]:
     rows = (features.double() - features.double().mean(dim=0)).float()
     if min(rows.shape) <= _COORDINATES:
         return rows
-    # Drawn from a generator of its own state: nothing else's draws move.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with OwnDraws(0):
         _, _, axes = torch.svd_lowrank(rows, q=_COORDINATES, niter=2)
     return rows @ axes
 
