@@ -1,10 +1,13 @@
-"""Run folders of made-up accuracies, as far as the comparison reads them."""
+"""Runs of made-up accuracies, as far as the comparison reads them, and their records."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tools.comparison.records import record_of
 from tools.comparison.scores import Scores
 
+from nearfar.recipes.recipe import Recipe
 from nearfar.training.run_folder import RunFolder
 
 COUNTS = np.array([10, 60, 40, 6, 25, 90])
@@ -31,11 +34,11 @@ def fake_run(folder: Path, knn: float, *, classifier: bool = False, baselines: b
     for lower, kind in enumerate(kinds):
         value = knn - 0.1 * lower
         records += [
-            record("knn", 0.01, kind, k=200, temperature=0.1),
-            record("knn", 0.99, kind, metric="top5", k=20, temperature=0.07),
-            record("knn", value, kind, k=20, temperature=0.07),
-            record("knn", 0.02, kind, k=20, temperature=0.07, shots="few", classes=2),
-            record("few_labels", 0.9 * value, kind, labels_per_class=10),
+            record("knn", 0.01, kind, k=200, temperature=0.1, transform="as is"),
+            record("knn", 0.99, kind, metric="top5", k=20, temperature=0.07, transform="as is"),
+            record("knn", value, kind, k=20, temperature=0.07, transform="whitened 1"),
+            record("knn", 0.02, kind, k=20, temperature=0.07, transform="as is", shots="few"),
+            record("few_labels", 0.9 * value, kind, labels_per_class=10, values=[0.1, 0.2]),
             record("linear_probe", value + 0.02, kind, l2=0.1),
         ]
     if classifier:
@@ -48,6 +51,9 @@ def fake_run(folder: Path, knn: float, *, classifier: bool = False, baselines: b
     )
     run.write_environment(
         {
+            "command": "nearfar train",
+            "started": "2026-11-29T12:00:00+00:00",
+            "threads": 1,
             "seconds": 120.0 + 60 * int(folder.name[-1]),
             "hardware": "a machine",
             "python": "3.11.7",
@@ -57,12 +63,18 @@ def fake_run(folder: Path, knn: float, *, classifier: bool = False, baselines: b
     return folder
 
 
+def fake_record(name: str, recipe: Recipe, folder: Path, knn: float, **options):
+    """The record of such a run."""
+    run = fake_run(folder / f"{name}-seed{recipe.seed}", knn, **options)
+    return record_of(name, recipe, run)
+
+
 def fake_scores(folder: Path, by_experiment: dict[str, tuple[float, ...]], **options) -> Scores:
     """Runs of seeds 0, 1… for each experiment, of these kNN accuracies."""
     return Scores(
         {
             name: {
-                seed: fake_run(folder / f"{name}-seed{seed}", value, **options)
+                seed: fake_record(name, replace(Recipe(), seed=seed), folder, value, **options)
                 for seed, value in enumerate(values)
             }
             for name, values in by_experiment.items()

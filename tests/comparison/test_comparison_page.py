@@ -1,22 +1,23 @@
-"""The section of docs/results.md is what the run folders say."""
+"""The section of docs/results.md is what the records say."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.comparison.fake_runs import COUNTS, fake_scores
+from tests.comparison.fake_runs import COUNTS, fake_record, fake_scores
 from tools.comparison.__main__ import Arguments, compare
 from tools.comparison.chart import draw
 from tools.comparison.claims import Claim, Difference, knn
 from tools.comparison.experiments import experiments, seeds_of
 from tools.comparison.page import in_order, section
+from tools.comparison.records import RecordFile
 from tools.comparison.scores import classes_of_thirds
 from tools.results import PAGE, with_section
 
 from nearfar.errors import NearfarError, SettingError
-from nearfar.recipes.config_json import recipe_to_json
-from nearfar.training.run_folder import RunFolder
+from nearfar.recipes.recipe import Recipe
 
 NAMES = ("simclr-fashion-short", "byol-fashion", "cross-entropy-fashion")
 
@@ -56,7 +57,8 @@ def test_it_names_set_up_seeds_versions_hardware_and_what_is_missing(tmp_path):
     text = section_of(fake_scores(tmp_path, {"byol-fashion": (0.9, 0.92)}))
     for said in (
         "small-resnet of width 16, 6 epochs of 256",
-        "seeds 0, 1, 2: 9 runs. **7 of them are still missing.**",
+        "seeds 0, 1, 2: 9 runs. **7 of them are still missing**: `simclr-fashion-short` 0, 1, 2; "
+        "`byol-fashion` 2; `cross-entropy-fashion` 0, 1, 2.",
         "on the 500 test images",
         "a machine; a run trains for 2.5 min (median; 2.0 to 3.0), 0.1 hours in all.",
         "Python 3.11.7, nearfar 0.1.0, torch 2.15.0.",
@@ -68,14 +70,11 @@ def test_it_names_set_up_seeds_versions_hardware_and_what_is_missing(tmp_path):
 
 def test_it_names_what_has_more_seeds(tmp_path):
     scores = fake_scores(tmp_path, {NAMES[0]: (0.8,) * 5, "byol-fashion": (0.9,) * 3})
-    said = "with seeds 0, 1, 2 (and 3, 4 of `simclr-fashion-short`): 11 runs. **3 of them are still"
+    said = (
+        "with seeds 0, 1, 2 (and 3, 4 of `simclr-fashion-short`): 11 runs. **3 of them are still "
+        "missing**: `cross-entropy-fashion` 0, 1, 2."
+    )
     assert said in section_of(scores, further=(3, 4))
-
-
-def test_nothing_is_claimed_before_anything_ran(tmp_path):
-    text = section_of(fake_scores(tmp_path, {}))
-    assert text.startswith("Not measured yet")
-    assert rows_of(text) == []
 
 
 def test_a_long_tail_has_a_table_of_its_own_by_thirds_of_the_classes(tmp_path):
@@ -143,55 +142,96 @@ def test_an_encoder_of_its_own_is_drawn_beside_its_untrained_weights(tmp_path):
     assert "its own encoder, untrained" not in drawn[False]
 
 
-def written(tmp_path: Path, *, epochs: int = 6) -> tuple[Path, Path]:
-    """A page and a figure from one run that is there."""
-    wanted = {name: recipe for name, recipe in experiments().items() if name in NAMES}
-    recipe = wanted["byol-fashion"]
-    scores = fake_scores(tmp_path / "runs", {"byol-fashion": (0.9,)})
-    begun = replace(recipe, training=replace(recipe.training, epochs=epochs))
-    RunFolder(scores.runs["byol-fashion"][0]).write_config(recipe_to_json(begun))
-    page = tmp_path / "results.md"
+def page_in(folder: Path) -> Path:
+    page = folder / "results.md"
     page.write_text("above\n<!-- comparison -->\nas it was\n<!-- /comparison -->\nbelow\n")
-    arguments = Arguments(out=tmp_path / "runs", write_only=True)
-    compare(arguments, wanted, page, tmp_path / "figure.svg", Console(quiet=True))
-    return page, tmp_path / "figure.svg"
+    return page
+
+
+def record_runs(page: Path, values: dict[str, tuple[float, ...]], **training) -> dict[str, Recipe]:
+    """Beside the page, records of seeds 0, 1…; the three experiments there are to be."""
+    wanted = {name: recipe for name, recipe in experiments().items() if name in NAMES}
+    RecordFile(page.with_name("comparison_runs.jsonl")).add(
+        fake_record(
+            name,
+            replace(wanted[name], seed=seed, training=replace(wanted[name].training, **training)),
+            page.parent / "elsewhere",
+            value,
+        )
+        for name, each in values.items()
+        for seed, value in enumerate(each)
+    )
+    return wanted
+
+
+def compared(page: Path, wanted: dict[str, Recipe], **arguments) -> str:
+    """What the command says; its run folders are none of the recorded runs'."""
+    console = Console(file=io.StringIO(), width=1000)
+    compare(Arguments(out=page.parent / "runs", **arguments), wanted, page, console)
+    return console.file.getvalue()
 
 
 def test_write_only_writes_what_is_there(tmp_path):
-    page, figure = written(tmp_path)
+    page = page_in(tmp_path)
+    wanted = record_runs(page, {"byol-fashion": (0.9,)})
+    compared(page, wanted, write_only=True)
     text = page.read_text()
     assert text.startswith("above\n<!-- comparison -->\n`python -m tools.comparison")
     assert text.endswith("<!-- /comparison -->\nbelow\n")
     assert "as it was" not in text
+    assert "**10 of them are still missing**" in text
     assert "| `byol-fashion` | no | 90.0 |" in text
-    assert "](figure.svg)" in text
-    assert figure.exists()
+    assert "](comparison.svg)" in text
+    assert (tmp_path / "comparison.svg").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_page_is_written_when_every_run_is_recorded(tmp_path):
+    page = page_in(tmp_path)
+    wanted = record_runs(page, {NAMES[0]: (0.8,) * 5, NAMES[1]: (0.9,) * 3, NAMES[2]: (0.9,) * 3})
+    assert "11 of 11 runs are finished" in compared(page, wanted)
+    assert "as it was" not in page.read_text()
+    assert "missing" not in page.read_text()
+
+
+def test_a_part_does_not_take_the_place_of_the_whole_unasked(tmp_path):
+    page = page_in(tmp_path)
+    wanted = record_runs(page, {NAMES[0]: (0.8,) * 5, "byol-fashion": (0.9,) * 3})
+    told = compared(page, wanted, only=("byol-fashion",))
+    assert f"3 of 11 runs are still missing: {page} stays as it is" in told
+    assert "as it was" in page.read_text()
+    assert not (tmp_path / "comparison.svg").exists()
+
+
+def test_nothing_is_written_without_a_record(tmp_path):
+    page = page_in(tmp_path)
+    with pytest.raises(NearfarError, match=r"no run is recorded in .*comparison_runs.jsonl"):
+        compared(page, record_runs(page, {}), write_only=True)
+    assert "as it was" in page.read_text()
 
 
 def test_a_further_seed_counts_where_it_was_asked_for(tmp_path):
-    wanted = {name: recipe for name, recipe in experiments().items() if name in NAMES}
-    values = (0.7, 0.7, 0.7, 0.9)
-    scores = fake_scores(tmp_path / "runs", {NAMES[0]: values, "byol-fashion": values})
-    for name, runs in scores.runs.items():
-        for seed, run in runs.items():
-            RunFolder(run).write_config(recipe_to_json(replace(wanted[name], seed=seed)))
-    page = tmp_path / "results.md"
-    page.write_text("<!-- comparison -->\n<!-- /comparison -->\n")
-    arguments = Arguments(out=tmp_path / "runs", write_only=True)
-    compare(arguments, wanted, page, tmp_path / "figure.svg", Console(quiet=True))
+    page, values = page_in(tmp_path), (0.7, 0.7, 0.7, 0.9)
+    wanted = record_runs(page, {NAMES[0]: values, "byol-fashion": values})
+    compared(page, wanted, write_only=True)
     assert "| `simclr-fashion-short` | no | 75.0 ± 10.0 |" in page.read_text()
     assert "| `byol-fashion` | no | 70.0 |" in page.read_text()
 
 
-def test_a_run_with_other_settings_is_not_written(tmp_path):
-    with pytest.raises(NearfarError, match=r"byol-fashion-seed0 holds a run with other settings"):
-        written(tmp_path, epochs=5)
+def test_a_record_of_other_settings_is_named_and_not_written(tmp_path):
+    page = page_in(tmp_path)
+    record_runs(page, {NAMES[0]: (0.8,)})
+    wanted = record_runs(page, {"byol-fashion": (0.9,)}, epochs=5)
+    told = compared(page, wanted, write_only=True)
+    assert "for their experiments have other settings now: byol-fashion-seed0\n" in told
+    assert "`simclr-fashion-short` | no | 80.0" in page.read_text()
+    assert "`byol-fashion` | no" not in page.read_text()
 
 
 def test_an_unknown_experiment_is_refused_with_the_nearest(tmp_path):
     arguments = Arguments(out=tmp_path, only=("byol-fasion",))
     with pytest.raises(SettingError, match="unknown experiment 'byol-fasion': did you mean 'byol-"):
-        compare(arguments, experiments(), tmp_path, tmp_path, Console(quiet=True))
+        compare(arguments, experiments(), page_in(tmp_path), Console(quiet=True))
 
 
 def test_the_results_page_has_the_section():

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.run_folder import RunFolder
 from tools.clock import Clock
+from tools.comparison.records import RecordFile, RunRecord, fingerprint, record_of
 
 _POLL_S = 0.5
 _TAIL_BYTES = 8192
@@ -32,17 +33,30 @@ class Job:
     """One run: what to train, and its folder.
 
     Attributes:
+        experiment: Its name in the records.
         recipe: Complete, with its seed.
         folder: Of the run; its name is the job's.
     """
 
+    experiment: str
     recipe: Recipe
     folder: Path
 
     @property
-    def finished(self) -> bool:
-        """Whether it was trained and judged."""
+    def judged(self) -> bool:
+        """Whether its folder holds a run that was trained and judged."""
         return RunFolder(self.folder).evaluation.exists()
+
+    def record_in(self, held: Mapping[tuple[str, int], RunRecord]) -> RunRecord | None:
+        """Its record, if there is one of these very settings."""
+        record = held.get((self.experiment, self.recipe.seed))
+        if record is None or record.settings != fingerprint(self.recipe):
+            return None
+        return record
+
+    def record(self) -> RunRecord:
+        """What is kept of the run in its folder."""
+        return record_of(self.experiment, self.recipe, self.folder)
 
     @property
     def log(self) -> Path:
@@ -71,7 +85,7 @@ class Job:
     @property
     def done(self) -> float:
         """About how much of it is done, 0 to 1, from its metrics."""
-        if self.finished:
+        if self.judged:
             return 1.0
         metrics = RunFolder(self.folder).metrics
         if not metrics.exists():
@@ -151,11 +165,14 @@ class Running:
             process.terminate()
 
 
-def train_all(jobs: Sequence[Job], *, parallel: int, console: Console) -> list[Job]:
-    """Train and judge all runs that are not finished yet.
+def train_all(
+    jobs: Sequence[Job], records: RecordFile, *, parallel: int, console: Console
+) -> list[Job]:
+    """Train and judge all runs that have no record yet; each is recorded as soon as it is done.
 
     Args:
         jobs: All runs of the whole, finished ones too.
+        records: Of finished runs. One of other settings counts for nothing and is replaced.
         parallel: Most runs at a time, each on one thread.
         console: Where a person watches.
 
@@ -164,32 +181,57 @@ def train_all(jobs: Sequence[Job], *, parallel: int, console: Console) -> list[J
 
     Raises:
         Stopped: SIGINT or SIGTERM came. The same command goes on.
-        NearfarError: A folder holds another run; nothing was started.
+        NearfarError: A folder holds another run, or the records are damaged; nothing was started.
     """
-    waiting = [job for job in jobs if not job.finished]
-    for job in jobs:
-        if RunFolder(job.folder).config.exists():
-            job.prepare()
+    held = records.read()
+    finished = {job for job in jobs if job.record_in(held)}
+    begun = [job for job in jobs if job not in finished and RunFolder(job.folder).config.exists()]
+    for job in begun:
+        job.prepare()
+    # Those of a process that died between judging and recording.
+    unrecorded = [job for job in begun if job.judged]
+    if unrecorded:
+        records.add(job.record() for job in unrecorded)
+    finished |= set(unrecorded)
+    waiting = [job for job in jobs if job not in finished]
     running, failed = Running(), []
-    before = _share(jobs)
+
+    def share() -> float:
+        """How many runs are done, parts of runs counted."""
+        return len(finished) + sum(job.done for job in jobs if job not in finished)
+
+    before = share()
     clock = Clock(len(jobs) - before)
 
     def summary() -> str:
-        done = _share(jobs) - before
-        finished = f"{sum(job.finished for job in jobs)} of {len(jobs)} runs"
-        return f"{finished} · {clock.left(done)}" if done > 0 else finished
+        done = share() - before
+        counted = f"{len(finished)} of {len(jobs)} runs"
+        return f"{counted} · {clock.left(done)}" if done > 0 else counted
 
-    console.print(f"{len(jobs) - len(waiting)} of {len(jobs)} runs are finished", highlight=False)
+    def end(job: Job, code: int) -> None:
+        """Record a run that is done; say what became of it."""
+        problem = _last_line(job.log)
+        if code == 0:
+            try:
+                records.add([job.record()])
+            except NearfarError as error:
+                problem = str(error)
+            else:
+                finished.add(job)
+                console.print(f"done  {job.folder.name} · {summary()}", highlight=False)
+                return
+        elif running.received is not None:
+            return
+        failed.append(job)
+        console.print(f"[red]failed[/red]  {job.folder.name}: {problem}")
+
+    console.print(f"{len(finished)} of {len(jobs)} runs are finished", highlight=False)
     with running.passing_on_signals(), console.status("starting") as status:
         while running.jobs or (waiting and running.received is None):
             while waiting and running.received is None and len(running.jobs) < parallel:
                 running.start(waiting.pop(0))
             for job, code in running.ended():
-                if code == 0:
-                    console.print(f"done  {job.folder.name} · {summary()}", highlight=False)
-                elif running.received is None:
-                    failed.append(job)
-                    console.print(f"[red]failed[/red]  {job.folder.name}: {_last_line(job.log)}")
+                end(job, code)
             names = ", ".join(f"{job.folder.name} {job.done:.0%}" for job in running.jobs)
             saving = running.received is not None
             status.update(f"saving: {names}" if saving else f"{summary()} · {names}")
@@ -197,18 +239,12 @@ def train_all(jobs: Sequence[Job], *, parallel: int, console: Console) -> list[J
                 console.print(f"{summary()} · {names}", highlight=False)
             time.sleep(_POLL_S)
     if running.received is not None:
-        finished = sum(job.finished for job in jobs)
         raise Stopped(
-            f"stopped by {signal.Signals(running.received).name} with {finished} of {len(jobs)} "
-            "runs finished; those under way are saved, and the same command goes on",
+            f"stopped by {signal.Signals(running.received).name} with {len(finished)} of "
+            f"{len(jobs)} runs finished; those under way are saved, and the same command goes on",
             running.received,
         )
     return failed
-
-
-def _share(jobs: Sequence[Job]) -> float:
-    """How many runs are done, parts of runs counted."""
-    return sum(job.done for job in jobs)
 
 
 def _last_line(log: Path) -> str:

@@ -14,6 +14,7 @@ from tools.comparison.experiments import (
     is_long_tailed,
     learns_from_labels,
 )
+from tools.comparison.records import Environment
 from tools.comparison.scores import (
     FEW_LABELS,
     KNN,
@@ -41,17 +42,14 @@ def section(
     """Everything between the section's two marks.
 
     Args:
-        scores: Of the runs that are finished.
+        scores: Of the runs that are finished; there is at least one.
         experiments: Every run that there is to be.
         plain: Those of them that are recipes as they stand.
         claims: Said by the sources.
         seeds: That each experiment is to have.
         figure: Link to the picture.
     """
-    measured = sum(len(by_seed) for by_seed in scores.runs.values())
-    if not measured:
-        return f"Not measured yet: `{COMMAND} --data-root FOLDER` does it.\n"
-    parts = [_protocol(scores, experiments, seeds, measured)]
+    parts = [_protocol(scores, experiments, seeds)]
     balanced = [name for name in plain if not is_long_tailed(experiments[name])]
     long_tailed = [name for name in plain if is_long_tailed(experiments[name])]
     parts.append(f"![Accuracy of every method and seed]({figure})\n")
@@ -69,23 +67,21 @@ def _protocol(
     scores: Scores,
     experiments: Mapping[str, Recipe],
     seeds: Mapping[str, Sequence[int]],
-    measured: int,
 ) -> str:
     """How it was done: command, data, seeds, what was judged, versions, hardware, time."""
     shared = next(iter(experiments.values()))
     tests, draws = scores.test_images(next(iter(scores.runs))), shared.evaluation.draws
     environments = [each for name in scores.runs for each in scores.environments(name)]
-    hardware = sorted({each["hardware"] for each in environments})
+    hardware = sorted({each.hardware for each in environments})
     versions = sorted({_versions(each) for each in environments})
-    minutes = [each["seconds"] / 60 for each in environments]
+    minutes = [each.seconds / 60 for each in environments]
     wanted = sum(map(len, seeds.values()))
-    missing = "" if measured == wanted else f" **{wanted - measured} of them are still missing.**"
     return "\n".join(
         [
             f"`{COMMAND} --data-root FOLDER` trains the Fashion-MNIST recipes of one shared set-up "
             f"({shared.encoder.name} of width {shared.encoder.width}, {shared.training.epochs} "
             f"epochs of {shared.training.batch_size}) with seeds {_seeds_in_words(seeds)}: "
-            f"{wanted} runs.{missing}",
+            f"{wanted} runs.{_missing(scores, seeds)}",
             f"Each is judged once, at its last epoch, on the {tests} test images: top-1 accuracy "
             f"in %, mean ± sd over the seeds; 10 labels a class: a mean over {draws} draws each.",
             f"{'; '.join(hardware)}; a run trains for {statistics.median(minutes):.1f} min "
@@ -109,10 +105,23 @@ def _seeds_in_words(seeds: Mapping[str, Sequence[int]]) -> str:
     return f"{words} (and {', '.join(map(str, further))} of {names})"
 
 
-def _versions(environment: dict) -> str:
+def _missing(scores: Scores, seeds: Mapping[str, Sequence[int]]) -> str:
+    """How many runs are not there, and which: "`a` 0, 1, 2; `b` 2"; nothing where all are there."""
+    missing = {
+        name: [seed for seed in each if seed not in scores.runs.get(name, {})]
+        for name, each in seeds.items()
+    }
+    if not (count := sum(map(len, missing.values()))):
+        return ""
+    names = [f"`{name}` {', '.join(map(str, each))}" for name, each in missing.items() if each]
+    verb = "is" if count == 1 else "are"
+    return f" **{count} of them {verb} still missing**: {'; '.join(names)}."
+
+
+def _versions(environment: Environment) -> str:
     """Of Python and the packages."""
-    packages = (f"{name} {version}" for name, version in environment["versions"].items())
-    return f"Python {environment['python']}, {', '.join(packages)}"
+    packages = (f"{name} {version}" for name, version in environment.versions.items())
+    return f"Python {environment.python}, {', '.join(packages)}"
 
 
 def _table(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[str]) -> str:

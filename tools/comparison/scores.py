@@ -1,15 +1,13 @@
-"""What runs scored: accuracies in percent, by experiment and seed, read from run folders."""
+"""What runs scored: accuracies in percent, by experiment and seed."""
 
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nearfar.evaluation.records import FeatureKind
-from nearfar.training.run_folder import RunFolder
+from tools.comparison.records import Environment, RunRecord
 
 
 @dataclass(frozen=True)
@@ -18,8 +16,8 @@ class Protocol:
 
     Attributes:
         title: In a table's head.
-        name: Of the records in `evaluation.json`.
-        parameters: Those by which records of one protocol differ.
+        name: Of its scores.
+        parameters: Those by which scores of one protocol differ.
     """
 
     title: str
@@ -41,17 +39,17 @@ class Scores:
     """All that runs scored.
 
     Attributes:
-        runs: Folder of each finished run, by experiment and seed.
+        runs: Record of each finished run, by experiment and seed.
     """
 
-    runs: Mapping[str, Mapping[int, Path]]
+    runs: Mapping[str, Mapping[int, RunRecord]]
 
     def top1(
         self, experiment: str, protocol: Protocol, features: FeatureKind = "encoder"
     ) -> dict[int, float]:
         """Accuracy in percent of each seed; empty where it was not measured."""
         found = {
-            seed: _value(RunFolder(run).read_evaluation(), protocol, features)
+            seed: _value(run, protocol, features)
             for seed, run in self.runs.get(experiment, {}).items()
         }
         return {seed: 100 * value for seed, value in found.items() if value is not None}
@@ -64,31 +62,28 @@ class Scores:
         """Mean accuracy in percent over the classes of one third by size, of each seed."""
         found = {}
         for seed, run in self.runs.get(experiment, {}).items():
-            arrays = RunFolder(run).read_evaluation_arrays()
-            if (accuracies := arrays.get(f"class_accuracy_{protocol.name}")) is not None:
-                rows = classes_of_thirds(arrays["class_counts"])[third]
-                found[seed] = 100 * float(accuracies[rows].mean())
+            if accuracies := run.class_accuracies.get(protocol.name):
+                rows = classes_of_thirds(np.asarray(run.class_counts))[third]
+                found[seed] = 100 * float(np.asarray(accuracies)[rows].mean())
         return found
 
     def class_counts(self, experiment: str) -> list[int]:
         """Training examples of each class in the experiment's first run."""
-        run = next(iter(self.runs[experiment].values()))
-        return RunFolder(run).read_evaluation_arrays()["class_counts"].tolist()
+        return list(next(iter(self.runs[experiment].values())).class_counts)
 
     def test_images(self, experiment: str) -> int:
         """How many there are."""
-        run = next(iter(self.runs[experiment].values()))
-        return RunFolder(run).read_evaluation()[0]["n"]
+        return next(iter(self.runs[experiment].values())).scores[0].n
 
     def minutes(self, experiment: str) -> float:
         """Median wall time of training, over the seeds."""
         return statistics.median(
-            environment["seconds"] / 60 for environment in self.environments(experiment)
+            environment.seconds / 60 for environment in self.environments(experiment)
         )
 
-    def environments(self, experiment: str) -> list[dict[str, Any]]:
-        """`environment.json` of each run."""
-        return [RunFolder(run).read_environment() for run in self.runs[experiment].values()]
+    def environments(self, experiment: str) -> list[Environment]:
+        """On what each run was trained."""
+        return [run.environment for run in self.runs[experiment].values()]
 
 
 def classes_of_thirds(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -102,16 +97,11 @@ def classes_of_thirds(counts: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(THIRDS, parts, strict=True))
 
 
-def _value(
-    records: list[dict[str, Any]], protocol: Protocol, features: FeatureKind
-) -> float | None:
-    """The top-1 record over all classes."""
-    for record in records:
-        if (
-            (record["protocol"], record["features"], record["metric"])
-            == (protocol.name, features, "top1")
-            and "shots" not in record["parameters"]
-            and all(record["parameters"].get(key) == value for key, value in protocol.parameters)
+def _value(run: RunRecord, protocol: Protocol, features: FeatureKind) -> float | None:
+    """The top-1 accuracy over all classes."""
+    for score in run.scores:
+        if (score.protocol, score.features) == (protocol.name, features) and all(
+            score.parameters.get(key) == value for key, value in protocol.parameters
         ):
-            return record["value"]
+            return score.value
     return None
