@@ -7,7 +7,6 @@ What is done is skipped and what was cut goes on, so the command can be given ag
 Runs lie in runs/results/.
 """
 
-import json
 import re
 import statistics
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfar.cli import main as nearfar
+from nearfar.training.run_folder import RunFolder
 from tools.markdown import mean_and_sd, table
 
 ROOT = Path(__file__).parent.parent
@@ -53,40 +53,48 @@ def protocol_title(record: dict[str, Any]) -> str:
     return record["protocol"]
 
 
-def figures(runs: list[Path]) -> dict[str, dict[str, list[float]]]:
-    """Values by protocol and feature, one for each run; accuracies are top-1, in percent."""
-    found: dict[str, dict[str, list[float]]] = {}
+def figures(runs: list[Path]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Records by protocol and feature, one for each run; of accuracies top-1."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for run in runs:
-        for record in json.loads((run / "evaluation.json").read_text()):
-            if record["metric"] == "top5":
-                continue
-            percent = 100 if record["metric"] == "top1" else 1
-            by_feature = found.setdefault(protocol_title(record), {})
-            by_feature.setdefault(record["features"], []).append(percent * record["value"])
+        for record in RunFolder(run).read_evaluation():
+            if record["metric"] != "top5":
+                by_feature = found.setdefault(protocol_title(record), {})
+                by_feature.setdefault(record["features"], []).append(record)
     return found
+
+
+def cell(records: list[dict[str, Any]]) -> str:
+    """Mean ± sd, accuracies in percent, and the form in which all seeds judged the features."""
+    if not records:
+        return ""
+    percent = records[0]["metric"] == "top1"
+    values = (100 * each["value"] if percent else each["value"] for each in records)
+    forms = {each["parameters"].get("transform") for each in records}
+    form = forms.pop() if len(forms) == 1 else "forms differ"
+    return mean_and_sd(values, ".1f" if percent else ".3f") + (f" ({form})" if form else "")
 
 
 def section(recipe: str, runs: list[Path]) -> str:
     """One recipe's section: what was run on what, then the figures."""
-    environment = [json.loads((run / "environment.json").read_text()) for run in runs]
+    environment = [RunFolder(run).read_environment() for run in runs]
     seconds = [record["seconds"] for record in environment]
     first = environment[0]
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
-    tests = json.loads((runs[0] / "evaluation.json").read_text())[0]["n"]
+    tests = RunFolder(runs[0]).read_evaluation()[0]["n"]
     lines = [
         f"`python -m tools.results {recipe}` trains `nearfar train {recipe}` with seeds "
         f"{', '.join(map(str, SEEDS))} and judges the last epoch on {tests} test images.",
         "Top-1 accuracy in %, mean ± sd over the seeds; one-to-fifty-label rows are each a mean "
-        "over draws of the labels.",
+        "over draws of the labels; in brackets the form in which the features were judged.",
         f"{first['hardware']}; training took {statistics.median(seconds):.0f} s a seed (median).",
         f"Python {first['python']}, {versions}.",
         "",
     ]
     rows = []
     for title, by_feature in figures(runs).items():
-        form = ".3f" if title in ("alignment", "uniformity") else ".1f"
         features = ("encoder", "untrained", "raw")
-        rows.append([title, *(mean_and_sd(by_feature.get(name, ()), form) for name in features)])
+        rows.append([title, *(cell(by_feature.get(name, [])) for name in features)])
     head = ["protocol", "encoder", "untrained", "raw pixels"]
     return "\n".join(lines) + "\n" + table(head, rows)
 
