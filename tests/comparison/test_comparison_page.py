@@ -60,6 +60,7 @@ def test_it_names_set_up_seeds_versions_hardware_and_what_is_missing(tmp_path):
         "seeds 0, 1, 2: 9 runs. **7 of them are still missing**: `simclr-fashion-short` 0, 1, 2; "
         "`byol-fashion` 2; `cross-entropy-fashion` 0, 1, 2.",
         "on the 500 test images",
+        "Features are judged in the form that serves them best on training images",
         "a machine; a run trains for 2.5 min (median; 2.0 to 3.0), 0.1 hours in all.",
         "Python 3.11.7, nearfar 0.1.0, torch 2.15.0.",
     ):

@@ -83,7 +83,9 @@ def _protocol(
             f"epochs of {shared.training.batch_size}) with seeds {_seeds_in_words(seeds)}: "
             f"{wanted} runs.{_missing(scores, seeds)}",
             f"Each is judged once, at its last epoch, on the {tests} test images: top-1 accuracy "
-            f"in %, mean ± sd over the seeds; 10 labels a class: a mean over {draws} draws each.",
+            f"in %, mean ± sd over the seeds; 10 labels a class: a mean over {draws} draws each. "
+            "Features are judged in the form that serves them best on training images "
+            "([evaluation.md](evaluation.md)).",
             f"{'; '.join(hardware)}; a run trains for {statistics.median(minutes):.1f} min "
             f"(median; {min(minutes):.1f} to {max(minutes):.1f}), "
             f"{sum(minutes) / 60:.1f} hours in all.",
