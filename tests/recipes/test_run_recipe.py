@@ -122,6 +122,20 @@ def test_a_run_that_ended_after_training_is_finished_by_resume(trained, tmp_path
     assert (run / "report.html").is_file()
 
 
+def test_a_run_that_is_judged_is_not_judged_again_by_resume(trained, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    (run / "report.html").unlink()
+    before = (run / "evaluation.json").stat().st_mtime_ns
+    console = Console(file=io.StringIO(), width=200)
+    with monkeypatch.context() as patched:
+        patched.setattr("nearfar.recipes.run.evaluate", lambda *_, **__: pytest.fail("judged"))
+        resume_run(run, console=console)
+    assert "judged already" in console.file.getvalue()
+    assert (run / "report.html").is_file()
+    assert (run / "evaluation.json").stat().st_mtime_ns == before
+
+
 def test_a_taken_folder_is_refused_and_stays_as_it_was(trained):
     run, _ = trained
     before = (run / "metrics.jsonl").read_bytes()

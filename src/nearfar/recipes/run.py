@@ -90,6 +90,8 @@ def run_recipe(
 def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
     """Goes on with a run that was cut, to the same weights as if it had not been.
 
+    A run that is trained and judged is not judged again: only its report is written anew.
+
     Args:
         run: The run folder.
         console: Where a person watches; by default standard output.
@@ -110,9 +112,15 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
         locks.enter_context(ranks.on_first(run_folder.held))
         if ranks.first:
             print_header(console, assembly, run_folder.path)
+        judged = ranks.first and _is_judged(recipe, run_folder)
         _train(assembly, run_folder, console, resume=True)
         locks_until_reported = locks.pop_all()
     with locks_until_reported:
+        if judged:
+            write_report([run_folder.path], run_folder.report)
+            console.print("judged already: `nearfar evaluate` judges it again", highlight=False)
+            console.print(f"report: {shown(run_folder.report)}")
+            return run_folder.report
         return _judge_and_report(assembly, run_folder, ranks, console)
 
 
@@ -181,6 +189,23 @@ def evaluate_run(
         write_report([target.path], target.report)
     console.print(f"report: {shown(target.report)}")
     return target
+
+
+def _is_judged(recipe: Recipe, run_folder: RunFolder) -> bool:
+    """Whether an evaluation by the recipe's kNN votes lies beside a finished encoder."""
+    files = (run_folder.encoder_weights, run_folder.evaluation_arrays, run_folder.evaluation)
+    if not all(file.is_file() for file in files):
+        return False
+    try:
+        records = run_folder.read_evaluation()
+    except NearfarError:
+        return False  # a damaged one is written anew
+    votes = {
+        (record["parameters"]["k"], record["parameters"]["temperature"])
+        for record in records
+        if record["protocol"] == "knn"
+    }
+    return not votes or votes == set(recipe.evaluation.knn)
 
 
 def _train(assembly: Assembly, run_folder: RunFolder, console: Console, *, resume: bool) -> None:
