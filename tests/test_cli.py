@@ -1,6 +1,7 @@
 import inspect
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,7 @@ def test_the_catalogue_is_of_all_objectives():
             "unknown setting '--training.epocs': did you mean '--training.epochs'?",
         ),
         ("train --training.batch_sise=3", "did you mean '--training.batch-size'?"),
+        ("train --evaluation.leave-out map kn", "did you mean 'knn'?"),
         ("train --epochs 3", "did you mean '--training.epochs'?"),
         ("train --training.epochs many", "--training.epochs: "),
         ("train --training.epochs", "'--training.epochs'"),
@@ -280,6 +282,20 @@ def test_evaluate_takes_what_the_run_had(trained, capsys):
     assert "k = 5, T = 0.1" in told
     # Where there is no terminal, lines tell what is under way.
     assert told.startswith("judging the encoder\nfeatures of 1297 images: encoder\n")
+
+
+def test_evaluate_leaves_protocols_out_and_takes_them_up_again(trained, tmp_path, capsys):
+    run = shutil.copytree(trained, tmp_path / "run")
+    few = ["--evaluation.leave-out", "linear_probe", "few_labels", "map", "geometry"]
+    assert main(["evaluate", str(run), *few]) == 0
+    told = capsys.readouterr().out
+    assert "kNN" in told
+    assert "Linear probe" not in told
+    # Kept with the run, until all is asked for again.
+    assert read_recipe(run).evaluation.leave_out == tuple(few[1:])
+    assert main(["evaluate", str(run), "--evaluation.leave-out"]) == 0
+    assert "Linear probe" in capsys.readouterr().out
+    assert read_recipe(run).evaluation.leave_out == ()
 
 
 def test_report_writes_where_it_is_told(trained, tmp_path, capsys):

@@ -117,6 +117,7 @@ def test_records_and_arrays_are_those_of_the_contract(digits, tmp_path):
         "gallery_images",
         "gallery_bank_indices",
         "class_names",
+        "evaluation_settings",
         "judged_on",
         "notes",
     }

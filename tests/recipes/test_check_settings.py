@@ -36,6 +36,8 @@ def test_recipes_pass(name, tmp_path):
         ("evaluation", {"knn": ((0, 0.1),)}, "k=0"),
         ("evaluation", {"knn": ((5, 0.0),)}, "temperature=0.0"),
         ("evaluation", {"labels_per_class": (0,)}, "labels_per_class"),
+        ("evaluation", {"labels_per_class": ()}, "evaluation.labels_per_class is empty"),
+        ("evaluation", {"leave_out": ("kn",)}, "did you mean 'knn'"),
         ("evaluation", {"draws": 0}, "draws"),
         ("evaluation", {"seed": -1}, "evaluation.seed"),
     ],

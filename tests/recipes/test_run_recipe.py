@@ -14,8 +14,9 @@ from nearfar.data.config import DataConfig
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.recipes.assembly import assemble, format_of, untrained_encoder
-from nearfar.recipes.config_json import read_recipe
+from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
+from nearfar.training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,19 @@ def test_a_run_that_is_judged_is_not_judged_again_by_resume(trained, tmp_path, m
     assert "judged already" in console.file.getvalue()
     assert (run / "report.html").is_file()
     assert (run / "evaluation.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("change", [{"draws": 3}, {"seed": 1}, {"leave_out": ("map",)}])
+def test_a_run_judged_by_other_settings_is_judged_again_by_resume(trained, tmp_path, change):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    recipe = small_recipe(trained[0].parent)
+    folder = RunFolder(run)
+    changed = replace(recipe, evaluation=replace(recipe.evaluation, **change))
+    folder.write_config(recipe_to_json(changed, run=run))
+    resume_run(run, console=Console(quiet=True))
+    kept = folder.read_evaluation_arrays()["evaluation_settings"]
+    assert str(kept) == changed.evaluation.as_text()
 
 
 def test_a_taken_folder_is_refused_and_stays_as_it_was(trained):

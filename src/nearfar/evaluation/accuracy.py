@@ -251,12 +251,12 @@ def notes_on(train_labels: Int64[Tensor, " n"], config: EvaluationConfig) -> lis
         config: What is asked for.
     """
     notes = []
-    for k, _ in dict.fromkeys(config.knn):
+    for k, _ in dict.fromkeys(config.knn) if config.runs("knn") else ():
         if k > len(train_labels):
             notes.append(f"kNN with k={k}: the bank holds {len(train_labels)} examples, all vote")
     counts = torch.bincount(train_labels)
     counts = counts[counts > 0]
-    for count in config.labels_per_class:
+    for count in config.labels_per_class if config.runs("few_labels") else ():
         short = int((counts < count).sum())
         if short == len(counts):
             notes.append(f"few labels: no class has {count} training examples, left out")
@@ -296,16 +296,22 @@ def accuracy_records(
 
     Returns:
         The records, and the predicted class of every test image: by the first kNN preset and by the
-        linear probe.
+        linear probe, as far as they are not left out.
     """
-    say(f"kNN on {len(data.train)} examples: {data.kind}")
-    records, by_knn = knn_records(data, config.knn, config.seed)
-    say(f"linear probe: {data.kind}")
-    told = now_and_then(lambda how_far: say(f"linear probe: {data.kind}, {how_far}"))
-    probed, by_probe = linear_probe_records(data, config.seed, told)
-    say(f"probes with few labels: {data.kind}")
-    few = few_label_records(data, config)
-    return [*records, *probed, *few], {"knn": by_knn, "linear_probe": by_probe}
+    records: list[Record] = []
+    predictions: dict[Protocol, Int64[Tensor, " m"]] = {}
+    if config.runs("knn"):
+        say(f"kNN on {len(data.train)} examples: {data.kind}")
+        records, predictions["knn"] = knn_records(data, config.knn, config.seed)
+    if config.runs("linear_probe"):
+        say(f"linear probe: {data.kind}")
+        told = now_and_then(lambda how_far: say(f"linear probe: {data.kind}, {how_far}"))
+        probed, predictions["linear_probe"] = linear_probe_records(data, config.seed, told)
+        records += probed
+    if config.runs("few_labels"):
+        say(f"probes with few labels: {data.kind}")
+        records += few_label_records(data, config)
+    return records, predictions
 
 
 def now_and_then(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -1,6 +1,12 @@
 """What a run says of its evaluation. Imports nothing heavy, for the command line's help."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+
+BASELINED = ("knn", "few_labels", "linear_probe")
+"""Protocols that give accuracies of any features, so also of the baselines."""
+PROTOCOLS = (*BASELINED, "classifier", "geometry", "map", "gallery")
+"""What an evaluation does, each of which can be left out."""
 
 
 @dataclass(frozen=True)
@@ -17,3 +23,14 @@ class EvaluationConfig:
     """Judge raw data and the untrained encoder beside the trained one."""
     seed: int = 0
     """Seed of the draws and of the probes."""
+    leave_out: tuple[str, ...] = ()
+    """What is not done: knn, few_labels, linear_probe, classifier, geometry (alignment, uniformity
+    and distances of views), map, gallery (nearest neighbours)."""
+
+    def runs(self, protocol: str) -> bool:
+        """Whether a protocol, one of `PROTOCOLS`, is not left out."""
+        return protocol not in self.leave_out
+
+    def as_text(self) -> str:
+        """All settings as JSON: an evaluation keeps them beside its figures."""
+        return json.dumps(asdict(self))

@@ -30,51 +30,58 @@ DRAWN_CHANNELS = 12
 
 def picture_arrays(
     bank: Part,
-    bank_features: Float[Tensor, "n dim"],
+    bank_features: Float[Tensor, "n dim"] | None,
     shown: Part,
     shown_features: Float[Tensor, "s dim"],
     predictions: Int64[Tensor, " s"] | None,
     *,
     rows_in_bank: Int64[Tensor, " s"] | None = None,
+    with_map: bool = True,
     seed: int,
     workers: int,
     say: Callable[[str], None],
 ) -> dict[str, np.ndarray]:
-    """Everything that is shown of single examples. Of vectors there is no picture.
+    """Map and gallery: what is shown of single examples. Of vectors there is no picture.
 
     Args:
         bank: Training examples, among which neighbours are sought.
-        bank_features: Their features.
+        bank_features: Their features; None leaves the gallery out.
         shown: The examples on show, at most 2000.
         shown_features: Features of the examples on show.
         predictions: Their predicted classes, or None where none were predicted.
         rows_in_bank: Where the examples on show are of the bank, which ones: none is then its
             own neighbour.
+        with_map: Whether the map is drawn.
         seed: Seeds the map and the choice of queries.
         workers: Processes that decode streamed images.
         say: Told what is under way.
     """
-    say("nearest neighbours and map")
-    similarities, indices = _neighbors(bank_features, shown_features, rows_in_bank)
-    right = None
-    if predictions is not None and shown.labels is not None:
-        right = predictions == shown.labels
-    queries = gallery_queries(right, GALLERY_QUERIES, total=len(shown), seed=seed)
-    used = torch.unique(indices[queries])
-    arrays = {
-        "shown_map": embedding_map(shown_features, seed=seed),
-        "neighbor_indices": indices.numpy(),
-        "neighbor_similarities": similarities.numpy(),
-        "gallery_queries": queries.numpy(),
-        "gallery_bank_indices": used.numpy(),
-    }
+    arrays: dict[str, np.ndarray] = {}
+    if with_map:
+        say("map")
+        arrays["shown_map"] = embedding_map(shown_features, seed=seed)
+    if bank_features is not None:
+        say("nearest neighbours")
+        similarities, indices = _neighbors(bank_features, shown_features, rows_in_bank)
+        right = None
+        if predictions is not None and shown.labels is not None:
+            right = predictions == shown.labels
+        queries = gallery_queries(right, GALLERY_QUERIES, total=len(shown), seed=seed)
+        used = torch.unique(indices[queries])
+        arrays |= {
+            "neighbor_indices": indices.numpy(),
+            "neighbor_similarities": similarities.numpy(),
+            "gallery_queries": queries.numpy(),
+            "gallery_bank_indices": used.numpy(),
+        }
+        if shown.modality != "vectors":
+            arrays["gallery_images"] = thumbnails(choose(bank, used), workers)
+        if bank.labels is not None:
+            arrays["neighbor_labels"] = bank.labels[indices].numpy()
     if shown.modality != "vectors":
         arrays["shown_images"] = thumbnails(shown, workers)
-        arrays["gallery_images"] = thumbnails(choose(bank, used), workers)
     if shown.labels is not None:
         arrays["shown_labels"] = shown.labels.numpy()
-    if bank.labels is not None:
-        arrays["neighbor_labels"] = bank.labels[indices].numpy()
     if predictions is not None:
         arrays["shown_predictions"] = predictions.numpy()
     return arrays

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from nearfar.evaluation.accuracy import (
     notes_on,
 )
 from nearfar.evaluation.check import check_evaluation
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.config import BASELINED, EvaluationConfig
 from nearfar.evaluation.features import extract_features, raw_features
 from nearfar.evaluation.pictures import picture_arrays, view_arrays
 from nearfar.evaluation.records import FeatureKind, Protocol, Record
@@ -115,41 +116,55 @@ def evaluate(
             threads=threads,
         )
 
+    # Taken once, and only where a protocol needs them.
+    @cache
+    def train() -> Tensor:
+        return features("encoder", source.train)
+
+    @cache
+    def judged() -> Tensor:
+        return train() if source.test is None else features("encoder", source.test)
+
     notes = _why_no_accuracy(source)
+    with_baselines = any(map(config.runs, BASELINED))
+    by_classifier = classifier is not None and config.runs("classifier")
+    with_accuracies = not notes and (with_baselines or by_classifier)
+    if config.leave_out:
+        notes.append(f"left out by evaluation.leave_out: {', '.join(config.leave_out)}")
     records: list[Record] = []
     arrays: dict[str, np.ndarray] = {}
     predictions: Tensor | None = None
-    train = features("encoder", source.train)
-    judged = train if source.test is None else features("encoder", source.test)
 
-    if not notes:
+    if with_accuracies:
         labels = _Labels.of(source)
         notes += notes_on(labels.train, config)
         data = LabelledFeatures(
             "encoder",
-            train,
+            train(),
             labels.train,
-            judged,
+            judged(),
             labels.test,
             labels.num_classes,
             shot_groups(labels.counts, labels.test),
         )
         records, by_protocol = accuracy_records(data, config, say)
-        if classifier is not None and classifier.out_features != labels.num_classes:
+        if classifier is None or not by_classifier:
+            pass
+        elif classifier.out_features != labels.num_classes:
             notes.append(
                 f"classifier left out: it tells {classifier.out_features} classes apart, and the "
                 f"data have {labels.num_classes}"
             )
-        elif classifier is not None:
+        else:
             say("the method's own classifier")
             classified, by_protocol["classifier"] = classifier_records(data, classifier)
             records += classified
-        predictions = by_protocol["knn"]
-        arrays["confusion"] = _confusion(labels.test, predictions, labels.num_classes)
-        if data.groups:
+        if (predictions := by_protocol.get("knn")) is not None:
+            arrays["confusion"] = _confusion(labels.test, predictions, labels.num_classes)
+        if data.groups and by_protocol:
             arrays |= _class_arrays(by_protocol, labels)
         baselines: tuple[FeatureKind, ...] = (*list(encoders)[1:], "raw")
-        for kind in baselines if config.baselines else ():
+        for kind in baselines if config.baselines and with_baselines else ():
             assert source.test is not None
             baseline = replace(
                 data,
@@ -160,23 +175,28 @@ def evaluate(
             records += accuracy_records(baseline, config, say)[0]
         notes += notes_after(records)
 
-    shown_rows = _rows_on_show(len(judged), config.seed)
-    shown = choose(source.train if source.test is None else source.test, shown_rows)
-    arrays |= picture_arrays(
-        source.train,
-        train,
-        shown,
-        judged[shown_rows],
-        None if predictions is None else predictions[shown_rows],
-        rows_in_bank=shown_rows if source.test is None else None,
-        seed=config.seed,
-        workers=workers,
-        say=say,
-    )
+    part = source.train if source.test is None else source.test
+    shown_rows = _rows_on_show(len(part), config.seed)
+    shown = choose(part, shown_rows)
+    if config.runs("map") or config.runs("gallery"):
+        arrays |= picture_arrays(
+            source.train,
+            train() if config.runs("gallery") else None,
+            shown,
+            judged()[shown_rows],
+            None if predictions is None else predictions[shown_rows],
+            rows_in_bank=shown_rows if source.test is None else None,
+            with_map=config.runs("map"),
+            seed=config.seed,
+            workers=workers,
+            say=say,
+        )
     if views is not None:
-        say("views: alignment, uniformity, distances")
+        say("pictures of views")
         arrays |= view_arrays(shown, views, device)
-        for kind, judged_encoder in encoders.items() if len(shown) > 1 else ():
+    if views is not None and config.runs("geometry") and len(shown) > 1:
+        say("views: alignment, uniformity, distances")
+        for kind, judged_encoder in encoders.items():
             found = view_geometry(
                 judged_encoder,
                 shown,
@@ -190,6 +210,7 @@ def evaluate(
             arrays |= distance_arrays(found, kind)
     if source.class_names is not None:
         arrays["class_names"] = np.array(source.class_names, dtype=np.str_)
+    arrays["evaluation_settings"] = np.array(config.as_text())
     arrays["judged_on"] = np.array(source_fingerprint(source))
     notes = [*first, *notes]
     arrays["notes"] = np.array(notes, dtype=np.str_)

@@ -192,20 +192,16 @@ def evaluate_run(
 
 
 def _is_judged(recipe: Recipe, run_folder: RunFolder) -> bool:
-    """Whether an evaluation by the recipe's kNN votes lies beside a finished encoder."""
+    """Whether an evaluation by the recipe's own settings lies beside a finished encoder."""
     files = (run_folder.encoder_weights, run_folder.evaluation_arrays, run_folder.evaluation)
     if not all(file.is_file() for file in files):
         return False
     try:
-        records = run_folder.read_evaluation()
+        run_folder.read_evaluation()
+        arrays = run_folder.read_evaluation_arrays()
     except NearfarError:
         return False  # a damaged one is written anew
-    votes = {
-        (record["parameters"]["k"], record["parameters"]["temperature"])
-        for record in records
-        if record["protocol"] == "knn"
-    }
-    return not votes or votes == set(recipe.evaluation.knn)
+    return str(arrays.get("evaluation_settings")) == recipe.evaluation.as_text()
 
 
 def _train(assembly: Assembly, run_folder: RunFolder, console: Console, *, resume: bool) -> None:

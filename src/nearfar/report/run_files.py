@@ -1,5 +1,6 @@
 """What a run folder holds, read once; what the run has not come to yet is empty."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,13 @@ class RunFiles:
     def judged_on(self) -> str | None:
         """Fingerprint of the data that the encoder was judged on; None where none was kept."""
         return str(self.arrays["judged_on"]) if "judged_on" in self.arrays else None
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """What of the evaluation was left out, by the settings that it keeps."""
+        if "evaluation_settings" not in self.arrays:
+            return frozenset()
+        return frozenset(json.loads(str(self.arrays["evaluation_settings"]))["leave_out"])
 
     @property
     def is_run(self) -> bool:

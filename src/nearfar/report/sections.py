@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nearfar.data.catalogue import SOURCES
+from nearfar.evaluation.config import BASELINED
 from nearfar.methods.catalogue import METHODS
 from nearfar.modality import ONE, Modality
 from nearfar.report import charts
@@ -48,7 +49,9 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "summary": _summary(run),
         "unfinished": None if run.finished else _unfinished(run),
         "notes": [str(note) for note in run.arrays.get("notes", [])],
-        "evaluated": bool(run.records),
+        "evaluated": bool(run.records or run.arrays),
+        "left_out": run.left_out,
+        "accuracies_left_out": run.left_out.issuperset(BASELINED),
         "shows_examples": bool(run.arrays),
         "one": ONE[modality],
         "many": modality,
@@ -202,8 +205,9 @@ def _class_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Given names, or the class numbers where none were given."""
     if "class_names" in arrays:
         return [str(name) for name in arrays["class_names"]]
-    largest = [arrays[key].max() for key in ("shown_labels", "neighbor_labels") if key in arrays]
-    return [str(label) for label in range(int(max(largest, default=-1)) + 1)]
+    counts = [arrays[key].max() + 1 for key in ("shown_labels", "neighbor_labels") if key in arrays]
+    counts += [len(arrays[key]) for key in ("class_counts",) if key in arrays]
+    return [str(label) for label in range(int(max(counts, default=0)))]
 
 
 def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
