@@ -343,7 +343,7 @@ def test_a_diverged_encoder_is_refused(digits, tmp_path):
     folder = RunFolder.create(tmp_path / "run")
     with pytest.raises(NearfarError, match="NaN or infinite"):
         evaluate(encoder, small(digits), QUICK, run_folder=folder)
-    assert list(folder.path.iterdir()) == []
+    assert [file.name for file in folder.path.iterdir()] == ["run.json"]
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_diverged_encoder_is_refused(digits, tmp_path):
         (EvaluationConfig(knn=()), "evaluation.knn is empty"),
         (EvaluationConfig(knn=((0, 0.1),)), "k must be 1 or more"),
         (EvaluationConfig(knn=((5, 0.0),)), "temperature above 0"),
-        (EvaluationConfig(knn=((5, float("nan")),)), "temperature above 0"),
+        (EvaluationConfig(knn=((5, float("nan")),)), "evaluation.knn is nan"),
         (EvaluationConfig(labels_per_class=(0,)), "labels_per_class"),
         (EvaluationConfig(draws=0), "draws"),
     ],
