@@ -277,9 +277,9 @@ def test_an_encoder_without_steps_is_refused_before_it_is_built():
     [
         ({"patch_crop": 0.0}, "patch_crop is 0.0: it must be above 0 and at most 1"),
         ({"patch_crop": 1.5}, "patch_crop is 1.5: it must be above 0 and at most 1"),
-        ({"patch_crop": math.nan}, "patch_crop is nan: it must be above 0 and at most 1"),
+        ({"patch_crop": math.nan}, "patch_crop is nan: it must be a finite number"),
         ({"patch_jitter": -0.1}, "patch_jitter is -0.1: it must be 0 or more"),
-        ({"patch_jitter": math.inf}, "patch_jitter is inf: it must be 0 or more"),
+        ({"patch_jitter": math.inf}, "patch_jitter is inf: it must be a finite number"),
         ({"patch_crop": 0.9}, "keeps all 4 px of a patch: choose 0.75 or less, or 1"),
     ],
 )

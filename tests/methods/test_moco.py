@@ -338,7 +338,7 @@ def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, micro_batc
         ({"queue_size": 0}, "method.queue_size is 0: it must be above 0"),
         ({"batch_norm_splits": 0}, "method.batch_norm_splits is 0: it must be above 0"),
         ({"momentum": 1.1}, "method.momentum is 1.1: it must be 0 to 1"),
-        ({"momentum": math.nan}, "method.momentum is nan: it must be 0 to 1"),
+        ({"momentum": math.nan}, "method.momentum is nan: it must be a finite number"),
         ({"projection_hidden": 8}, "method.projection_hidden is 8: the linear head has no hidden"),
         ({"head": "mlp", "projection_hidden": 0}, "method.projection_hidden is 0"),
         ({"batch_norm_splits": 2}, "the encoder has no batch-norm to split"),

@@ -22,8 +22,9 @@ from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.softplus import softplus_sum
 from nearfar.similarity.transformable import computed_again
 
-# Of scores that a separable critic holds at once where they do not come from similarity/.
-_BLOCK_ELEMENTS = 2**20
+# Of scores that a separable critic holds at once where they do not come from similarity/; what is
+# asked of a block may stack two of its size.
+_BLOCK_ELEMENTS = 2**19
 # Above it softplus(x) is x to the last bit of float64.
 _LINEAR_ABOVE = 40.0
 
