@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from nearfar.evaluation.principal_axes import MOST_FEATURES, principal_axes
+from nearfar.similarity.threads import on_one_core
 
 GAP = 1e-4
 """Nats above the minimum at which a fit may rest, by the bound ‖gradient‖² / (2 l2)."""
@@ -17,6 +18,9 @@ MAX_STEPS = 2_000
 """Steps of L-BFGS at most: against endless work, not to save time."""
 ROUND = 40
 """Steps after which the scales of the axes are measured anew, because the curvature has changed."""
+SMALL = 2**20
+"""Values of features up to which a fit runs on one core: its thousands of small products would make
+threads wait for each other longer than they compute."""
 BLOCK = 2**24
 """Logits that exist at a time (64 MiB)."""
 
@@ -90,6 +94,14 @@ class SoftmaxRegression:
             told: Called after every step with their number and the gradient's norm as a multiple
                 of the one at which the fit rests.
         """
+        if self.rows.numel() <= SMALL:
+            return on_one_core(lambda: self._fit(l2, start, gap, told), self.rows.device)
+        return self._fit(l2, start, gap, told)
+
+    def _fit(
+        self, l2: float, start: SoftmaxFit | None, gap: float, told: Callable[[int, float], None]
+    ) -> SoftmaxFit:
+        """The minimum, on as many cores as this thread has."""
         weight, bias = self._start(start)
         wanted = (2 * l2 * gap) ** 0.5
         steps, dtype, converged = 0, torch.float32, False
