@@ -97,7 +97,7 @@ def test_a_class_may_be_called_train(tmp_path):
         ([], "no image in it"),
         (["notes.txt"], "no image in it"),
         (["a/1.png", "b/1.png", "stray.png"], "stray.png beside a"),
-        (["train/a/1.png", "train/b/1.png", "test/1.png"], "lay both out alike"),
+        (["train/1.png", "test/a/1.png", "test/b/1.png"], "lay both out alike"),
         (
             ["train/a/1.png", "train/b/1.png", "test/c/1.png", "test/a/1.png"],
             "class c in test/ is not among the 2 classes of train/",

@@ -90,7 +90,39 @@ def test_a_test_part_without_classes_gives_way_to_a_val_part_with_them(tmp_path)
     _write(tmp_path, "train/a", "train/b", "valid/a", "valid/b", "test")
     source = _load(tmp_path)
     assert source.test.names[0] == "valid/a/0.png"
-    assert "left out test/ (2 images): laid out unlike train/" in source.notes[1]
+    assert source.notes[1] == (
+        "left out test/ (2 images): it has none of the class folders of train/, so no labels; "
+        "neither learnt from nor judged by"
+    )
+
+
+@pytest.mark.parametrize("unlabelled", [["test"], ["Test/unknown"], ["val"], ["val", "test/test"]])
+@pytest.mark.parametrize("in_memory_mib", [0, 64])
+def test_pictures_to_judge_by_without_classes_are_left_out_and_counted(
+    tmp_path, unlabelled, in_memory_mib
+):
+    """As competitions give them: train/ by class, and the pictures to answer for in one heap."""
+    _write(tmp_path, "train/cat", "train/dog", each=5)
+    _write(tmp_path, *unlabelled, each=3)
+    (tmp_path / "sample_submission.csv").write_text("id,label")
+    source = _load(tmp_path, in_memory_mib=in_memory_mib, workers=0)
+    assert source.class_names == ("cat", "dog")
+    names = [*source.train.names, *source.test.names]
+    assert sorted(names) == [f"train/{c}/{n}.png" for c in ("cat", "dog") for n in range(5)]
+    left_out = [note for note in source.notes if note.startswith("left out")]
+    assert left_out[0] == "left out, as no images: 1 .csv"
+    assert left_out[1:] == [
+        f"left out {folder.split('/')[0]}/ (3 images): it has none of the class folders of train/, "
+        "so no labels; neither learnt from nor judged by"
+        for folder in unlabelled
+    ]
+    assert "no test part: 2 of 10 images are held out for test (seed 0)" in source.notes
+
+
+def test_classes_in_the_test_part_alone_are_refused(tmp_path):
+    _write(tmp_path, "train", "test/a", "test/b")
+    with pytest.raises(NearfarError, match="test/ has class sub-folders and train/ has not"):
+        _load(tmp_path)
 
 
 def test_one_class_in_the_test_part_is_that_class(tmp_path):
@@ -143,7 +175,6 @@ def test_annotations_beside_the_images_are_no_class(tmp_path):
             r"cat/ holds test/ and train/, parts inside a class: .*, as test/cat/",
         ),
         (["train-clean-100", "dev-other", "test-clean"], r"look like parts of several"),
-        (["train/a", "train/b", "val"], r"one of train/ and val/ has class sub-folders"),
         (["train/a", "train/b", "val/a", "val/c"], r"class c in val/ is not among the 2"),
     ],
 )
@@ -197,3 +228,14 @@ def test_sounds_have_parts_too(tmp_path, judged):
     source = load_source(DataConfig(name="wav", root=tmp_path))
     assert source.class_names == ("a", "b")
     assert source.test.names == [f"sounds/{judged}/{label}/1.wav" for label in "ab"]
+
+
+def test_sounds_to_judge_by_without_classes_are_left_out_and_counted(tmp_path):
+    for folder in ("train/a", "train/b", "test"):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(5):
+            wavfile.write(tmp_path / folder / f"{number}.wav", 8000, np.arange(20, dtype=np.int16))
+    source = load_source(DataConfig(name="wav", root=tmp_path))
+    assert source.class_names == ("a", "b")
+    assert {name.split("/")[0] for name in [*source.train.names, *source.test.names]} == {"train"}
+    assert source.notes[1].startswith("left out test/ (5 sounds): it has none of the class folders")

@@ -99,7 +99,7 @@ def _load(config: DataConfig, listings: list[Listing], notes: list[str]) -> Sour
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
         train, test, note = split_with_note(
-            train, config.test_fraction, missing="no test folder", examples="images"
+            train, config.test_fraction, missing="no test part", examples="images"
         )
         notes += note
     class_names = None if classes is None else tuple(classes)

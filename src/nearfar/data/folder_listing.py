@@ -33,7 +33,8 @@ def list_parts(root: Path, kind: FileKind) -> tuple[list[Listing], list[str]]:
     """The training part and, where the folder has one, the test part, by class.
 
     Folders named as parts (`train`, `val`, `test` and their like) are these; of two parts to judge
-    by, `test` is read and the other left out, so that nothing to judge by is learnt from. Otherwise
+    by, `test` is read and the other left out, so that nothing to judge by is learnt from. One
+    without classes, as competitions give it, is left out where training has some. Otherwise
     every sub-folder with files, at any depth, is one class. Files that lie flat, or all in one
     sub-folder, have no labels. A folder that holds nothing but one other is looked into.
 
@@ -57,8 +58,8 @@ def list_parts(root: Path, kind: FileKind) -> tuple[list[Listing], list[str]]:
         return [listing], notes
     train = _by_class(layout.parts["train"], root, kind)
     train.notes += _empty_folders(layout.parts["train"], root, kind)
-    test_name, test = _test_part(layout, train, root, kind)
-    notes += _told(layout, test_name, kind)
+    test_name, test, unlike = _test_part(layout, train, root, kind)
+    notes += _told(layout, test_name, unlike, kind)
     if test is None:
         return [train], notes
     if train.labels is not None and test.labels is not None:
@@ -195,28 +196,40 @@ def _class_name(folder: Folder) -> str:
 
 def _test_part(
     layout: Layout, train: Listing, root: Path, kind: FileKind
-) -> tuple[PartName | None, Listing | None]:
-    """The part to judge by: test, or val where there is no test with classes as in training."""
+) -> tuple[PartName | None, Listing | None, dict[PartName, str]]:
+    """The part to judge by: test, or val where there is no test with classes as in training.
+
+    Returns:
+        Its name and its listing, None where there is none, and why parts before it were passed by.
+    """
     known = frozenset(train.labels or ())
+    train_name = layout.parts["train"].name
     wanted: list[PartName] = ["test", "val"]
     candidates: list[PartName] = [name for name in wanted if name in layout.parts]
+    unlike: dict[PartName, str] = {}
     for name in candidates:
         if not layout.parts[name].any_files() and name != candidates[-1]:
             continue
         listing = _by_class(layout.parts[name], root, kind, known=known)
         if (listing.labels is None) == (train.labels is None):
-            return name, listing
-    if not candidates:
-        return None, None
-    train_name = layout.parts["train"].name
-    test_name = layout.parts[candidates[0]].name
-    raise NearfarError(
-        f"{shown(layout.base.path)}: one of {train_name}/ and {test_name}/ has class sub-folders "
-        "and the other has not; lay both out alike, or move one away"
-    )
+            return name, listing, unlike
+        unlike[name] = (
+            f"laid out unlike {train_name}/"
+            if train.labels is None
+            else f"it has none of the class folders of {train_name}/, so no labels"
+        )
+    if train.labels is None and unlike:
+        test_name = layout.parts[candidates[0]].name
+        raise NearfarError(
+            f"{shown(layout.base.path)}: {test_name}/ has class sub-folders and {train_name}/ has "
+            "not; lay both out alike, or move one away"
+        )
+    return None, None, unlike
 
 
-def _told(layout: Layout, test_name: PartName | None, kind: FileKind) -> list[str]:
+def _told(
+    layout: Layout, test_name: PartName | None, unlike: dict[PartName, str], kind: FileKind
+) -> list[str]:
     """Notes on what was read as which part, and what was left out."""
     parts = layout.parts
     read = f"training part: {parts['train'].name}/"
@@ -228,8 +241,7 @@ def _told(layout: Layout, test_name: PartName | None, kind: FileKind) -> list[st
     for name, folder in parts.items():
         if name not in ("train", test_name):
             held = many(len(folder.all_files()), kind.name)
-            unlike = name == "test" and folder.any_files()
-            why = f"laid out unlike {parts['train'].name}/, " if unlike else ""
+            why = f"{unlike[name]}; " if name in unlike else ""
             notes.append(
                 f"left out {folder.name}/ ({held}): {why}neither learnt from nor judged by"
             )

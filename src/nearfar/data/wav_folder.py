@@ -72,7 +72,7 @@ def load_wav(config: DataConfig) -> Source:
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
         train, test, note = split_with_note(
-            train, config.test_fraction, missing="no test folder", examples="sounds"
+            train, config.test_fraction, missing="no test part", examples="sounds"
         )
         notes += note
     class_names = None if classes is None else tuple(classes)
