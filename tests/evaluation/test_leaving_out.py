@@ -35,7 +35,7 @@ RECORDS = {
 }
 """Protocols of the records that each gives."""
 ARRAYS = {
-    "knn": {"confusion", "shown_predictions", "class_accuracy_knn"},
+    "knn": {"confusion_cells", "shown_predictions", "class_accuracy_knn"},
     "few_labels": set(),
     "linear_probe": {"class_accuracy_linear_probe"},
     "classifier": {"class_accuracy_classifier"},
@@ -152,6 +152,12 @@ def test_one_left_out_leaves_all_others_as_they_were(source, whole, tmp_path, pr
     for name, title in SECTIONS.items():
         said = "Left out by evaluation.leave_out." in section(page, title)
         assert said == (name == protocol), title
+    summary = re.search("<summary>(More measures: .*?)</summary>", page)[1]
+    held = ["top-5", *(() if protocol == "geometry" else ("alignment", "uniformity"))]
+    assert summary == f"More measures: {', '.join(held)}"
+    caption = re.search(f"{re.escape(summary)}</summary>.*?<caption>(.*?)</caption>", page, re.S)[1]
+    assert ("Alignment:" in caption) == ("Uniformity:" in caption) == (protocol != "geometry")
+    assert "Top-5 in per cent" in caption
     assert ("Mistakes are not marked" in page) == (protocol == "knn")
 
 
@@ -172,6 +178,18 @@ def test_a_run_without_figures_stands_beside_another(source, tmp_path):
     judge(source, tmp_path / "other", "knn", "few_labels", "linear_probe", "map", "gallery")
     page = write_report([tmp_path / "bare", tmp_path / "other"], tmp_path / "both.html")
     assert "The method&#39;s own classifier" in page.read_text()
+
+
+def test_titles_say_what_stands_below_them(source, tmp_path):
+    *_, page = judge(source, tmp_path / "one", "knn", "few_labels", "linear_probe", "classifier")
+    assert "<summary>More measures: alignment, uniformity</summary>" in page
+    assert "Top-5" not in page
+    *_, page = judge(source, tmp_path / "two")
+    assert "Scores of the encoder</h2>" in page
+    assert "its baselines" not in page
+    *_, page = judge(source, tmp_path / "three", "few_labels", "geometry", baselines=True)
+    assert "Encoder against its baselines</h2>" in page
+    assert "<summary>More measures: top-5</summary>" in page
 
 
 def test_features_are_taken_only_where_a_protocol_needs_them(source, tmp_path):

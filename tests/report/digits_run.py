@@ -182,7 +182,7 @@ def _arrays(encoders, features, bank, test, bank_labels, test_labels, rng):
         "gallery_images": bank[used],
         "gallery_bank_indices": used,
         "gallery_queries": queries,
-        "confusion": confusion_matrix(test_labels, predictions),
+        "confusion_cells": cells_of(confusion_matrix(test_labels, predictions)),
         "view_originals": bank[:6],
         "view_samples": np.stack([shift(bank[:6], rng) for _ in range(6)], axis=1),
         "judged_on": np.array("digits, 500 of them held out"),
@@ -194,3 +194,9 @@ def _arrays(encoders, features, bank, test, bank_labels, test_labels, rng):
         other = np.roll(two, 1, axis=0)
         arrays[f"{prefix}random_distances"] = np.linalg.norm(one - other, axis=1).astype("f4")
     return arrays
+
+
+def cells_of(confusion):
+    """A confusion matrix as `evaluation.npz` holds it: true class, answered class, count."""
+    true, answered = np.nonzero(confusion)
+    return np.stack((true, answered, confusion[true, answered]), axis=1)

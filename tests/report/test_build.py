@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from digits_run import cells_of
 
 from nearfar.errors import NearfarError
 from nearfar.report.build import write_report
@@ -142,7 +143,13 @@ def test_a_trained_encoder_that_nobody_judged_says_how_to(changed, tmp_path):
 
 
 def test_without_labels_there_are_a_map_and_neighbours_but_no_classes(changed, tmp_path):
-    labelled = ["shown_labels", "shown_predictions", "neighbor_labels", "confusion", "class_names"]
+    labelled = [
+        "shown_labels",
+        "shown_predictions",
+        "neighbor_labels",
+        "confusion_cells",
+        "class_names",
+    ]
     without(changed, *labelled)
     records = [line for line in changed.read_evaluation() if line["metric"] == "mean"]
     changed.write_evaluation(records)
@@ -205,7 +212,10 @@ def test_many_classes_are_told_by_their_worst_pairs(changed, tmp_path):
     arrays = changed.read_evaluation_arrays()
     confusion = np.diag(np.full(100, 10))
     confusion[3, 77] = 8
-    arrays |= {"confusion": confusion, "class_names": np.array([f"kind {i}" for i in range(100)])}
+    arrays |= {
+        "confusion_cells": cells_of(confusion),
+        "class_names": np.array([f"kind {i}" for i in range(100)]),
+    }
     changed.write_evaluation_arrays(arrays)
     page = report_on(changed.path, out=tmp_path / "r.html")
     assert "1000 of 1008 right" in page.text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from digits_run import SHOWN
+from digits_run import SHOWN, cells_of
 from PIL import Image
 
 from nearfar.report.build import write_report
@@ -140,7 +140,9 @@ def with_classes(digits_run, path, names):
         "shown_labels": labels,
         "shown_predictions": np.where(rng.random(len(shown)) < 0.2, 0, labels),
         "neighbor_labels": rng.integers(0, len(names), arrays["neighbor_labels"].shape),
-        "confusion": np.eye(len(names), dtype=int) + np.eye(len(names), k=1, dtype=int),
+        "confusion_cells": cells_of(
+            np.eye(len(names), dtype=int) + np.eye(len(names), k=1, dtype=int)
+        ),
         "class_names": np.array(names),
     }
     folder.write_evaluation_arrays(arrays)

@@ -160,7 +160,7 @@ def evaluate(
             classified, by_protocol["classifier"] = classifier_records(data, classifier)
             records += classified
         if (predictions := by_protocol.get("knn")) is not None:
-            arrays["confusion"] = _confusion(labels.test, predictions, labels.num_classes)
+            arrays["confusion_cells"] = confusion_cells(labels.test, predictions)
         if data.groups and by_protocol:
             arrays |= _class_arrays(by_protocol, labels)
         baselines: tuple[FeatureKind, ...] = (*list(encoders)[1:], "raw")
@@ -262,12 +262,21 @@ def _rows_on_show(count: int, seed: int) -> Int64[Tensor, " s"]:
     return order[:MAX_POINTS].sort().values
 
 
-def _confusion(
-    labels: Int64[Tensor, " m"], predictions: Int64[Tensor, " m"], classes: int
-) -> Int64[np.ndarray, "classes classes"]:
-    """Counts of the test images, rows by true class, columns by predicted class."""
-    cells = torch.bincount(labels * classes + predictions, minlength=classes * classes)
-    return cells.view(classes, classes).numpy()
+def confusion_cells(
+    labels: Int64[Tensor, " m"], predictions: Int64[Tensor, " m"]
+) -> Int64[np.ndarray, "cells 3"]:
+    """The confusion matrix by the cells that are not 0: never more than there are examples.
+
+    Args:
+        labels: True class of every test example.
+        predictions: Its predicted class.
+
+    Returns:
+        True class, predicted class and count of each cell, in order of the classes.
+    """
+    pairs = torch.stack((labels, predictions), dim=1)
+    cells, counts = torch.unique(pairs, dim=0, return_counts=True)
+    return torch.cat((cells, counts[:, None]), dim=1).numpy()
 
 
 def _class_arrays(

@@ -1,12 +1,12 @@
 """What makes a run this experiment and no other: its settings and its data."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.recipes.assembly import Assembly
 from nearfar.recipes.config_json import recipe_to_json
+from nearfar.report.settings import flat_settings
 
 _FREE_TO_CHANGE = frozenset(
     f"data.{name}" for name in ("root", "download", "max_corrupt", "in_memory_mib", "workers")
@@ -27,7 +27,7 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
     settings = {
         name: value
         for room in ("data", "views", "encoder", "method")
-        for name, value in _flat(nested[room], f"{room}.").items()
+        for name, value in flat_settings(nested[room], f"{room}.").items()
         if name not in _FREE_TO_CHANGE
     }
     part = assembly.part
@@ -38,14 +38,3 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
         "data (labels)": None if part.labels is None else part_fingerprint(part),
     }
     return settings | data
-
-
-def _flat(nested: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

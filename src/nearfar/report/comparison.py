@@ -8,7 +8,7 @@ from nearfar.report.judged_on import Ground, grounds
 from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_table import score_cell
 from nearfar.report.scores import SHOTS, SIZES, Row, score_rows
-from nearfar.report.settings import setting_text
+from nearfar.report.settings import flat_settings, setting_text
 from nearfar.report.uncertainty import Score, difference
 from nearfar.report.verdict import run_verdict
 
@@ -108,17 +108,7 @@ def _mark(score: Score | None, best: Score | None) -> str | None:
 
 def _differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
     """Settings that are not the same in all runs, by dotted name."""
-    flat = [_flat(config) for config in configs]
+    flat = [flat_settings(config) for config in configs]
     names = list(dict.fromkeys(name for config in flat for name in config))
     rows = [(name, [setting_text(config.get(name)) for config in flat]) for name in names]
     return [(name, values) for name, values in rows if len(set(values)) > 1]
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat

@@ -34,6 +34,29 @@ def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
     }
 
 
+def further_measures(rows: Sequence[Row], one: str) -> dict[str, list[str]]:
+    """What the table of further measures holds: their names, and what their figures say.
+
+    Args:
+        rows: The rows of the table, none of them of top-1 accuracies.
+        one: What an example is called.
+    """
+    known = {
+        "top5": ("top-5", "Top-5 in per cent"),
+        "alignment": (
+            "alignment",
+            f"Alignment: mean squared distance of two views of one {one}, lower is nearer",
+        ),
+        "uniformity": (
+            "uniformity",
+            "Uniformity: lower is more evenly spread over the sphere",
+        ),
+    }
+    held = {row.metric if row.is_accuracy else row.protocol for row in rows}
+    told = [known[measure] for measure in known if measure in held]
+    return {"names": [name for name, _ in told], "said": [words for _, words in told]}
+
+
 def _gap(row: Row, baseline: str | None) -> dict[str, str] | None:
     """Encoder minus baseline in points, where both have an accuracy."""
     if not row.is_accuracy or baseline not in row.scores or "encoder" not in row.scores:

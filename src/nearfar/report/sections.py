@@ -15,7 +15,7 @@ from nearfar.report.information import information_section
 from nearfar.report.map_chart import classes_in_colour, embedding_map
 from nearfar.report.pictures import contact_sheet, picture
 from nearfar.report.run_files import RunFiles, knn_title
-from nearfar.report.score_table import score_table
+from nearfar.report.score_table import further_measures, score_table
 from nearfar.report.scores import score_rows
 from nearfar.report.series_pictures import with_series_drawn
 from nearfar.report.settings import setting_groups, typed_command
@@ -24,6 +24,7 @@ from nearfar.report.verdict import forms, percent, verdict
 
 LARGEST_CONFUSION_TABLE = 20
 """Classes beyond which only the most confused pairs are listed."""
+_MOST_CONFUSED_PAIRS = 6
 NARROW_NAME = 4
 """Letters of a name that fits over a column of the confusion matrix; longer ones stand upright."""
 SMALL_IMAGE = 40
@@ -39,6 +40,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         anchor: Prefix of the ids on the page, unique to the run.
     """
     rows = score_rows(run.records)
+    further = [row for row in rows if row.metric != "top1"]
     arrays = with_series_drawn(run.arrays)
     modality = _modality(run.config)
     return {
@@ -58,7 +60,9 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "verdict": [*verdict(rows), *_nearness(run.arrays, ONE[modality], modality)],
         "forms": forms(rows),
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
-        "more_scores": score_table([row for row in rows if row.metric != "top1"]),
+        "more_scores": score_table(further),
+        "more_measures": further_measures(further, ONE[modality]),
+        "baselines": any(row.scores.keys() - {"encoder"} for row in rows),
         "shot_table": shot_table(rows),
         "class_accuracy": charts.class_accuracy(run.arrays, _class_names(run.arrays)),
         "label_efficiency": charts.label_efficiency(rows),
@@ -207,6 +211,7 @@ def _class_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
         return [str(name) for name in arrays["class_names"]]
     counts = [arrays[key].max() + 1 for key in ("shown_labels", "neighbor_labels") if key in arrays]
     counts += [len(arrays[key]) for key in ("class_counts",) if key in arrays]
+    counts += [arrays[key][:, :2].max() + 1 for key in ("confusion_cells",) if key in arrays]
     return [str(label) for label in range(int(max(counts, default=0)))]
 
 
@@ -299,36 +304,37 @@ def _share_nearer(positive: np.ndarray, random: np.ndarray) -> float:
 
 
 def _confusion(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
-    if "confusion" not in arrays:
+    if "confusion_cells" not in arrays:
         return None
-    counts, names = arrays["confusion"], _class_names(arrays)
-    names = names if len(names) == len(counts) else [str(label) for label in range(len(counts))]
-    wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
-    worst = np.argsort(-wrong, axis=None, kind="stable")[:6]
-    pairs = [
-        {"true": names[row], "answer": names[column], "count": int(wrong[row, column])}
-        for row, column in (divmod(int(flat), len(counts)) for flat in worst)
-        if wrong[row, column] > 0
-    ]
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    cells, names = arrays["confusion_cells"], _class_names(arrays)
+    is_right = cells[:, 0] == cells[:, 1]
+    wrong = cells[~is_right]
+    worst = wrong[np.argsort(-wrong[:, 2], kind="stable")[:_MOST_CONFUSED_PAIRS]]
     return {
         "names": names,
         "narrow": max(map(len, names)) <= NARROW_NAME,
-        "pairs": pairs,
-        "total": int(counts.sum()),
-        "right": int(np.trace(counts)),
-        "table": None
-        if len(counts) > LARGEST_CONFUSION_TABLE
-        else [
-            {
-                "name": name,
-                "cells": [
-                    {"count": int(count), "share": round(float(share), 4), "right": row == column}
-                    for column, (count, share) in enumerate(
-                        zip(counts[row], shares[row], strict=True)
-                    )
-                ],
-            }
-            for row, name in enumerate(names)
+        "pairs": [
+            {"true": names[true], "answer": names[answer], "count": count}
+            for true, answer, count in worst.tolist()
         ],
+        "total": int(cells[:, 2].sum()),
+        "right": int(cells[is_right, 2].sum()),
+        "table": None if len(names) > LARGEST_CONFUSION_TABLE else _confusion_table(cells, names),
     }
+
+
+def _confusion_table(cells: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
+    """The confusion matrix row by row."""
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    counts[cells[:, 0], cells[:, 1]] = cells[:, 2]
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    return [
+        {
+            "name": name,
+            "cells": [
+                {"count": int(count), "share": round(float(share), 4), "right": row == column}
+                for column, (count, share) in enumerate(zip(counts[row], shares[row], strict=True))
+            ],
+        }
+        for row, name in enumerate(names)
+    ]
