@@ -5,12 +5,14 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 from tests.training.tiny_run import images, train_tiny
 from torch import nn
 
 from nearfar.data.batches import TrainingBatches
+from nearfar.errors import NearfarError
 from nearfar.training.checkpoints import load_newest
 from nearfar.training.config import TrainingConfig
 from nearfar.training.gradient_caching import cached_gradients
@@ -113,6 +115,23 @@ def assert_parts_are_the_whole_batch(build: Callable) -> None:
         torch.testing.assert_close(
             dict(parts.named_buffers()), dict(whole.named_buffers()), **EXACT
         )
+
+
+def assert_only_class_numbers_are_labels(build: Callable) -> None:
+    """A method of three classes refuses labels that are none of them, and cuts none to one."""
+    views, labels = views_of(1, 7), labels_of(1, 7)
+    jaxtyping.config.update("jaxtyping_disable", True)  # as in a person's own program
+    try:
+        for wrong in (labels + 0.9, labels.float(), labels.double()):
+            with pytest.raises(NearfarError, match="labels must be whole numbers, and are torch"):
+                build()(views, wrong)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+    with pytest.raises(NearfarError, match="there are only 3 classes"):
+        build()(views, labels + 1)
+    with pytest.raises(NearfarError, match="class numbers begin at 0"):
+        build()(views, labels - 3)
+    assert torch.equal(build()(views, labels.to(torch.uint8)), build()(views, labels))
 
 
 class LabelledBatches(TrainingBatches):

@@ -4,12 +4,12 @@ import functools
 import math
 from dataclasses import replace
 
-import jaxtyping
 import pytest
 import torch
 from tests.methods.labelled_steps import (
     EXACT,
     TanhRows,
+    assert_only_class_numbers_are_labels,
     assert_parts_are_the_whole_batch,
     assert_ranks_are_one_process,
     assert_resumes_to_the_same_bits,
@@ -139,16 +139,4 @@ def test_a_batch_without_labels_or_with_an_uncounted_class_is_refused():
 
 
 def test_labels_that_are_no_class_numbers_are_refused_and_not_cut():
-    views, labels = views_of(1, 7), labels_of(1, 7)
-    jaxtyping.config.update("jaxtyping_disable", True)  # as in a person's own program
-    try:
-        for wrong in (labels + 0.9, labels.float(), labels.double()):
-            with pytest.raises(NearfarError, match="labels must be whole numbers, and are torch"):
-                row_by_row()(views, wrong)
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
-    with pytest.raises(NearfarError, match="there are only 3 classes"):
-        row_by_row()(views, labels + 1)
-    with pytest.raises(NearfarError, match="class numbers begin at 0"):
-        row_by_row()(views, labels - 3)
-    assert torch.equal(row_by_row()(views, labels.to(torch.uint8)), row_by_row()(views, labels))
+    assert_only_class_numbers_are_labels(row_by_row)

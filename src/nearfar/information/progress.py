@@ -1,7 +1,6 @@
 """What a person watches while critics are trained."""
 
 import time
-from types import TracebackType
 
 from rich.console import Console
 
@@ -32,13 +31,8 @@ class EstimationProgress:
         self._line.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._line.__exit__(kind, error, trace)
+    def __exit__(self, *raised: object) -> None:
+        self._line.__exit__(*raised)
 
     def begin(self, title: str) -> None:
         """The next bound.

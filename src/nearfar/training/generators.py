@@ -1,7 +1,5 @@
 """Every source of randomness that training draws from, seeded, saved and restored as one."""
 
-from types import TracebackType
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -36,13 +34,8 @@ class Generators:
         self._own.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._own.__exit__(kind, error, trace)
+    def __exit__(self, *raised: object) -> None:
+        self._own.__exit__(*raised)
 
     def state(self) -> dict[str, Tensor]:
         """The state of every generator, by its name."""

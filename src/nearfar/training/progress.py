@@ -1,7 +1,6 @@
 """What a person watches while an encoder is trained."""
 
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.text import Text
@@ -43,13 +42,8 @@ class TrainingProgress:
         self._line.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._line.__exit__(kind, error, trace)
+    def __exit__(self, *raised: object) -> None:
+        self._line.__exit__(*raised)
 
     def begin(self, step: int) -> None:
         """Start the clock: what follows begins after `step` steps."""

@@ -6,7 +6,6 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -78,12 +77,7 @@ class ThreadChoice:
             _compute_with(self._fixed)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._limits.restore_original_limits()
         torch.set_num_threads(self._most)
 
