@@ -1,7 +1,5 @@
 """The protocols that give accuracies, on features that are given."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +19,7 @@ from nearfar.evaluation.forms import forms
 from nearfar.evaluation.knn import KNNBank, hits, top_accuracy, vote
 from nearfar.evaluation.knn_form import choose_transforms
 from nearfar.evaluation.linear_probe import linear_probe
+from nearfar.evaluation.progress import Say, Told, silent, within
 from nearfar.evaluation.records import FeatureKind, Metric, Protocol, Record, over_draws
 from nearfar.evaluation.shots import ShotGroup
 from nearfar.evaluation.softmax_regression import MAX_STEPS
@@ -31,8 +30,6 @@ FEATURE_NAMES: dict[FeatureKind, str] = {
     "untrained": "the untrained encoder",
     "raw": "raw data",
 }
-SECONDS_BETWEEN_WORDS = 10
-"""A long fit says how far it is, but not more often than a person would ask."""
 TOPS: tuple[tuple[Metric, int], ...] = (("top1", 1), ("top5", 5))
 
 
@@ -105,14 +102,14 @@ def knn_records(
 
 
 def linear_probe_records(
-    data: LabelledFeatures, seed: int, told: Callable[[str], None] = lambda _: None
+    data: LabelledFeatures, seed: int, told: Told = silent
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
     """Accuracies of the linear probe on all labels.
 
     Args:
         data: Features and labels.
         seed: Seeds the splits that choose form and penalty.
-        told: Told in a few words how far the work is.
+        told: Told how far the work is.
 
     Returns:
         The records, and the predicted class of every test image.
@@ -186,7 +183,9 @@ def score_records(
     return records
 
 
-def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[Record]:
+def few_label_records(
+    data: LabelledFeatures, config: EvaluationConfig, told: Told = silent
+) -> list[Record]:
     """Top-1 over draws for every number of labels a class that at least one class has.
 
     The draws give every class as many labels. So many, medium and few tell here how good the
@@ -195,13 +194,19 @@ def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[
     Args:
         data: Features and labels.
         config: Labels a class, draws, seed.
+        told: Told how far the work is.
     """
     largest_class = int(torch.bincount(data.train_labels).max())
     offered = forms(data.train, data.transforms)
-    records = []
-    for per_class in config.labels_per_class:
-        if per_class > largest_class:
-            continue
+    asked = [count for count in config.labels_per_class if count <= largest_class]
+    records, done = [], 0.0
+    for per_class in asked:
+        # Work grows with the labels; to choose a form takes about as long as the draws.
+        share = per_class / sum(asked)
+        of_count = _of_count(told, per_class)
+        to_choose = within(of_count, done, done + share / 2)
+        to_fit = within(of_count, done + share / 2, done + share)
+        done += share
         form = choose_form_for_few(
             data.train,
             data.train_labels,
@@ -209,6 +214,7 @@ def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[
             per_class,
             num_classes=data.num_classes,
             seed=config.seed,
+            told=to_choose,
         )
         draws = draw_labels(data.train_labels, per_class, config.draws, seed=config.seed)
         right = few_label_hits(
@@ -219,18 +225,25 @@ def few_label_records(data: LabelledFeatures, config: EvaluationConfig) -> list[
             draws,
             form=form,
             num_classes=data.num_classes,
+            told=to_fit,
         )
-        told = {
+        parameters = {
             "labels_per_class": per_class,
             "draws": config.draws,
             "l2": FEW_LABELS_L2,
             "transform": form.name,
         }
-        records.append(_over_draws(data.kind, right, told))
+        records.append(_over_draws(data.kind, right, parameters))
         for group in data.groups:
             of_group = [draw[group.test] for draw in right]
-            records.append(_over_draws(data.kind, of_group, {**told, **group.parameters}))
+            of_draws = _over_draws(data.kind, of_group, {**parameters, **group.parameters})
+            records.append(of_draws)
     return records
+
+
+def _of_count(told: Told, per_class: int) -> Told:
+    """Says of how many labels a class the probes are."""
+    return lambda what, done: told(f"{per_class} per class, {what}", done)
 
 
 def _over_draws(
@@ -285,7 +298,7 @@ def notes_after(records: list[Record]) -> list[str]:
 
 
 def accuracy_records(
-    data: LabelledFeatures, config: EvaluationConfig, say: Callable[[str], None]
+    data: LabelledFeatures, config: EvaluationConfig, say: Say
 ) -> tuple[list[Record], dict[Protocol, Int64[Tensor, " m"]]]:
     """Every accuracy of one kind of features.
 
@@ -305,27 +318,13 @@ def accuracy_records(
         records, predictions["knn"] = knn_records(data, config.knn, config.seed)
     if config.runs("linear_probe"):
         say(f"linear probe: {data.kind}")
-        told = now_and_then(lambda how_far: say(f"linear probe: {data.kind}, {how_far}"))
-        probed, predictions["linear_probe"] = linear_probe_records(data, config.seed, told)
+        probed, predictions["linear_probe"] = linear_probe_records(
+            data, config.seed, lambda what, done: say(f"linear probe: {data.kind}, {what}", done)
+        )
         records += probed
     if config.runs("few_labels"):
         say(f"probes with few labels: {data.kind}")
-        records += few_label_records(data, config)
+        records += few_label_records(
+            data, config, lambda what, done: say(f"few labels: {data.kind}, {what}", done)
+        )
     return records, predictions
-
-
-def now_and_then(say: Callable[[str], None]) -> Callable[[str], None]:
-    """Passes on what is under way, once in ten seconds at most.
-
-    Args:
-        say: Told what is under way.
-    """
-    last = time.monotonic()
-
-    def told(what: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_WORDS:
-            last = time.monotonic()
-            say(what)
-
-    return told

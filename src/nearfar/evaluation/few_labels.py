@@ -11,6 +11,7 @@ from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.forms import Form
 from nearfar.evaluation.knn import hits
 from nearfar.evaluation.linear_probe import FORM_LIMIT, fit
+from nearfar.evaluation.progress import Told, silent, within
 
 FEW_LABELS_L2 = 1e-4
 """The one penalty of every few-label probe: no label is spared to choose it."""
@@ -59,6 +60,7 @@ def choose_form_for_few(
     *,
     num_classes: int,
     seed: int,
+    told: Told = silent,
 ) -> Form:
     """The form in which probes with so few labels err least, within the training data.
 
@@ -73,6 +75,7 @@ def choose_form_for_few(
         per_class: Labels a class.
         num_classes: Number of classes.
         seed: Seeds the split and the draws.
+        told: Told how far the choice is.
     """
     fitting, choosing = choice_split(features, labels, limit=FORM_LIMIT, seed=seed)
     classes = len(torch.unique(labels[fitting]))
@@ -81,7 +84,7 @@ def choose_form_for_few(
     count = max(1, min(MOST_CHOICE_DRAWS, CHOICE_LABELS // (classes * per_class)))
     draws = [fitting[drawn] for drawn in draw_labels(labels[fitting], per_class, count, seed=seed)]
     scores = []
-    for form in offered:
+    for place, form in enumerate(offered):
         right = few_label_hits(
             features,
             labels,
@@ -90,6 +93,7 @@ def choose_form_for_few(
             draws,
             form=form,
             num_classes=num_classes,
+            told=within(told, place / len(offered), (place + 1) / len(offered)),
         )
         scores.append(sum(int(each.sum()) for each in right))
     return offered[max(range(len(offered)), key=scores.__getitem__)]
@@ -104,6 +108,7 @@ def few_label_hits(
     *,
     form: Form,
     num_classes: int,
+    told: Told = silent,
 ) -> list[Bool[Tensor, " m"]]:
     """Which test images a probe gets right (top-1) that is fitted on each draw.
 
@@ -118,15 +123,17 @@ def few_label_hits(
         draws: From `draw_labels`.
         form: What is done to features first.
         num_classes: Number of classes.
+        told: Told how far the fits are.
     """
     right = []
-    for drawn in draws:
+    for place, drawn in enumerate(draws):
         probe = fit(
             features[drawn],
             labels[drawn],
             l2=FEW_LABELS_L2,
             form=form,
             num_classes=num_classes,
+            told=within(told, place / len(draws), (place + 1) / len(draws)),
         )
         scores = probe.log_probabilities(test_features).exp()
         right.append(hits(scores, test_labels, 1))

@@ -1,5 +1,6 @@
 """A linear classifier on frozen features, its form and penalty chosen on training data alone."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from nearfar.errors import NearfarError
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.forms import Form, forms
+from nearfar.evaluation.progress import Told, silent, within
 from nearfar.evaluation.softmax_regression import SoftmaxFit, SoftmaxRegression
 from nearfar.evaluation.transforms import Transform, transforms
 
@@ -21,10 +23,9 @@ FORM_LIMIT = 2_500
 """Training images that the choice of the form uses at most."""
 CHOICE_GAP = 1e-3
 """Nats above the minimum at which fits rest that only serve a choice."""
+_COARSE = PENALTIES[::2]
 WORSE = 2
 """Penalties in a row that do worse than the best, after which no smaller one is tried."""
-
-Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def fit(
     form: Form,
     num_classes: int,
     start: SoftmaxFit | None = None,
-    told: Told = lambda _: None,
+    told: Told = silent,
 ) -> LinearProbe:
     """Multinomial logistic regression: mean cross-entropy (nats) + l2/2 ‖weight‖².
 
@@ -74,14 +75,14 @@ def fit(
         form: From the training features.
         num_classes: Columns of the answer.
         start: Weights to begin at.
-        told: Told in a few words how far the fit is.
+        told: Told how far the fit is.
 
     Raises:
         NearfarError: If fewer than two classes are present.
     """
     _check_classes(labels)
     found = _problem(features, labels, form, num_classes).fit(
-        l2, start=start, told=_of_steps(told, l2)
+        l2, start=start, told=_of_steps(told, l2, form)
     )
     return _probe(form, found, l2)
 
@@ -94,7 +95,7 @@ def choose_penalty(
     num_classes: int,
     seed: int,
     penalties: Sequence[float] = PENALTIES,
-    told: Told = lambda _: None,
+    told: Told = silent,
 ) -> tuple[float, SoftmaxFit | None]:
     """The penalty of the probe that errs least on a part of the training data held out for it.
 
@@ -106,7 +107,7 @@ def choose_penalty(
         seed: Seeds the split into fitting and choosing.
         penalties: Tried in this order, strongest first, until two in a row do worse than the best;
             of equals in accuracy the lower cross-entropy wins.
-        told: Told in a few words how far the choice is.
+        told: Told how far the choice is.
 
     Returns:
         The penalty, and the weights that it gave; none where no choice can be made.
@@ -125,7 +126,7 @@ def choose_form(
     *,
     num_classes: int,
     seed: int,
-    told: Told = lambda _: None,
+    told: Told = silent,
 ) -> Form:
     """The form in which a probe errs least on a part of the training data held out for it.
 
@@ -135,16 +136,23 @@ def choose_form(
         offered: Of equals the first wins.
         num_classes: Number of classes.
         seed: Seeds the split into fitting and choosing.
-        told: Told in a few words how far the choice is.
+        told: Told how far the choice is.
     """
     fitting, choosing = choice_split(features, labels, limit=FORM_LIMIT, seed=seed)
     if len(torch.unique(labels[fitting])) < 2 or not len(choosing):
         return offered[0]
     scores = []
-    for form in offered:
-        told(f"trying {form.name}")
-        coarse = PENALTIES[::2]
-        score, _, _ = _best(features, labels, fitting, choosing, form, num_classes, coarse)
+    for place, form in enumerate(offered):
+        score, _, _ = _best(
+            features,
+            labels,
+            fitting,
+            choosing,
+            form,
+            num_classes,
+            _COARSE,
+            within(told, place / len(offered), (place + 1) / len(offered)),
+        )
         scores.append(score)
     return offered[max(range(len(offered)), key=scores.__getitem__)]
 
@@ -156,7 +164,7 @@ def linear_probe(
     num_classes: int,
     seed: int = 0,
     offered: Sequence[Transform] | None = None,
-    told: Told = lambda _: None,
+    told: Told = silent,
 ) -> LinearProbe:
     """The linear probe of the literature: choose form and penalty, then fit on all training data.
 
@@ -166,18 +174,44 @@ def linear_probe(
         num_classes: Number of classes.
         seed: Seeds the splits that form and penalty are chosen on.
         offered: What may be done to features first; by default everything in `transforms`.
-        told: Told in a few words how far the work is.
+        told: Told how far the work is.
 
     Raises:
         NearfarError: If fewer than two classes are present.
     """
     _check_classes(labels)
     every = forms(features, transforms(features) if offered is None else offered)
-    form = choose_form(features, labels, every, num_classes=num_classes, seed=seed, told=told)
-    l2, start = choose_penalty(
-        features, labels, form=form, num_classes=num_classes, seed=seed, told=told
+    # Shares of the whole by the rows of every fit, the last one twice, for it is the closest.
+    count = len(features)
+    by_form = len(every) * len(_COARSE) * min(count, FORM_LIMIT)
+    by_penalty = len(PENALTIES) * min(count, CHOICE_LIMIT)
+    total = by_form + by_penalty + 2 * count
+    chosen, ready = by_form / total, (by_form + by_penalty) / total
+    form = choose_form(
+        features,
+        labels,
+        every,
+        num_classes=num_classes,
+        seed=seed,
+        told=within(told, 0.0, chosen),
     )
-    return fit(features, labels, l2=l2, form=form, num_classes=num_classes, start=start, told=told)
+    l2, start = choose_penalty(
+        features,
+        labels,
+        form=form,
+        num_classes=num_classes,
+        seed=seed,
+        told=within(told, chosen, ready),
+    )
+    return fit(
+        features,
+        labels,
+        l2=l2,
+        form=form,
+        num_classes=num_classes,
+        start=start,
+        told=within(told, ready, 1.0),
+    )
 
 
 def _best(
@@ -188,15 +222,18 @@ def _best(
     form: Form,
     num_classes: int,
     penalties: Sequence[float],
-    told: Told = lambda _: None,
+    told: Told = silent,
 ) -> tuple[tuple[float, float], float, SoftmaxFit]:
     """Score (accuracy, mean log-probability), penalty and weights of the best penalty."""
     problem = _problem(features[fitting], labels[fitting], form, num_classes)
     asked, own = form(features[choosing]), labels[choosing]
     tried: list[tuple[tuple[float, float], float, SoftmaxFit]] = []
     start = None
-    for l2 in penalties:
-        start = problem.fit(l2, start=start, gap=CHOICE_GAP, told=_of_steps(told, l2))
+    for place, l2 in enumerate(penalties):
+        of_fit = within(told, place / len(penalties), (place + 1) / len(penalties))
+        start = problem.fit(
+            l2, start=start, gap=CHOICE_GAP, told=_of_steps(of_fit, l2, form, "trying ")
+        )
         log_p = torch.log_softmax(asked @ start.weight.float().T + start.bias.float(), dim=1)
         right = (log_p.argmax(dim=1) == own).double().mean()
         # A class that is known to the choosing rows alone has no probability.
@@ -221,11 +258,18 @@ def _probe(form: Form, found: SoftmaxFit, l2: float) -> LinearProbe:
     return LinearProbe(form, found.weight.float(), found.bias.float(), l2, found.converged)
 
 
-def _of_steps(told: Told, l2: float) -> Callable[[int, float], None]:
-    """Says how far a fit is."""
-    return lambda steps, left: told(
-        f"penalty {l2:g}, step {steps}, gradient {left:.3g} times that at which it rests"
-    )
+def _of_steps(told: Told, l2: float, form: Form, trying: str = "") -> Callable[[int, float], None]:
+    """Says how far a fit is: its gradient falls by about the same factor at every step."""
+    first, done = 0.0, 0.0
+
+    def of_step(steps: int, left: float) -> None:
+        nonlocal first, done
+        first = max(first, left)
+        if first > 1:  # how many times that at which it rests
+            done = max(done, min(1.0, 1 - math.log(max(left, 1)) / math.log(first)))
+        told(f"{trying}{form.name}, penalty {l2:g}, step {steps}", done)
+
+    return of_step
 
 
 def _check_classes(labels: Tensor) -> None:

@@ -1,7 +1,5 @@
 """Arrays that let a report show single examples: neighbours, a map, a gallery, views."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,6 +12,7 @@ from nearfar.data.batches import evaluation_batches
 from nearfar.data.choosing import choose
 from nearfar.data.source import Part
 from nearfar.evaluation.knn import KNNBank
+from nearfar.evaluation.progress import Say
 from nearfar.views.build import Views
 
 NEIGHBORS = 8
@@ -39,7 +38,7 @@ def picture_arrays(
     with_map: bool = True,
     seed: int,
     workers: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> dict[str, np.ndarray]:
     """Map and gallery: what is shown of single examples. Of vectors there is no picture.
 

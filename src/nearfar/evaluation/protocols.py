@@ -1,6 +1,6 @@
 """The whole evaluation of a frozen encoder beside its baselines: records and arrays."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -24,6 +24,7 @@ from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import BASELINED, EvaluationConfig
 from nearfar.evaluation.features import extract_features, raw_features
 from nearfar.evaluation.pictures import picture_arrays, view_arrays
+from nearfar.evaluation.progress import Say, silent
 from nearfar.evaluation.records import FeatureKind, Protocol, Record
 from nearfar.evaluation.shots import class_accuracies, shot_groups
 from nearfar.evaluation.view_geometry import distance_arrays, geometry_records, view_geometry
@@ -70,7 +71,7 @@ def evaluate(
     batch_size: int = 512,
     workers: int = 0,
     threads: ThreadChoice | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
 ) -> Evaluation:
     """Judge a frozen encoder by every protocol that the source allows, beside its baselines.
 
@@ -91,7 +92,7 @@ def evaluate(
         batch_size: Examples in a batch.
         workers: Processes that decode streamed images.
         threads: Chooses the thread count while features are taken; None leaves it.
-        say: Told in a few words what is under way.
+        say: Told what is under way, and how far it has come.
 
     Raises:
         SettingError: If a setting is impossible.

@@ -1,7 +1,6 @@
 """What a person reads while a run goes on: the header, the scores, where the report lies."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -78,29 +77,6 @@ def _optimizer(config: TrainingConfig) -> str:
     after = " and ".join(f"{epoch:g}" for epoch in config.drops)
     falls = f"a tenth after epoch {after}" if config.drops else "cosine"
     return f"{config.optimizer} at {config.learning_rate:g}, {falls}"
-
-
-@contextmanager
-def saying(console: Console, first: str) -> Iterator[Callable[[str], None]]:
-    """Shows what is under way: one line that changes on a terminal, a line each elsewhere.
-
-    Args:
-        console: Where to print.
-        first: What is under way at the start.
-
-    Yields:
-        A function to be told what comes next.
-    """
-    if console.is_terminal:
-        with console.status(shown(first)) as status:
-            yield lambda what: status.update(shown(what))
-        return
-
-    def say(what: str) -> None:
-        console.print(shown(what), soft_wrap=True, highlight=False)
-
-    say(first)
-    yield say
 
 
 def print_scores(

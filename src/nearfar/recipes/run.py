@@ -22,12 +22,13 @@ from nearfar.evaluation.protocols import evaluate
 from nearfar.recipes.assembly import Assembly, Format, assemble, untrained_encoder, views_of
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
-from nearfar.recipes.console import print_header, print_scores, saying
+from nearfar.recipes.console import print_header, print_scores
 from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
 from nearfar.recipes.experiment import experiment_of
 from nearfar.recipes.knn_check import knn_check
 from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
+from nearfar.recipes.under_way import saying
 from nearfar.report.build import write_report
 from nearfar.terminal import Terminal, shown
 from nearfar.torch_defaults import own_defaults

@@ -22,7 +22,7 @@ class LiveLine:
     def __init__(self, console: Console | None, total: int, *, transient: bool = False) -> None:
         self._console = console
         self._bar: Progress | None = None
-        if console is not None and console.is_terminal:
+        if console is not None and console.is_interactive:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=None),
