@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from tests import type_checks
 
 settings.register_profile(
     "nearfar",
@@ -16,6 +17,7 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("nearfar")
+type_checks.make_cheap()
 torch.set_num_threads(1)
 if not torch.cuda.is_available():
     # GPU kernels are then tested by Triton's interpreter, chosen before Triton is imported.

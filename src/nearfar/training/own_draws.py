@@ -82,6 +82,8 @@ _MAY_DROP: dict[Callable[..., Any], str] = {
 _RECURRENT = frozenset((torch.gru, torch.lstm, torch.rnn_tanh, torch.rnn_relu))
 """Functions that draw where one of their fractions, the dropout, is not 0."""
 
+_MAY_DRAW = _RECURRENT.union(_MAY_DROP)
+
 _swapping = threading.Lock()
 _threads = threading.local()
 
@@ -141,7 +143,7 @@ class OwnDraws(TorchFunctionMode):
             own = self._generators.get(_device(args, kwargs))  # on "meta" nothing is drawn
             if own is not None and kwargs.get("generator") is None:
                 kwargs = kwargs | {"generator": own}
-        elif func in _TAKES_NONE or _drops(func, args, kwargs):
+        elif func in _TAKES_NONE or (func in _MAY_DRAW and _drops(func, args, kwargs)):
             return self._swapped(func, args, kwargs)
         return func(*args, **kwargs)
 
@@ -179,12 +181,12 @@ def restore_drawn(state: dict[str, Tensor], device: torch.device) -> None:
 
 
 def _drops(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether this call of a function that may draw does so."""
+    """Whether this call of a function that may draw (`_MAY_DRAW`) does so."""
     if func in _MAY_DROP:
         dropout = kwargs.get(_MAY_DROP[func])
         given = args if dropout is None else (dropout,)
         return any(isinstance(each, float) and each > 0 for each in given)
-    return func in _RECURRENT and any(isinstance(each, float) and each > 0 for each in args)
+    return any(isinstance(each, float) and each > 0 for each in args)
 
 
 def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -1,0 +1,163 @@
+"""One check serves all definitions of a nested function; no property is read to know a protocol."""
+
+import gc
+import sys
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any, Protocol, runtime_checkable
+
+import jaxtyping
+import pytest
+import torch
+from beartype import beartype
+from jaxtyping import Float, TypeCheckError
+from tests import type_checks
+from torch import Tensor, nn
+
+from nearfar.objectives import n_pair
+
+made: list[Callable[..., Any]] = []
+
+
+def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+    made.append(function)
+    return beartype(function)
+
+
+# As jaxtyping's import hook writes it above every function.
+def checked(function):
+    return jaxtyping.jaxtyped(typechecker=counted)(function)
+
+
+def halved_by(kept: Tensor, annotation: Any = int) -> Callable[..., Any]:
+    @checked
+    def halved(rows: Float[Tensor, "rows dim"], plus: annotation) -> Float[Tensor, "half dim"]:
+        """Half of the rows."""
+        return rows[: len(rows) // 2].to(kept.dtype) + kept * plus
+
+    return halved
+
+
+def test_a_second_definition_makes_no_check_and_is_checked_all_the_same():
+    made.clear()
+    first, second = halved_by(torch.zeros(1)), halved_by(torch.ones(1).double())
+    assert {function.__name__ for function in made} == {"halved"}
+    assert len(made) == 2  # one of the parameters and one of what is returned
+    assert first(torch.ones(4, 2), 1).tolist() == [[1, 1]] * 2
+    assert second(torch.ones(4, 2), 1).tolist() == [[2, 2]] * 2
+    assert second(torch.ones(4, 2), 1).dtype == torch.float64
+    for function in (first, second):
+        with pytest.raises(TypeCheckError, match=r"parameters of .*halved_by"):
+            function(torch.ones(4), 1)
+        with pytest.raises(TypeCheckError, match="parameters"):
+            function(torch.ones(4, 2), "1")
+        with pytest.raises(TypeError, match="missing a required argument"):
+            function(torch.ones(4, 2))
+    with pytest.raises(TypeCheckError, match="return value"):
+        halved_by(torch.ones(1, 1, 1))(torch.ones(4, 2), 1)
+    assert (first.__name__, first.__doc__) == ("halved", "Half of the rows.")
+
+
+def test_other_annotations_make_a_check_of_their_own():
+    assert len(halved_by(torch.zeros(1))(torch.ones(4, 2), 1)) == 2
+    with pytest.raises(TypeCheckError, match="plus"):
+        halved_by(torch.zeros(1), str)(torch.ones(4, 2), 1)
+    assert len(halved_by(torch.zeros(1), float)(torch.ones(4, 2), 0.5)) == 2
+
+
+def test_a_default_is_that_of_its_own_definition():
+    def with_default(value: Any) -> Callable[[], Any]:
+        @checked
+        def get(value: int = value) -> int:
+            return value
+
+        return get
+
+    assert [with_default(number)() for number in (1, 2)] == [1, 2]
+    with pytest.raises(TypeCheckError):
+        with_default("3")()
+
+
+def test_nothing_of_a_definition_outlives_it():
+    kept = torch.zeros(1)
+    function, gone = halved_by(kept), weakref.ref(kept)
+    function(torch.ones(4, 2), 1)
+    with pytest.raises(TypeCheckError):
+        function(torch.ones(4), 1)
+    del kept, function
+    gc.collect()
+    assert gone() is None
+
+
+def test_each_call_reaches_its_own_definition():
+    both = Barrier(2)
+
+    def adding(step: int) -> Callable[[int], int]:
+        @checked
+        def add(left: int) -> int:
+            if left == 0:
+                both.wait(60)
+                return 0
+            # The other definition is called while this one runs.
+            return step + adding(10 * step)(left - 1) // 10
+
+        return add
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda step: adding(step)(3), (1, 2))) == [3, 6]
+
+
+def test_losses_of_nearfar_make_no_check_a_second_time():
+    rows = torch.randn(4, 3).requires_grad_()
+    n_pair(rows, rows.detach()).backward()
+    before = len(type_checks.checks)
+    assert before > 0
+    n_pair(rows, rows.detach()).backward()
+    assert len(type_checks.checks) == before
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    inner: object
+
+    @property
+    def size(self) -> int: ...
+
+    def move(self) -> None: ...
+
+
+class Costly(nn.Module):
+    read = 0
+
+    @property
+    def size(self) -> int:
+        self.read += 1
+        return 1
+
+    def move(self) -> None:
+        pass
+
+
+class Child(Shaped):
+    """No protocol, but a class of its own."""
+
+
+def test_no_property_is_read_to_know_a_protocol():
+    costly = Costly()
+    assert not isinstance(costly, Shaped)
+    costly.read = 0
+    costly.inner = nn.Identity()  # a module keeps modules where `vars` does not show them
+    assert isinstance(costly, Shaped) == (sys.version_info < (3, 12))
+    assert not isinstance(costly, Child)
+    assert costly.read == 0
+
+
+def test_a_method_that_is_none_is_none():
+    class Still(Costly):
+        move = None
+
+    still = Still()
+    still.inner = nn.Identity()
+    assert not isinstance(still, Shaped)
