@@ -6,12 +6,13 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jaxtyping
 import pytest
 import torch
 from beartype import beartype
+from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import Float, TypeCheckError
 from tests import type_checks
 from torch import Tensor, nn
@@ -76,8 +77,40 @@ def test_a_default_is_that_of_its_own_definition():
         return get
 
     assert [with_default(number)() for number in (1, 2)] == [1, 2]
-    with pytest.raises(TypeCheckError):
+    with pytest.raises(BeartypeCallHintViolation):
         with_default("3")()
+
+
+def test_without_shapes_all_types_are_checked_too():
+    made.clear()
+
+    def named_by(kept: str) -> Callable[..., Any]:
+        @checked
+        def named(numbers: list[int], *, plain: bool) -> dict[str, int | str]:
+            return {kept: sum(numbers)} if plain else {sum(numbers): kept}
+
+        return named
+
+    assert named_by("a")([1, 2], plain=True) == {"a": 3}
+    for numbers, plain in ((["1"], True), ([1], 1), (1, True), ([1], False)):
+        with pytest.raises(BeartypeCallHintViolation, match="named"):
+            named_by("a")(numbers, plain=plain)
+    assert len(made) == 1
+
+
+def test_shapes_are_found_wherever_they_stand():
+    shape = Float[Tensor, "rows rows"]
+    for annotation in (shape, shape | None, list[tuple[int, shape]], TypeVar("T", bound=shape)):
+
+        @checked
+        def given(square: annotation) -> None:
+            pass
+
+        wrong = (
+            [(1, torch.ones(2, 3))] if annotation == list[tuple[int, shape]] else torch.ones(2, 3)
+        )
+        with pytest.raises(TypeCheckError):
+            given(wrong)
 
 
 def test_nothing_of_a_definition_outlives_it():
