@@ -55,6 +55,22 @@ def write_durably(path: Path, content: bytes) -> None:
             _under_way.discard(aside)
 
 
+def check_writable(path: Path) -> None:
+    """Refuse, before any work, a place where no file can be written; nothing is left there.
+
+    Args:
+        path: Where a file is to lie; its folder must exist.
+
+    Raises:
+        NearfarError: The disk refuses, or something that is no file lies there.
+    """
+    with writing(path):
+        place, _ = _place_of(path)
+        aside = _aside(place)
+        aside.touch(exist_ok=False)
+        aside.unlink()
+
+
 def append_line(path: Path, line: str) -> None:
     """Add one line to the end of a file.
 

@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from nearfar.bounds import check_range
 from nearfar.cli.arguments import parse
 from nearfar.data.config import Fit
+from nearfar.durable_files import check_writable, write_durably
 from nearfar.errors import NearfarError, SettingError
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def run(words: Sequence[str]) -> None:
     content = _writer(arguments.out)
 
     from nearfar.cli.folder_features import fit_for, folder_features
-    from nearfar.durable_files import write_durably
     from nearfar.encoders.saved import load_encoder
     from nearfar.terminal import Terminal, shown
 
@@ -73,6 +73,7 @@ def _writer(out: Path) -> Callable[[Sequence[str], "np.ndarray"], bytes]:
         raise NearfarError("writing parquet needs pyarrow: pip install 'nearfar[parquet]'")
     if not out.parent.is_dir():
         raise SettingError(f"--out {out}: there is no folder {out.parent}")
+    check_writable(out)
     return writers[out.suffix]
 
 

@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> None:
     )
 
     from nearfar.data.array_file import read_array
-    from nearfar.durable_files import make_folder
+    from nearfar.durable_files import check_writable, make_folder
     from nearfar.information.estimate import estimate_mi
     from nearfar.terminal import Terminal, shown
     from nearfar.training.run_folder import RunFolder
@@ -69,6 +69,7 @@ def run(words: Sequence[str]) -> None:
     folder = arguments.out
     if folder is not None:
         make_folder(folder)  # before any work
+        check_writable(RunFolder(folder).mutual_information)
     console = Terminal(goes_on=folder is not None, highlight=False)
     x, z = (
         read_array(

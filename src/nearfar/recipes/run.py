@@ -12,7 +12,7 @@ from torch import nn
 from nearfar.data.config import DataConfig
 from nearfar.data.source import Source
 from nearfar.data.sources import load_source
-from nearfar.durable_files import make_folder
+from nearfar.durable_files import check_writable, make_folder
 from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError, SettingError
@@ -164,6 +164,7 @@ def evaluate_run(
     refuse_lost_data(run_folder.path, data)
     judged = replace(trained, data=data, evaluation=evaluation or trained.evaluation)
     check_evaluation(judged.evaluation)
+    _refuse_unwritable(run_folder, out)
     encoder = load_encoder(run_folder.path)
     source = load_source(judged.data)
     try:
@@ -190,6 +191,18 @@ def evaluate_run(
         write_report([target.path], target.report)
     console.print(f"report: {shown(target.report)}")
     return target
+
+
+def _refuse_unwritable(run_folder: RunFolder, out: Path | str | None) -> None:
+    """Refuse before any work where scores cannot be written, such as a disk that is only read."""
+    target = run_folder if out is None else RunFolder(out)
+    if not target.path.is_dir():
+        return  # made later, also before any work
+    try:
+        check_writable(target.evaluation)
+    except NearfarError as error:
+        leads_on = "choose another --out" if out is not None else "--out DIR writes elsewhere"
+        raise NearfarError(f"{error}; {leads_on}") from error
 
 
 def _is_judged(recipe: Recipe, run_folder: RunFolder) -> bool:
