@@ -18,11 +18,12 @@ QUICK = ["train", "simclr-digits", "--encoder.width", "4", "--training.device", 
 QUICK += ["--evaluation.knn", "5", "0.1", "--evaluation.labels-per-class", "1"]
 QUICK += ["--evaluation.draws", "2", "--training.knn-every", "0"]
 LONG = [*QUICK, "--training.epochs", "40", "--training.warmup-share", "0.025"]
+SHORTER = [*QUICK, "--training.epochs", "12", "--training.warmup-share", "0.1"]
 PATIENCE_S = 120
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+def start(folder: Path, *words: str, **settings: str) -> subprocess.Popen:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | settings
     return subprocess.Popen(
         [*TORCHRUN, *words],
         cwd=folder,
@@ -98,6 +99,48 @@ def test_a_killed_rank_ends_the_run_in_one_line(tmp_path):
     assert process.returncode != 0
     assert len(told(errors)) == 1
     assert "rank 0 lost another rank" in told(errors)[0]
+
+
+def said_line(process: subprocess.Popen, words: str) -> str:
+    """The next line of standard error that holds these words."""
+    end = time.monotonic() + PATIENCE_S
+    for line in process.stderr:
+        if words in line:
+            return line
+        assert time.monotonic() < end
+    pytest.fail(f"{words!r} was not said")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the rank in /proc")
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_stopped_rank_is_named_and_the_run_goes_on_when_it_does(tmp_path, stopped):
+    process = start(tmp_path, *SHORTER, "--out", "run", NEARFAR_PATIENCE_MINUTES="0.4")
+    wait_for_steps(tmp_path / "run", process, 8)
+    pid = pid_of_rank(stopped, process)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        line = said_line(process, "has given no sign")
+        assert line.startswith(f"nearfar: rank {stopped} has given no sign for 1")  # 12 s or so
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    said_line(process, f"rank {stopped} is back")
+    printed, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    assert printed.count("report: run/report.html") == 1
+    assert told(errors) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the rank in /proc")
+def test_a_rank_that_stays_stopped_is_given_up_after_it_was_named(tmp_path):
+    process = start(tmp_path, *SHORTER, "--out", "run", NEARFAR_PATIENCE_MINUTES="0.25")
+    wait_for_steps(tmp_path / "run", process, 8)
+    pid = pid_of_rank(1, process)
+    os.kill(pid, signal.SIGSTOP)
+    said_line(process, "rank 1 has given no sign")
+    said_line(process, "rank 0 lost another rank, which died or did not answer within 0.25 minutes")
+    os.kill(pid, signal.SIGCONT)  # torchrun's SIGTERM reaches it now
+    process.communicate(timeout=PATIENCE_S)
+    assert process.returncode != 0
 
 
 @pytest.mark.parametrize(

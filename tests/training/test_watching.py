@@ -57,6 +57,18 @@ def test_a_rank_without_a_sign_is_named_once_and_said_to_be_back():
             assert said[1] == "rank 1 is back"
 
 
+def test_the_lowest_rank_is_said_to_be_back_by_the_one_that_missed_it():
+    store, said, own = dist.HashStore(), [], []
+    settings = {"look": 0.02, "missing": 0.5}
+    with missing_ranks_named(store, 1, 2, **settings, say=said.append):
+        assert wait_until(lambda: said)
+        assert said[0].startswith("rank 0 has given no sign for ")
+        with missing_ranks_named(store, 0, 2, **settings, say=own.append):
+            assert wait_until(lambda: len(said) == 2)
+    assert said[1:] == ["rank 0 is back"]
+    assert own == []
+
+
 def test_nothing_is_said_where_all_give_signs():
     store, said = dist.HashStore(), []
     settings = {"look": 0.02, "missing": 1.0, "say": said.append}

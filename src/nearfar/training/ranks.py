@@ -29,7 +29,11 @@ from nearfar.bounds import check_range
 from nearfar.errors import NearfarError, SettingError
 from nearfar.training.interruption import heard_out
 from nearfar.training.launch import launched
-from nearfar.training.watching import ended_with_launcher, missing_ranks_named
+from nearfar.training.watching import (
+    MISSING_SECONDS,
+    ended_with_launcher,
+    missing_ranks_named,
+)
 
 T = TypeVar("T")
 
@@ -242,7 +246,7 @@ def joined_ranks() -> Iterator[Ranks]:
     store, rank, world = next(rendezvous("env://", timeout=waiting))
     dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=waiting)
     try:
-        with heard_out(), _watched(rank, world):
+        with heard_out(), _watched(rank, world, waiting.total_seconds()):
             yield Ranks.now()
     except BaseException as error:
         if _is_first_to_fail(store):
@@ -254,8 +258,9 @@ def joined_ranks() -> Iterator[Ranks]:
 
 
 @contextmanager
-def _watched(rank: int, count: int) -> Iterator[None]:
-    """Notice a launcher that is gone and ranks that are stopped."""
+def _watched(rank: int, count: int, waiting: float) -> Iterator[None]:
+    """Notice a launcher that is gone, and ranks that are stopped before the others give them up."""
+    missing = min(MISSING_SECONDS, waiting / 2)
     with contextlib.ExitStack() as stack:
         if "TORCHELASTIC_RUN_ID" in os.environ:
             stack.enter_context(ended_with_launcher())
@@ -267,7 +272,11 @@ def _watched(rank: int, count: int) -> Iterator[None]:
             wait_for_workers=False,
         )
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        stack.enter_context(missing_ranks_named(own, rank, count, attempt=attempt))
+        stack.enter_context(
+            missing_ranks_named(
+                own, rank, count, attempt=attempt, look=missing / 12, missing=missing
+            )
+        )
         yield
 
 

@@ -48,8 +48,8 @@ def missing_ranks_named(
     count: int,
     *,
     attempt: str = "0",
-    look: float = 5.0,
-    missing: float = MISSING_SECONDS,
+    look: float,
+    missing: float,
     say: Callable[[str], None] = say_error,
 ) -> Iterator[None]:
     """While in here, the lowest rank that lives names once each rank that gives no sign of life.
@@ -95,6 +95,7 @@ def _watch(
     signs = dict.fromkeys(range(count), 0)
     seen = dict.fromkeys(range(count), time.monotonic())
     named: set[int] = set()
+    told: set[int] = set()
     before = time.monotonic()
     with contextlib.suppress(RuntimeError):  # a store that is gone: the run is ending
         while not over.wait(look):
@@ -113,6 +114,9 @@ def _watch(
                         f"rank {other} has given no sign for {now - seen[other]:.0f} seconds: is "
                         "it stopped, or its machine asleep? The others wait for it"
                     )
-                for other in sorted(named - gone):
-                    say(f"rank {other} is back")
+                    told.add(other)
             named = gone
+            # Whoever told of it, for the lowest that lives may now be the one that is back.
+            for other in sorted(told - gone):
+                say(f"rank {other} is back")
+            told &= gone
