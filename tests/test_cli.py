@@ -185,6 +185,25 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(words, said, capsys):
 @pytest.mark.parametrize(
     "words",
     [
+        "train --training.epochs many",
+        "train --training.epochs",
+        "train --training.optimizer adam",
+        "train --views.crop-scale 0.1",
+        "evaluate",
+        "embed",
+    ],
+)
+def test_a_refusal_has_no_colours_of_its_maker_in_it(words, monkeypatch, capsys):
+    plain = refusal(capsys, *words.split())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert refusal(capsys, *words.split()) == plain
+    assert "\\x1b" not in plain[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         "evaluate no/run",
         "report no/run",
         "train --resume no/run",

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -19,6 +20,7 @@ from nearfar.standard_streams import reasonable_width
 Arguments = TypeVar("Arguments")
 
 _REGISTRY = ConstructorRegistry()
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class _NoPathError(Exception):
@@ -154,6 +156,7 @@ def _first_words(box: str) -> str:
     Where the terminal knows no box-drawing characters, the box has no sides and its rules are `-`.
     """
     lines: list[str] = []
+    box = _COLOUR.sub("", box)  # tyro's, which looks at standard output, not at where it writes
     for line in box.strip().splitlines()[1:]:
         text = line.strip("│╰╯").rstrip()
         if text.strip("─- "):
