@@ -297,6 +297,20 @@ def test_a_probe_that_did_not_come_to_rest_is_named(digits, monkeypatch):
     ]
 
 
+def test_features_too_many_to_be_whitened_are_named(digits, monkeypatch):
+    assert not any(
+        "whitened" in note for note in evaluate(Projecting(), small(digits), QUICK).notes
+    )
+    monkeypatch.setattr("nearfar.evaluation.transforms.MOST_FEATURES", 40)
+    evaluation = evaluate(Projecting(), small(digits), QUICK, untrained=Projecting(seed=1))
+    assert [note for note in evaluation.notes if "whitened" in note] == [
+        "raw data: never whitened, "
+        "for the axes of 64 features of 200 examples take too long to find"
+    ]
+    raw = {r.parameters["transform"] for r in by(evaluation, features="raw")}
+    assert not any(form.startswith("whitened") for form in raw)
+
+
 def test_one_class_gives_no_accuracy(digits):
     part = Part(digits.train.images[:20], torch.zeros(20, dtype=torch.int64))
     evaluation = evaluate(Projecting(), Source("one", part, part), QUICK)

@@ -23,7 +23,7 @@ from nearfar.evaluation.progress import Say, Told, silent, within
 from nearfar.evaluation.records import FeatureKind, Metric, Protocol, Record, over_draws
 from nearfar.evaluation.shots import ShotGroup
 from nearfar.evaluation.softmax_regression import MAX_STEPS
-from nearfar.evaluation.transforms import Transform, transforms
+from nearfar.evaluation.transforms import Transform, is_too_large_to_whiten, transforms
 
 FEATURE_NAMES: dict[FeatureKind, str] = {
     "encoder": "the encoder",
@@ -279,6 +279,21 @@ def notes_on(train_labels: Int64[Tensor, " n"], config: EvaluationConfig) -> lis
                 " examples and give all they have"
             )
     return notes
+
+
+def notes_on_forms(data: LabelledFeatures) -> list[str]:
+    """Which forms the features of one kind are not offered, for what they cost.
+
+    Args:
+        data: Features that probes or kNN have judged.
+    """
+    if not is_too_large_to_whiten(data.train):
+        return []
+    count, dim = data.train.shape
+    return [
+        f"{FEATURE_NAMES[data.kind]}: never whitened, for the axes of {dim:,} features of {count:,}"
+        " examples take too long to find"
+    ]
 
 
 def notes_after(records: list[Record]) -> list[str]:

@@ -19,6 +19,7 @@ from nearfar.evaluation.accuracy import (
     classifier_records,
     notes_after,
     notes_on,
+    notes_on_forms,
 )
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import BASELINED, EvaluationConfig
@@ -149,6 +150,7 @@ def evaluate(
             shot_groups(labels.counts, labels.test),
         )
         records, by_protocol = accuracy_records(data, config, say)
+        notes += notes_on_forms(data) if with_baselines else []
         if classifier is None or not by_classifier:
             pass
         elif classifier.out_features != labels.num_classes:
@@ -174,6 +176,7 @@ def evaluate(
                 test=features(kind, source.test),
             )
             records += accuracy_records(baseline, config, say)[0]
+            notes += notes_on_forms(baseline)
         notes += notes_after(records)
 
     part = source.train if source.test is None else source.test

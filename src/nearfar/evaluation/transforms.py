@@ -50,6 +50,15 @@ class Transform:
         return centred * self.factor if self.factor.ndim == 1 else centred @ self.factor
 
 
+def is_too_large_to_whiten(train: Float[Tensor, "n dim"]) -> bool:
+    """Whether principal axes are not looked for: the work grows with the cube.
+
+    Args:
+        train: Training features.
+    """
+    return min(train.shape) > MOST_FEATURES
+
+
 def transforms(train: Float[Tensor, "n dim"]) -> tuple[Transform, ...]:
     """Every form, from features as they are to whitened ones.
 
@@ -58,7 +67,7 @@ def transforms(train: Float[Tensor, "n dim"]) -> tuple[Transform, ...]:
     as brightness, drown all others unless they are whitened. Standardising divides each feature by
     its deviation. Whitening with shrinkage s divides the principal axis of variance λ by
     √(λ + s λ̄), λ̄ the mean variance, so that axes of noise alone are not blown up; it is left out
-    for more than 3200 features.
+    where it costs too much (`is_too_large_to_whiten`).
 
     Args:
         train: Training features; labels are not needed.
@@ -69,7 +78,7 @@ def transforms(train: Float[Tensor, "n dim"]) -> tuple[Transform, ...]:
     spread = rows.square().mean(dim=0, dtype=torch.float64).sqrt()
     varies = spread > SMALLEST_SPREAD * spread.max()
     factors = torch.where(varies, 1 / spread, 0.0).float()
-    if min(rows.shape) > MOST_FEATURES or not bool(varies.any()):
+    if is_too_large_to_whiten(train) or not bool(varies.any()):
         return Transform("as is"), centred, Transform("standardised", mean, factors)
     axes, variances = principal_axes(rows)
     known = axes if axes.shape[0] == axes.shape[1] else None
