@@ -98,6 +98,27 @@ def test_without_shapes_all_types_are_checked_too():
     assert len(made) == 1
 
 
+def test_what_is_disabled_checks_nothing(monkeypatch):
+    @checked
+    def nested(number: int) -> int:
+        return number
+
+    @checked
+    def with_default(number: int = 0) -> int:
+        return number
+
+    @checked
+    def shaped(number: Float[Tensor, " one"]) -> Float[Tensor, " one"]:
+        return number
+
+    functions = (nested, with_default, shaped)
+    for function in functions:
+        with pytest.raises((TypeCheckError, BeartypeCallHintViolation)):
+            function("1")
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    assert [function("1") for function in functions] == ["1"] * 3
+
+
 def test_shapes_are_found_wherever_they_stand():
     shape = Float[Tensor, "rows rows"]
     for annotation in (shape, shape | None, list[tuple[int, shape]], TypeVar("T", bound=shape)):
