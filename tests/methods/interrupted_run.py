@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from nearfar.training.checkpoints import load_newest
 from nearfar.training.config import TrainingConfig
 from nearfar.training.interruption import Interrupted
 from nearfar.training.run_folder import RunFolder
+
+SHORT = replace(TINY, epochs=2)
 
 
 class StoppingBatches(TrainingBatches):
@@ -39,7 +42,7 @@ def state_of(path: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_goes_on_as_if_never_stopped(
-    folder: Path, build: Callable[[], nn.Module], config: TrainingConfig = TINY
+    folder: Path, build: Callable[[], nn.Module], config: TrainingConfig = SHORT
 ) -> dict[str, torch.Tensor]:
     """Compares both runs bit for bit; gives the state at the end."""
     train_tiny(folder / "whole", config, method=build())
