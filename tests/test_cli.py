@@ -21,7 +21,7 @@ from nearfar.cli.objective_catalogue import OBJECTIVES
 from nearfar.data.catalogue import SOURCES
 from nearfar.data.config import DataConfig
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.catalogue import METHODS
+from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.names import RECIPES
 
@@ -111,7 +111,7 @@ def test_methods_lists_all_with_their_recipes(monkeypatch, capsys):
     assert main(["methods"]) == 0
     told = capsys.readouterr().out
     assert max(map(len, told.splitlines())) <= 80
-    assert all(method.title in told for method in METHODS.values())
+    assert all(method.title in told for method in MethodSpec.choices.values())
     assert all(name in told for name in RECIPES)
 
 
@@ -145,7 +145,10 @@ def test_the_catalogue_is_of_all_objectives():
         ("train --training.epochs", "'--training.epochs'"),
         ("train --training.optimizer adam", "'adamw', 'sgd', 'lars'"),
         ("train --views.crop-scale 0.1", "--views.crop-scale: "),
-        ("train --method.temperature 0", "method.temperature is 0.0: it must be above 0"),
+        (
+            "train --method.objective.temperature 0",
+            "temperature is 0.0: it must be 0.0001 to 10,000",
+        ),
         ("train --training.batch-size 2000", "which is 1167"),
         ("train --encoder.name timm/resnet5O", "did you mean 'timm/resnet50'?"),
         ("train --data.name folder", "folder needs --data.root"),

@@ -42,7 +42,7 @@ print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sy
         ["train", "--help"],
         ["train", "--training.epocs", "3"],
         ["train", "simclr-digit"],
-        ["train", "--method.temperature", "0"],
+        ["train", "--method.objective.temperature", "0"],
         ["train", "--training.batch-size", "5000"],
         ["train", "--encoder.name", "timm/resnt50"],
         ["train", "--views.preset", "simcrl"],

@@ -33,7 +33,7 @@ def check_numbers(settings: Any, prefix: str = "") -> None:
         if is_dataclass(value):
             check_numbers(value, f"{name}.")
         else:
-            _check_number(name, value)
+            check_number(name, value)
 
 
 def check_range(name: str, value: int | float, lowest: int | float, highest: int | float) -> None:
@@ -49,7 +49,7 @@ def check_range(name: str, value: int | float, lowest: int | float, highest: int
         SettingError: Naming the setting, its value and what it may be.
     """
     if not lowest <= value <= highest:
-        raise SettingError(f"{name} is {_told(value)}: it must be {lowest:,} to {highest:,}")
+        raise SettingError(f"{name} is {told(value)}: it must be {lowest:,} to {highest:,}")
 
 
 def check_seed(name: str, seed: int) -> None:
@@ -59,19 +59,27 @@ def check_seed(name: str, seed: int) -> None:
         SettingError: It is not 0 to 2³² − 1.
     """
     if not 0 <= seed <= HIGHEST_SEED:
-        raise SettingError(f"{name} is {_told(seed)}: it must be 0 or more, up to {HIGHEST_SEED}")
+        raise SettingError(f"{name} is {told(seed)}: it must be 0 or more, up to {HIGHEST_SEED}")
 
 
-def _check_number(name: str, value: Any) -> None:
-    """One number, or each of a tuple."""
+def check_number(name: str, value: Any) -> None:
+    """Refuse a number, or one in a tuple, that no computation can hold; anything else passes.
+
+    Args:
+        name: Of the setting, as messages call it.
+        value: What was asked for.
+
+    Raises:
+        SettingError: It is not finite, or beyond float32 or int32.
+    """
     if isinstance(value, tuple | list):
         for each in value:
-            _check_number(name, each)
+            check_number(name, each)
     elif isinstance(value, bool):
         return
     elif isinstance(value, int):
         if abs(value) > _HIGHEST_COUNT and not name.endswith("seed"):
-            raise SettingError(f"{name} is {_told(value)}: it must be at most {_HIGHEST_COUNT:,}")
+            raise SettingError(f"{name} is {told(value)}: it must be at most {_HIGHEST_COUNT:,}")
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise SettingError(f"{name} is {value}: it must be a finite number")
@@ -81,8 +89,8 @@ def _check_number(name: str, value: Any) -> None:
             )
 
 
-def _told(number: int | float) -> str:
-    """A number in a message; one of thousands of digits by how many it has."""
-    if isinstance(number, int) and abs(number) >= 10**20:
-        return f"a number of {math.floor(math.log10(abs(number))) + 1} digits"
-    return str(number)
+def told(value: Any) -> str:
+    """A setting's value in a message; a number of thousands of digits by how many it has."""
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return f"a number of {math.floor(math.log10(abs(value))) + 1} digits"
+    return repr(value) if isinstance(value, str) else str(value)

@@ -19,7 +19,8 @@ from nearfar.data.source import Part, Source
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
@@ -253,8 +254,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
             views=views,
             encoder=encoder,
-            method=SimCLRConfig(
-                temperature=self.temperature,
+            method=SimCLRSpec(
+                objective=NTXentSpec(temperature=self.temperature),
                 projection_hidden=self.projection_hidden,
                 projection_dim=self.projection_dim,
             ),

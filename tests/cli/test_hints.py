@@ -41,9 +41,6 @@ FOLDER = "--data.name folder --data.root pics"
         ("train --data", "did you mean --data.name?"),
         ("train --encoder timm/resnet18", "did you mean --encoder.name timm/resnet18?"),
         ("train --views byol", "did you mean --views.preset byol?"),
-        ("train --method moco", "the recipe chooses the method: nearfar train moco2-digits"),
-        ("train --method.name moco", "the recipe chooses the method: nearfar train moco2-digits"),
-        ("train byol-digits --method.name=moco", "the recipe chooses the method: nearfar train"),
         ("train --data.root pics", "or say what your own data are: --data.name folder"),
     ],
 )

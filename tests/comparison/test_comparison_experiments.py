@@ -12,7 +12,7 @@ from tools.comparison.experiments import (
     seeds_of,
 )
 
-from nearfar.methods.catalogue import METHODS
+from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import RECIPES
 
@@ -24,7 +24,7 @@ def test_every_experiment_can_be_run(name):
 
 def test_every_method_takes_part():
     compared = {recipe.method.name for recipe in experiments().values()}
-    assert compared == set(METHODS)
+    assert compared == set(MethodSpec.choices)
 
 
 def test_all_have_one_set_up():

@@ -21,11 +21,9 @@ from nearfar.encoders.backbones import OWN_BACKBONES, encoder_for
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
 from nearfar.evaluation.knn import KNNBank
-from nearfar.methods.build import build_method
-from nearfar.methods.catalogue import METHODS
-from nearfar.methods.check import check_labels
-from nearfar.methods.config import MethodConfig, MoCoConfig, SimCLRConfig
 from nearfar.methods.method import Method
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import MethodSpec, MoCoSpec, SimCLRSpec
 from nearfar.modality import Modality
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.simclr_digits import simclr_digits
@@ -83,15 +81,15 @@ class Case:
     """
 
     title: str
-    config: MethodConfig
+    config: MethodSpec
     apart: dict[str, str] = field(default_factory=dict)
 
     @property
     def needs_batch_norm(self) -> bool:
         """Whether it is about batch-norm, so that an encoder without does not do."""
-        return isinstance(self.config, MoCoConfig) and self.config.batch_norm_splits > 1
+        return isinstance(self.config, MoCoSpec) and self.config.batch_norm_splits > 1
 
-    def sized(self, sizes: dict[str, float]) -> MethodConfig:
+    def sized(self, sizes: dict[str, float]) -> MethodSpec:
         """Its settings with those sizes that it has."""
         return replace(self.config, **{k: v for k, v in sizes.items() if hasattr(self.config, k)})
 
@@ -116,7 +114,7 @@ class Case:
     def build(self, encoder: nn.Module, sizes: dict[str, float] | None = None) -> Method:
         """The method around an encoder."""
         counts = torch.full((CLASSES,), 11)
-        return build_method(self.sized(sizes or SMALL), encoder, class_counts=counts)
+        return self.sized(sizes or SMALL).build(encoder, class_counts=counts)
 
     def seeded(self, modality: Modality = "images") -> Method:
         """The method with a tiny encoder, the same weights every time."""
@@ -138,12 +136,15 @@ def _cases() -> list[Case]:
     apart = {"2 ranks": NORMALISED_APART, "in parts": NORMALISED_APART}
     return [
         *(
-            Case(f"`{name}`", info.config(), {LEARNS: NOT_SO_SOON} if name == "cpc" else {})
-            for name, info in METHODS.items()
+            Case(f"`{name}`", kind(), {LEARNS: NOT_SO_SOON} if name == "cpc" else {})
+            for name, kind in MethodSpec.choices.items()
         ),
-        Case("`simclr`, false negatives dropped", SimCLRConfig(drop_false_negatives="yes")),
-        Case("`moco`, symmetric", MoCoConfig(symmetric=True)),
-        Case("`moco`, batch-norm split in 2", MoCoConfig(batch_norm_splits=2), apart),
+        Case(
+            "`simclr`, false negatives dropped",
+            SimCLRSpec(objective=NTXentSpec(drop_false_negatives="yes")),
+        ),
+        Case("`moco`, symmetric", MoCoSpec(symmetric=True)),
+        Case("`moco`, batch-norm split in 2", MoCoSpec(batch_norm_splits=2), apart),
     ]
 
 
@@ -295,7 +296,7 @@ def refusal_of(case: Case, modality: Modality) -> str | None:
 def needs_labels(case: Case) -> bool:
     """Whether it refuses data without labels; if it does not, it must do a step without."""
     try:
-        check_labels(case.config, labelled=False, source="these data")
+        case.config.require_labels(False, "these data")
     except SettingError:
         return True
     case.row_by_row()(views_of(0), None).backward()

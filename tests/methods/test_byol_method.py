@@ -14,18 +14,18 @@ from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
 from nearfar.methods.byol import BYOL
-from nearfar.methods.config import BYOLConfig
 from nearfar.methods.method import Method
 from nearfar.methods.momentum import rising_momentum
+from nearfar.methods.specs import BYOLSpec
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.optimizers import build_optimizer
 from nearfar.training.ranks import Ranks
 
-SMALL = BYOLConfig(projection_hidden=12, projection_dim=4, prediction_hidden=10, momentum=0.9)
+SMALL = BYOLSpec(projection_hidden=12, projection_dim=4, prediction_hidden=10, momentum=0.9)
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 
 
-def byol_method(config: BYOLConfig = SMALL) -> BYOL:
+def byol_method(config: BYOLSpec = SMALL) -> BYOL:
     with torch.random.fork_rng():
         torch.manual_seed(5)
         return BYOL(config, build_encoder(EncoderConfig(width=4), channels=1, image_size=8))

@@ -5,11 +5,10 @@ import torch
 from torch import nn
 
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.build import build_method
-from nearfar.methods.catalogue import METHODS
 from nearfar.methods.classes import NEVER_PREDICTED, build_classifier, require_labels_of
+from nearfar.methods.specs import MethodSpec
 
-WITH_LABELS = [name for name, info in METHODS.items() if info.needs_labels]
+WITH_LABELS = [name for name, info in MethodSpec.choices.items() if info.needs_labels]
 
 
 def encoder() -> nn.Module:
@@ -24,18 +23,19 @@ def test_the_methods_with_labels_are_these():
 
 @pytest.mark.parametrize("name", WITH_LABELS)
 def test_no_labels_and_one_class_alone_are_refused_when_a_method_is_built(name):
-    config, title = METHODS[name].config(), METHODS[name].title
+    spec = MethodSpec.choices[name]()
+    title = spec.title
     with pytest.raises(SettingError, match=f"{title} learns from labels, and there are none"):
-        build_method(config, encoder())
+        spec.build(encoder())
     with pytest.raises(SettingError, match=f"{title} learns to tell classes apart.*one class"):
-        build_method(config, encoder(), class_counts=torch.tensor([0, 7, 0]))
-    build_method(config, encoder(), class_counts=torch.tensor([1, 7, 0]))
+        spec.build(encoder(), class_counts=torch.tensor([0, 7, 0]))
+    spec.build(encoder(), class_counts=torch.tensor([1, 7, 0]))
 
 
 @pytest.mark.parametrize("name", ["cross-entropy", "balanced-softmax", "paco"])
 def test_a_class_without_an_example_is_never_predicted_and_moves_nothing(name):
     counts = torch.tensor([5, 0, 3])
-    method = build_method(METHODS[name].config(), encoder(), class_counts=counts)
+    method = MethodSpec.choices[name]().build(encoder(), class_counts=counts)
     optimizer = torch.optim.AdamW(method.parameters(), lr=1e-2, weight_decay=0.0)
     labels = torch.tensor([0, 2, 0, 0, 2, 0])
     for step in range(20):

@@ -12,10 +12,9 @@ from torch import nn
 from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.check import check_encoder_of, check_view_count
-from nearfar.methods.config import BYOLConfig, CPCConfig, CrossEntropyConfig, SimCLRConfig
 from nearfar.methods.cpc import CPC
 from nearfar.methods.method import Method
+from nearfar.methods.specs import BYOLSpec, CPCSpec, CrossEntropySpec, SimCLRSpec
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 from nearfar.views.patches import jittered, moved_crops
@@ -28,7 +27,7 @@ def cpc(kind: str = "series-gru", steps: int = 3, **changes: float) -> CPC:
     with torch.random.fork_rng():
         torch.manual_seed(6)
         encoder = encoder_for(EncoderConfig(kind, width=2), KINDS[kind])
-        return CPC(CPCConfig(prediction_steps=steps, **changes), encoder).double()
+        return CPC(CPCSpec(prediction_steps=steps, **changes), encoder).double()
 
 
 def views_of(kind: str, batch: int, count: int = 1) -> tuple[torch.Tensor, ...]:
@@ -187,7 +186,7 @@ def test_scalars_are_of_the_last_call():
 
 
 @pytest.mark.parametrize(
-    "config", [CPCConfig(prediction_steps=1), CPCConfig(prediction_steps=1, patch_jitter=0.5)]
+    "config", [CPCSpec(prediction_steps=1), CPCSpec(prediction_steps=1, patch_jitter=0.5)]
 )
 def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, config):
     def build() -> CPC:
@@ -255,7 +254,7 @@ def test_what_cannot_be_predicted_is_refused():
         cpc("patch-gru", steps=4)
     assert len(cpc(steps=5).predictors) == 5
     with pytest.raises(SettingError, match=r"Linear gives none: choose encoder.name series-gru"):
-        CPC(CPCConfig(), nn.Linear(3, 3))
+        CPC(CPCSpec(), nn.Linear(3, 3))
     with pytest.raises(NearfarError, match="batch"):
         cpc()(views_of("series-gru", 1))
 
@@ -265,11 +264,11 @@ def test_an_encoder_without_steps_is_refused_before_it_is_built():
         SettingError,
         match=r"small-resnet gives none: choose series-gru \(series\) or patch-gru \(images\)",
     ):
-        check_encoder_of(CPCConfig(), EncoderConfig("small-resnet"))
+        CPCSpec().require_encoder(EncoderConfig("small-resnet"))
     for kind in KINDS:
-        check_encoder_of(CPCConfig(), EncoderConfig(kind))
-        check_encoder_of(SimCLRConfig(), EncoderConfig(kind))
-    check_encoder_of(SimCLRConfig(), EncoderConfig("small-resnet"))
+        CPCSpec().require_encoder(EncoderConfig(kind))
+        SimCLRSpec().require_encoder(EncoderConfig(kind))
+    SimCLRSpec().require_encoder(EncoderConfig("small-resnet"))
 
 
 @pytest.mark.parametrize(
@@ -293,16 +292,16 @@ def test_changes_of_patches_are_refused_where_none_are_cut(changes):
     (name,) = changes
     with pytest.raises(SettingError, match=f"method.{name} is .* SeriesGRU cuts no patches"):
         cpc("series-gru", **changes)
-    config = CPCConfig(**changes)
+    config = CPCSpec(**changes)
     with pytest.raises(SettingError, match=r"encoder.name series-gru cuts no patches: leave it"):
-        check_encoder_of(config, EncoderConfig("series-gru"))
-    check_encoder_of(config, EncoderConfig("patch-gru"))
+        config.require_encoder(EncoderConfig("series-gru"))
+    config.require_encoder(EncoderConfig("patch-gru"))
 
 
 def test_one_view_is_enough_where_views_are_not_compared():
-    for config in (CPCConfig(), CrossEntropyConfig()):
+    for config in (CPCSpec(), CrossEntropySpec()):
         for count in (1, 2, 3):
-            check_view_count(config, count)
-    for config, name in ((SimCLRConfig(), "SimCLR"), (BYOLConfig(), "BYOL")):
+            config.require_views(count)
+    for config, name in ((SimCLRSpec(), "SimCLR"), (BYOLSpec(), "BYOL")):
         with pytest.raises(SettingError, match=f"views.count is 1: {name} compares views"):
-            check_view_count(config, 1)
+            config.require_views(1)

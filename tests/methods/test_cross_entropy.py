@@ -23,9 +23,9 @@ from tests.training.tiny_run import TINY
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError
-from nearfar.methods.config import BalancedSoftmaxConfig, CrossEntropyConfig
 from nearfar.methods.cross_entropy import CrossEntropy
 from nearfar.methods.method import Method
+from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec
 
 COUNTS = torch.tensor([90, 20, 5])
 
@@ -33,7 +33,7 @@ COUNTS = torch.tensor([90, 20, 5])
 def row_by_row(balanced: bool = False) -> CrossEntropy:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        config = BalancedSoftmaxConfig() if balanced else CrossEntropyConfig()
+        config = BalancedSoftmaxSpec() if balanced else CrossEntropySpec()
         return CrossEntropy(config, TanhRows(), COUNTS).double()
 
 
@@ -41,7 +41,7 @@ def with_batch_norm() -> CrossEntropy:
     with torch.random.fork_rng():
         torch.manual_seed(5)
         encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
-        return CrossEntropy(BalancedSoftmaxConfig(), encoder, COUNTS)
+        return CrossEntropy(BalancedSoftmaxSpec(), encoder, COUNTS)
 
 
 @torch.no_grad()
@@ -79,8 +79,8 @@ def test_balanced_softmax_of_equal_classes_is_cross_entropy():
 def test_the_optimum_of_balanced_softmax_does_not_lean_to_large_classes():
     """Features that tell nothing: training by shares, the plain logits come to be equal."""
     encoder = TanhRows()
-    method = CrossEntropy(BalancedSoftmaxConfig(), encoder, torch.tensor([90, 10]))
-    plain = CrossEntropy(CrossEntropyConfig(), encoder, torch.tensor([90, 10]))
+    method = CrossEntropy(BalancedSoftmaxSpec(), encoder, torch.tensor([90, 10]))
+    plain = CrossEntropy(CrossEntropySpec(), encoder, torch.tensor([90, 10]))
     labels = (torch.arange(100) >= 90).long()
     views = (torch.zeros(100, 10), torch.zeros(100, 10))
     for each in (method, plain):

@@ -1,17 +1,12 @@
-"""The catalogue, the settings and what is built from them agree."""
-
-from typing import get_args
+"""What the specs of methods say, and what is built from them."""
 
 import pytest
 import torch
 from torch import nn
 
 from nearfar.errors import SettingError
-from nearfar.methods import config as settings
-from nearfar.methods.build import build_method
-from nearfar.methods.catalogue import METHODS
-from nearfar.methods.check import check_labels, check_method
 from nearfar.methods.method import Method
+from nearfar.methods.specs import MethodSpec
 
 
 class Encoder(nn.Module):
@@ -32,26 +27,26 @@ class Encoder(nn.Module):
         return vectors, vectors.cumsum(dim=1)
 
 
-def test_every_settings_class_is_in_the_catalogue_under_its_name():
-    classes = get_args(settings.MethodConfig) or (settings.MethodConfig,)
-    assert {info.config for info in METHODS.values()} == set(classes)
-    for name, info in METHODS.items():
-        assert info.config().name == name
-        check_method(info.config())
-
-
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", MethodSpec.choices)
 def test_every_method_is_built_and_follows_the_protocol(name):
-    method = build_method(METHODS[name].config(), Encoder(), class_counts=torch.tensor([5, 3]))
+    method = MethodSpec.choices[name]().build(Encoder(), class_counts=torch.tensor([5, 3]))
     assert isinstance(method, Method)
     assert isinstance(method.encoder, Encoder)
 
 
+@pytest.mark.parametrize("name", MethodSpec.choices)
+def test_every_method_says_what_it_is_and_needs(name):
+    spec = MethodSpec.choices[name]
+    assert all(isinstance(each, str) for each in (spec.title, spec.summary, spec.source))
+    assert spec().name == name
+    assert 1 <= spec.least_views <= (spec.most_views or 100)
+
+
 def test_labels_are_asked_for_by_those_that_learn_from_them():
-    for info in METHODS.values():
-        check_labels(info.config(), labelled=True, source="a folder")
-        if not info.needs_labels:
-            check_labels(info.config(), labelled=False, source="a folder")
+    for kind in MethodSpec.choices.values():
+        kind().require_labels(True, "a folder")
+        if not kind.needs_labels:
+            kind().require_labels(False, "a folder")
             continue
-        with pytest.raises(SettingError, match=f"{info.title} learns from labels.*a folder"):
-            check_labels(info.config(), labelled=False, source="a folder")
+        with pytest.raises(SettingError, match=f"{kind.title} learns from labels.*a folder"):
+            kind().require_labels(False, "a folder")

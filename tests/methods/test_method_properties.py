@@ -16,7 +16,7 @@ from tests.methods.method_properties import (
 )
 from tools.methods_table import COLUMNS, PAGE, section_of
 
-from nearfar.methods.catalogue import METHODS
+from nearfar.methods.specs import MethodSpec
 
 LEAST_GAIN = 3.0
 """Points of kNN accuracy on digits."""
@@ -56,7 +56,7 @@ def test_it_takes_steps_on_every_kind_of_examples_or_says_why_not(case, modality
 @every_case
 def test_labels_are_needed_where_the_catalogue_says_so(case):
     dropping = getattr(case.config, "drop_false_negatives", "no") != "no"
-    assert needs_labels(case) == (METHODS[case.config.name].needs_labels or dropping)
+    assert needs_labels(case) == (case.config.needs_labels or dropping)
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_it_learns_digits(case, tmp_path):
 
 
 def test_every_method_has_a_case_in_its_default_settings():
-    assert {info.config() for info in METHODS.values()} <= {case.config for case in CASES}
+    assert {kind() for kind in MethodSpec.choices.values()} <= {case.config for case in CASES}
 
 
 def rows_of(text: str) -> dict[str, list[str]]:

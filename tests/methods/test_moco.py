@@ -13,14 +13,14 @@ from torch import nn
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
-from nearfar.methods.config import MoCoConfig
 from nearfar.methods.method import Method
 from nearfar.methods.moco import MoCo
+from nearfar.methods.specs import MoCoSpec
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.optimizers import build_optimizer
 from nearfar.training.ranks import Ranks
 
-SMALL = MoCoConfig(
+SMALL = MoCoSpec(
     head="linear", projection_dim=4, temperature=0.3, queue_size=8, momentum=0.9, symmetric=False
 )
 BATCHES = (5, 3, 11, 4, 8)  # some larger than the queue, none a divisor of it but the last
@@ -40,7 +40,7 @@ class Rowwise(nn.Module):
         return torch.tanh(self.layer(images.flatten(1)))
 
 
-def moco(config: MoCoConfig = SMALL, *, seed: int = 5) -> MoCo:
+def moco(config: MoCoSpec = SMALL, *, seed: int = 5) -> MoCo:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return MoCo(config, Rowwise()).double()
@@ -334,9 +334,9 @@ def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, micro_batc
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"temperature": 0.0}, "method.temperature is 0.0: it must be above 0"),
-        ({"queue_size": 0}, "method.queue_size is 0: it must be above 0"),
-        ({"batch_norm_splits": 0}, "method.batch_norm_splits is 0: it must be above 0"),
+        ({"temperature": 0.0}, "method.temperature is 0.0: it must be 0.0001 to 10,000"),
+        ({"queue_size": 0}, "method.queue_size is 0: it must be 1 or more"),
+        ({"batch_norm_splits": 0}, "method.batch_norm_splits is 0: it must be 1 or more"),
         ({"momentum": 1.1}, "method.momentum is 1.1: it must be 0 to 1"),
         ({"momentum": math.nan}, "method.momentum is nan: it must be a finite number"),
         ({"projection_hidden": 8}, "method.projection_hidden is 8: the linear head has no hidden"),
@@ -350,10 +350,8 @@ def test_impossible_settings_are_refused(settings, message):
 
 
 def test_an_unknown_head_is_refused():
-    config = replace(SMALL)
-    object.__setattr__(config, "head", "mpl")  # past the tests' check of types
     with pytest.raises(SettingError, match=r"method.head 'mpl': did you mean 'mlp'"):
-        moco(config)
+        replace(SMALL, head="mpl")
 
 
 def test_more_than_two_views_are_refused():

@@ -26,16 +26,16 @@ from torch import nn
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.config import PaCoConfig
 from nearfar.methods.method import Method
 from nearfar.methods.momentum import frozen_copy
 from nearfar.methods.paco import PaCo
 from nearfar.methods.shared_information import shared_information
+from nearfar.methods.specs import PaCoSpec
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.optimizers import build_optimizer
 from nearfar.training.ranks import Ranks
 
-SMALL = PaCoConfig(
+SMALL = PaCoSpec(
     temperature=0.3,
     alpha=0.2,
     queue_size=8,
@@ -226,11 +226,9 @@ def test_what_it_cannot_train_with_is_refused():
         ({"momentum": 1.1}, r"method.momentum is 1\.1: it must be 0 to 1"),
     ):
         with pytest.raises(SettingError, match=said):
-            PaCo(replace(SMALL, **changes), TanhRows(), CLASS_COUNTS)
-    unknown = replace(SMALL)
-    object.__setattr__(unknown, "normalisation", "men")  # past the tests' own checking of types
+            replace(SMALL, **changes)
     with pytest.raises(SettingError, match=r"unknown method.normalisation 'men': did you mean"):
-        PaCo(unknown, TanhRows(), CLASS_COUNTS)
+        replace(SMALL, normalisation="men")
 
 
 def test_labels_that_are_no_class_numbers_are_refused_and_not_cut():

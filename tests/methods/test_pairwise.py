@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from dataclasses import fields, replace
 from itertools import combinations
 
 import pytest
@@ -12,19 +11,28 @@ from torch import nn
 
 from nearfar import objectives
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.check import check_labels, check_method
-from nearfar.methods.config import SimCLRConfig
-from nearfar.methods.pairwise import OBJECTIVES, PairwiseObjective
-from nearfar.methods.pairwise_options import DROPS_FALSE_NEGATIVES, OPTIONS
+from nearfar.methods.objective_specs import (
+    AlignUniformSpec,
+    DebiasedNegSpec,
+    NTXentSpec,
+    ObjectiveSpec,
+    SigmoidSpec,
+    TripletSpec,
+)
 from nearfar.methods.simclr import SimCLR
+from nearfar.methods.specs import SimCLRSpec
+from nearfar.spec import as_spec, settings_of
+from nearfar.targets import imported
 from nearfar.training.gradient_caching import cached_gradients
 from rank_processes import run_on_ranks
 
-OF_PAIRS = [name for name in OPTIONS if name not in ("debiased_neg", "debiased_pos", "triplet")]
-VARIANTS = [{"objective": name} for name in OPTIONS] + [
-    {"objective": "debiased_pos", "positives": "combination"},
-    *({"objective": name, "drop_false_negatives": "yes"} for name in DROPS_FALSE_NEGATIVES),
-    {"objective": "nt_xent", "drop_false_negatives": "rescaled"},
+OBJECTIVES = ObjectiveSpec.choices
+OF_PAIRS = [name for name, each in OBJECTIVES.items() if not each.of_all_views]
+DROPS_FALSE_NEGATIVES = ObjectiveSpec.owners("drop_false_negatives")
+VARIANTS = [{"name": name} for name in OBJECTIVES] + [
+    {"name": "debiased_pos", "positives": "combination"},
+    *({"name": name, "drop_false_negatives": "yes"} for name in DROPS_FALSE_NEGATIVES),
+    {"name": "nt_xent", "drop_false_negatives": "rescaled"},
 ]
 every_variant = pytest.mark.parametrize(
     "settings", VARIANTS, ids=lambda each: " ".join(each.values())
@@ -44,10 +52,12 @@ class RowByRow(nn.Module):
         return self.layers(images)
 
 
-def row_by_row(**settings) -> SimCLR:
+def row_by_row(name="nt_xent", **settings) -> SimCLR:
+    objective = as_spec(ObjectiveSpec, {"name": name, **settings})
+    spec = SimCLRSpec(objective=objective, projection_hidden=4, projection_dim=4)
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        method = SimCLR(SimCLRConfig(projection_hidden=4, projection_dim=4, **settings), RowByRow())
+        method = SimCLR(spec, RowByRow())
         method.projection = nn.Linear(6, 4)
     return method.double()
 
@@ -67,25 +77,21 @@ def gradients(method):
 
 
 def test_every_setting_of_an_objective_is_one_of_its_function_with_its_name():
-    named = {name for names in OPTIONS.values() for name in names}
-    others = {"name", "objective", "drop_false_negatives", "projection_hidden", "projection_dim"}
-    assert {each.name for each in fields(SimCLRConfig)} == named | others
-    assert OBJECTIVES.keys() == OPTIONS.keys()
     learnt_or_of_noise = {"labels", "rescale", "scale", "bias"}
-    for objective, names in OPTIONS.items():
-        function = getattr(
-            objectives, "batch_hard_triplet" if objective == "triplet" else objective
-        )
-        settings = {
-            name
+    for objective, spec in OBJECTIVES.items():
+        function = imported(spec.function)
+        defaults = {
+            name: each.default
             for name, each in inspect.signature(function).parameters.items()
             if each.kind is each.KEYWORD_ONLY
         }
-        assert set(names) == settings - learnt_or_of_noise
-        assert ("rescale" in settings) == (objective in DROPS_FALSE_NEGATIVES)
+        settings = settings_of(spec())
+        assert ("rescale" in defaults) == (objective in DROPS_FALSE_NEGATIVES)
+        assert settings.pop("drop_false_negatives", "no") == "no"
+        assert settings == {k: v for k, v in defaults.items() if k not in learnt_or_of_noise}
 
 
-@pytest.mark.parametrize("objective", OPTIONS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_settings_left_out_are_the_objectives_own(objective):
     views = views_of(2)
     given = {"scale": 10.0, "bias": -10.0} if objective == "sigmoid" else {}
@@ -96,21 +102,22 @@ def test_settings_left_out_are_the_objectives_own(objective):
         expected = getattr(objectives, objective)(views)
     else:
         expected = getattr(objectives, objective)(*views, **given)
-    found = PairwiseObjective(SimCLRConfig(objective=objective)).double()(views)
+    found = OBJECTIVES[objective]().build().double()(views)
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
 
 
 def numbers(objective):
     """Every numeric setting of an objective, moved from its default."""
-    return {name: 0.3 for name in OPTIONS[objective] if name not in ("positives", "marginal_over")}
+    settings = settings_of(OBJECTIVES[objective]())
+    return {name: 0.3 for name, value in settings.items() if isinstance(value, float)}
 
 
-@pytest.mark.parametrize("objective", [name for name in OPTIONS if numbers(name)])
+@pytest.mark.parametrize("objective", [name for name in OBJECTIVES if numbers(name)])
 def test_every_setting_reaches_the_objective(objective):
     views = views_of(3)
-    default = float(PairwiseObjective(SimCLRConfig(objective=objective))(views))
+    default = float(OBJECTIVES[objective]().build()(views))
     for name, value in numbers(objective).items():
-        changed = PairwiseObjective(SimCLRConfig(objective=objective, **{name: value}))
+        changed = OBJECTIVES[objective](**{name: value}).build()
         assert float(changed(views)) != pytest.approx(default, rel=1e-6), name
 
 
@@ -120,14 +127,13 @@ def test_every_setting_reaches_the_objective(objective):
 def test_words_of_debiased_pos_reach_it(name, value):
     views = views_of(3)
     expected = objectives.debiased_pos(views, **{name: value})
-    found = PairwiseObjective(SimCLRConfig(objective="debiased_pos", **{name: value}))(views)
+    found = OBJECTIVES["debiased_pos"](**{name: value}).build()(views)
     assert float(found) == float(expected) != float(objectives.debiased_pos(views))
 
 
 @pytest.mark.parametrize("objective", OF_PAIRS)
 def test_more_views_are_the_mean_of_all_pairs(objective):
-    views, settings = views_of(4), SimCLRConfig(objective=objective)
-    objective = PairwiseObjective(settings)
+    views, objective = views_of(4), OBJECTIVES[objective]().build()
     with torch.no_grad():
         pairs = [float(objective(pair)) for pair in combinations(views, 2)]
         assert float(objective(views)) == pytest.approx(sum(pairs) / 6)
@@ -142,7 +148,7 @@ def test_triplets_of_more_views_take_the_farthest_of_the_examples_own():
         own = [j for j in range(12) if j % 4 == i % 4 and j != i]
         others = [j for j in range(12) if j % 4 != i % 4]
         losses.append(max(0.0, float(far[i, own].max() - far[i, others].min()) + 0.2))
-    found = PairwiseObjective(SimCLRConfig(objective="triplet", margin=0.2))(views)
+    found = TripletSpec(margin=0.2).build()(views)
     assert float(found) == pytest.approx(sum(losses) / 12)
 
 
@@ -158,7 +164,7 @@ def test_false_negatives_are_dropped_by_the_labels_of_the_batch():
 
 
 def test_sigmoid_learns_its_scale_and_bias_from_where_its_authors_began():
-    method = row_by_row(objective="sigmoid")
+    method = row_by_row("sigmoid")
     learnt = dict(method.objective.named_parameters())
     assert float(learnt["log_scale"].exp().detach()) == pytest.approx(10)
     assert float(learnt["bias"].detach()) == -10
@@ -181,59 +187,50 @@ def test_scalars_are_of_all_views():
     assert method.scalars["nearest_is_positive"] == pytest.approx(float(same))
 
 
-def unchecked(**settings) -> SimCLRConfig:
-    """Settings as a program without a type checker may give them."""
-    config = SimCLRConfig()
-    for name, value in settings.items():
-        object.__setattr__(config, name, value)
-    return config
-
-
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"objective": "ntxent"}, "unknown method.objective 'ntxent': did you mean 'nt_xent'"),
+        ({"name": "ntxent"}, "unknown objective 'ntxent': did you mean 'nt_xent'"),
         (
-            {"objective": "vicreg", "temperature": 0.5},
-            "method.temperature is 0.5: vicreg has no such setting, it belongs to nt_xent, "
-            "debiased_neg, debiased_pos and decoupled: set it to None",
+            {"name": "vicreg", "temperature": 0.5},
+            "method.objective.temperature is 0.5: vicreg has no such setting, it belongs to "
+            "nt_xent, debiased_neg, debiased_pos and decoupled",
         ),
         (
-            {"beta": 1.0},
-            "method.beta is 1.0: nt_xent has no such setting, it belongs to "
-            "debiased_neg: set it to None",
+            {"name": "nt_xent", "beta": 1.0},
+            "method.objective.beta is 1.0: nt_xent has no such setting, it belongs to debiased_neg",
         ),
         (
-            {"objective": "triplet", "drop_false_negatives": "yes"},
-            "method.drop_false_negatives is yes: triplet has no such setting, it belongs to "
-            "nt_xent, debiased_neg and debiased_pos: set it to no",
+            {"name": "triplet", "drop_false_negatives": "yes"},
+            "method.objective.drop_false_negatives is 'yes': triplet has no such setting, it "
+            "belongs to nt_xent, debiased_neg and debiased_pos",
         ),
-        ({"drop_false_negatives": "rescale"}, "did you mean 'rescaled'"),
-        ({"objective": "debiased_pos", "positives": "group"}, "did you mean 'grouping'"),
-        ({"objective": "debiased_pos", "tau_plus": 0.0}, "must be above 0 and below 1"),
-        ({"objective": "debiased_neg", "tau_plus": 1.0}, "must be 0 or above, and below 1"),
-        ({"objective": "debiased_neg", "beta": -0.5}, "method.beta is -0.5: it must be 0 or above"),
-        ({"objective": "triplet", "margin": 0.0}, "method.margin is 0.0: it must be above 0"),
-        ({"objective": "align_uniform", "t": float("inf")}, "method.t is inf: it must be above 0"),
+        ({"name": "nt_xent", "drop_false_negatives": "rescale"}, "did you mean 'rescaled'"),
+        ({"name": "debiased_pos", "positives": "group"}, "did you mean 'grouping'"),
+        ({"name": "debiased_pos", "tau_plus": 0.0}, "must be above 0 and below 1"),
+        ({"name": "debiased_neg", "tau_plus": 1.0}, "must be 0 or more, and below 1"),
+        ({"name": "debiased_neg", "beta": -0.5}, "beta is -0.5: it must be 0 or more"),
+        ({"name": "triplet", "margin": 0.0}, "method.objective.margin is 0.0: it must be above 0"),
+        ({"name": "align_uniform", "t": float("inf")}, "t is inf: it must be a finite number"),
     ],
 )
 def test_impossible_and_foreign_settings_are_refused_in_one_line(settings, words):
     with pytest.raises(SettingError, match=re.escape(words)) as refused:
-        check_method(unchecked(**settings))
+        SimCLRSpec(objective=settings)
     assert "\n" not in str(refused.value)
 
 
 def test_a_value_at_the_edge_is_taken():
-    check_method(SimCLRConfig(objective="debiased_neg", tau_plus=0.0, beta=0.0))
-    check_method(SimCLRConfig(objective="align_uniform", uniform_weight=0.0))
+    assert DebiasedNegSpec(tau_plus=0.0, beta=0.0).beta == 0
+    assert AlignUniformSpec(uniform_weight=0.0).uniform_weight == 0
 
 
 def test_data_without_labels_are_refused_where_false_negatives_are_to_be_dropped():
-    config = SimCLRConfig(drop_false_negatives="yes")
+    config = SimCLRSpec(objective=NTXentSpec(drop_false_negatives="yes"))
     with pytest.raises(SettingError, match=r"drop_false_negatives is yes: it needs labels.*photos"):
-        check_labels(config, labelled=False, source="photos")
-    check_labels(config, labelled=True, source="photos")
-    check_labels(replace(config, drop_false_negatives="no"), labelled=False, source="photos")
+        config.require_labels(False, "photos")
+    config.require_labels(True, "photos")
+    SimCLRSpec().require_labels(False, "photos")
 
 
 @every_variant
@@ -289,7 +286,7 @@ def test_a_run_of_sigmoid_is_saved_with_what_it_learns(tmp_path):
             torch.manual_seed(0)
             encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 6))
             encoder.num_features = 6
-            config = SimCLRConfig(objective="sigmoid", projection_hidden=8, projection_dim=4)
+            config = SimCLRSpec(objective=SigmoidSpec(), projection_hidden=8, projection_dim=4)
             return SimCLR(config, encoder)
 
     state = assert_goes_on_as_if_never_stopped(tmp_path, build)

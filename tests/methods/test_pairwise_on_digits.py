@@ -10,9 +10,9 @@ from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
-from nearfar.methods.config import SimCLRConfig
-from nearfar.methods.pairwise_options import OPTIONS
+from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.simclr import SimCLR
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.simclr_digits import simclr_digits
 from nearfar.training.loop import train
@@ -23,10 +23,10 @@ from nearfar.views.random_views import build_views
 DIGITS = load_digits(DataConfig())
 
 
-@pytest.mark.parametrize("objective", OPTIONS)
+@pytest.mark.parametrize("objective", ObjectiveSpec.choices)
 def test_some_steps_on_three_views_lower_it(objective):
     encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
-    config = SimCLRConfig(objective=objective, projection_hidden=16, projection_dim=8)
+    config = SimCLRSpec(objective=objective, projection_hidden=16, projection_dim=8)
     method = SimCLR(config, encoder)
     views = build_views(
         ViewsConfig("digits", count=3), channels=1, size=8, mean=(0.3,), std=(0.4,)
@@ -66,12 +66,12 @@ def one_label_accuracy(encoder: nn.Module, source, mean, std) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", OPTIONS)
+@pytest.mark.parametrize("objective", ObjectiveSpec.choices)
 def test_it_learns(objective, tmp_path):
     recipe = simclr_digits()
     recipe = replace(
         recipe,
-        method=SimCLRConfig(objective=objective),
+        method=SimCLRSpec(objective=objective),
         encoder=EncoderConfig(width=16),
         training=replace(
             recipe.training,

@@ -7,18 +7,18 @@ import torch
 from torch import nn
 
 from nearfar.methods.byol import BYOL
-from nearfar.methods.config import (
-    BYOLConfig,
-    MoCoConfig,
-    PaCoConfig,
-    SimCLRConfig,
-    SupConConfig,
-)
 from nearfar.methods.moco import MoCo
+from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.paco import PaCo
-from nearfar.methods.pairwise import OBJECTIVES
 from nearfar.methods.shared_information import shared_information
 from nearfar.methods.simclr import SimCLR
+from nearfar.methods.specs import (
+    BYOLSpec,
+    MoCoSpec,
+    PaCoSpec,
+    SimCLRSpec,
+    SupConSpec,
+)
 from nearfar.methods.supcon import SupCon
 
 BOUND, CEILING = "mutual_information_bound", "mutual_information_ceiling"
@@ -99,10 +99,10 @@ CRITICS = {
 }
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", ObjectiveSpec.choices)
 def test_simclr_has_it_with_each_objectives_own_critic(name):
     torch.manual_seed(0)
-    method = SimCLR(SimCLRConfig(objective=name, projection_dim=6), Rows())
+    method = SimCLR(SimCLRSpec(objective=name, projection_dim=6), Rows())
     assert method.objective.critic_temperature == pytest.approx(CRITICS[name])
     embedded = method.embed(views(count=3))
     method.loss(embedded)
@@ -120,9 +120,9 @@ def test_settings_change_the_critic():
 def test_supcon_moco_and_paco_have_it_of_their_two_views():
     labels = torch.arange(10) % 3
     torch.manual_seed(0)
-    supcon = SupCon(SupConConfig(projection_dim=6), Rows())
-    moco = MoCo(MoCoConfig(projection_dim=6, queue_size=16), Rows())
-    paco = PaCo(PaCoConfig(projection_dim=6, queue_size=16), Rows(), labels.bincount())
+    supcon = SupCon(SupConSpec(projection_dim=6), Rows())
+    moco = MoCo(MoCoSpec(projection_dim=6, queue_size=16), Rows())
+    paco = PaCo(PaCoSpec(projection_dim=6, queue_size=16), Rows(), labels.bincount())
     for method, temperature in ((supcon, 0.1), (moco, 0.2), (paco, paco.config.temperature)):
         embedded = method.embed(views())
         method.loss(embedded, labels)
@@ -134,7 +134,7 @@ def test_supcon_moco_and_paco_have_it_of_their_two_views():
 
 def test_the_queue_is_no_part_of_it():
     torch.manual_seed(0)
-    method = MoCo(MoCoConfig(projection_dim=6, queue_size=16), Rows())
+    method = MoCo(MoCoSpec(projection_dim=6, queue_size=16), Rows())
     method(views())
     before = method.scalars[BOUND]
     method.after_step(0.0)
@@ -147,10 +147,10 @@ def test_the_queue_is_no_part_of_it():
 
 
 def test_byol_has_no_critic_and_no_bound():
-    method = BYOL(BYOLConfig(projection_dim=6), Rows())
+    method = BYOL(BYOLSpec(projection_dim=6), Rows())
     method(views())
     assert BOUND not in method.scalars
 
 
 def _critic(**settings):
-    return SimCLR(SimCLRConfig(**settings), Rows()).objective.critic_temperature
+    return SimCLR(SimCLRSpec(**settings), Rows()).objective.critic_temperature

@@ -8,15 +8,17 @@ import torch
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
-from nearfar.methods.config import SimCLRConfig
 from nearfar.methods.method import Method
+from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.simclr import SimCLR
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.objectives import alignment, nt_xent, uniformity
 
 
-def simclr(**settings):
+def simclr(temperature=0.5):
     encoder = build_encoder(EncoderConfig(width=8), channels=1, image_size=8)
-    return SimCLR(SimCLRConfig(projection_hidden=16, projection_dim=4, **settings), encoder)
+    objective = NTXentSpec(temperature=temperature)
+    return SimCLR(SimCLRSpec(objective=objective, projection_hidden=16, projection_dim=4), encoder)
 
 
 def two_views(batch=12):
@@ -37,7 +39,7 @@ def test_the_loss_is_nt_xent_of_both_views_projected_together():
 
 def test_without_a_hidden_layer_the_head_is_linear():
     encoder = build_encoder(EncoderConfig(width=8), channels=1, image_size=8)
-    method = SimCLR(SimCLRConfig(projection_hidden=None, projection_dim=4), encoder)
+    method = SimCLR(SimCLRSpec(projection_hidden=None, projection_dim=4), encoder)
     features = torch.randn(3, 32)
     expected = features @ method.projection.weight.T + method.projection.bias
     torch.testing.assert_close(method.projection(features), expected)
@@ -99,10 +101,13 @@ def test_the_state_holds_everything():
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"),
-    [("temperature", 0.0), ("temperature", math.nan), ("projection_dim", 0)],
+    ("settings", "said"),
+    [
+        ({"objective": {"name": "nt_xent", "temperature": 0.0}}, "temperature is 0.0: it must be"),
+        ({"objective": {"name": "nt_xent", "temperature": math.nan}}, "must be a finite number"),
+        ({"projection_dim": 0}, "method.projection_dim is 0: it must be 1 to 1,048,576"),
+    ],
 )
-def test_impossible_settings_are_refused(setting, value):
-    encoder = build_encoder(EncoderConfig(width=8), channels=1, image_size=8)
-    with pytest.raises(SettingError, match=f"method.{setting} is {value}: it must be above 0"):
-        SimCLR(SimCLRConfig(**{setting: value}), encoder)
+def test_impossible_settings_are_refused(settings, said):
+    with pytest.raises(SettingError, match=said):
+        SimCLRSpec(**settings)

@@ -23,11 +23,11 @@ from torch import nn
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.config import SupConConfig
 from nearfar.methods.method import Method
+from nearfar.methods.specs import SupConSpec
 from nearfar.methods.supcon import SupCon
 
-SMALL = SupConConfig(temperature=0.3, projection_hidden=8, projection_dim=4)
+SMALL = SupConSpec(temperature=0.3, projection_hidden=8, projection_dim=4)
 
 
 def row_by_row(kind: str = "out") -> SupCon:
@@ -136,8 +136,6 @@ def test_impossible_settings_are_refused():
         ({"projection_hidden": 0}, r"method.projection_hidden is 0"),
     ):
         with pytest.raises(SettingError, match=said):
-            SupCon(replace(SMALL, **changes), TanhRows())
-    unknown = replace(SMALL)
-    object.__setattr__(unknown, "kind", "ut")  # past the tests' own checking of types
+            replace(SMALL, **changes)
     with pytest.raises(SettingError, match=r"unknown method.kind 'ut': did you mean 'out'"):
-        SupCon(unknown, TanhRows())
+        replace(SMALL, kind="ut")

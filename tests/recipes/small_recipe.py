@@ -8,7 +8,7 @@ import numpy as np
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -37,7 +37,7 @@ def small_recipe(folder: Path, **changes) -> Recipe:
         data=DataConfig(name="npz", root=file),
         views=ViewsConfig(preset="digits"),
         encoder=EncoderConfig(width=4),
-        method=SimCLRConfig(projection_hidden=8, projection_dim=4),
+        method=SimCLRSpec(projection_hidden=8, projection_dim=4),
         training=TrainingConfig(
             epochs=2, batch_size=32, warmup_share=0.0, device="cpu", precision="fp32", knn_every=1
         ),

@@ -127,7 +127,7 @@ def test_another_runs_encoder_is_refused_though_it_is_whole(run, trained, tmp_pa
     ("file", "changes"),
     [
         ("config.json", {"data": []}),
-        ("config.json", {"method": "simclr"}),
+        ("config.json", {"method": "simcrl"}),
         ("config.json", {"method__name": 3}),
         ("config.json", {"training__batch_size": "many"}),
         ("config.json", {"training": None}),

@@ -19,7 +19,7 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.protocols import evaluate
 from nearfar.information.config import CriticConfig
 from nearfar.information.config import check_settings as check_estimate
-from nearfar.methods.config import MoCoConfig
+from nearfar.methods.specs import MoCoSpec
 from nearfar.recipes.assembly import (
     Format,
     _seeded_method,
@@ -123,7 +123,7 @@ def test_and_its_critic():
     [
         ("encoder", {"width": 2**16}, "encoder.width"),
         ("method", {"projection_hidden": 2**20, "projection_dim": 2**20}, "the method's widths"),
-        ("method", MoCoConfig(queue_size=2**31 - 1), "queue_size"),
+        ("method", MoCoSpec(queue_size=2**31 - 1), "queue_size"),
         ("views", {"size": 4096, "count": 1024}, "views.size"),
     ],
 )

@@ -16,21 +16,21 @@ from nearfar.data.sources import load_source
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.saved_classifier import load_classifier
 from nearfar.errors import SettingError
-from nearfar.methods.config import (
-    BalancedSoftmaxConfig,
-    CrossEntropyConfig,
-    MethodConfig,
-    PaCoConfig,
-    SupConConfig,
+from nearfar.methods.specs import (
+    BalancedSoftmaxSpec,
+    CrossEntropySpec,
+    MethodSpec,
+    PaCoSpec,
+    SupConSpec,
 )
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.names import recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
 
-PACO = PaCoConfig(queue_size=50, momentum=0.9, projection_hidden=8, projection_dim=4)
-SUPCON = SupConConfig(projection_hidden=8, projection_dim=4)
-WITH_CLASSIFIER = (CrossEntropyConfig(), BalancedSoftmaxConfig(), PACO)
+PACO = PaCoSpec(queue_size=50, momentum=0.9, projection_hidden=8, projection_dim=4)
+SUPCON = SupConSpec(projection_hidden=8, projection_dim=4)
+WITH_CLASSIFIER = (CrossEntropySpec(), BalancedSoftmaxSpec(), PACO)
 
 
 def run(recipe: Recipe, folder: Path) -> list[dict]:
@@ -50,7 +50,7 @@ def top1(records: list[dict], protocol: str, features: str = "encoder") -> float
 
 
 @pytest.mark.parametrize("method", WITH_CLASSIFIER, ids=lambda each: each.name)
-def test_the_classifier_of_a_run_is_saved_and_judged(tmp_path: Path, method: MethodConfig):
+def test_the_classifier_of_a_run_is_saved_and_judged(tmp_path: Path, method: MethodSpec):
     recipe = small_recipe(tmp_path, method=method)
     records = run(recipe, tmp_path / "run")
     encoder = load_encoder(tmp_path / "run").eval()
@@ -72,8 +72,8 @@ def test_supcon_s_second_stage_is_the_linear_probe(tmp_path: Path):
     assert top1(records, "linear_probe") > 0.5
 
 
-@pytest.mark.parametrize("method", [BalancedSoftmaxConfig(), PACO], ids=lambda each: each.name)
-def test_a_long_tail_is_judged_by_size_of_class(tmp_path: Path, method: MethodConfig):
+@pytest.mark.parametrize("method", [BalancedSoftmaxSpec(), PACO], ids=lambda each: each.name)
+def test_a_long_tail_is_judged_by_size_of_class(tmp_path: Path, method: MethodSpec):
     recipe = small_recipe(
         tmp_path, method=method, data=DataConfig(name="digits", imbalance_factor=60.0)
     )
@@ -91,7 +91,7 @@ def test_a_long_tail_is_judged_by_size_of_class(tmp_path: Path, method: MethodCo
 
 @pytest.mark.parametrize("method", [*WITH_CLASSIFIER, SUPCON], ids=lambda each: each.name)
 def test_data_without_labels_or_of_one_class_are_refused_before_anything_is_written(
-    tmp_path: Path, method: MethodConfig
+    tmp_path: Path, method: MethodSpec
 ):
     images = np.zeros((96, 8, 8, 1), np.uint8)
     np.savez(tmp_path / "plain.npz", images=images)

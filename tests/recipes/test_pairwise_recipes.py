@@ -9,7 +9,7 @@ from small_recipe import small_recipe
 from tests.data.source_files import write_cifar, write_fashion, write_stl10
 
 from nearfar.errors import SettingError
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import recipe_named
@@ -57,7 +57,7 @@ def trained(recipe, folder, root):
 @pytest.mark.parametrize("name", FASHION)
 def test_recipes_on_fashion_mnist_differ_in_the_method_alone(name, tmp_path):
     recipe, plain = recipe_named(name), recipe_named("simclr-fashion-short")
-    assert (recipe.method.objective, recipe.views.count) == FASHION[name]
+    assert (recipe.method.objective.name, recipe.views.count) == FASHION[name]
     same = replace(recipe, recipe=plain.recipe, method=plain.method, views=plain.views)
     assert same == plain
     assert replace(recipe.views, count=2) == plain.views
@@ -69,7 +69,9 @@ def test_debiased_positives_on_cifar10_train_with_both_kinds_of_pair_noise(tmp_p
     write_cifar(tmp_path, 10, count=8)
     recipe = replace(
         recipe,
-        method=replace(recipe.method, drop_false_negatives="yes"),
+        method=replace(
+            recipe.method, objective=replace(recipe.method.objective, drop_false_negatives="yes")
+        ),
         training=replace(recipe.training, false_positives=0.3),
     )
     trained(recipe, tmp_path / "run", tmp_path)
@@ -88,8 +90,8 @@ def test_alignment_and_uniformity_on_stl10_train_from_files_of_its_format(tmp_pa
         ({"false_positives": 0.3}, {}, r"training.false_positives is 0\.3: it must be 0 for data"),
         (
             {},
-            {"drop_false_negatives": "yes"},
-            "method.drop_false_negatives is yes: it needs labels",
+            {"objective": {"name": "nt_xent", "drop_false_negatives": "yes"}},
+            "method.objective.drop_false_negatives is yes: it needs labels",
         ),
     ],
 )
@@ -105,6 +107,6 @@ def test_pair_noise_without_labels_is_refused_before_training(training, method, 
         method=replace(recipe.method, **method),
         training=replace(recipe.training, **training),
     )
-    assert isinstance(recipe.method, SimCLRConfig)
+    assert isinstance(recipe.method, SimCLRSpec)
     with pytest.raises(SettingError, match=words):
         assemble(recipe)

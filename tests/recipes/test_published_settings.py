@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from nearfar.encoders.backbones import encoder_for
-from nearfar.methods.config import PaCoConfig
 from nearfar.methods.paco import PaCo
+from nearfar.methods.specs import PaCoSpec
 from nearfar.recipes import align_uniform_stl10
 from nearfar.recipes.names import RECIPES, recipe_named
 
@@ -44,7 +44,7 @@ def test_pacos_network_is_that_of_its_program():
     weights = sum(parameter.numel() for parameter in encoder.parameters())
     assert encoder.num_features == 64
     assert weights + 65 * 10 == 464_154  # He et al. (2015) count the classifier of CIFAR-10 too
-    assert isinstance(recipe.method, PaCoConfig)
+    assert isinstance(recipe.method, PaCoSpec)
     method = PaCo(recipe.method, encoder, torch.full((100,), 5))
     for head in (method.projection, method.momentum_projection):
         assert [type(each) for each in head] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]

@@ -69,7 +69,11 @@ def _config(components, epochs, seed):
         "data": {"name": "digits", "root": None, "train_part": "train"},
         "views": {"preset": "digits", "implementation": "fused", "crop_scale": [0.6, 1.0]},
         "encoder": {"name": "small-resnet", "stem": "standard", "width": components},
-        "method": {"name": "simclr", "temperature": 0.5, "projection_dim": 128},
+        "method": {
+            "name": "simclr",
+            "objective": {"name": "nt_xent", "temperature": 0.5},
+            "projection_dim": 128,
+        },
         "training": {"epochs": epochs, "batch_size": 256, "learning_rate": 0.002},
         "evaluation": {"draws": 5, "baselines": True},
     }

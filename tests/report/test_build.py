@@ -225,7 +225,7 @@ def test_many_classes_are_told_by_their_worst_pairs(changed, tmp_path):
 
 def test_several_runs_are_compared_first_and_told_one_by_one_after(digits_run, changed, tmp_path):
     config = changed.read_config()
-    config["method"]["temperature"] = 0.123
+    config["method"]["objective"]["temperature"] = 0.123
     changed.write_config(config)
     changed.write_evaluation(
         [
@@ -238,7 +238,7 @@ def test_several_runs_are_compared_first_and_told_one_by_one_after(digits_run, c
     assert re.search(
         r"demo leads with 10 labels per class, 4\d\.\d points ahead of copy\.", page.text
     )
-    assert "method.temperature 0.5 0.123" in page.text
+    assert "method.objective.temperature 0.5 0.123" in page.text
     assert "encoder.width" not in page.text
     details = [attrs["id"] for tag, attrs in page.tags if attrs.get("class") == "run"]
     assert details == ["run-1", "run-2"]

@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from math import log
 from pathlib import Path
 
@@ -6,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from nearfar.methods.config import SimCLRConfig
-from nearfar.methods.pairwise import PairwiseObjective
-from nearfar.methods.pairwise_options import DROPS_FALSE_NEGATIVES, OPTIONS
+from nearfar.methods.objective_specs import ObjectiveSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.report import charts
 from nearfar.report.map_chart import embedding_map
 from nearfar.report.run_files import RunFiles
+from nearfar.spec import to_json
 
 
 def run_of(steps=(), knn=()):
@@ -46,15 +45,16 @@ def test_guessing_is_the_loss_of_equal_similarities():
     assert charts.chance_loss({}) is None
 
 
-@pytest.mark.parametrize("objective", OPTIONS)
+@pytest.mark.parametrize("objective", ObjectiveSpec.choices)
 @pytest.mark.parametrize("views", [2, 3])
 @pytest.mark.parametrize("more", [{}, {"drop_false_negatives": "rescaled"}])
 def test_the_level_of_guessing_is_the_objective_of_equal_embeddings(objective, views, more):
-    if more and objective not in DROPS_FALSE_NEGATIVES:
+    if more and objective not in ObjectiveSpec.owners("drop_false_negatives"):
         return
-    method = SimCLRConfig(objective=objective, **more)
-    level = charts.chance_loss({"method": asdict(method), "training": {"batch_size": 8}})
-    equal = PairwiseObjective(method)([torch.ones(8, 4) / 2] * views, torch.arange(8) % 2)
+    spec = ObjectiveSpec.choices[objective](**more)
+    method = to_json(SimCLRSpec(objective=spec))
+    level = charts.chance_loss({"method": method, "training": {"batch_size": 8}})
+    equal = spec.build()([torch.ones(8, 4) / 2] * views, torch.arange(8) % 2)
     if objective in ("nt_xent", "debiased_neg", "debiased_pos", "decoupled", "n_pair"):
         assert level == pytest.approx(float(equal.detach()), rel=1e-5)
     else:
@@ -65,7 +65,7 @@ def test_the_level_of_guessing_is_the_objective_of_equal_embeddings(objective, v
     "settings", [{"drop_false_negatives": "yes"}, {"marginal_over": "negatives"}]
 )
 def test_there_is_no_such_level_where_candidates_are_missing(settings):
-    method = {"name": "simclr", "objective": "debiased_pos", **settings}
+    method = {"name": "simclr", "objective": {"name": "debiased_pos", **settings}}
     assert charts.chance_loss({"method": method, "training": {"batch_size": 8}}) is None
 
 

@@ -14,8 +14,8 @@ from torch import nn
 
 from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.config import SimCLRConfig
 from nearfar.methods.simclr import SimCLR
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.training.checks import check_training_config
 from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
@@ -44,7 +44,7 @@ class RowByRow(nn.Module):
 def row_by_row_simclr(seed: int = 1) -> SimCLR:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        method = SimCLR(SimCLRConfig(projection_hidden=8, projection_dim=4), RowByRow())
+        method = SimCLR(SimCLRSpec(projection_hidden=8, projection_dim=4), RowByRow())
         method.projection = nn.Linear(16, 4)
         return method.double()
 
@@ -246,7 +246,7 @@ class OwnCount(SimCLR):
     """Keeps a buffer of its own rank's rows, which a checkpoint could not hold."""
 
     def __init__(self, encoder):
-        super().__init__(SimCLRConfig(projection_hidden=8, projection_dim=4), encoder)
+        super().__init__(SimCLRSpec(projection_hidden=8, projection_dim=4), encoder)
         self.register_buffer("seen", torch.zeros((), dtype=torch.float64))
 
     def embed(self, views):

@@ -9,8 +9,8 @@ from torch import nn
 from nearfar.data.batches import TrainingBatches
 from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.config import EncoderConfig
-from nearfar.methods.config import SimCLRConfig
 from nearfar.methods.simclr import SimCLR
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.training.config import TrainingConfig
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
@@ -37,7 +37,7 @@ def build_method(seed: int = 0) -> SimCLR:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
-        return SimCLR(SimCLRConfig(projection_hidden=8, projection_dim=4), encoder)
+        return SimCLR(SimCLRSpec(projection_hidden=8, projection_dim=4), encoder)
 
 
 def fake_knn(encoder: nn.Module) -> dict[str, float]:

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nearfar.methods.catalogue import METHODS
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import fashion_long_tail_recipe, fashion_recipe
 from nearfar.recipes.names import RECIPES
 from nearfar.recipes.recipe import Recipe
@@ -21,8 +20,8 @@ FALSE_POSITIVES = 0.3
 BYOL_BATCHES = (64, 128)
 """Beside the shared set-up's own."""
 
-_SHARED = fashion_recipe("", SimCLRConfig())
-_LONG_TAIL = fashion_long_tail_recipe("", SimCLRConfig())
+_SHARED = fashion_recipe("", SimCLRSpec())
+_LONG_TAIL = fashion_long_tail_recipe("", SimCLRSpec())
 
 
 def experiments() -> dict[str, Recipe]:
@@ -54,7 +53,7 @@ def is_long_tailed(recipe: Recipe) -> bool:
 
 def learns_from_labels(recipe: Recipe) -> bool:
     """Whether its method needs them."""
-    return METHODS[recipe.method.name].needs_labels
+    return recipe.method.needs_labels
 
 
 def variations(plain: dict[str, Recipe]) -> dict[str, Recipe]:
@@ -62,7 +61,7 @@ def variations(plain: dict[str, Recipe]) -> dict[str, Recipe]:
     found = {}
     for name in (CONTRASTIVE, *DEBIASED):
         recipe = plain[name]
-        found[without_false_negatives(name)] = _method(recipe, drop_false_negatives="yes")
+        found[without_false_negatives(name)] = _objective(recipe, drop_false_negatives="yes")
         found[with_false_positives(name)] = _training(recipe, false_positives=FALSE_POSITIVES)
     found[NO_MOMENTUM] = _method(plain["moco2-fashion"], momentum=0.0)
     for size in BYOL_BATCHES:
@@ -117,6 +116,12 @@ def seeds_of(
 def _method(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with settings of its method changed."""
     return replace(recipe, method=replace(recipe.method, **changes))
+
+
+def _objective(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe with settings of SimCLR's objective changed."""
+    assert isinstance(recipe.method, SimCLRSpec)
+    return _method(recipe, objective=replace(recipe.method.objective, **changes))
 
 
 def _training(recipe: Recipe, **changes: Any) -> Recipe:

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from nearfar.errors import SettingError, unknown_name
 from nearfar.paths import user_path
+from nearfar.spec import Choice
 from nearfar.standard_streams import reasonable_width
 
 Arguments = TypeVar("Arguments")
@@ -65,7 +66,7 @@ def parse(
             fit, or something needed is missing.
         SystemExit: Help was asked for and has been printed.
     """
-    _refuse_unknown_options(words, kind)
+    _refuse_unknown_options(words, kind, default)
     told = io.StringIO()
     try:
         with redirect_stderr(told), _reasonable_columns():
@@ -105,22 +106,24 @@ def _reasonable_columns() -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-def option_names(kind: type, prefix: str = "--") -> list[str]:
+def option_names(kind: type, prefix: str = "--", default: Any = None) -> list[str]:
     """Every option that a dataclass gives, as a person types it.
 
     Args:
         kind: The dataclass.
         prefix: What stands before each name.
+        default: An instance; where a field of it holds a choice, the options are that choice's.
     """
     hints = get_type_hints(kind, include_extras=True)
     names = []
     for field in fields(kind):
         name = prefix + field.name.replace("_", "-")
-        hint = hints[field.name]
+        held = getattr(default, field.name, None)
+        hint = type(held) if is_dataclass(held) else hints[field.name]
         if tyro.conf.Positional in getattr(hint, "__metadata__", ()):
             continue
         if is_dataclass(hint):
-            names += option_names(hint, f"{name}.")  # type: ignore[arg-type]
+            names += option_names(hint, f"{name}.", held)  # type: ignore[arg-type]
         else:
             names.append(name)
             if hint is bool:
@@ -128,16 +131,27 @@ def option_names(kind: type, prefix: str = "--") -> list[str]:
     return names
 
 
-def _refuse_unknown_options(words: Sequence[str], kind: type) -> None:
+def _refuse_unknown_options(words: Sequence[str], kind: type, default: Any) -> None:
     """Refuses the first option that does not exist, before anything that is missing is named."""
-    known = option_names(kind)
+    known = option_names(kind, default=default)
     for word in words:
         # Underscores are read as hyphens everywhere, so they must not hide the nearest name.
         name = word.partition("=")[0].replace("_", "-")
         if name.startswith("--") and name not in (*known, "--help"):
             if not known:
                 raise SettingError(f"unknown setting {name!r}: this command takes none")
+            group, _, setting = name.removeprefix("--").rpartition(".")
+            choice, setting = _choice_at(default, group), setting.replace("-", "_")
+            if choice is not None and choice.owners(setting):
+                raise choice.no_such_setting(setting)
             raise unknown_name("setting", name, known)
+
+
+def _choice_at(settings: Any, group: str) -> Choice | None:
+    """The choice that a group of options, "method.objective", is of."""
+    for name in group.split("."):
+        settings = getattr(settings, name.replace("-", "_"), None)
+    return settings if isinstance(settings, Choice) else None
 
 
 def _option_of(words: Sequence[str], value: str) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from nearfar.data.catalogue import SOURCES
 from nearfar.errors import SettingError, unknown_name
-from nearfar.methods.catalogue import METHODS
-from nearfar.methods.pairwise_options import OPTIONS
-from nearfar.recipes.names import DEFAULT_RECIPE, RECIPES
+from nearfar.methods.objective_specs import ObjectiveSpec
+from nearfar.methods.specs import MethodSpec
+from nearfar.recipes.names import RECIPES
 
-_MAIN = {"data": "name", "views": "preset", "encoder": "name", "method": "name"}
+_MAIN = {"data": "name", "views": "preset", "encoder": "name"}
 """The setting of each group that a person most likely means by the group's name alone."""
 
 
@@ -31,9 +31,6 @@ def refuse_misplaced(words: Sequence[str]) -> None:
         option = option.replace("_", "-")
         if option.removeprefix("--") in _MAIN and option.startswith("--"):
             raise _group(option.removeprefix("--"), value)
-        recipe = RECIPES[words[0] if words[0] in RECIPES else DEFAULT_RECIPE]()
-        if option == "--method.name" and value in METHODS and value != recipe.method.name:
-            raise SettingError(f"the recipe chooses the method: {_recipes_of(value)}")
 
 
 def own_data(path: Path) -> str:
@@ -52,9 +49,9 @@ def own_data(path: Path) -> str:
 
 def _no_recipe(name: str) -> SettingError:
     """The error for a first word that is no recipe."""
-    if name in METHODS:
+    if name in MethodSpec.known():
         return SettingError(f"{name} is a method, not a recipe: {_recipes_of(name)}")
-    if name in OPTIONS:
+    if name in ObjectiveSpec.known():
         return SettingError(
             f"{name} is an objective, not a recipe: take a recipe of SimCLR with "
             f"--method.objective {name}, such as nearfar train simclr-digits"
@@ -82,8 +79,6 @@ def _group(group: str, value: str) -> SettingError:
     """The error for a group of settings that was given as one."""
     if group == "data" and value and (options := own_data(Path(value))):
         return SettingError(f"--data is a group of settings: write {options}")
-    if group == "method" and value in METHODS:
-        return SettingError(f"the recipe chooses the method: {_recipes_of(value)}")
     name = f"--{group}.{_MAIN[group]}"
     meant = f"{name} {value}" if value and not value.startswith("-") else name
     return SettingError(f"--{group} is a group of settings: did you mean {meant}?")
@@ -93,7 +88,7 @@ def _recipes_of(method: str) -> str:
     """The commands that train with a method."""
     found = [name for name, make in RECIPES.items() if make().method.name == method]
     if not found:
-        return f"no recipe has {method}; set it in a Recipe of your own, in Python"
+        return f"nearfar train --method {method}"
     return f"nearfar train {_one_of(found)}"
 
 

@@ -17,18 +17,18 @@ def run(words: Sequence[str]) -> None:
 
     from rich.table import Table
 
-    from nearfar.methods.catalogue import METHODS
+    from nearfar.methods.specs import MethodSpec
     from nearfar.recipes.names import RECIPES
     from nearfar.terminal import Terminal, shown
 
     console = Terminal(highlight=False)
-    for name, method in METHODS.items():
+    for name, method in MethodSpec.known().items():
         recipes = [each for each, recipe in RECIPES.items() if recipe().method.name == name]
         facts = {
             "does": method.summary,
             "needs": "labels" if method.needs_labels else "no labels",
             "cite": method.source,
-            "recipes": ", ".join(recipes) or "none yet: set it in a Recipe of your own",
+            "recipes": ", ".join(recipes) or f"none yet: nearfar train --method {name}",
         }
         grid = Table.grid(padding=(0, 2))
         for label, fact in facts.items():

@@ -84,13 +84,12 @@ def description_of(recipe: "Callable[[], Recipe]") -> str:
 
 def facts_of(recipe: "Callable[[], Recipe]") -> Facts:
     """What a recipe's settings and description say, in a few words each."""
-    from nearfar.methods.catalogue import METHODS
-    from nearfar.methods.config import SimCLRConfig
+    from nearfar.methods.specs import SimCLRSpec
 
-    config = recipe().method
-    method = METHODS[config.name].title
-    if isinstance(config, SimCLRConfig) and config.objective != "nt_xent":
-        method = config.objective
+    spec = recipe().method
+    method = spec.title
+    if isinstance(spec, SimCLRSpec) and spec.objective.name != "nt_xent":
+        method = spec.objective.name
     told = " ".join(description_of(recipe).split())
     expected = told[told.find("Expected") :]
     measured, meant = _TIME.search(told), _HARDWARE.search(told)

@@ -1,23 +1,24 @@
 """`nearfar train [RECIPE]`: train an encoder, judge it, write its report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, make_dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
+from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_misplaced
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import MethodConfig, SimCLRConfig
+from nearfar.methods.specs import MethodSpec, SimCLRSpec
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.recipes.recipe import Recipe
+from nearfar.spec import Nested
 from nearfar.training.config import TrainingConfig
 from nearfar.training.launch import said_by_first_rank
 from nearfar.views.config import ViewsConfig
@@ -43,7 +44,7 @@ class TrainArguments:
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    method: MethodConfig = field(default_factory=SimCLRConfig)
+    method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -64,30 +65,26 @@ def run(words: Sequence[str]) -> None:
 
 
 def _read(words: Sequence[str]) -> TrainArguments:
-    """Reads the words once for the recipe's name, then again with that recipe's defaults."""
+    """Reads the recipe's name, then what is chosen in it, then all other options."""
     refuse_misplaced(words)
-    first = _defaults(_first_name(words))
-    named = _defaults(parse(type(first), "train", words, first).recipe)
-    return parse(type(named), "train", words, named)
+    arguments, left = choose(_defaults(_first_name(words)), words)
+    read = parse(TrainArguments, "train", left, arguments)
+    if read.recipe != arguments.recipe:
+        raise SettingError(
+            f"the recipe's name comes before all options: nearfar train {read.recipe} …"
+        )
+    return read
 
 
 def _first_name(words: Sequence[str]) -> str:
-    """The recipe's name where it comes first, as it should: help then shows its defaults."""
+    """The recipe's name, which comes first."""
     return words[0] if words and not words[0].startswith("-") else DEFAULT_RECIPE
 
 
-@cache  # so that arguments of one recipe are of one class, and can be compared
 def _defaults(name: str) -> TrainArguments:
-    """The arguments of a recipe with nothing changed; their options are its method's."""
+    """The arguments of a recipe with nothing changed."""
     recipe = recipe_named(name)
-    kind = make_dataclass(
-        "TrainArguments",
-        [("method", type(recipe.method), field(default=recipe.method))],
-        bases=(TrainArguments,),
-        frozen=True,
-        namespace={"__doc__": TrainArguments.__doc__},
-    )
-    return kind(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+    return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
 
 
 def _recipe(arguments: TrainArguments) -> Recipe | None:

@@ -6,16 +6,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.methods.check import check_byol, check_view_count
-from nearfar.methods.config import BYOLConfig
+from nearfar.methods.method import Method
 from nearfar.methods.momentum import follow, frozen_copy, rising_momentum
+from nearfar.methods.specs import BYOLSpec
 from nearfar.objectives import byol, uniformity
 from nearfar.similarity.ranks import gather_rows
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
-class BYOL(nn.Module):
+class BYOL(Method):
     """BYOL (Grill et al. 2020): encoder, projector, predictor, and a target network.
 
     With the online network's prediction p and the target network's projection z, all of unit
@@ -29,31 +29,24 @@ class BYOL(nn.Module):
     as the online network's does.
 
     Args:
-        config: Widths and first momentum.
+        spec: Widths and first momentum.
         encoder: A module with `num_features`; trained here, and all that is kept afterwards.
 
     Raises:
         SettingError: A setting is out of range.
     """
 
-    def __init__(self, config: BYOLConfig, encoder: nn.Module) -> None:
+    def __init__(self, spec: BYOLSpec, encoder: nn.Module) -> None:
         super().__init__()
-        check_byol(config)
         self.encoder = encoder
         self.projector = _mlp(
-            cast(int, encoder.num_features), config.projection_hidden, config.projection_dim
+            cast(int, encoder.num_features), spec.projection_hidden, spec.projection_dim
         )
-        self.predictor = _mlp(
-            config.projection_dim, config.prediction_hidden, config.projection_dim
-        )
+        self.predictor = _mlp(spec.projection_dim, spec.prediction_hidden, spec.projection_dim)
         self.target_encoder = frozen_copy(self.encoder)
         self.target_projector = frozen_copy(self.projector)
-        self.config = config
+        self.spec = spec
         self._last: tuple[Tensor, Tensor] | None = None
-
-    def forward(self, views: Views, labels: Tensor | None = None) -> Float[Tensor, ""]:
-        """The loss of two normalised views of a batch, 0 to 8; labels are not used."""
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Both views' predictions, then both views' targets.
@@ -61,7 +54,7 @@ class BYOL(nn.Module):
         Raises:
             SettingError: There are more than two views.
         """
-        check_view_count(self.config, len(views))
+        self.spec.require_views(len(views))
         predictions = [self.predictor(self.projector(self.encoder(view))) for view in views]
         with torch.no_grad():
             targets = [self.target_projector(self.target_encoder(view)) for view in views]
@@ -95,7 +88,7 @@ class BYOL(nn.Module):
 
     def after_step(self, progress: float) -> None:
         """The target moves."""
-        momentum = rising_momentum(self.config.momentum, progress)
+        momentum = rising_momentum(self.spec.momentum, progress)
         follow(self.target_encoder, self.encoder, momentum)
         follow(self.target_projector, self.projector, momentum)
 

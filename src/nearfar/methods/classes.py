@@ -4,39 +4,11 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.catalogue import METHODS
-from nearfar.methods.config import MethodConfig
+from nearfar.errors import NearfarError
 from nearfar.objectives.checks import require_labels
 
 NEVER_PREDICTED = -1e4
 """Bias of a class that has no example: finite, so that files and averages can hold it."""
-
-
-def require_classes(
-    config: MethodConfig, class_counts: Int64[Tensor, " classes"] | None
-) -> Int64[Tensor, " classes"]:
-    """Counts of two classes or more, for a method that learns to tell them apart.
-
-    Args:
-        config: Of the method.
-        class_counts: Examples of each class in what is learnt from; None without labels.
-
-    Returns:
-        The counts.
-
-    Raises:
-        SettingError: There are no labels, or all examples are of one class.
-    """
-    title = METHODS[config.name].title
-    if class_counts is None:
-        raise SettingError(f"{title} learns from labels, and there are none: choose another method")
-    if int((class_counts > 0).sum()) < 2:
-        raise SettingError(
-            f"{title} learns to tell classes apart, and all examples to learn from are of one "
-            "class: choose another method, or data with more classes"
-        )
-    return class_counts
 
 
 def require_labels_of(

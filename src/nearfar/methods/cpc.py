@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from nearfar.encoders.steps import PatchEncoder, StepEncoder, Steps
 from nearfar.errors import SettingError
-from nearfar.methods.check import check_cpc, require_no_patch_change
-from nearfar.methods.config import CPCConfig
+from nearfar.methods.method import Method
+from nearfar.methods.specs import CPCSpec
 from nearfar.objectives import n_pair
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
@@ -22,7 +22,7 @@ Views = tuple[Float[Tensor, "batch *shape"], ...]
 Grid = Float[Tensor, "batch _ columns dim"]
 
 
-class CPC(nn.Module):
+class CPC(Method):
     """Contrastive predictive coding (van den Oord et al. 2018) of series and of images.
 
     The encoder gives each step t a vector z_t, and a context c_t of all steps up to it. For each of
@@ -43,7 +43,7 @@ class CPC(nn.Module):
     change colours. What patches share by overlap or by accident then tells less of what comes next.
 
     Args:
-        config: How many steps are predicted, and how patches are changed.
+        spec: How many steps are predicted, and how patches are changed.
         encoder: Gives steps; trained here, and all that is kept afterwards.
 
     Raises:
@@ -51,34 +51,29 @@ class CPC(nn.Module):
             to be changed and it cuts none, or so small ones that a crop would leave them whole.
     """
 
-    def __init__(self, config: CPCConfig, encoder: nn.Module) -> None:
+    def __init__(self, spec: CPCSpec, encoder: nn.Module) -> None:
         super().__init__()
-        check_cpc(config)
         if not isinstance(encoder, StepEncoder):
             raise SettingError(
                 f"CPC predicts later steps, and {type(encoder).__name__} gives none: choose "
                 "encoder.name series-gru or patch-gru"
             )
         steps, dim = cast(int, encoder.num_steps), cast(int, encoder.num_features)
-        if config.prediction_steps >= steps:
+        if spec.prediction_steps >= steps:
             raise SettingError(
-                f"method.prediction_steps is {config.prediction_steps}: the encoder makes {steps} "
+                f"method.prediction_steps is {spec.prediction_steps}: the encoder makes {steps} "
                 f"steps of an example, which leaves at most {steps - 1} to predict"
             )
         if isinstance(encoder, PatchEncoder):
-            _check_crop(config, encoder.patch)
+            _check_crop(spec, encoder.patch)
         else:
-            require_no_patch_change(config, type(encoder).__name__)
+            spec.require_patches(type(encoder).__name__)
         self.encoder: nn.Module = encoder
-        self._crop, self._jitter = config.patch_crop, config.patch_jitter
+        self._crop, self._jitter = spec.patch_crop, spec.patch_jitter
         self.predictors = nn.ModuleList(
-            nn.Linear(dim, dim, bias=False) for _ in range(config.prediction_steps)
+            nn.Linear(dim, dim, bias=False) for _ in range(spec.prediction_steps)
         )
         self._last: tuple[Tensor, Tensor, Tensor] | None = None
-
-    def forward(self, views: Views, labels: Tensor | None = None) -> Float[Tensor, ""]:
-        """The loss of one or more normalised views of a batch, in nats; labels are not used."""
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views: Views) -> tuple[Grid, ...]:
         """Vectors z and c of the first view, then of the second, and so on."""
@@ -126,9 +121,6 @@ class CPC(nn.Module):
             **{f"bound_{ahead}": bound for ahead, bound in enumerate(bounds, start=1)},
         }
 
-    def after_step(self, progress: float) -> None:
-        """CPC keeps nothing between steps."""
-
     def _steps(self, view: Tensor) -> Steps:
         """Vectors z and c, of changed patches in training."""
         if self.training and (self._crop < 1 or self._jitter > 0):
@@ -142,11 +134,11 @@ class CPC(nn.Module):
         return jittered(patches, self._jitter) if self._jitter > 0 else patches
 
 
-def _check_crop(config: CPCConfig, side: int) -> None:
+def _check_crop(spec: CPCSpec, side: int) -> None:
     """Refuse a crop that is the whole patch for want of pixels."""
-    if config.patch_crop < 1 and kept_side(side, config.patch_crop) == side:
+    if spec.patch_crop < 1 and kept_side(side, spec.patch_crop) == side:
         raise SettingError(
-            f"method.patch_crop is {config.patch_crop}, and keeps all {side} px of a patch: choose "
+            f"method.patch_crop is {spec.patch_crop}, and keeps all {side} px of a patch: choose "
             f"{math.floor(100 * (side - 1) / side) / 100:g} or less, or 1"
         )
 

@@ -7,7 +7,8 @@ from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from nearfar.methods.classes import build_classifier, require_labels_of
-from nearfar.methods.config import BalancedSoftmaxConfig, CrossEntropyConfig
+from nearfar.methods.method import Method
+from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec
 from nearfar.objectives import balanced_softmax
 from nearfar.objectives.precision import in_full_precision
 from nearfar.similarity.ranks import gather_rows
@@ -15,7 +16,7 @@ from nearfar.similarity.ranks import gather_rows
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
-class CrossEntropy(nn.Module):
+class CrossEntropy(Method):
     """A linear classifier on the encoder's features, both trained from labels.
 
     Every view of an image is an example with the image's label: the encoder sees as many augmented
@@ -24,7 +25,7 @@ class CrossEntropy(nn.Module):
     2020): `log n_c` is added to the logits, in training alone. Predictions are the plain logits'.
 
     Args:
-        config: Which of the two.
+        spec: Which of the two.
         encoder: A module with `num_features`.
         class_counts: Training examples of each class. A class without any is never predicted.
     """
@@ -33,23 +34,17 @@ class CrossEntropy(nn.Module):
 
     def __init__(
         self,
-        config: CrossEntropyConfig | BalancedSoftmaxConfig,
+        spec: CrossEntropySpec | BalancedSoftmaxSpec,
         encoder: nn.Module,
         class_counts: Int64[Tensor, " classes"],
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.classifier = build_classifier(cast(int, encoder.num_features), class_counts)
-        self.balanced = isinstance(config, BalancedSoftmaxConfig)
+        self.balanced = isinstance(spec, BalancedSoftmaxSpec)
         # Not state: they are the data's, and are counted again when a run goes on.
         self.register_buffer("class_counts", class_counts.clone(), persistent=False)
         self._last: tuple[Tensor, Tensor] | None = None
-
-    def forward(
-        self, views: Views, labels: Integer[Tensor, " batch"] | None = None
-    ) -> Float[Tensor, ""]:
-        """The loss of normalised views of a batch with labels, in nats."""
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views: Views) -> tuple[Float[Tensor, "batch classes"], ...]:
         """Logits of each view, all of which pass the encoder together."""
@@ -85,6 +80,3 @@ class CrossEntropy(nn.Module):
             return {}
         logits, labels = self._last
         return {"accuracy": float((logits.argmax(dim=1) == labels).float().mean())}
-
-    def after_step(self, progress: float) -> None:
-        """Nothing is kept between steps."""

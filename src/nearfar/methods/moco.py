@@ -7,12 +7,12 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.methods.check import check_moco, check_view_count
-from nearfar.methods.config import MoCoConfig
+from nearfar.methods.method import Method
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
 from nearfar.methods.shared_information import shared_information
 from nearfar.methods.shuffling import encoded_as_keys
+from nearfar.methods.specs import MoCoSpec
 from nearfar.methods.split_batch_norm import split_batch_norm
 from nearfar.objectives import alignment, info_nce, uniformity
 from nearfar.objectives.precision import unit_rows
@@ -23,7 +23,7 @@ from nearfar.similarity.ranks import gather_rows
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
-class MoCo(nn.Module):
+class MoCo(Method):
     """MoCo v1 (He et al. 2020) and v2 (Chen et al. 2020): encoder, momentum encoder, queue.
 
     With q of the encoder, k⁺ of the momentum encoder on the other view, and the queued keys k_j of
@@ -40,7 +40,7 @@ class MoCo(nn.Module):
     which belong to which query: on several ranks, or with `batch_norm_splits`.
 
     Args:
-        config: Temperature, head, queue and momentum.
+        spec: Temperature, head, queue and momentum.
         encoder: A module with `num_features`; trained here, and all that is kept afterwards. With
             `batch_norm_splits` its batch-norm layers are replaced, their weights kept.
 
@@ -48,23 +48,18 @@ class MoCo(nn.Module):
         SettingError: A setting is out of range, or the encoder has no batch-norm to split.
     """
 
-    def __init__(self, config: MoCoConfig, encoder: nn.Module) -> None:
+    def __init__(self, spec: MoCoSpec, encoder: nn.Module) -> None:
         super().__init__()
-        check_moco(config)
-        if config.batch_norm_splits > 1:
-            split_batch_norm(encoder, config.batch_norm_splits)
+        if spec.batch_norm_splits > 1:
+            split_batch_norm(encoder, spec.batch_norm_splits)
         self.encoder = encoder
-        self.head = _head(config, cast(int, encoder.num_features))
+        self.head = _head(spec, cast(int, encoder.num_features))
         self.momentum_encoder = frozen_copy(self.encoder)
         self.momentum_head = frozen_copy(self.head)
-        self.queue = Queue(config.queue_size, keys=torch.zeros(config.projection_dim))
-        self.config = config
+        self.queue = Queue(spec.queue_size, keys=torch.zeros(spec.projection_dim))
+        self.spec = spec
         self._last: tuple[Tensor, Tensor] | None = None
         self._entering: Tensor | None = None
-
-    def forward(self, views: Views, labels: Tensor | None = None) -> Float[Tensor, ""]:
-        """The loss of two normalised views of a batch, in nats; labels are not used."""
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
         """The first view's queries and the second's keys; where symmetric, the reverse as well.
@@ -72,11 +67,11 @@ class MoCo(nn.Module):
         Raises:
             SettingError: There are more than two views.
         """
-        check_view_count(self.config, len(views))
+        self.spec.require_views(len(views))
         first, second = views
         key_networks = self.momentum_encoder, self.momentum_head
         one_way = self.head(self.encoder(first)), encoded_as_keys(key_networks, second)
-        if not self.config.symmetric:
+        if not self.spec.symmetric:
             return one_way
         other_way = self.head(self.encoder(second)), encoded_as_keys(key_networks, first)
         return *one_way, *other_way
@@ -95,7 +90,7 @@ class MoCo(nn.Module):
         negatives = queued if len(queued) else None
         with computing(group=dist.group.WORLD):
             losses = [
-                info_nce(query, key, temperature=self.config.temperature, negatives=negatives)
+                info_nce(query, key, temperature=self.spec.temperature, negatives=negatives)
                 for query, key in zip(queries, keys, strict=True)
             ]
         return torch.stack(losses).sum()
@@ -119,26 +114,26 @@ class MoCo(nn.Module):
             "alignment": float(alignment(queries, keys)),
             "uniformity": float(uniformity(queries)),
             "nearest_is_positive": float((nearest == own).float().mean()),
-            **shared_information([(queries, keys)], temperature=self.config.temperature),
+            **shared_information([(queries, keys)], temperature=self.spec.temperature),
             "queue_filled": len(self.queue) / self.queue.size,
         }
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002  the momentum is constant
         """The momentum encoder moves, and the keys of the step enter the queue."""
-        follow(self.momentum_encoder, self.encoder, self.config.momentum)
-        follow(self.momentum_head, self.head, self.config.momentum)
+        follow(self.momentum_encoder, self.encoder, self.spec.momentum)
+        follow(self.momentum_head, self.head, self.spec.momentum)
         if self._entering is not None:
             self.queue.enqueue(keys=self._entering)
             self._entering = None
 
 
-def _head(config: MoCoConfig, num_features: int) -> nn.Module:
+def _head(spec: MoCoSpec, num_features: int) -> nn.Module:
     """v1's linear head, or v2's with a hidden layer; neither has batch-norm."""
-    if config.head == "linear":
-        return nn.Linear(num_features, config.projection_dim)
-    hidden = config.projection_hidden or num_features
+    if spec.head == "linear":
+        return nn.Linear(num_features, spec.projection_dim)
+    hidden = spec.projection_hidden or num_features
     return nn.Sequential(
         nn.Linear(num_features, hidden),
         nn.ReLU(inplace=True),
-        nn.Linear(hidden, config.projection_dim),
+        nn.Linear(hidden, spec.projection_dim),
     )

@@ -8,13 +8,13 @@ from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from nearfar.encoders.projection import ProjectionHead, ThreeLayerHead
-from nearfar.methods.check import check_paco, check_view_count
 from nearfar.methods.classes import build_classifier, require_labels_of
-from nearfar.methods.config import PaCoConfig
+from nearfar.methods.method import Method
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
 from nearfar.methods.shared_information import shared_information
 from nearfar.methods.shuffling import encoded_as_keys
+from nearfar.methods.specs import PaCoSpec
 from nearfar.objectives import alignment, paco
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.computing import computing
@@ -23,7 +23,7 @@ from nearfar.similarity.ranks import gather_rows
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
-class PaCo(nn.Module):
+class PaCo(Method):
     """Parametric contrastive learning (Cui et al. 2021), for classes of unequal sizes.
 
     With F the encoder and G the encoder with its projection head, the first view's G(x) are the
@@ -39,7 +39,7 @@ class PaCo(nn.Module):
     random rows; and each query sees the queries and keys of all ranks, not only its own rank's.
 
     Args:
-        config: Temperature, weights, head, queue and momentum.
+        spec: Temperature, weights, head, queue and momentum.
         encoder: A module with `num_features`; trained here, and kept with the classifier.
         class_counts: Training examples of each class. A class without any has no centre in the
             loss and is never predicted.
@@ -52,36 +52,29 @@ class PaCo(nn.Module):
 
     def __init__(
         self,
-        config: PaCoConfig,
+        spec: PaCoSpec,
         encoder: nn.Module,
         class_counts: Int64[Tensor, " classes"],
     ) -> None:
         super().__init__()
-        check_paco(config)
         num_features = cast(int, encoder.num_features)
         self.encoder = encoder
-        head = {"batch-norm": ProjectionHead, "three-layer": ThreeLayerHead}[config.head]
-        self.projection = head(num_features, config.projection_hidden, config.projection_dim)
+        head = {"batch-norm": ProjectionHead, "three-layer": ThreeLayerHead}[spec.head]
+        self.projection = head(num_features, spec.projection_hidden, spec.projection_dim)
         self.classifier = build_classifier(num_features, class_counts)
         self.momentum_encoder = frozen_copy(self.encoder)
         self.momentum_projection = frozen_copy(self.projection)
         self.queue = Queue(
-            config.queue_size,
-            keys=torch.zeros(config.projection_dim),
+            spec.queue_size,
+            keys=torch.zeros(spec.projection_dim),
             labels=torch.zeros((), dtype=torch.int64),
         )
         # Not state: they are the data's, and are counted again when a run goes on.
         self.register_buffer("class_counts", class_counts.clone(), persistent=False)
-        self.config = config
-        self.normalisation: Literal["sum", "mean"] = config.normalisation
+        self.spec = spec
+        self.normalisation: Literal["sum", "mean"] = spec.normalisation
         self._last: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._entering: dict[str, Tensor] | None = None
-
-    def forward(
-        self, views: Views, labels: Integer[Tensor, " batch"] | None = None
-    ) -> Float[Tensor, ""]:
-        """The loss of two normalised views of a batch with labels, in nats."""
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views: Views) -> tuple[Float[Tensor, "batch _"], ...]:
         """The first view's queries, the second's keys, and the centres' logits of the first.
@@ -89,7 +82,7 @@ class PaCo(nn.Module):
         Raises:
             SettingError: There are more than two views.
         """
-        check_view_count(self.config, len(views))
+        self.spec.require_views(len(views))
         first, second = views
         features = self.encoder(first)
         queries = self.projection(features)
@@ -120,8 +113,8 @@ class PaCo(nn.Module):
                 queue=self.queue.rows("keys"),
                 queue_labels=self.queue.rows("labels"),
                 class_counts=self.class_counts,
-                alpha=self.config.alpha,
-                temperature=self.config.temperature,
+                alpha=self.spec.alpha,
+                temperature=self.spec.temperature,
                 normalisation=self.normalisation,
             )
 
@@ -140,14 +133,14 @@ class PaCo(nn.Module):
         return {
             "accuracy": float((logits.argmax(dim=1) == labels).float().mean()),
             "alignment": float(alignment(queries, keys)),
-            **shared_information([(queries, keys)], temperature=self.config.temperature),
+            **shared_information([(queries, keys)], temperature=self.spec.temperature),
             "queue_filled": len(self.queue) / self.queue.size,
         }
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002  the momentum is constant
         """The momentum encoder moves; keys and labels of the step enter the queue."""
-        follow(self.momentum_encoder, self.encoder, self.config.momentum)
-        follow(self.momentum_projection, self.projection, self.config.momentum)
+        follow(self.momentum_encoder, self.encoder, self.spec.momentum)
+        follow(self.momentum_projection, self.projection, self.spec.momentum)
         if self._entering is not None:
             self.queue.enqueue(**self._entering)
             self._entering = None

@@ -9,11 +9,10 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from nearfar.encoders.projection import ProjectionHead
-from nearfar.methods.check import check_simclr
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.method import Method
 from nearfar.methods.nearest import nearest_is_of_own_group
-from nearfar.methods.pairwise import PairwiseObjective
 from nearfar.methods.shared_information import shared_information
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.objectives import alignment, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.ranks import gather_rows
@@ -21,40 +20,28 @@ from nearfar.similarity.ranks import gather_rows
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
-class SimCLR(nn.Module):
+class SimCLR(Method):
     """SimCLR (Chen et al. 2020): encoder, projection head, NT-Xent or another pairwise objective.
 
     Args:
-        config: The objective with its settings, and the head's widths.
+        spec: The objective with its settings, and the head's widths.
         encoder: A module with `num_features`; trained here, and all that is kept afterwards.
 
     Raises:
         SettingError: A setting that is impossible, or that the objective does not have.
     """
 
-    def __init__(self, config: SimCLRConfig, encoder: nn.Module) -> None:
+    def __init__(self, spec: SimCLRSpec, encoder: nn.Module) -> None:
         super().__init__()
-        check_simclr(config)
         self.encoder = encoder
         num_features = cast(int, encoder.num_features)
         self.projection = (
-            nn.Linear(num_features, config.projection_dim)
-            if config.projection_hidden is None
-            else ProjectionHead(num_features, config.projection_hidden, config.projection_dim)
+            nn.Linear(num_features, spec.projection_dim)
+            if spec.projection_hidden is None
+            else ProjectionHead(num_features, spec.projection_hidden, spec.projection_dim)
         )
-        self.objective = PairwiseObjective(config)
+        self.objective = spec.objective.build()
         self._last: tuple[Tensor, ...] | None = None
-
-    def forward(
-        self, views: Views, labels: Integer[Tensor, " batch"] | None = None
-    ) -> Float[Tensor, ""]:
-        """The loss of two or more normalised views of a batch.
-
-        Args:
-            views: Of each, row i is of example i.
-            labels: Read only where false negatives are dropped.
-        """
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Embeddings of each view, all of which pass the encoder together."""
@@ -96,6 +83,3 @@ class SimCLR(nn.Module):
                 "nearest_is_positive": float(nearest_is_of_own_group(torch.cat(views), examples)),
                 **shared_information(pairs, temperature=self.objective.critic_temperature),
             }
-
-    def after_step(self, progress: float) -> None:
-        """SimCLR keeps nothing between steps."""

@@ -8,11 +8,11 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from nearfar.encoders.projection import ProjectionHead
-from nearfar.methods.check import check_supcon
 from nearfar.methods.classes import require_labels_of
-from nearfar.methods.config import SupConConfig
+from nearfar.methods.method import Method
 from nearfar.methods.nearest import nearest_is_of_own_group
 from nearfar.methods.shared_information import shared_information
+from nearfar.methods.specs import SupConSpec
 from nearfar.objectives import alignment, supcon, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.ranks import gather_rows
@@ -20,7 +20,7 @@ from nearfar.similarity.ranks import gather_rows
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
-class SupCon(nn.Module):
+class SupCon(Method):
     """SupCon (Khosla et al. 2020), its first stage: encoder, projection head, supervised contrast.
 
     Every view of every image of an anchor's class is its positive; with V views an anchor has V − 1
@@ -28,29 +28,22 @@ class SupCon(nn.Module):
     with its weights held, is what the evaluation's linear probe fits to the run's features.
 
     Args:
-        config: Temperature, kind of loss and the head's widths.
+        spec: Temperature, kind of loss and the head's widths.
         encoder: A module with `num_features`; trained here, and all that is kept afterwards.
 
     Raises:
         SettingError: A temperature or a width that is not above 0, or an unknown kind.
     """
 
-    def __init__(self, config: SupConConfig, encoder: nn.Module) -> None:
+    def __init__(self, spec: SupConSpec, encoder: nn.Module) -> None:
         super().__init__()
-        check_supcon(config)
         self.encoder = encoder
         self.projection = ProjectionHead(
-            cast(int, encoder.num_features), config.projection_hidden, config.projection_dim
+            cast(int, encoder.num_features), spec.projection_hidden, spec.projection_dim
         )
-        self.temperature = config.temperature
-        self.kind: Literal["out", "in"] = config.kind
+        self.temperature = spec.temperature
+        self.kind: Literal["out", "in"] = spec.kind
         self._last: tuple[Tensor, Tensor] | None = None
-
-    def forward(
-        self, views: Views, labels: Integer[Tensor, " batch"] | None = None
-    ) -> Float[Tensor, ""]:
-        """The loss of two or more normalised views of a batch with labels, in nats."""
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Embeddings of each view, all of which pass the encoder together."""
@@ -98,6 +91,3 @@ class SupCon(nn.Module):
                 "nearest_is_positive": float(nearest_is_of_own_group(rows.flatten(0, 1), classes)),
                 **shared_information([(rows[:, 0], rows[:, 1])], temperature=self.temperature),
             }
-
-    def after_step(self, progress: float) -> None:
-        """SupCon keeps nothing between steps."""

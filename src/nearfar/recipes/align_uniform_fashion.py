@@ -8,7 +8,8 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 71.8 ± 0.5 % (docs/results.md).
 """
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import AlignUniformSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -17,5 +18,5 @@ def align_uniform_fashion() -> Recipe:
     """SimCLR's network trained for alignment and uniformity."""
     return fashion_recipe(
         "align-uniform-fashion",
-        SimCLRConfig(objective="align_uniform", align_weight=1.0, uniform_weight=1.0),
+        SimCLRSpec(objective=AlignUniformSpec(align_weight=1.0, uniform_weight=1.0)),
     )

@@ -15,8 +15,6 @@ from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
-from nearfar.methods.build import build_method
-from nearfar.methods.check import check_labels
 from nearfar.methods.method import Method
 from nearfar.modality import modality_of
 from nearfar.recipes.memory import require_memory
@@ -94,7 +92,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         ranks=ranks.count,
         labelled=part.labels is not None,
     )
-    check_labels(recipe.method, part.labels is not None, source.name)
+    recipe.method.require_labels(part.labels is not None, source.name)
     example_format = format_of(recipe, part)
     counts = None
     if part.labels is not None and source.num_classes is not None:
@@ -173,7 +171,7 @@ def _seeded_method(
     # Weights are drawn on the CPU, the same on every machine.
     with OwnDraws(recipe.seed):
         encoder = _encoder(recipe, example_format)
-        method = build_method(recipe.method, encoder, class_counts=counts)
+        method = recipe.method.build(encoder, class_counts=counts)
     cast(nn.Module, method).to(device)
     return method
 

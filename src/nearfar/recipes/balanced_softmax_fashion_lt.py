@@ -8,11 +8,11 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: its classifi
 ± 1.4 % of the three smallest classes (docs/results.md).
 """
 
-from nearfar.methods.config import BalancedSoftmaxConfig
+from nearfar.methods.specs import BalancedSoftmaxSpec
 from nearfar.recipes.fashion_setup import fashion_long_tail_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def balanced_softmax_fashion_lt() -> Recipe:
     """Balanced softmax with a narrow ResNet on a long tail of Fashion-MNIST."""
-    return fashion_long_tail_recipe("balanced-softmax-fashion-lt", BalancedSoftmaxConfig())
+    return fashion_long_tail_recipe("balanced-softmax-fashion-lt", BalancedSoftmaxSpec())

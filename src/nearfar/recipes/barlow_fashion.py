@@ -9,11 +9,12 @@ Expected, mean ± sd of seeds 0 to 4 on the 10 000 test images: kNN (k = 20, T =
 %, 10 labels a class 70.4 ± 0.5 % (docs/results.md).
 """
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import BarlowTwinsSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def barlow_fashion() -> Recipe:
     """SimCLR's network trained with Barlow Twins."""
-    return fashion_recipe("barlow-fashion", SimCLRConfig(objective="barlow_twins"))
+    return fashion_recipe("barlow-fashion", SimCLRSpec(objective=BarlowTwinsSpec()))

@@ -12,7 +12,7 @@ where theirs stays, and biases and batch-norm are left out of weight decay.
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import BYOLConfig
+from nearfar.methods.specs import BYOLSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -26,7 +26,7 @@ def byol_cifar10() -> Recipe:
         data=DataConfig(name="cifar10", held_out=0.0),
         views=ViewsConfig(preset="simclr", jitter_strength=0.5, blur=0.0),
         encoder=EncoderConfig(name="timm/resnet18", stem="small"),
-        method=BYOLConfig(
+        method=BYOLSpec(
             projection_hidden=1024, projection_dim=256, prediction_hidden=1024, momentum=0.99
         ),
         training=TrainingConfig(

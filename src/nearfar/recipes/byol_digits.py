@@ -7,7 +7,7 @@ Training takes about 30 s of one thread of an AMD EPYC with bf16.
 
 from dataclasses import replace
 
-from nearfar.methods.config import BYOLConfig
+from nearfar.methods.specs import BYOLSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.simclr_digits import simclr_digits
 
@@ -20,7 +20,7 @@ def byol_digits() -> Recipe:
         recipe="byol-digits",
         encoder=replace(recipe.encoder, width=16),
         # 400 steps: at the paper's 0.996 the target would lag behind by more than half the run.
-        method=BYOLConfig(
+        method=BYOLSpec(
             projection_hidden=512, projection_dim=128, prediction_hidden=512, momentum=0.9
         ),
         training=replace(recipe.training, epochs=40, batch_size=128, warmup_share=0.1),

@@ -8,7 +8,7 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 69.8 ± 1.0 % (docs/results.md).
 """
 
-from nearfar.methods.config import BYOLConfig
+from nearfar.methods.specs import BYOLSpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -17,5 +17,5 @@ def byol_fashion() -> Recipe:
     """Heads of 512 and 128, for 64 features; the target begins at 0.99."""
     return fashion_recipe(
         "byol-fashion",
-        BYOLConfig(projection_hidden=512, projection_dim=128, prediction_hidden=512, momentum=0.99),
+        BYOLSpec(projection_hidden=512, projection_dim=128, prediction_hidden=512, momentum=0.99),
     )

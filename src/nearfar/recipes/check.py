@@ -9,8 +9,6 @@ from nearfar.data.catalogue import SOURCES, check_data_config, most_to_learn_fro
 from nearfar.encoders.backbones import check_encoder, encoder_modality
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
-from nearfar.methods.catalogue import METHODS
-from nearfar.methods.check import check_encoder_of, check_method, check_view_count, reads_labels
 from nearfar.modality import Modality
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
@@ -34,9 +32,8 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     check_views(recipe.views)
     check_encoder(recipe.encoder)
     _check_modality(recipe, modality or SOURCES[recipe.data.name].modality)
-    check_method(recipe.method)
-    check_encoder_of(recipe.method, recipe.encoder)
-    check_view_count(recipe.method, recipe.views.count)
+    recipe.method.require_encoder(recipe.encoder)
+    recipe.method.require_views(recipe.views.count)
     _check_label_noise(recipe)
     if recipe.training.false_positives and recipe.views.count < 2:
         raise SettingError(
@@ -52,11 +49,11 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
 def _check_label_noise(recipe: Recipe) -> None:
     """Refuses wrong labels where learning looks at none: they would change nothing."""
     if recipe.data.label_noise and not (
-        reads_labels(recipe.method) or recipe.training.false_positives
+        recipe.method.reads_labels or recipe.training.false_positives
     ):
         raise SettingError(
             f"data.label_noise is {recipe.data.label_noise:g}: "
-            f"{METHODS[recipe.method.name].title} learns without labels, so it would change "
+            f"{recipe.method.title} learns without labels, so it would change "
             "nothing: leave it out, or choose a method that learns from labels"
         )
 

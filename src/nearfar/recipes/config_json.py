@@ -7,10 +7,10 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from nearfar.errors import SettingError, unknown_name
-from nearfar.methods.catalogue import METHODS
-from nearfar.methods.config import MethodConfig
+from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.data_root import FROM_RUN, both_roots, tried_roots
 from nearfar.recipes.recipe import Recipe
+from nearfar.spec import as_spec, to_json
 from nearfar.training.run_folder import RunFolder
 
 _RECIPE = TypeAdapter(Recipe)
@@ -25,7 +25,7 @@ def recipe_to_json(recipe: Recipe, *, run: Path | None = None) -> dict[str, Any]
         run: The run folder that it is for: the root of the data is then given as `read_recipe`
             finds it again, absolute and from the run.
     """
-    values = _RECIPE.dump_python(recipe, mode="json")
+    values = _RECIPE.dump_python(recipe, mode="json") | {"method": to_json(recipe.method)}
     if run is not None and recipe.data.root is not None:
         values["data"] |= both_roots(recipe.data.root, run)
     return values
@@ -43,12 +43,13 @@ def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json
             the wrong kind.
     """
     values = dict(values)
-    method = values.pop("method", {})
-    kind = _method_config(method, where)
+    method = values.pop("method", Recipe().method)
     _refuse_unknown(values, Recipe, prefix="", where=where)
-    _refuse_unknown(method, kind, prefix="method.", where=where)
-    recipe = _validated(Recipe, values, prefix="", where=where)
-    return replace(recipe, method=_validated(kind, method, prefix="method.", where=where))
+    try:
+        method = as_spec(MethodSpec, method)
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from None
+    return replace(_validated(Recipe, values, prefix="", where=where), method=method)
 
 
 def read_recipe(run: Path) -> Recipe:
@@ -73,16 +74,6 @@ def read_recipe(run: Path) -> Recipe:
             data["root"] = str(found)
         values = {**values, "data": data}
     return recipe_from_json(values, where=folder.config)
-
-
-def _method_config(method: Any, where: str | Path) -> type[MethodConfig]:
-    """The class of a method's settings, by the name among them."""
-    if not isinstance(method, dict):
-        raise SettingError(f"{where}: method: its settings must be an object, not {method!r}")
-    name = method.get("name", Recipe().method.name)
-    if name not in METHODS:
-        raise SettingError(f"{where}: {unknown_name('method', str(name), METHODS)}")
-    return METHODS[name].config
 
 
 def _validated(kind: type[Settings], values: Any, *, prefix: str, where: str | Path) -> Settings:

@@ -1,20 +1,19 @@
 """What a person reads while a run goes on: the header, the scores, where the report lies."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from nearfar.methods.catalogue import METHODS
-from nearfar.methods.config import MethodConfig
+from nearfar.methods.specs import MethodSpec
 from nearfar.modality import in_words
 from nearfar.recipes.assembly import Assembly
 from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, score_rows
 from nearfar.report.uncertainty import Score
 from nearfar.report.verdict import forms, verdict
+from nearfar.spec import Choice, settings_of
 from nearfar.terminal import shown
 from nearfar.training.config import TrainingConfig
 
@@ -59,17 +58,23 @@ def _held_out(assembly: Assembly) -> str:
     return "" if held_out is None else f" ({len(held_out):,} held out for the kNN check)"
 
 
-def _method(config: MethodConfig) -> str:
+def _method(method: MethodSpec) -> str:
     """A method and every setting of it."""
-    settings = {each.name: getattr(config, each.name) for each in fields(config)}
-    told = [
-        f"{name.replace('_', ' ')} {value:g}"
-        if isinstance(value, float)
-        else f"{name.replace('_', ' ')} {value}"
-        for name, value in settings.items()
-        if name != "name" and value is not None
-    ]
-    return ", ".join([METHODS[config.name].title, *told])
+    return ", ".join([method.title, *_settings(method)])
+
+
+def _settings(choice: Choice) -> list[str]:
+    """Every setting that has a value, in words; those of another choice behind its name."""
+    told = []
+    for name, value in settings_of(choice).items():
+        if isinstance(value, Choice):
+            inner = _settings(value)
+            value = value.name + (f" ({', '.join(inner)})" if inner else "")
+        elif isinstance(value, float):
+            value = f"{value:g}"
+        if value is not None:
+            told.append(f"{name.replace('_', ' ')} {value}")
+    return told
 
 
 def _optimizer(config: TrainingConfig) -> str:

@@ -10,7 +10,7 @@ bf16.
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import CPCConfig
+from nearfar.methods.specs import CPCSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -26,7 +26,7 @@ def cpc_digits() -> Recipe:
             preset="digits", count=1, crop_scale=(0.6, 1.0), rotation=0.0, jitter=0.0
         ),
         encoder=EncoderConfig(name="patch-gru", width=16),
-        method=CPCConfig(prediction_steps=6),
+        method=CPCSpec(prediction_steps=6),
         training=TrainingConfig(
             epochs=20, batch_size=128, learning_rate=4e-3, warmup_share=0.1, knn_every=5
         ),

@@ -7,7 +7,7 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 """
 
 from nearfar.encoders.config import EncoderConfig
-from nearfar.methods.config import CPCConfig
+from nearfar.methods.specs import CPCSpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.views.config import ViewsConfig
@@ -18,7 +18,7 @@ def cpc_fashion() -> Recipe:
     return fashion_recipe(
         "cpc-fashion",
         # Patches of 8 px are moved by up to 2 px: found on training images (docs/log.md).
-        CPCConfig(prediction_steps=4, patch_crop=0.75, patch_jitter=0.5),
+        CPCSpec(prediction_steps=4, patch_crop=0.75, patch_jitter=0.5),
         # One view, and no jitter: what is drawn once for an image would give all its rows away.
         views=ViewsConfig(preset="simclr", count=1, crop_scale=(0.6, 1.0), blur=0.0, jitter=0.0),
         encoder=EncoderConfig(name="patch-gru", width=16),

@@ -10,7 +10,7 @@ bf16.
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import CPCConfig
+from nearfar.methods.specs import CPCSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -27,7 +27,7 @@ def cpc_vowels() -> Recipe:
             preset="series", count=1, crop_length=(1.0, 1.0), scaling=0.0, time_mask=0.0, noise=0.5
         ),
         encoder=EncoderConfig(name="series-gru", width=32),
-        method=CPCConfig(prediction_steps=12),
+        method=CPCSpec(prediction_steps=12),
         training=TrainingConfig(
             epochs=40, batch_size=128, learning_rate=1e-3, warmup_share=0.1, knn_every=10
         ),

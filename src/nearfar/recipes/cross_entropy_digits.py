@@ -10,7 +10,7 @@ Expected, seed 0 alone, on the 500 test digits: its own classifier 98.4 %, kNN (
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import CrossEntropyConfig
+from nearfar.methods.specs import CrossEntropySpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -23,7 +23,7 @@ def cross_entropy_digits() -> Recipe:
         data=DataConfig(name="digits"),
         views=ViewsConfig(preset="digits"),
         encoder=EncoderConfig(name="small-resnet", width=32),
-        method=CrossEntropyConfig(),
+        method=CrossEntropySpec(),
         training=TrainingConfig(
             epochs=40, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=10
         ),

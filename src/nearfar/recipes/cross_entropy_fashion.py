@@ -8,11 +8,11 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 86.0 ± 0.3 % (docs/results.md).
 """
 
-from nearfar.methods.config import CrossEntropyConfig
+from nearfar.methods.specs import CrossEntropySpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def cross_entropy_fashion() -> Recipe:
     """A narrow ResNet and a linear classifier on Fashion-MNIST."""
-    return fashion_recipe("cross-entropy-fashion", CrossEntropyConfig())
+    return fashion_recipe("cross-entropy-fashion", CrossEntropySpec())

@@ -8,11 +8,11 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: its classifi
 ± 1.5 % of the three smallest classes (docs/results.md).
 """
 
-from nearfar.methods.config import CrossEntropyConfig
+from nearfar.methods.specs import CrossEntropySpec
 from nearfar.recipes.fashion_setup import fashion_long_tail_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def cross_entropy_fashion_lt() -> Recipe:
     """Cross-entropy with a narrow ResNet on a long tail of Fashion-MNIST."""
-    return fashion_long_tail_recipe("cross-entropy-fashion-lt", CrossEntropyConfig())
+    return fashion_long_tail_recipe("cross-entropy-fashion-lt", CrossEntropySpec())

@@ -8,7 +8,8 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 73.1 ± 0.8 % (docs/results.md).
 """
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import DebiasedNegSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -17,5 +18,5 @@ def debiased_neg_fashion() -> Recipe:
     """SimCLR with debiased negatives."""
     return fashion_recipe(
         "debiased-neg-fashion",
-        SimCLRConfig(objective="debiased_neg", temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1),
+        SimCLRSpec(objective=DebiasedNegSpec(temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1)),
     )

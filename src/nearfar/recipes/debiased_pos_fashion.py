@@ -8,7 +8,8 @@ Expected, mean ± sd of seeds 0 to 4 on the 10 000 test images: kNN (k = 20, T =
 %, 10 labels a class 72.6 ± 0.3 % (docs/results.md).
 """
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import DebiasedPosSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -17,5 +18,5 @@ def debiased_pos_fashion() -> Recipe:
     """SimCLR with debiased positives."""
     return fashion_recipe(
         "debiased-pos-fashion",
-        SimCLRConfig(objective="debiased_pos", temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1),
+        SimCLRSpec(objective=DebiasedPosSpec(temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1)),
     )

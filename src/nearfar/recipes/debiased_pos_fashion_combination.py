@@ -10,7 +10,8 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 
 from dataclasses import replace
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import DebiasedPosSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import FASHION_VIEWS, PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -19,11 +20,10 @@ def debiased_pos_fashion_combination() -> Recipe:
     """SimCLR with debiased positives, the mean loss of all pairs of views."""
     return fashion_recipe(
         "debiased-pos-fashion-combination",
-        SimCLRConfig(
-            objective="debiased_pos",
-            temperature=PAIRWISE_TEMPERATURE,
-            tau_plus=0.1,
-            positives="combination",
+        SimCLRSpec(
+            objective=DebiasedPosSpec(
+                temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1, positives="combination"
+            )
         ),
         views=replace(FASHION_VIEWS, count=3),
     )

@@ -8,7 +8,8 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 73.2 ± 0.6 % (docs/results.md).
 """
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import DecoupledSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -16,5 +17,5 @@ from nearfar.recipes.recipe import Recipe
 def decoupled_fashion() -> Recipe:
     """SimCLR without the positive in the denominator."""
     return fashion_recipe(
-        "decoupled-fashion", SimCLRConfig(objective="decoupled", temperature=PAIRWISE_TEMPERATURE)
+        "decoupled-fashion", SimCLRSpec(objective=DecoupledSpec(temperature=PAIRWISE_TEMPERATURE))
     )

@@ -6,7 +6,7 @@ from typing import Any
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import MethodConfig
+from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -21,7 +21,7 @@ outweighs every positive in what they maximise.
 """
 
 
-def fashion_recipe(name: str, method: MethodConfig, **changes: Any) -> Recipe:
+def fashion_recipe(name: str, method: MethodSpec, **changes: Any) -> Recipe:
     """Six epochs of a narrow ResNet on Fashion-MNIST, in bf16 where the machine is fast at it.
 
     So few that every method, several times, takes an evening on two cores: an epoch of two views
@@ -51,7 +51,7 @@ def fashion_recipe(name: str, method: MethodConfig, **changes: Any) -> Recipe:
     return replace(recipe, **changes)
 
 
-def fashion_long_tail_recipe(name: str, method: MethodConfig) -> Recipe:
+def fashion_long_tail_recipe(name: str, method: MethodSpec) -> Recipe:
     """The same on a long tail of imbalance factor 100, for as many steps.
 
     6000 examples of the first class fall off to 60 of the last, 14 886 in all: a quarter of the

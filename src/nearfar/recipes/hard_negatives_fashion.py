@@ -9,7 +9,8 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 72.5 ± 0.1 % (docs/results.md).
 """
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import DebiasedNegSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -18,7 +19,7 @@ def hard_negatives_fashion() -> Recipe:
     """SimCLR with hard negatives."""
     return fashion_recipe(
         "hard-negatives-fashion",
-        SimCLRConfig(
-            objective="debiased_neg", temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1, beta=1.0
+        SimCLRSpec(
+            objective=DebiasedNegSpec(temperature=PAIRWISE_TEMPERATURE, tau_plus=0.1, beta=1.0)
         ),
     )

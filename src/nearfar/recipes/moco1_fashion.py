@@ -9,7 +9,7 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 68.8 ± 1.2 % (docs/results.md).
 """
 
-from nearfar.methods.config import MoCoConfig
+from nearfar.methods.specs import MoCoSpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -18,7 +18,7 @@ def moco1_fashion() -> Recipe:
     """A queue of 16 batches; batch-norm in four parts, as on four devices."""
     return fashion_recipe(
         "moco1-fashion",
-        MoCoConfig(
+        MoCoSpec(
             head="linear", temperature=0.07, queue_size=4096, momentum=0.99, batch_norm_splits=4
         ),
     )

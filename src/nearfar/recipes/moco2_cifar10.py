@@ -12,7 +12,7 @@ linear as v1's (`--method.head linear`), and biases and batch-norm are left out 
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import MoCoConfig
+from nearfar.methods.specs import MoCoSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -26,7 +26,7 @@ def moco2_cifar10() -> Recipe:
         data=DataConfig(name="cifar10", held_out=0.0),
         views=ViewsConfig(preset="moco-v2", crop_scale=(0.08, 1.0), blur=0.0),
         encoder=EncoderConfig(name="timm/resnet18", stem="small"),
-        method=MoCoConfig(
+        method=MoCoSpec(
             head="mlp",
             projection_dim=128,
             temperature=0.1,

@@ -11,7 +11,7 @@ earlier keys of an image among its negatives.
 
 from dataclasses import replace
 
-from nearfar.methods.config import MoCoConfig
+from nearfar.methods.specs import MoCoSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.simclr_digits import simclr_digits
 
@@ -21,5 +21,5 @@ def moco2_digits() -> Recipe:
     return replace(
         simclr_digits(),
         recipe="moco2-digits",
-        method=MoCoConfig(projection_hidden=512, queue_size=1024, momentum=0.99),
+        method=MoCoSpec(projection_hidden=512, queue_size=1024, momentum=0.99),
     )

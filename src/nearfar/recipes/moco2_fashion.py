@@ -8,7 +8,7 @@ Expected, mean ± sd of seeds 0 to 4 on the 10 000 test images: kNN (k = 20, T =
 %, 10 labels a class 69.6 ± 0.7 % (docs/results.md).
 """
 
-from nearfar.methods.config import MoCoConfig
+from nearfar.methods.specs import MoCoSpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -17,5 +17,5 @@ def moco2_fashion() -> Recipe:
     """A queue of 16 batches; batch-norm in four parts, as on four devices."""
     return fashion_recipe(
         "moco2-fashion",
-        MoCoConfig(projection_hidden=512, queue_size=4096, momentum=0.99, batch_norm_splits=4),
+        MoCoSpec(projection_hidden=512, queue_size=4096, momentum=0.99, batch_norm_splits=4),
     )

@@ -11,7 +11,7 @@ weight decay.
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import MoCoConfig
+from nearfar.methods.specs import MoCoSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -25,7 +25,7 @@ def moco2_imagenet() -> Recipe:
         data=DataConfig(name="imagenet", held_out=0.0),
         views=ViewsConfig(preset="moco-v2", size=224),
         encoder=EncoderConfig(name="timm/resnet50"),
-        method=MoCoConfig(
+        method=MoCoSpec(
             head="mlp", projection_dim=128, temperature=0.2, queue_size=65536, momentum=0.999
         ),
         training=TrainingConfig(

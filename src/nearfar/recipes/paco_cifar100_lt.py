@@ -10,7 +10,7 @@ of the source's program and of its script for this imbalance.
 
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
-from nearfar.methods.config import PaCoConfig
+from nearfar.methods.specs import PaCoSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -24,7 +24,7 @@ def paco_cifar100_lt() -> Recipe:
         data=DataConfig(name="cifar100", imbalance_factor=100.0, held_out=0.0),
         views=ViewsConfig(preset="moco-v2"),
         encoder=EncoderConfig(name="cifar-resnet32", width=16),
-        method=PaCoConfig(
+        method=PaCoSpec(
             temperature=0.05,
             alpha=0.01,
             queue_size=1024,

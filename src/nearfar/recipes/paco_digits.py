@@ -9,7 +9,7 @@ one core of a busy AMD EPYC with bf16.
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import PaCoConfig
+from nearfar.methods.specs import PaCoSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -22,7 +22,7 @@ def paco_digits() -> Recipe:
         data=DataConfig(name="digits"),
         views=ViewsConfig(preset="digits"),
         encoder=EncoderConfig(name="small-resnet", width=32),
-        method=PaCoConfig(temperature=0.2, alpha=0.05, queue_size=1024, momentum=0.99),
+        method=PaCoSpec(temperature=0.2, alpha=0.05, queue_size=1024, momentum=0.99),
         training=TrainingConfig(
             epochs=40, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=10
         ),

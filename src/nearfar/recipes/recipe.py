@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import MethodConfig, SimCLRConfig
+from nearfar.methods.specs import MethodSpec, SimCLRSpec
+from nearfar.spec import Nested
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
 
@@ -21,6 +22,6 @@ class Recipe:
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    method: MethodConfig = field(default_factory=SimCLRConfig)
+    method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

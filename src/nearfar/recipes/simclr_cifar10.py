@@ -9,7 +9,8 @@ place of Adam's.
 
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -31,7 +32,9 @@ def simclr_cifar10() -> Recipe:
             blur=0.5,
         ),
         encoder=EncoderConfig(name="timm/resnet18", stem="small"),
-        method=SimCLRConfig(temperature=0.5, projection_hidden=512, projection_dim=128),
+        method=SimCLRSpec(
+            objective=NTXentSpec(temperature=0.5), projection_hidden=512, projection_dim=128
+        ),
         training=TrainingConfig(
             epochs=50,
             batch_size=512,

@@ -9,7 +9,8 @@ Training takes 44 s on two cores of an AMD EPYC with bf16, 65 s with evaluation 
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -22,7 +23,9 @@ def simclr_digits() -> Recipe:
         data=DataConfig(name="digits"),
         views=ViewsConfig(preset="digits"),
         encoder=EncoderConfig(name="small-resnet", width=32),
-        method=SimCLRConfig(temperature=0.5, projection_hidden=512, projection_dim=128),
+        method=SimCLRSpec(
+            objective=NTXentSpec(temperature=0.5), projection_hidden=512, projection_dim=128
+        ),
         training=TrainingConfig(
             epochs=130, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=10
         ),

@@ -10,7 +10,8 @@ on one thread of an AMD EPYC with bf16 and 8 min on two (from two epochs of it),
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -23,7 +24,9 @@ def simclr_fashion() -> Recipe:
         data=DataConfig(name="fashion-mnist"),
         views=ViewsConfig(preset="simclr", crop_scale=(0.3, 1.0), blur=0.0),
         encoder=EncoderConfig(name="small-resnet", width=16),
-        method=SimCLRConfig(temperature=0.2, projection_hidden=512, projection_dim=128),
+        method=SimCLRSpec(
+            objective=NTXentSpec(temperature=0.2), projection_hidden=512, projection_dim=128
+        ),
         training=TrainingConfig(
             epochs=30, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=5
         ),

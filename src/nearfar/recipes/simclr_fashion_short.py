@@ -8,7 +8,8 @@ Expected, mean ± sd of seeds 0 to 4 on the 10 000 test images: kNN (k = 20, T =
 %, 10 labels a class 72.8 ± 0.1 % (docs/results.md).
 """
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import PAIRWISE_TEMPERATURE, fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
@@ -16,5 +17,5 @@ from nearfar.recipes.recipe import Recipe
 def simclr_fashion_short() -> Recipe:
     """NT-Xent."""
     return fashion_recipe(
-        "simclr-fashion-short", SimCLRConfig(objective="nt_xent", temperature=PAIRWISE_TEMPERATURE)
+        "simclr-fashion-short", SimCLRSpec(objective=NTXentSpec(temperature=PAIRWISE_TEMPERATURE))
     )

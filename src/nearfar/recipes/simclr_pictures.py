@@ -11,7 +11,8 @@ network, and says so where it does not beat them.
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -26,7 +27,9 @@ def simclr_pictures() -> Recipe:
         views=ViewsConfig(preset="moco-v2"),
         encoder=EncoderConfig(name="timm/resnet18"),
         # A batch of 64 fits small folders; with so few negatives a low temperature serves better.
-        method=SimCLRConfig(temperature=0.2, projection_hidden=512, projection_dim=128),
+        method=SimCLRSpec(
+            objective=NTXentSpec(temperature=0.2), projection_hidden=512, projection_dim=128
+        ),
         training=TrainingConfig(epochs=100, batch_size=64, learning_rate=1e-3, knn_every=10),
         evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1))),
     )

@@ -10,7 +10,8 @@ one thread of an AMD EPYC that was busy with other work.
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -25,7 +26,9 @@ def simclr_vowels() -> Recipe:
         # A speaker's channels tell him by their levels: a factor on each would hide him.
         views=ViewsConfig(preset="series", crop_length=(0.3, 1.0), scaling=0.0, channel_drop=0.2),
         encoder=EncoderConfig(name="series-resnet", width=16),
-        method=SimCLRConfig(temperature=0.2, projection_hidden=256, projection_dim=64),
+        method=SimCLRSpec(
+            objective=NTXentSpec(temperature=0.2), projection_hidden=256, projection_dim=64
+        ),
         training=TrainingConfig(
             epochs=300, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=30
         ),

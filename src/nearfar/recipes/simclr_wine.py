@@ -9,7 +9,8 @@ with so few wines all three are level within the noise. Training and judging tak
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -23,7 +24,9 @@ def simclr_wine() -> Recipe:
         data=DataConfig(name="wine", held_out=0.0),
         views=ViewsConfig(preset="vectors"),
         encoder=EncoderConfig(name="mlp", width=128, depth=2),
-        method=SimCLRConfig(temperature=0.5, projection_hidden=128, projection_dim=64),
+        method=SimCLRSpec(
+            objective=NTXentSpec(temperature=0.5), projection_hidden=128, projection_dim=64
+        ),
         training=TrainingConfig(
             epochs=300, batch_size=64, learning_rate=1e-3, warmup_share=0.1, knn_every=30
         ),

@@ -11,7 +11,7 @@ head, a warm-up from 0, and the evaluation's linear probe for the second stage.
 
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
-from nearfar.methods.config import SupConConfig
+from nearfar.methods.specs import SupConSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -25,7 +25,7 @@ def supcon_cifar10() -> Recipe:
         data=DataConfig(name="cifar10", held_out=0.0),
         views=ViewsConfig(preset="moco-v2", blur=0.0),
         encoder=EncoderConfig(name="timm/resnet50", stem="small"),
-        method=SupConConfig(temperature=0.1, projection_hidden=2048, projection_dim=128),
+        method=SupConSpec(temperature=0.1, projection_hidden=2048, projection_dim=128),
         training=TrainingConfig(
             epochs=1000,
             batch_size=1024,

@@ -9,7 +9,7 @@ AMD EPYC with bf16.
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
-from nearfar.methods.config import SupConConfig
+from nearfar.methods.specs import SupConSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
@@ -22,7 +22,7 @@ def supcon_digits() -> Recipe:
         data=DataConfig(name="digits"),
         views=ViewsConfig(preset="digits"),
         encoder=EncoderConfig(name="small-resnet", width=32),
-        method=SupConConfig(temperature=0.1),
+        method=SupConSpec(temperature=0.1),
         training=TrainingConfig(
             epochs=40, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=10
         ),

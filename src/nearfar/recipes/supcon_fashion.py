@@ -8,11 +8,11 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 84.7 ± 0.1 % (docs/results.md).
 """
 
-from nearfar.methods.config import SupConConfig
+from nearfar.methods.specs import SupConSpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def supcon_fashion() -> Recipe:
     """SupCon with a narrow ResNet on Fashion-MNIST."""
-    return fashion_recipe("supcon-fashion", SupConConfig(temperature=0.1))
+    return fashion_recipe("supcon-fashion", SupConSpec(temperature=0.1))

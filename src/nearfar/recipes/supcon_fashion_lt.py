@@ -8,11 +8,11 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: the linear p
 86.0 ± 0.6 % of the three smallest classes (docs/results.md).
 """
 
-from nearfar.methods.config import SupConConfig
+from nearfar.methods.specs import SupConSpec
 from nearfar.recipes.fashion_setup import fashion_long_tail_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def supcon_fashion_lt() -> Recipe:
     """SupCon with a narrow ResNet on a long tail of Fashion-MNIST."""
-    return fashion_long_tail_recipe("supcon-fashion-lt", SupConConfig(temperature=0.1))
+    return fashion_long_tail_recipe("supcon-fashion-lt", SupConSpec(temperature=0.1))

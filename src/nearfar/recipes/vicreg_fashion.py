@@ -9,11 +9,12 @@ Expected, mean ± sd of seeds 0, 1 and 2 on the 10 000 test images: kNN (k = 20,
 %, 10 labels a class 72.1 ± 0.5 % (docs/results.md).
 """
 
-from nearfar.methods.config import SimCLRConfig
+from nearfar.methods.objective_specs import VICRegSpec
+from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.fashion_setup import fashion_recipe
 from nearfar.recipes.recipe import Recipe
 
 
 def vicreg_fashion() -> Recipe:
     """SimCLR's network trained with VICReg."""
-    return fashion_recipe("vicreg-fashion", SimCLRConfig(objective="vicreg"))
+    return fashion_recipe("vicreg-fashion", SimCLRSpec(objective=VICRegSpec()))

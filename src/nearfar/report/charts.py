@@ -5,14 +5,16 @@ Every trace names its colour in `meta["colour"]`, a custom property of the page'
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from math import log
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from nearfar.errors import SettingError
+from nearfar.methods.specs import MethodSpec
 from nearfar.report.run_files import RunFiles
 from nearfar.report.scores import FEATURES, Row, shown_interval
+from nearfar.spec import as_spec
 
 LARGEST_CURVE = 400
 """Points of a curve; longer ones are averaged in bins, so that a page stays small."""
@@ -221,28 +223,16 @@ def distance_histograms(positive: np.ndarray, random: np.ndarray, *, top: float)
 def chance_loss(config: Mapping[str, Any]) -> float | None:
     """Loss of a method where all embeddings are equal, in nats; None where that is no guessing.
 
-    With batches of B images, `ln(2B − 1)` for NT-Xent and the debiased losses, whose positive is
-    one of 2B − 1 equal candidates, `ln(2B − 2)` without the positive (decoupled), `ln B` for
-    n_pair.
-
     Args:
-        config: Of the run; settings left out have their defaults.
+        config: Of the run.
     """
-    method = config.get("method", {})
-    batch = config.get("training", {}).get("batch_size")
-    if method.get("name") != "simclr" or not batch:
+    method, batch = config.get("method", {}), config.get("training", {}).get("batch_size")
+    if not batch or method.get("name") not in MethodSpec.known():
         return None
-    # Otherwise some negatives of the batch are missing, or the mean is none.
-    usual = method.get("drop_false_negatives", "no") != "yes"
-    usual = usual and method.get("marginal_over") != "negatives"
-    candidates = {
-        "nt_xent": 2 * batch - 1,
-        "debiased_neg": 2 * batch - 1,
-        "debiased_pos": 2 * batch - 1,
-        "decoupled": 2 * batch - 2,
-        "n_pair": batch,
-    }.get(method.get("objective", "nt_xent"))
-    return log(candidates) if candidates and usual else None
+    try:
+        return as_spec(MethodSpec, method).chance_loss(batch)
+    except SettingError:  # of a plug-in that is not installed here, or of another version
+        return None
 
 
 def _curves(runs: Mapping[str, RunFiles], quantity: str, title: str) -> go.Figure:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nearfar.data.catalogue import SOURCES
 from nearfar.evaluation.config import BASELINED
-from nearfar.methods.catalogue import METHODS
+from nearfar.methods.specs import MethodSpec
 from nearfar.modality import ONE, Modality
 from nearfar.report import charts
 from nearfar.report.information import information_section
@@ -97,7 +97,8 @@ def _title(run: RunFiles) -> str:
         return "Mutual information"
     method = run.config.get("method", {}).get("name", "encoder")
     data = run.config.get("data", {}).get("name", "unknown data")
-    title = METHODS[method].title if method in METHODS else method
+    known = MethodSpec.known()
+    title = known[method].title if method in known else method
     return f"{title} on {data}"
 
 
@@ -128,7 +129,7 @@ def duration(seconds: float) -> str:
 
 def _learnt_labels(config: Mapping[str, Any]) -> bool:
     """Whether the encoder learned from labels."""
-    method = METHODS.get(config.get("method", {}).get("name"))
+    method = MethodSpec.known().get(config.get("method", {}).get("name"))
     return method is not None and method.needs_labels
 
 

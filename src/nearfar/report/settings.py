@@ -43,6 +43,9 @@ def setting_text(value: Any) -> str:
     if isinstance(value, list):
         texts = [f"({setting_text(v)})" if isinstance(v, list) else setting_text(v) for v in value]
         return ", ".join(texts) or "none"
+    if isinstance(value, dict) and "name" in value:
+        inner = {key: each for key, each in value.items() if key != "name" and each is not None}
+        return str(value["name"]) + (f" ({setting_text(inner)})" if inner else "")
     if isinstance(value, dict):
         return ", ".join(f"{key} {setting_text(inner)}" for key, inner in value.items())
     return str(value)

@@ -30,6 +30,7 @@ from nearfar.errors import NearfarError
 from nearfar.manifest import PAGE_FILE, FileEntry, Manifest, read_file, sha256_of
 from nearfar.paths import user_path
 from nearfar.training import replacing
+from nearfar.training.config_format import FORMAT, in_current_format
 from nearfar.training.launch import launched
 from nearfar.training.run_lock import LOCK_FILE, locked
 
@@ -211,12 +212,12 @@ class RunFolder:
         )
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write `config.json`: the recipe as nested JSON."""
-        self._write_json(self.config, config)
+        """Write `config.json`: the recipe as nested JSON, and the number of its form."""
+        self._write_json(self.config, {"format": FORMAT, **config})
 
     def read_config(self) -> Json:
-        """Read `config.json`."""
-        return self._read_object(self.config)
+        """Read `config.json`, in today's form whatever form it was written in."""
+        return in_current_format(self._read_object(self.config))
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write `environment.json`: versions, hardware, threads, command, times."""

@@ -1,0 +1,349 @@
+"""Every method that an encoder can be trained with: its settings and what it needs. No torch."""
+
+from math import log
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from nearfar.encoders.backbones import PATCH_BACKBONE, STEP_BACKBONES
+from nearfar.encoders.config import EncoderConfig
+from nearfar.errors import SettingError
+from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec, Temperature
+from nearfar.spec import Above0, Choice, Count, Nested, NotNegative, Share
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from nearfar.methods.method import Method
+
+Width = Annotated[int, Ge(1), Le(2**20)]
+
+
+class MethodSpec(Choice, noun="method"):
+    """Settings of a method, and what it needs of data, views and encoder.
+
+    Attributes:
+        title: Its name as its authors write it.
+        summary: What it does, in one line.
+        source: Authors and year.
+        needs_labels: It learns from labels and refuses data without.
+        needs_class_counts: What it builds depends on how many examples each class has.
+        least_views: Views of each example that it needs.
+        most_views: Views of each example that it takes; None for any number.
+        needs_steps: It asks for a vector for each step, which few encoders give.
+    """
+
+    room: ClassVar[str] = "method."
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    needs_labels: ClassVar[bool] = False
+    needs_class_counts: ClassVar[bool] = False
+    least_views: ClassVar[int] = 2
+    most_views: ClassVar[int | None] = None
+    needs_steps: ClassVar[bool] = False
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether labels change what is learnt."""
+        return self.needs_labels
+
+    def build(self, encoder: "nn.Module", *, class_counts: "Tensor | None" = None) -> "Method":
+        """The method around an encoder.
+
+        Args:
+            encoder: A module with `num_features`.
+            class_counts: `(classes,)`, examples of each class in what is learnt from; None without
+                labels.
+
+        Raises:
+            SettingError: The method learns from labels, and there are none, or of one class alone;
+                or it does not work with this encoder.
+        """
+        if self.needs_labels:
+            self._require_classes(class_counts)
+        if self.needs_class_counts:
+            return super().build(encoder, class_counts)
+        return super().build(encoder)
+
+    def chance_loss(self, batch_size: int) -> float | None:  # noqa: ARG002  most have none
+        """The loss where all embeddings are equal, in nats; None where that is no guessing.
+
+        Args:
+            batch_size: Examples in a step.
+        """
+        return None
+
+    def require_views(self, count: int) -> None:
+        """Refuse fewer or more views than the method compares.
+
+        Args:
+            count: Views of each example.
+
+        Raises:
+            SettingError: The method compares two, and there are more; or views, and there is one.
+        """
+        if count < self.least_views:
+            raise SettingError(
+                f"views.count is {count}: {self.title} compares views of each example, "
+                f"{self.least_views} or more"
+            )
+        if self.most_views is not None and count > self.most_views:
+            raise SettingError(
+                f"views.count is {count}: {self.title} compares {self.most_views} views of each "
+                "image"
+            )
+
+    def require_encoder(self, encoder: EncoderConfig) -> None:
+        """Refuse an encoder that does not give what the method asks for.
+
+        Raises:
+            SettingError: The method needs a vector for each step, and the encoder gives none.
+        """
+        if self.needs_steps and encoder.name not in STEP_BACKBONES:
+            raise SettingError(
+                f"{self.title} predicts later steps, and encoder.name {encoder.name} gives none: "
+                f"choose {' (series) or '.join(STEP_BACKBONES)} (images)"
+            )
+
+    def require_labels(self, labelled: bool, source: str) -> None:
+        """Refuse data without labels where the method learns from them.
+
+        Args:
+            labelled: Whether what it would learn from has labels.
+            source: Name of the data.
+
+        Raises:
+            SettingError: The method needs labels and there are none.
+        """
+        if self.needs_labels and not labelled:
+            raise SettingError(
+                f"{self.title} learns from labels, and the part of {source} to learn from has "
+                "none: choose another method, or data with labels"
+            )
+
+    def _require_classes(self, class_counts: "Tensor | None") -> None:
+        """Refuse data in which there is nothing to tell apart."""
+        if class_counts is None:
+            raise SettingError(
+                f"{self.title} learns from labels, and there are none: choose another method"
+            )
+        if int((class_counts > 0).sum()) < 2:
+            raise SettingError(
+                f"{self.title} learns to tell classes apart, and all examples to learn from are of "
+                "one class: choose another method, or data with more classes"
+            )
+
+
+class SimCLRSpec(MethodSpec):
+    """SimCLR (Chen et al. 2020): views of an image near, all other images far."""
+
+    target = "nearfar.methods.simclr:SimCLR"
+    title = "SimCLR"
+    summary = "two views of an example near, all other examples of the batch far"
+    source = "Chen et al. 2020"
+    name: Literal["simclr"] = "simclr"
+    """Which method; `nearfar methods` lists them."""
+    objective: Nested[ObjectiveSpec] = NTXentSpec()
+    """What the embeddings are compared by; `nearfar objectives` says what each computes."""
+    projection_hidden: Width | None = 512
+    """Width of the projection head's hidden layer; None: the head is one linear layer."""
+    projection_dim: Width = 128
+    """Width of the embeddings that the objective compares."""
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether false negatives are dropped, by labels."""
+        return self._drops != "no"
+
+    def chance_loss(self, batch_size: int) -> float | None:
+        """The logarithm of the candidates, one of which is the positive."""
+        candidates = self.objective.candidates(batch_size)
+        return None if candidates is None or self._drops == "yes" else log(candidates)
+
+    @property
+    def _drops(self) -> str:
+        """What happens to false negatives, which not every objective can drop."""
+        return getattr(self.objective, "drop_false_negatives", "no")
+
+    def require_labels(self, labelled: bool, source: str) -> None:
+        """Refuse data without labels where false negatives are dropped by them."""
+        if self.reads_labels and not labelled:
+            raise SettingError(
+                f"method.objective.drop_false_negatives is {self._drops}: it needs labels, and the "
+                f"part of {source} to learn from has none"
+            )
+
+
+class MoCoSpec(MethodSpec):
+    """MoCo v1 and v2 (He et al. 2020, Chen et al. 2020): a query near its key, far from a queue."""
+
+    target = "nearfar.methods.moco:MoCo"
+    title = "MoCo"
+    summary = (
+        "a view near what a slow copy of the encoder says of the other, far from a queue of such"
+    )
+    source = "He et al. 2020, Chen et al. 2020"
+    most_views = 2
+    name: Literal["moco"] = "moco"
+    """Which method; `nearfar methods` lists them."""
+    head: Literal["linear", "mlp"] = "mlp"
+    """linear is v1's, mlp v2's, with a hidden layer."""
+    projection_hidden: Width | None = None
+    """Width of the mlp head's hidden layer; left out, that of the features."""
+    projection_dim: Width = 128
+    """Width of the embedding that the loss compares."""
+    temperature: Temperature = 0.2
+    """Divides cosine similarities in the loss. v1 has 0.07."""
+    queue_size: Count = 65536
+    """Most keys of earlier steps that are negatives."""
+    momentum: Share = 0.999
+    """Share of its weights that the key encoder keeps at each step."""
+    symmetric: bool = False
+    """Add the loss with the views exchanged; each step then adds both views' keys to the queue."""
+    batch_norm_splits: Count = 1
+    """Parts of a rank's batch that batch-norm normalises apart, keys in random order; 1: whole."""
+
+    def check(self) -> None:
+        """A linear head has no hidden layer."""
+        if self.head == "linear" and self.projection_hidden is not None:
+            raise SettingError(
+                f"method.projection_hidden is {self.projection_hidden}: the linear head has no "
+                "hidden layer: leave it out, or set method.head to mlp"
+            )
+
+
+class BYOLSpec(MethodSpec):
+    """BYOL (Grill et al. 2020): predict a slow target network's view; no negatives."""
+
+    target = "nearfar.methods.byol:BYOL"
+    title = "BYOL"
+    summary = "predict what a slow copy of the encoder says of the other view; no negatives"
+    source = "Grill et al. 2020"
+    most_views = 2
+    name: Literal["byol"] = "byol"
+    """Which method; `nearfar methods` lists them."""
+    projection_hidden: Width = 4096
+    """Width of the projector's hidden layer."""
+    projection_dim: Width = 256
+    """Width of the embedding that is predicted."""
+    prediction_hidden: Width = 4096
+    """Width of the predictor's hidden layer."""
+    momentum: Share = 0.996
+    """Share of its weights that the target keeps at the first step; rises to 1."""
+
+
+class SupConSpec(MethodSpec):
+    """SupCon (Khosla et al. 2020): views of all images of a class near, other classes far."""
+
+    target = "nearfar.methods.supcon:SupCon"
+    title = "SupCon"
+    summary = "all views of all examples of a class near, those of other classes far"
+    source = "Khosla et al. 2020"
+    needs_labels = True
+    name: Literal["supcon"] = "supcon"
+    """Which method; `nearfar methods` lists them."""
+    temperature: Temperature = 0.1
+    """Divides cosine similarities in the loss."""
+    kind: Literal["out", "in"] = "out"
+    """Mean over positives outside the logarithm, as its authors recommend, or inside."""
+    projection_hidden: Width = 512
+    """Width of the projection head's hidden layer."""
+    projection_dim: Width = 128
+    """Width of the embedding that the loss compares."""
+
+
+class CrossEntropySpec(MethodSpec):
+    """Cross-entropy: the supervised baseline, a linear classifier on the encoder."""
+
+    target = "nearfar.methods.cross_entropy:CrossEntropy"
+    title = "cross-entropy"
+    summary = "a linear classifier trained with its encoder: the supervised baseline"
+    source = "the usual practice"
+    needs_labels, needs_class_counts, least_views = True, True, 1
+    name: Literal["cross-entropy"] = "cross-entropy"
+    """Which method; `nearfar methods` lists them."""
+
+
+class BalancedSoftmaxSpec(MethodSpec):
+    """Balanced softmax (Ren et al. 2020): cross-entropy that knows how often each class occurs."""
+
+    target = "nearfar.methods.cross_entropy:CrossEntropy"
+    title = "balanced softmax"
+    summary = "cross-entropy whose softmax knows how often each class occurs, for long tails"
+    source = "Ren et al. 2020"
+    needs_labels, needs_class_counts, least_views = True, True, 1
+    name: Literal["balanced-softmax"] = "balanced-softmax"
+    """Which method; `nearfar methods` lists them."""
+
+
+class PaCoSpec(MethodSpec):
+    """PaCo (Cui et al. 2021): supervised contrast with a queue and a centre for every class."""
+
+    target = "nearfar.methods.paco:PaCo"
+    title = "PaCo"
+    summary = "supervised contrast with a queue, and a learned centre for every class"
+    source = "Cui et al. 2021"
+    needs_labels, needs_class_counts, most_views = True, True, 2
+    name: Literal["paco"] = "paco"
+    """Which method; `nearfar methods` lists them."""
+    temperature: Temperature = 0.2
+    """Divides cosine similarities of samples, not the centres' logits."""
+    alpha: Above0 = 0.05
+    """Weight of a positive sample beside its class's centre, which weighs 1."""
+    normalisation: Literal["sum", "mean"] = "mean"
+    """sum as the paper writes the loss; mean divides by the weights, as its program does."""
+    queue_size: Count = 8192
+    """Most keys of earlier steps that are candidates."""
+    momentum: Share = 0.999
+    """Share of its weights that the key encoder keeps at each step."""
+    head: Literal["batch-norm", "three-layer"] = "batch-norm"
+    """batch-norm is SimCLR's, with one hidden layer; three-layer its program's, with two."""
+    projection_hidden: Width = 512
+    """Width of each hidden layer of the projection head."""
+    projection_dim: Width = 128
+    """Width of the embedding that samples are compared by."""
+
+
+class CPCSpec(MethodSpec):
+    """CPC (van den Oord et al. 2018): predict later steps of a series, or of an image's rows."""
+
+    target = "nearfar.methods.cpc:CPC"
+    title = "CPC"
+    summary = (
+        "predict later steps of a series, or lower rows of an image, apart from other examples'"
+    )
+    source = "van den Oord et al. 2018"
+    least_views, needs_steps = 1, True
+    name: Literal["cpc"] = "cpc"
+    """Which method; `nearfar methods` lists them."""
+    prediction_steps: Count = 5
+    """How many steps ahead are predicted, 1 up to one less than the encoder gives."""
+    patch_crop: Annotated[float, Gt(0), Le(1)] = 1.0
+    """patch-gru: side of a random crop of each patch, put back at a random place, over the patch's
+    side; 1 leaves patches as they are."""
+    patch_jitter: NotNegative = 0.0
+    """patch-gru: deviation of each patch's own brightness, in deviations of the images, and of the
+    logarithm of its contrast."""
+
+    def require_patches(self, encoder: str) -> None:
+        """Refuse changes of patches where there are none.
+
+        Args:
+            encoder: What cuts no patches, in the words of the message.
+
+        Raises:
+            SettingError: Naming the setting and the encoder that has patches.
+        """
+        for name in ("patch_crop", "patch_jitter"):
+            if (value := getattr(self, name)) != getattr(CPCSpec, name):
+                raise SettingError(
+                    f"method.{name} is {value}, and {encoder} cuts no patches: leave it out, or "
+                    f"choose encoder.name {PATCH_BACKBONE}"
+                )
+
+    def require_encoder(self, encoder: EncoderConfig) -> None:
+        """Refuse an encoder without steps, and changes of patches where it cuts none."""
+        super().require_encoder(encoder)
+        if encoder.name != PATCH_BACKBONE:
+            self.require_patches(f"encoder.name {encoder.name}")

@@ -1,0 +1,261 @@
+"""Settings that are valid or do not exist: what every spec of a run is made from. No torch here.
+
+A spec says all about one thing: its settings with bounds and defaults, what it is, what it needs,
+and what builds it. Where one of several is chosen, each is a `Choice`, told apart by its `name`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, field, fields
+from pathlib import Path
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    TypeVar,
+    dataclass_transform,
+    get_type_hints,
+)
+
+from annotated_types import Ge, Gt, Le
+from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import CoreSchema, core_schema
+
+from nearfar.bounds import check_number, told
+from nearfar.errors import SettingError, unknown_name
+from nearfar.plugins import load_plugins
+from nearfar.setting_refusals import refusal
+from nearfar.targets import imported
+
+AnyChoice = TypeVar("AnyChoice", bound="Choice")
+
+_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+
+
+def _refuse_in_our_words(cls: "type[Spec]") -> None:
+    """Let the class's constructor raise `SettingError`, with the setting's full name."""
+    checked = cls.__init__
+
+    def construct(self: "Spec", *values: Any, **named: Any) -> None:
+        names = [each.name for each in fields(cls) if each.init]
+        named = dict(zip(names, values, strict=False)) | named
+        for name, value in named.items():
+            if name not in names:
+                raise cls.no_such_setting(name, value)
+            check_number(cls.room + name, value)
+        try:
+            checked(self, **named)
+        except ValidationError as error:
+            raise refusal(cls.room, get_type_hints(cls, include_extras=True), error) from None
+
+    cls.__init__ = construct
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+class Spec:
+    """All settings of one thing, checked once: when it is made.
+
+    A subclass declares its fields as a dataclass does. Bounds stand in the annotations (`Above0`,
+    `Share`), and conditions over several fields in `check`. It cannot be changed;
+    `dataclasses.replace` makes another, which is checked too.
+
+    Attributes:
+        room: What stands before a setting's name in messages and on the command line: "method.".
+    """
+
+    room: ClassVar[str] = ""
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        pydantic_dataclass(cls, frozen=True, config=_CONFIG)
+        _refuse_in_our_words(cls)
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Conditions over several settings; a subclass says them.
+
+        Raises:
+            SettingError: Naming the settings, their values and what would do.
+        """
+
+    @classmethod
+    def no_such_setting(cls, name: str, value: Any = None) -> SettingError:  # noqa: ARG003  read below
+        """The error for a setting that this spec does not have, with the nearest name.
+
+        Args:
+            name: Of the setting.
+            value: What was asked for; None where a name alone was given.
+        """
+        names = [cls.room + each.name for each in fields(cls)]
+        return unknown_name("setting", cls.room + name, names)
+
+
+class Choice(Spec):
+    """A spec that is one of several. A subclass can be chosen as soon as it is defined.
+
+    The base of a kind is `class MethodSpec(Choice, noun="method")`; what is to be chosen inherits
+    from it, and its field `name` is a literal.
+
+    Attributes:
+        noun: What a person calls it; given for the base alone.
+        choices: Every choice by name; what plug-ins add stands in `known()` too.
+        target: "module:attribute" of what builds the thing; imported when it is built.
+        name: Tells the choices apart.
+    """
+
+    noun: ClassVar[str] = ""
+    choices: ClassVar[dict[str, Any]]
+    target: ClassVar[str] = ""
+
+    name: str = ""
+
+    def __init_subclass__(cls, noun: str = "", **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if noun:
+            cls.noun, cls.choices = noun, {}
+        elif "name" in cls.__dict__:
+            cls.choices[cls.name] = cls
+
+    @classmethod
+    def known(cls: "type[AnyChoice]") -> "dict[str, type[AnyChoice]]":
+        """Every choice by name, those of plug-ins among them."""
+        load_plugins()
+        return cls.choices
+
+    @classmethod
+    def named(cls: "type[AnyChoice]", name: str) -> "type[AnyChoice]":
+        """The choice of a name.
+
+        Raises:
+            SettingError: There is none; the message names the nearest.
+        """
+        if name in cls.choices:
+            return cls.choices[name]
+        if name not in cls.known():
+            raise unknown_name(cls.noun, name, cls.choices)
+        return cls.choices[name]
+
+    @classmethod
+    def no_such_setting(cls, name: str, value: Any = None) -> SettingError:
+        """The error for a setting that this choice does not have: whose it is, or the nearest."""
+        owners = cls.owners(name)
+        if not owners:
+            return super().no_such_setting(name, value)
+        *most, last = owners
+        whose = f"{', '.join(most) + ' and ' if most else ''}{last}"
+        is_it = "" if value is None else f" is {told(value)}"
+        return SettingError(
+            f"{cls.room}{name}{is_it}: {cls.name} has no such setting, it belongs to {whose}"
+        )
+
+    @classmethod
+    def owners(cls, name: str) -> list[str]:
+        """The choices that have a setting of this name."""
+        return [
+            each for each, other in cls.known().items() if name in {f.name for f in fields(other)}
+        ]
+
+    def build(self, *arguments: Any, **more: Any) -> Any:
+        """What the spec describes: its target, called with the spec and what the run knows."""
+        return imported(self.target)(self, *arguments, **more)
+
+
+class _Made:
+    """Lets a field of a spec be given as the spec, as a dictionary, or as a choice's name."""
+
+    def __get_pydantic_core_schema__(self, kind: Any, _: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: as_spec(kind, value))
+
+
+AnySpec = TypeVar("AnySpec", bound=Spec)
+Nested = Annotated[AnySpec, _Made()]
+"""A field that holds another spec: `method: Nested[MethodSpec]`."""
+
+Above0 = Annotated[float, Gt(0)]
+NotNegative = Annotated[float, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+Count = Annotated[int, Ge(1)]
+
+
+def as_spec(kind: type[AnySpec], value: Any) -> AnySpec:
+    """A spec from what may stand for it.
+
+    Args:
+        kind: Its class, or the base of its choices.
+        value: The spec; or a dictionary of its settings; or the name of a choice.
+
+    Raises:
+        SettingError: A setting does not exist (the message names the nearest, or whose it is), or
+            cannot be what it is.
+    """
+    if isinstance(value, kind):
+        return value
+    if issubclass(kind, Choice) and isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, Mapping):
+        where = kind.room.removesuffix(".") or "settings"
+        raise SettingError(f"{where}: its settings must be an object, not {value!r}")
+    if issubclass(kind, Choice) and kind.choices and kind not in kind.choices.values():
+        if "name" not in value:
+            raise SettingError(
+                f"{kind.room}name is missing: choose one of {', '.join(kind.choices)}"
+            )
+        return kind.named(str(value["name"]))(**value)
+    return kind(**value)
+
+
+def to_json(spec: Spec) -> dict[str, Any]:
+    """All settings as nested dictionaries of JSON's own types, every one named."""
+    return {each.name: _plain(getattr(spec, each.name)) for each in fields(spec)}
+
+
+def settings_of(choice: Choice) -> dict[str, Any]:
+    """All settings of a choice by name, its own name left out."""
+    return {each.name: getattr(choice, each.name) for each in fields(choice) if each.name != "name"}
+
+
+def changed_choice(current: Choice, name: str) -> Choice:
+    """Another choice of the kind of one that is there; what both have and was set is kept.
+
+    Args:
+        current: What is chosen now.
+        name: Of the other choice; that of the current one changes nothing.
+
+    Raises:
+        SettingError: There is none of this name.
+    """
+    other = current.named(name)
+    if other is type(current):
+        return current
+    names = {each.name for each in fields(other)} - {"name"}
+    kept = {key: value for key, value in set_apart(current).items() if key in names}
+    try:
+        return other(name=name, **kept)
+    except SettingError:  # what served the one does not serve the other
+        return other(name=name)
+
+
+def set_apart(spec: Spec) -> dict[str, Any]:
+    """The settings that are not their defaults."""
+    return {
+        each.name: getattr(spec, each.name)
+        for each in fields(spec)
+        if getattr(spec, each.name) != default_of(each)
+    }
+
+
+def default_of(setting: Any) -> Any:
+    """The default of a dataclass's field; `MISSING` where it has none."""
+    return setting.default if setting.default_factory is MISSING else setting.default_factory()
+
+
+def _plain(value: Any) -> Any:
+    """A setting in JSON's own types."""
+    if isinstance(value, Spec):
+        return to_json(value)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,56 @@
+"""The form of a run's `config.json`, and how runs of the form before are read.
+
+Format 1, which no number names, has all settings of a method's objective flat beside it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nearfar.errors import SettingError
+
+FORMAT = 2
+
+_OF_SIMCLR = ("name", "projection_hidden", "projection_dim")
+"""What was, and is, the method's own; the other settings of format 1 are its objective's."""
+
+
+def format_of(config: Mapping[str, Any]) -> int:
+    """The number of a config's form."""
+    return config.get("format", 1)
+
+
+def in_current_format(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a config as they are written now, without the number.
+
+    Args:
+        config: Of this format, or of format 1.
+
+    Raises:
+        SettingError: It is of a format that this version does not know.
+    """
+    if format_of(config) not in (1, FORMAT):
+        raise SettingError(
+            f"config.json has format {format_of(config)}, and this version reads up to {FORMAT}: a "
+            "newer nearfar wrote it: install that"
+        )
+    values = {key: value for key, value in config.items() if key != "format"}
+    method = values.get("method")
+    if format_of(config) == 1 and isinstance(method, dict):
+        values["method"] = _method_of_format_1(method)
+    return values
+
+
+def _method_of_format_1(method: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's settings with those of SimCLR's objective in a place of their own."""
+    if method.get("name", "simclr") != "simclr":
+        return dict(method)
+    name = method.get("objective", "nt_xent")
+    of_objective = {
+        key: value
+        for key, value in method.items()
+        if key not in (*_OF_SIMCLR, "objective") and value is not None
+    }
+    if of_objective.get("drop_false_negatives") == "no":  # every objective named it
+        del of_objective["drop_false_negatives"]
+    own = {key: method[key] for key in _OF_SIMCLR if key in method}
+    return {"name": "simclr", **own, "objective": {"name": name, **of_objective}}

@@ -1,0 +1,82 @@
+"""Runs of an earlier form of `config.json` are still read; the form is written into the file."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nearfar.errors import SettingError
+from nearfar.methods.objective_specs import DebiasedNegSpec
+from nearfar.methods.specs import MoCoSpec, SimCLRSpec
+from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
+from nearfar.recipes.names import RECIPES
+from nearfar.training.config_format import FORMAT, in_current_format
+from nearfar.training.run_folder import RunFolder
+
+KEPT = json.loads(Path(__file__).with_name("configs_of_format_1.json").read_text())
+"""As version 0.1 wrote them."""
+
+
+def run_with(config: dict, folder: Path) -> Path:
+    RunFolder.create(folder).manifest.write({"config.json": json.dumps(config).encode()})
+    return folder
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_run_of_format_1_is_the_recipe_that_it_was(name, tmp_path):
+    run = run_with(KEPT[name], tmp_path / "run")
+    assert read_recipe(run) == RECIPES[name]()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_written_in_todays_format_and_read_again(name, tmp_path):
+    recipe = RECIPES[name]()
+    folder = RunFolder.create(tmp_path / "run")
+    folder.write_config(recipe_to_json(recipe))
+    assert json.loads(folder.config.read_text())["format"] == FORMAT
+    assert read_recipe(folder.path) == recipe
+
+
+def test_settings_of_the_objective_that_a_run_of_format_1_had_are_the_objectives():
+    method = {
+        "name": "simclr",
+        "objective": "debiased_neg",
+        "temperature": 0.3,
+        "tau_plus": None,
+        "beta": 1.0,
+        "margin": None,
+        "drop_false_negatives": "yes",
+        "projection_hidden": None,
+        "projection_dim": 64,
+    }
+    recipe = recipe_from_json(in_current_format({"format": 1, "method": method}))
+    objective = DebiasedNegSpec(temperature=0.3, beta=1.0, drop_false_negatives="yes")
+    assert recipe.method == SimCLRSpec(
+        objective=objective, projection_hidden=None, projection_dim=64
+    )
+
+
+def test_a_format_of_a_later_version_is_refused(tmp_path):
+    run = run_with({"format": FORMAT + 1}, tmp_path / "run")
+    with pytest.raises(SettingError, match=rf"config.json has format {FORMAT + 1}.*newer nearfar"):
+        read_recipe(run)
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ({"name": "mocco"}, "config.json: unknown method 'mocco': did you mean 'moco'?"),
+        ({"name": "moco", "momentum": 2}, "config.json: method.momentum is 2: it must be 0 to 1"),
+        ({"name": "moco", "beta": 2}, "config.json: unknown setting 'method.beta'"),
+        (3, "config.json: method: its settings must be an object, not 3"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_name(method, said):
+    with pytest.raises(SettingError, match=said):
+        recipe_from_json({"method": method})
+
+
+def test_a_choice_may_be_given_by_its_name_alone():
+    assert recipe_from_json({"method": "moco"}).method == MoCoSpec()
+    assert replace(SimCLRSpec(), objective="debiased_neg").objective == DebiasedNegSpec()
