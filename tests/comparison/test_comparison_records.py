@@ -71,7 +71,7 @@ def test_where_images_lie_and_what_is_saved_do_not_tell_runs_apart(recipe):
         changed("data", held_out=0.2),
         changed("views", flip=0.25),
         changed("encoder", width=17),
-        changed("method", objective="vicreg"),
+        changed("method", temperature=0.3),
         changed("training", learning_rate=0.5),
         changed("training", precision="fp32"),
         changed("evaluation", baselines=not RECIPE.evaluation.baselines),

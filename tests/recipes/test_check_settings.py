@@ -4,6 +4,7 @@ import pytest
 
 from nearfar.data.catalogue import SOURCES
 from nearfar.errors import SettingError
+from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import RECIPES, recipe_named
 
