@@ -199,8 +199,8 @@ def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, micro_batc
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"projection_hidden": 0}, "method.projection_hidden is 0: it must be above 0"),
-        ({"prediction_hidden": -1}, "method.prediction_hidden is -1: it must be above 0"),
+        ({"projection_hidden": 0}, "method.projection_hidden is 0: it must be 1 to"),
+        ({"prediction_hidden": -1}, "method.prediction_hidden is -1: it must be 1 to"),
         ({"momentum": -0.1}, "method.momentum is -0.1: it must be 0 to 1"),
     ],
 )

@@ -246,7 +246,7 @@ def test_parts_keep_the_patches_that_were_drawn_for_them():
 
 
 def test_what_cannot_be_predicted_is_refused():
-    with pytest.raises(SettingError, match=r"method.prediction_steps is 0: it must be above 0"):
+    with pytest.raises(SettingError, match=r"method.prediction_steps is 0: it must be 1 or more"):
         cpc(steps=0)
     with pytest.raises(SettingError, match=r"is 6: the encoder makes 6 steps .* at most 5 to"):
         cpc(steps=6)

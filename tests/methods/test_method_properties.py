@@ -55,8 +55,7 @@ def test_it_takes_steps_on_every_kind_of_examples_or_says_why_not(case, modality
 
 @every_case
 def test_labels_are_needed_where_the_catalogue_says_so(case):
-    dropping = getattr(case.config, "drop_false_negatives", "no") != "no"
-    assert needs_labels(case) == (case.config.needs_labels or dropping)
+    assert needs_labels(case) == case.config.reads_labels
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ class SlowMoCo:
         def weights(*layers):
             return [each.detach().clone() for layer in layers for each in layer.parameters()]
 
-        self.config = method.config
+        self.spec = method.spec
         self.weights = weights(method.encoder, method.head)
         self.slow = weights(method.encoder, method.head)
         self.slots: dict[int, torch.Tensor] = {}
@@ -94,7 +94,7 @@ class SlowMoCo:
     def step(self, views):
         weights = [each.clone().requires_grad_() for each in self.weights]
         ways = [(views[0], views[1])]
-        if self.config.symmetric:
+        if self.spec.symmetric:
             ways.append((views[1], views[0]))
         loss, entering = torch.zeros(()).double(), []
         for query_view, key_view in ways:
@@ -102,17 +102,15 @@ class SlowMoCo:
             for i, image in enumerate(query_view):
                 query = self.encode(weights, image)
                 negatives = list(self.slots.values()) or keys[:i] + keys[i + 1 :]
-                scores = [
-                    query @ other / self.config.temperature for other in [keys[i], *negatives]
-                ]
+                scores = [query @ other / self.spec.temperature for other in [keys[i], *negatives]]
                 loss = loss - (scores[0] - sum(s.exp() for s in scores).log()) / len(query_view)
             entering += keys
         gradients = torch.autograd.grad(loss, weights)
-        m = self.config.momentum
+        m = self.spec.momentum
         self.weights = [w - 0.5 * g for w, g in zip(self.weights, gradients, strict=True)]
         self.slow = [m * s + (1 - m) * w for s, w in zip(self.slow, self.weights, strict=True)]
         for key in entering:
-            self.slots[self.place % self.config.queue_size] = key
+            self.slots[self.place % self.spec.queue_size] = key
             self.place += 1
         return loss.detach()
 

@@ -70,7 +70,7 @@ class SlowPaCo:
         def weights(*layers):
             return [each.detach().clone() for layer in layers for each in layer.parameters()]
 
-        self.config = method.config
+        self.spec = method.spec
         self.weights = weights(method.encoder, method.projection, method.classifier)
         self.slow = weights(method.encoder, method.projection)
         self.slots: dict[int, tuple[torch.Tensor, int]] = {}
@@ -82,7 +82,7 @@ class SlowPaCo:
 
     def step(self, views, labels):
         weights = [each.clone().requires_grad_() for each in self.weights]
-        alpha, priors = self.config.alpha, CLASS_COUNTS.double() / CLASS_COUNTS.sum()
+        alpha, priors = self.spec.alpha, CLASS_COUNTS.double() / CLASS_COUNTS.sum()
         queries = [self.embedding(weights, image) for image in views[0]]
         keys = [self.embedding(self.slow, image) for image in views[1]]
         loss = torch.zeros(()).double()
@@ -91,21 +91,21 @@ class SlowPaCo:
             candidates += list(zip(keys, labels.tolist(), strict=True)) + list(self.slots.values())
             features = torch.tanh(weights[0] @ image + weights[1])
             centres = priors * (weights[4] @ features + weights[5]).exp()
-            samples = [(queries[i] @ row / self.config.temperature).exp() for row, _ in candidates]
+            samples = [(queries[i] @ row / self.spec.temperature).exp() for row, _ in candidates]
             normaliser = sum(samples) + centres.sum()
             of_anchor = -(centres[label] / normaliser).log()
             positives = [s for s, (_, of) in zip(samples, candidates, strict=True) if of == label]
             of_anchor = of_anchor - alpha * sum((s / normaliser).log() for s in positives)
-            if self.config.normalisation == "mean":
+            if self.spec.normalisation == "mean":
                 of_anchor = of_anchor / (1 + alpha * len(positives))
             loss = loss + of_anchor / len(queries)
         gradients = torch.autograd.grad(loss, weights)
-        m = self.config.momentum
+        m = self.spec.momentum
         self.weights = [w - 0.5 * g for w, g in zip(self.weights, gradients, strict=True)]
         moved = zip(self.slow, self.weights[:4], strict=True)
         self.slow = [m * s + (1 - m) * w for s, w in moved]
         for entering in zip(keys, labels.tolist(), strict=True):
-            self.slots[self.place % self.config.queue_size] = entering
+            self.slots[self.place % self.spec.queue_size] = entering
             self.place += 1
         return loss.detach()
 
@@ -204,7 +204,7 @@ def test_scalars_are_of_the_last_call():
     method(views, labels)
     queries, keys, logits = method.embed(views)
     queries, keys = (nn.functional.normalize(rows, dim=1) for rows in (queries, keys))
-    of_pairs = shared_information([(queries, keys)], temperature=method.config.temperature)
+    of_pairs = shared_information([(queries, keys)], temperature=method.spec.temperature)
     assert method.scalars == {
         "accuracy": pytest.approx(float((logits.argmax(dim=1) == labels).double().mean())),
         "alignment": pytest.approx(float((queries - keys).detach().square().sum(1).mean())),

@@ -8,7 +8,7 @@ from torch import nn
 
 from nearfar.methods.byol import BYOL
 from nearfar.methods.moco import MoCo
-from nearfar.methods.objective_specs import ObjectiveSpec
+from nearfar.methods.objective_specs import AlignUniformSpec, NTXentSpec, ObjectiveSpec
 from nearfar.methods.paco import PaCo
 from nearfar.methods.shared_information import shared_information
 from nearfar.methods.simclr import SimCLR
@@ -113,8 +113,8 @@ def test_simclr_has_it_with_each_objectives_own_critic(name):
 
 
 def test_settings_change_the_critic():
-    assert _critic(objective="nt_xent", temperature=0.2) == pytest.approx(0.2)
-    assert _critic(objective="align_uniform", t=4.0) == pytest.approx(0.125)
+    assert NTXentSpec(temperature=0.2).build().critic_temperature == pytest.approx(0.2)
+    assert AlignUniformSpec(t=4.0).build().critic_temperature == pytest.approx(0.125)
 
 
 def test_supcon_moco_and_paco_have_it_of_their_two_views():
@@ -123,7 +123,7 @@ def test_supcon_moco_and_paco_have_it_of_their_two_views():
     supcon = SupCon(SupConSpec(projection_dim=6), Rows())
     moco = MoCo(MoCoSpec(projection_dim=6, queue_size=16), Rows())
     paco = PaCo(PaCoSpec(projection_dim=6, queue_size=16), Rows(), labels.bincount())
-    for method, temperature in ((supcon, 0.1), (moco, 0.2), (paco, paco.config.temperature)):
+    for method, temperature in ((supcon, 0.1), (moco, 0.2), (paco, paco.spec.temperature)):
         embedded = method.embed(views())
         method.loss(embedded, labels)
         first, second = (each.detach() for each in embedded[:2])
@@ -150,7 +150,3 @@ def test_byol_has_no_critic_and_no_bound():
     method = BYOL(BYOLSpec(projection_dim=6), Rows())
     method(views())
     assert BOUND not in method.scalars
-
-
-def _critic(**settings):
-    return SimCLR(SimCLRSpec(**settings), Rows()).objective.critic_temperature

@@ -56,8 +56,8 @@ def change(run, file, **changes):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"method__temperature": 0.1}, r"method\.temperature None, not 0\.1"),
-        ({"method__objective": "decoupled"}, r"method\.objective nt_xent, not decoupled"),
+        ({"method__objective__temperature": 0.1}, r"objective\.temperature 0\.5, not 0\.1"),
+        ({"method__objective": "decoupled"}, r"objective\.name nt_xent, not decoupled"),
         ({"views__preset": "simclr"}, r"views\.preset digits, not simclr"),
         ({"encoder__width": 8}, r"encoder\.width 4, not 8"),
         ({"training__learning_rate": 0.5}, r"learning_rate 0\.001, not 0\.5"),

@@ -70,5 +70,6 @@ def test_every_moco2_has_the_head_of_version_two():
 
 def test_the_figure_of_alignment_and_uniformity_is_that_of_its_weights():
     recipe = recipe_named("align-uniform-stl10")
-    assert (recipe.method.align_weight, recipe.method.uniform_weight) == (1.0, 1.0)
+    objective = recipe.method.objective
+    assert (objective.align_weight, objective.uniform_weight) == (1.0, 1.0)
     assert "83.19 % top-1" in align_uniform_stl10.__doc__
