@@ -43,26 +43,18 @@ def row_by_row_simclr() -> SimCLR:
     return method
 
 
-class Projected(nn.Module):
+class Projected(Method):
     """What the methods below share: a small encoder, and a loss of two views."""
-
-    scalars: dict = {}  # noqa: RUF012
 
     def __init__(self, *layers: nn.Module):
         super().__init__()
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), *layers, nn.Linear(16, 4))
-
-    def forward(self, views, labels=None):
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views):
         return tuple(self.encoder(view) for view in views)
 
     def loss(self, embedded, labels=None):
         return nt_xent(*embedded, temperature=0.2)
-
-    def after_step(self, progress):
-        pass
 
 
 class CountsCalls(Projected):

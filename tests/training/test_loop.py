@@ -13,6 +13,7 @@ from torch import nn
 
 from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.method import Method
 from nearfar.training.interruption import Interrupted
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedule import learning_rate_at
@@ -168,7 +169,7 @@ def test_a_rate_that_drops_goes_on_to_the_same_bits(tmp_path):
     assert rates == pytest.approx([1e-3] * 4 + [1e-4] * 4 + [1e-5] * 4)
 
 
-class Dropout(nn.Module):
+class Dropout(Method):
     """A method that draws from torch's global generator, which a checkpoint must hold too."""
 
     def __init__(self):
@@ -176,11 +177,7 @@ class Dropout(nn.Module):
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 8))
         self.tied = self.encoder[1]
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
-        self.scalars = {}
         self.progress = []
-
-    def forward(self, views, labels=None):
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views):
         self.calls += 1
@@ -200,7 +197,7 @@ def dropout_method() -> Dropout:
     return Dropout()
 
 
-def test_any_module_of_the_right_shape_trains_and_resumes(tmp_path):
+def test_a_method_of_ones_own_trains_and_resumes(tmp_path):
     whole = train_tiny(tmp_path / "whole", method=dropout_method())
     assert whole.progress == [step / 24 for step in range(24)]
     path = tmp_path / "run"
