@@ -9,6 +9,7 @@ from nearfar.data.sources import load_source
 from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.features import raw_features
+from nearfar.evaluation.progress import silent
 from nearfar.evaluation.transforms import transforms
 
 CONFIG = EvaluationConfig(knn=((5, 0.07),), labels_per_class=(5,), draws=2)
@@ -63,7 +64,7 @@ def judged(source):
         source.test.labels,
         10,
     )
-    records, _ = accuracy_records(data, CONFIG, lambda _: None)
+    records, _ = accuracy_records(data, CONFIG, silent)
     return {
         record.protocol: (record.value, record.parameters["transform"])
         for record in records
