@@ -28,6 +28,20 @@ def trained(tmp_path_factory):
     return folder / "run", console.file.getvalue()
 
 
+def light_recipe(folder, **changes):
+    """For what is not about scores: probes take most of the time of a judgement."""
+    recipe = small_recipe(folder, **changes)
+    left_out = ("few_labels", "linear_probe")
+    return replace(recipe, evaluation=replace(recipe.evaluation, leave_out=left_out))
+
+
+@pytest.fixture(scope="module")
+def lightly_judged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("light")
+    run_quietly(light_recipe(folder), folder / "run")
+    return folder / "run"
+
+
 def run_quietly(recipe, out, **options):
     return run_recipe(recipe, out, console=Console(quiet=True), **options)
 
@@ -87,7 +101,7 @@ def test_a_person_reads_what_is_trained_and_how_it_came_out(trained):
 
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_does_not(trained, tmp_path):
     run, _ = trained
-    recipe = small_recipe(run.parent)
+    recipe = light_recipe(run.parent)
     run_quietly(recipe, tmp_path / "again")
     assert_same_weights(run, tmp_path / "again")
     run_quietly(replace(recipe, seed=1), tmp_path / "other")
@@ -113,13 +127,13 @@ def test_building_the_weights_leaves_the_global_generator_alone(tmp_path):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_run_that_ended_after_training_is_finished_by_resume(trained, tmp_path):
+def test_a_run_that_ended_after_training_is_finished_by_resume(lightly_judged, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(trained[0], run)
+    shutil.copytree(lightly_judged, run)
     for name in ("encoder.safetensors", "encoder.json", "evaluation.json", "report.html"):
         (run / name).unlink()
     resume_run(run, console=Console(quiet=True))
-    assert_same_weights(trained[0], run)
+    assert_same_weights(lightly_judged, run)
     assert (run / "report.html").is_file()
 
 
@@ -137,11 +151,13 @@ def test_a_run_that_is_judged_is_not_judged_again_by_resume(trained, tmp_path, m
     assert (run / "evaluation.json").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("change", [{"draws": 3}, {"seed": 1}, {"leave_out": ("map",)}])
-def test_a_run_judged_by_other_settings_is_judged_again_by_resume(trained, tmp_path, change):
+@pytest.mark.parametrize(
+    "change", [{"draws": 3}, {"seed": 1}, {"leave_out": ("few_labels", "linear_probe", "map")}]
+)
+def test_a_run_judged_by_other_settings_is_judged_again_by_resume(lightly_judged, tmp_path, change):
     run = tmp_path / "run"
-    shutil.copytree(trained[0], run)
-    recipe = small_recipe(trained[0].parent)
+    shutil.copytree(lightly_judged, run)
+    recipe = light_recipe(lightly_judged.parent)
     folder = RunFolder(run)
     changed = replace(recipe, evaluation=replace(recipe.evaluation, **change))
     folder.write_config(recipe_to_json(changed, run=run))
@@ -161,7 +177,7 @@ def test_a_taken_folder_is_refused_and_stays_as_it_was(trained):
 def test_overwrite_replaces_a_run(trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained[0], run)
-    run_quietly(small_recipe(trained[0].parent, seed=5), run, overwrite=True)
+    run_quietly(light_recipe(trained[0].parent, seed=5), run, overwrite=True)
     assert read_recipe(run).seed == 5
 
 
@@ -194,9 +210,9 @@ def test_evaluating_again_gives_the_same_figures(trained, tmp_path):
     assert again == first
 
 
-def test_other_data_are_judged_beside_the_run_and_leave_it_alone(trained, tmp_path):
+def test_other_data_are_judged_beside_the_run_and_leave_it_alone(lightly_judged, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(trained[0], run)
+    shutil.copytree(lightly_judged, run)
     before = (run / "evaluation.json").read_bytes()
     other = DataConfig(name="npz", root=write_images(tmp_path / "other.npz", seed=9))
     found = evaluate_run(run, data=other, console=Console(quiet=True))
@@ -209,9 +225,9 @@ def test_other_data_are_judged_beside_the_run_and_leave_it_alone(trained, tmp_pa
     assert str(tmp_path / "other.npz") in page
 
 
-def test_scores_on_one_data_set_do_not_overwrite_those_on_another(trained, tmp_path):
+def test_scores_on_one_data_set_do_not_overwrite_those_on_another(lightly_judged, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(trained[0], run)
+    shutil.copytree(lightly_judged, run)
     quiet = Console(quiet=True)
 
     def judged(file, seed, **settings):
