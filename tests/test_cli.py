@@ -1,4 +1,3 @@
-import inspect
 import io
 import os
 import shutil
@@ -14,16 +13,11 @@ import torch
 from PIL import Image
 
 import nearfar
-from nearfar import objectives
 from nearfar.cli import app, main
 from nearfar.cli.arguments import option_names, parse
-from nearfar.cli.objective_catalogue import OBJECTIVES
-from nearfar.data.catalogue import SOURCES
 from nearfar.data.config import DataConfig
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.config_json import read_recipe
-from nearfar.recipes.names import RECIPES
 
 # A run of seconds on the digits, given as a person would give it.
 QUICK = ["train", "--training.epochs", "1", "--encoder.width", "4", "--training.device", "cpu"]
@@ -90,45 +84,6 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"nearfar {nearfar.__version__}\n"
 
 
-def test_data_and_recipes_list_all(capsys):
-    assert main(["data"]) == main(["recipes"]) == 0
-    told = capsys.readouterr().out
-    assert all(name in told for name in (*SOURCES, *RECIPES))
-    assert "CC BY 4.0" in told
-
-
-def test_objectives_lists_all_and_keeps_to_80_columns(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "80")
-    assert main(["objectives"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line in OBJECTIVES] == list(OBJECTIVES)
-    assert max(map(len, lines)) <= 80
-    assert any("arXiv:2004.11362" in line for line in lines)
-
-
-def test_methods_lists_all_with_their_recipes(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "80")
-    assert main(["methods"]) == 0
-    told = capsys.readouterr().out
-    assert max(map(len, told.splitlines())) <= 80
-    assert all(method.title in told for method in MethodSpec.choices.values())
-    assert all(name in told for name in RECIPES)
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_the_catalogue_gives_an_objective_as_it_is_called(name):
-    told = OBJECTIVES[name].call
-    parameters = [
-        parameter.replace(annotation=inspect.Parameter.empty)
-        for parameter in inspect.signature(getattr(objectives, name)).parameters.values()
-    ]
-    assert told == name + str(inspect.Signature(parameters))
-
-
-def test_the_catalogue_is_of_all_objectives():
-    assert sorted(OBJECTIVES) == sorted(objectives.__all__)
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -174,8 +129,8 @@ def test_the_catalogue_is_of_all_objectives():
         (f"train --views.size {10**9}", "views.size is 1000000000"),
         (f"train --evaluation.labels-per-class 1 {2**63}", "evaluation.labels_per_class is"),
         (f"train --seed {'9' * 5000}", "--seed"),
-        ("data --all", "unknown setting '--all': this command takes none"),
-        ("objectives nt_xent", "objectives does not know what to do with 'nt_xent'"),
+        ("data --all", "unknown setting '--all': choose one of --json, --no-json"),
+        ("objectives nt_xent more", "objectives does not know what to do with 'more'"),
         ("report --zzz dark", "unknown setting '--zzz': choose one of --out"),
     ],
 )

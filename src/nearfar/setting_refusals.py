@@ -27,6 +27,20 @@ def refusal(room: str, hints: Mapping[str, Any], error: ValidationError) -> Sett
     return SettingError(f"{setting} is {told(first['input'])}: it must be {_wanted(hint, first)}")
 
 
+def allowed(hint: Any) -> str:
+    """What a setting may be, in words: its names, or its kind with its bounds.
+
+    Args:
+        hint: Its type, with its bounds.
+    """
+    if words := _words_of(hint):
+        return " or ".join(words)
+    kinds = {int: "whole", float: "", bool: "yes or no"}
+    said = [kinds[each] for each in kinds if each in _types_of(hint)]
+    bounds = _range_in_words(_metadata(hint))
+    return ", ".join(each for each in (*said, bounds) if each)
+
+
 def _wanted(hint: Any, error: Any) -> str:
     """What a setting may be, from its annotation."""
     if error["type"].startswith(("greater_than", "less_than")):
@@ -59,6 +73,12 @@ def _metadata(hint: Any) -> list[Any]:
     """What is said of a type beside it, at any depth: its bounds."""
     inner = [each for part in get_args(hint) for each in _metadata(part)]
     return [*getattr(hint, "__metadata__", ()), *inner]
+
+
+def _types_of(hint: Any) -> list[Any]:
+    """The types that a type is made of."""
+    parts = [part for part in get_args(hint) if not isinstance(part, Gt | Ge | Lt | Le)]
+    return [inner for part in parts for inner in _types_of(part)] or [hint]
 
 
 def _words_of(hint: Any) -> list[str]:

@@ -26,7 +26,7 @@ from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import MethodSpec, MoCoSpec, SimCLRSpec
 from nearfar.modality import Modality
 from nearfar.recipes.assembly import assemble
-from nearfar.recipes.simclr_digits import simclr_digits
+from nearfar.recipes.digits import simclr_digits
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks

@@ -14,7 +14,7 @@ from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import assemble
-from nearfar.recipes.simclr_digits import simclr_digits
+from nearfar.recipes.digits import simclr_digits
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
 from nearfar.views.config import ViewsConfig

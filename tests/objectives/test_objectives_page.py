@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nearfar import objectives
-from nearfar.cli.objective_catalogue import OBJECTIVES
+from nearfar.cli.objectives import Objectives
 
 PAGE = (Path(__file__).parents[2] / "docs" / "objectives.md").read_text()
 SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^###? |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -24,8 +24,8 @@ def test_a_section_has_equation_source_and_use(name):
     assert use[0] == "python"
     assert f"objectives.{name}(" in use[1]
     assert len(use[1].splitlines()) <= 6
-    # First author and year, as the catalogue names them.
+    # First author and year, as the docstring names them.
     author, year = re.match(
-        r"(?:van den )?(\w+).*?((?:19|20)\d\d)", OBJECTIVES[name].source
+        r"(?:van den )?(\w+).*?((?:19|20)\d\d)", Objectives().facts(name)["source"]
     ).groups()
     assert re.search(rf"{author}.*?{year}", section, re.DOTALL)

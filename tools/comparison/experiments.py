@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from nearfar.methods.specs import SimCLRSpec
-from nearfar.recipes.fashion_setup import fashion_long_tail_recipe, fashion_recipe
+from nearfar.recipes.fashion_mnist import long_tail_setup, shared_setup
 from nearfar.recipes.names import RECIPES
 from nearfar.recipes.recipe import Recipe
 
@@ -20,8 +20,8 @@ FALSE_POSITIVES = 0.3
 BYOL_BATCHES = (64, 128)
 """Beside the shared set-up's own."""
 
-_SHARED = fashion_recipe("", SimCLRSpec())
-_LONG_TAIL = fashion_long_tail_recipe("", SimCLRSpec())
+_SHARED = shared_setup(SimCLRSpec())
+_LONG_TAIL = long_tail_setup(SimCLRSpec())
 
 
 def experiments() -> dict[str, Recipe]:

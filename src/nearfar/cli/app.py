@@ -17,10 +17,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "neighbors": ("nearfar.cli.neighbors", "find the images of a folder most like one image"),
     "accept": ("nearfar.cli.accept", "take a run's files as they are, though changed by hand"),
     "mi": ("nearfar.cli.mi", "estimate the mutual information of two arrays"),
-    "data": ("nearfar.cli.data", "list the sources of images, their licence and citation"),
-    "recipes": ("nearfar.cli.recipes", "list the recipes that `nearfar train` knows"),
-    "methods": ("nearfar.cli.methods", "list the methods, what they do, need, and whose they are"),
-    "objectives": ("nearfar.cli.objectives", "list the objectives, their formula and source"),
+    "data": ("nearfar.cli.data", "list the sources of examples, or tell all of one"),
+    "recipes": ("nearfar.cli.recipes", "list the recipes of `nearfar train`, or tell all of one"),
+    "methods": ("nearfar.cli.methods", "list the methods and what they need, or tell all of one"),
+    "objectives": ("nearfar.cli.objectives", "list the objectives, or tell all of one"),
 }
 
 

@@ -1,41 +1,92 @@
-"""`nearfar data`: the sources of images, their size, licence and citation."""
+"""`nearfar data [NAME]`: the sources of examples, at a glance or one with licence and citation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from nearfar.cli.arguments import parse
+from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
+from nearfar.data.catalogue import SOURCES, SourceInfo
+from nearfar.recipes.names import RECIPES
 
 
 @dataclass(frozen=True)
-class DataArguments:
-    """List the sources of images that --data.name takes."""
+class DataArguments(ListingArguments):
+    """List the sources of examples that --data.name takes, or tell all of one."""
 
 
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar data` with the words after it."""
-    parse(DataArguments, "data", words)
+    run_listing(DataArguments, Data(), words)
 
-    from rich.table import Table
 
-    from nearfar.data.catalogue import SOURCES
-    from nearfar.terminal import Terminal, shown
+class Data(Listing):
+    """The sources of images, series and vectors."""
 
-    console = Terminal()
-    for name, source in SOURCES.items():
-        grid = Table.grid(padding=(0, 2))
-        facts = {
-            "images": source.summary,
-            "size": source.size,
-            "licence": source.licence,
-            "cite": source.citation,
-            "home": source.home,
-        }
-        for label, fact in facts.items():
-            if fact:
-                grid.add_row(f"  [dim]{label}[/dim]", shown(fact))
-        console.print(f"[bold]{shown(name)}[/bold]")
-        console.print(grid)
-    console.print(
-        "With labels, --data.imbalance-factor 100 thins the training part to a long tail, and "
-        "--data.label-noise 0.2 mixes up a share of the labels that learning sees."
+    command, noun = "data", "data source"
+    foot = (
+        ".\nWith labels, --data.imbalance-factor 100 thins the training part to a long\n"
+        "tail, and --data.label-noise 0.2 mixes up a share of the labels learnt from."
     )
+
+    def names(self) -> list[str]:
+        """Every source."""
+        return list(SOURCES)
+
+    def tables(self) -> list[Grid]:
+        """A line for each."""
+        head = ("source", "holds", "to learn from", "classes", "needs (--data.root)")
+        return [Grid(head, [_row(name, source) for name, source in SOURCES.items()])]
+
+    def story(self, name: str) -> Story:
+        """What it holds, whose it is, and where it comes from."""
+        source, recipes = SOURCES[name], _recipes(name)
+        return Story(
+            title=name,
+            summary=f"{source.summary[0].upper()}{source.summary[1:]}.",
+            command=f"nearfar train {recipes[0] if recipes else f'--data.name {name}'}"
+            + _ROOTS[source.root],
+            facts={
+                "holds": source.modality,
+                "size": source.size,
+                "classes": _count(source.classes),
+                "licence": source.licence,
+                "cite": source.citation or "",
+                "home": source.home or "",
+                "recipes": ", ".join(recipes),
+            },
+        )
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """The same for programs."""
+        return {"name": name, **asdict(SOURCES[name]), "recipes": _recipes(name)}
+
+
+_ROOTS = {
+    "none": "",
+    "optional": " --data.root FOLDER",
+    "folder": " --data.root FOLDER",
+    "file": " --data.root FILE",
+}
+"""The option that says where a source is, by `SourceInfo.root`."""
+
+
+def _row(name: str, source: SourceInfo) -> tuple[str, ...]:
+    """One line of the table."""
+    needs = {"none": "nothing", "file": "a file"}.get(source.root, "a folder")
+    return (
+        name,
+        source.modality,
+        _count(source.train_images),
+        _count(source.classes),
+        needs + (", or --data.download" if source.downloads else ""),
+    )
+
+
+def _count(number: int | None) -> str:
+    """A number of examples or classes; the user's own data decide it where there is none."""
+    return "yours" if number is None else f"{number:,}"
+
+
+def _recipes(name: str) -> list[str]:
+    """The recipes that learn from a source."""
+    return [each for each, recipe in RECIPES.items() if recipe().data.name == name]

@@ -1,37 +1,109 @@
-"""`nearfar methods`: what an encoder can be trained with, whose it is, what it needs."""
+"""`nearfar methods [NAME]`: what an encoder can be trained with, at a glance or one in full."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from nearfar.cli.arguments import parse
+from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
+from nearfar.cli.setting_tables import settings_grid, settings_of
+from nearfar.methods.objective_specs import ObjectiveSpec
+from nearfar.methods.specs import MethodSpec
+from nearfar.recipes.names import RECIPES
+
+if TYPE_CHECKING:
+    from nearfar.spec import Choice
 
 
 @dataclass(frozen=True)
-class MethodsArguments:
-    """List the methods that recipes train with."""
+class MethodsArguments(ListingArguments):
+    """List the methods that an encoder can be trained with, or tell all of one."""
 
 
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar methods` with the words after it."""
-    parse(MethodsArguments, "methods", words)
+    run_listing(MethodsArguments, Methods(), words)
 
-    from rich.table import Table
 
-    from nearfar.methods.specs import MethodSpec
-    from nearfar.recipes.names import RECIPES
-    from nearfar.terminal import Terminal, shown
+class Methods(Listing):
+    """The methods, those of plug-ins among them."""
 
-    console = Terminal(highlight=False)
-    for name, method in MethodSpec.known().items():
-        recipes = [each for each, recipe in RECIPES.items() if recipe().method.name == name]
-        facts = {
-            "does": method.summary,
-            "needs": "labels" if method.needs_labels else "no labels",
-            "cite": method.source,
-            "recipes": ", ".join(recipes) or f"none yet: nearfar train --method {name}",
+    command, noun = "methods", "method"
+    foot = ", [bold]nearfar train --method NAME[/bold] trains with it"
+
+    def names(self) -> list[str]:
+        """Every method."""
+        return list(MethodSpec.known())
+
+    def tables(self) -> list[Grid]:
+        """A line or two for each."""
+        rows = [(name, _needs(spec), spec.summary) for name, spec in MethodSpec.known().items()]
+        return [Grid(("method", "needs", "what it does"), rows)]
+
+    def story(self, name: str) -> Story:
+        """What it does and needs, its settings, and recipes."""
+        spec = MethodSpec.named(name)
+        used = _recipes(name)
+        return Story(
+            title=f"{name}: {spec.title}",
+            summary=_sentence(spec.summary),
+            command=f"nearfar train {used[0]}" if used else f"nearfar train --method {name}",
+            facts={
+                "needs": _needs(spec),
+                "source": spec.source,
+                "recipes": ", ".join(used),
+            },
+            grids=[
+                *settings_grid(spec, f"Settings (--method.NAME VALUE, after --method {name})"),
+                *_objectives(spec),
+            ],
+        )
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """The same for programs."""
+        spec = MethodSpec.named(name)
+        return {
+            "name": name,
+            "title": spec.title,
+            "summary": spec.summary,
+            "source": spec.source,
+            "needs_labels": spec.needs_labels,
+            "needs_steps": spec.needs_steps,
+            "views": [spec.least_views, spec.most_views],
+            "settings": settings_of(spec),
+            "objectives": list(ObjectiveSpec.known()) if _compares_by_objective(spec) else [],
+            "recipes": _recipes(name),
         }
-        grid = Table.grid(padding=(0, 2))
-        for label, fact in facts.items():
-            grid.add_row(f"  [dim]{label}[/dim]", shown(fact))
-        console.print(f"[bold]{shown(method.title)}[/bold]")
-        console.print(grid)
+
+
+def _recipes(name: str) -> list[str]:
+    """The recipes that train with a method."""
+    return [each for each, recipe in RECIPES.items() if recipe().method.name == name]
+
+
+def _needs(spec: type[MethodSpec]) -> str:
+    """Views, labels and encoder, in words."""
+    least, most = spec.least_views, spec.most_views
+    views = f"{least} views" if least == most else f"{least}+ view{'s' if least > 1 else ''}"
+    labels = ", labels" if spec.needs_labels else ""
+    return f"{views}{labels}{', steps' if spec.needs_steps else ''}"
+
+
+def _sentence(text: str) -> str:
+    """A line as a sentence."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _compares_by_objective(spec: "type[Choice]") -> bool:
+    """Whether a setting of the method is an objective."""
+    return "objective" in spec.__dataclass_fields__
+
+
+def _objectives(spec: "type[Choice]") -> list[Grid]:
+    """The objectives that a method may use."""
+    if not _compares_by_objective(spec):
+        return []
+    rows = [
+        (name, (each.__doc__ or "").split("\n")[0]) for name, each in ObjectiveSpec.known().items()
+    ]
+    below = "nearfar objectives NAME tells what each computes and has for settings."
+    return [Grid((), rows, title="Objectives (--method.objective NAME)", below=below)]

@@ -1,131 +1,150 @@
 """`nearfar recipes [NAME]`: the recipes that `nearfar train` knows, at a glance or one in full."""
 
-import re
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from inspect import cleandoc
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from tyro.conf import Positional, arg
-
-from nearfar.cli.arguments import parse
+from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
+from nearfar.cli.setting_tables import in_words, options
+from nearfar.recipes.names import DEFAULT_RECIPE, RECIPES
 
 if TYPE_CHECKING:
-    from nearfar.recipes.recipe import Recipe
-    from nearfar.terminal import Terminal
-
-_FAMILIES = {
-    "Pictures of your own": ("folder",),
-    "Handwritten digits, inside scikit-learn": ("digits",),
-    "Fashion-MNIST; 4 minutes on one thread where no time is told": ("fashion-mnist",),
-    "CIFAR, STL-10, ImageNet": ("cifar10", "cifar100", "stl10", "imagenet"),
-    "Series and tables, inside packages": ("japanese-vowels", "wine"),
-}
-"""What the recipes are shown by: sources of data."""
-
-_FIGURE = re.compile(r"\b(\d\d\.\d+(?: ± \d+\.\d+)?)(?=[^.]| |$)")
-_PROTOCOLS = {"kNN": "kNN", "classifier": "classifier", "linear": "probe"}
-"""Word of the description, and what the table calls it; the first that occurs judges the figure."""
-_TIME = re.compile(r"[Tt]raining(?: and judging)? (?:takes?|took) (?:about )?(.+?) (?:on|of) ")
-_HARDWARE = re.compile(r"[Mm]eant for (two CPU|one GPU|several GPU|eight GPU)")
-_SHORT = {"two CPU": "CPU", "one GPU": "GPU", "several GPU": "GPUs", "eight GPU": "8 GPUs"}
+    from nearfar.recipes.known import Figures, KnownRecipe
 
 
 @dataclass(frozen=True)
-class RecipesArguments:
+class RecipesArguments(ListingArguments):
     """List the recipes that `nearfar train` knows, or tell all of one."""
-
-    name: Annotated[Positional[str | None], arg(metavar="NAME")] = None
-    """Recipe to tell all of; without one, a table of all."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the table shows of a recipe; "–" where its description says nothing.
-
-    Attributes:
-        method: The method's title; of SimCLR over another objective than its own, the objective.
-        time: Of training, or what it is meant for.
-        figure: Top-1 in % that is expected, and by what; "source:" where the source has read it.
-    """
-
-    method: str
-    time: str
-    figure: str
 
 
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar recipes` with the words after it."""
-    arguments = parse(RecipesArguments, "recipes", words)
+    run_listing(RecipesArguments, Recipes(), words)
 
-    from nearfar.recipes.names import RECIPES, recipe_named
-    from nearfar.terminal import Terminal
 
-    console = Terminal(highlight=False)
-    if arguments.name is not None:
-        recipe_named(arguments.name)  # a name that is not known is refused, with the nearest
-        _tell(console, arguments.name, description_of(RECIPES[arguments.name]))
-        return
-    for family, sources in _FAMILIES.items():
-        recipes = {name: make for name, make in RECIPES.items() if make().data.name in sources}
-        _list(console, family, recipes)
-    console.print(
-        "[bold]nearfar recipes NAME[/bold] tells all of one, [bold]nearfar train NAME[/bold] runs "
-        "it; * is taken without a name.\n[dim]time: of training, or what it is meant for; source: "
-        "published, not reproduced here.[/dim]"
+class Recipes(Listing):
+    """The recipes, by what they learn from."""
+
+    command, noun = "recipes", "recipe"
+    foot = (
+        ", [bold]nearfar train NAME[/bold] runs it; * is taken without a name.\n[dim]time: of a "
+        "training, or what it is meant for; (in brackets): published, not reproduced here.[/dim]"
     )
 
+    def names(self) -> list[str]:
+        """Every recipe."""
+        return list(RECIPES)
 
-def description_of(recipe: "Callable[[], Recipe]") -> str:
-    """The description of a recipe: the text at the head of its module."""
-    return cleandoc(sys.modules[recipe.__module__].__doc__ or "")
+    def tables(self) -> list[Grid]:
+        """A table for each family."""
+        titles = dict.fromkeys(known.family.title for known in RECIPES.values())
+        return [
+            _family(title, [each for each in RECIPES.values() if each.family.title == title])
+            for title in titles
+        ]
+
+    def story(self, name: str) -> Story:
+        """What it is, how it is run, what to expect of it."""
+        known = RECIPES[name]
+        training = known.training
+        time = training and f"{training.short} on {training.on}"
+        changed = [(option, in_words(value)) for option, value in _options(known).items()]
+        return Story(
+            title=name,
+            summary=known.summary,
+            paragraphs=known.story,
+            command=known.command,
+            facts={
+                "data": known.family.data,
+                "set-up": known.family.setup,
+                "meant for": known.family.hardware,
+                "training": f"{time}{'; ' if training.note else ''}{training.note}"
+                if training
+                else "",
+            },
+            grids=[
+                Grid((), changed, title="Settings that are not the defaults"),
+                *_expected(known.figures),
+            ],
+        )
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """The same for programs."""
+        from nearfar.recipes.config_json import recipe_to_json
+
+        known = RECIPES[name]
+        return {
+            "name": name,
+            "summary": known.summary,
+            "story": known.story,
+            "family": known.family.title,
+            "method": _method(known),
+            "data": known().data.name,
+            "command": known.command,
+            "data_from": known.family.data,
+            "setup": known.family.setup,
+            "hardware": known.family.hardware,
+            "training": asdict(known.training) if known.training else None,
+            "expected": asdict(known.figures),
+            "settings": recipe_to_json(known()),
+        }
 
 
-def facts_of(recipe: "Callable[[], Recipe]") -> Facts:
-    """What a recipe's settings and description say, in a few words each."""
+def _family(title: str, family: "Sequence[KnownRecipe]") -> Grid:
+    """A line for each recipe of a family; the source where they learn from several."""
+    sources = {known().data.name for known in family}
+    rows = [
+        (
+            known.name + ("*" if known.name == DEFAULT_RECIPE else ""),
+            _method(known),
+            known().data.name if len(sources) > 1 else "",
+            known.training.short if known.training else known.family.hardware,
+            _headline(known.figures),
+        )
+        for known in family
+    ]
+    several = "" if len(sources) > 1 else f" (--data.name {sources.pop()})"
+    return Grid(("recipe", "method", "data", "time", "top-1 expected"), rows, title + several)
+
+
+_SHORT = {"knn": "kNN", "few_labels": "few labels", "linear_probe": "probe"}
+
+
+def _headline(figures: "Figures") -> str:
+    """The first figure; in brackets where the source has published it."""
+    if not figures.rows:
+        return "depends on the data"
+    first = figures.rows[0]
+    told = f"{first.value} {_SHORT.get(first.protocol, first.protocol)}"
+    return told if figures.seeds else f"({told})"
+
+
+def _method(known: "KnownRecipe") -> str:
+    """The method's title; of SimCLR over another objective than its own, the objective."""
     from nearfar.methods.specs import SimCLRSpec
 
-    spec = recipe().method
-    method = spec.title
-    if isinstance(spec, SimCLRSpec) and spec.objective.name != "nt_xent":
-        method = spec.objective.name
-    told = " ".join(description_of(recipe).split())
-    expected = told[told.find("Expected") :]
-    measured, meant = _TIME.search(told), _HARDWARE.search(told)
-    time = measured[1] if measured else _SHORT[meant[1]] if meant else "–"
-    figure = _FIGURE.search(expected)
-    if figure is None:
-        return Facts(method, time, "–")
-    by = min(_PROTOCOLS, key=lambda word: (expected.find(word) < 0, expected.find(word)))
-    whose = "source: " if "source reads" in expected else ""
-    return Facts(method, time, f"{whose}{figure[1].replace(' ', '')} {_PROTOCOLS[by]}")
+    method = known().method
+    if isinstance(method, SimCLRSpec) and method.objective.name != SimCLRSpec().objective.name:
+        return method.objective.name
+    return method.title
 
 
-def _list(console: "Terminal", family: str, recipes: "dict[str, Callable[[], Recipe]]") -> None:
-    """One family as a table, a line a recipe."""
-    from rich.table import Table
-
-    from nearfar.recipes.names import DEFAULT_RECIPE
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("recipe", "method", "time", "top-1 expected"):
-        table.add_column(title, no_wrap=True)
-    for name, make in recipes.items():
-        facts = facts_of(make)
-        mark = "*" if name == DEFAULT_RECIPE else ""
-        table.add_row(f"{name}{mark}", facts.method, facts.time, facts.figure)
-    console.print(f"[bold]{family}[/bold]")
-    console.print(table)
-    console.print()
+def _options(known: "KnownRecipe") -> dict[str, Any]:
+    """The settings that differ from their defaults, by option."""
+    found = options(known())
+    return {option: value for option, value in found.items() if option != "--recipe"}
 
 
-def _tell(console: "Terminal", name: str, description: str) -> None:
-    """The whole story of one recipe."""
-    from rich.padding import Padding
-    from rich.text import Text
+def _expected(figures: "Figures") -> list[Grid]:
+    """The figures to expect as a table."""
+    if not figures.rows:
+        return []
 
-    console.print(f"[bold]{name}[/bold]")
-    # A line that names no fact ("Command:", "Expected:") goes on with the one above it.
-    head = re.sub(r"\n(?!\n|[A-Z][a-z]+:)", " ", description).replace("\n\n", "\n")
-    console.print(Padding(Text(head), (0, 0, 0, 2)))
+    def told(value: float | None) -> str:
+        return "" if value is None else f"{value}"
+
+    rows = [
+        (row.title, row.value, told(row.untrained), told(row.raw), row.of) for row in figures.rows
+    ]
+    head = ("protocol", "encoder", "untrained", "raw data", "of")
+    return [Grid(head, rows, title="Top-1 to expect, in %", below=figures.origin)]

@@ -38,6 +38,10 @@ def alignment(
     Raises:
         NearfarError: The shapes differ, or there is no row.
         SettingError: Alpha is not above 0.
+
+    Source:
+        Wang and Isola 2020, Understanding Contrastive Representation Learning through Alignment and
+        Uniformity on the Hypersphere, arXiv:2005.10242.
     """
     require_pairs(first, second)
     require_a_row(first, "alignment")
@@ -62,6 +66,10 @@ def uniformity(embeddings: Float[Tensor, "batch dim"], *, t: float = 2.0) -> Flo
     Raises:
         NearfarError: The embeddings are no matrix, or the batch is below 2.
         SettingError: `t` is not above 0.
+
+    Source:
+        Wang and Isola 2020, Understanding Contrastive Representation Learning through Alignment and
+        Uniformity on the Hypersphere, arXiv:2005.10242.
     """
     require_rows("embeddings", embeddings)
     require_several(embeddings, "uniformity")
@@ -99,6 +107,10 @@ def align_uniform(
     Raises:
         NearfarError: The shapes differ, or the batch is below 2.
         SettingError: A weight is below 0, or `alpha` or `t` not above 0.
+
+    Source:
+        Wang and Isola 2020, Understanding Contrastive Representation Learning through Alignment and
+        Uniformity on the Hypersphere, arXiv:2005.10242.
     """
     require_pairs(first, second)
     require_several(first, "align_uniform")

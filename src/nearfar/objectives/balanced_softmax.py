@@ -32,6 +32,9 @@ def balanced_softmax(
     Raises:
         NearfarError: The shapes do not fit, there is no row, a count is negative or not whole, or
             an example's class has count 0.
+
+    Source:
+        Ren et al. 2020, Balanced Meta-Softmax for Long-Tailed Visual Recognition, arXiv:2007.10740.
     """
     require_rows("logits", logits)
     require_a_row(logits, "balanced_softmax")

@@ -26,6 +26,9 @@ def byol(
 
     Raises:
         NearfarError: The shapes differ, or there is no row.
+
+    Source:
+        Grill et al. 2020, Bootstrap Your Own Latent, arXiv:2006.07733.
     """
     require_pairs(predictions, targets)
     require_a_row(predictions, "byol")

@@ -34,6 +34,10 @@ def clip(
     Raises:
         NearfarError: The shapes differ, or the batch is below 2.
         SettingError: The scale is a number not above 0, or a tensor of more than one.
+
+    Source:
+        Radford et al. 2021, Learning Transferable Visual Models From Natural Language Supervision,
+        arXiv:2103.00020.
     """
     require_pairs(first, second)
     require_several(first, "clip")

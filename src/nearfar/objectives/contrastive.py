@@ -34,6 +34,10 @@ def contrastive(
     Raises:
         NearfarError: Shapes do not fit, or there is no anchor, or no negative.
         SettingError: The temperature is not above 0.
+
+    Source:
+        Wang and Isola 2020, Understanding Contrastive Representation Learning through Alignment and
+        Uniformity on the Hypersphere, arXiv:2005.10242.
     """
     require_pairs(anchors, positives)
     require_a_row(anchors, "contrastive")

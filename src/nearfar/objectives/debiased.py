@@ -40,7 +40,7 @@ def debiased_neg(
     labels: Integer[Tensor, " batch"] | None = None,
     rescale: bool = False,
 ) -> Float[Tensor, ""]:
-    """Contrastive loss corrected for negatives of the anchor's class (Chuang et al. 2020, eq. 7-8).
+    """Contrastive loss freed of negatives of the anchor's class (Chuang et al. 2020, eq. 7 and 8).
 
     With `h = e^{cosine / T}`, S the sum of h over an anchor's N negatives, v that of its positive
     and v̄ the mean over all its positives,
@@ -75,6 +75,10 @@ def debiased_neg(
         NearfarError: There are fewer than two views, shapes differ, the batch is below 2, or the
             labels do not fit or are all equal.
         SettingError: A setting is out of range, or `rescale` comes without labels.
+
+    Source:
+        Chuang et al. 2020, Debiased Contrastive Learning, arXiv:2007.00224; hard negatives:
+        Robinson et al. 2021, arXiv:2010.04592.
     """
     _require_views(views, "debiased_neg")
     require_positive("temperature", temperature)
@@ -107,7 +111,7 @@ def debiased_pos(
     labels: Integer[Tensor, " batch"] | None = None,
     rescale: bool = False,
 ) -> Float[Tensor, ""]:
-    """Contrastive loss corrected for false positives (Troshestova & Isachenko 2023).
+    """Contrastive loss freed of false positives (Troshestova & Isachenko 2023).
 
     With `h = e^{cosine / T}`, S the sum of h over an anchor's N negatives, v that of its positive
     and `s = e^{1/T}` that of itself, the true positives' mean follows from the mean over all
@@ -148,6 +152,9 @@ def debiased_pos(
         NearfarError: There are fewer than two views, shapes differ, the batch is below 2, or the
             labels do not fit or are all equal.
         SettingError: A setting is out of range or unknown, or `rescale` comes without labels.
+
+    Source:
+        Troshestova and Isachenko 2023, github.com/intsystems/2023-Project-123.
     """
     _require_views(views, "debiased_pos")
     require_positive("temperature", temperature)

@@ -48,6 +48,9 @@ def vicreg(
     Raises:
         NearfarError: The shapes differ, or the batch is below 2.
         SettingError: A weight is negative.
+
+    Source:
+        Bardes, Ponce and LeCun 2022, VICReg, arXiv:2105.04906.
     """
     require_pairs(first, second)
     require_several(first, "vicreg")
@@ -78,7 +81,7 @@ def barlow_twins(
     *,
     off_diagonal_weight: float = 5e-3,
 ) -> Float[Tensor, ""]:
-    """Barlow Twins (Zbontar et al. 2021, equations 1 and 2).
+    """Correlations of two views near the identity, Barlow Twins (Zbontar et al. 2021, eq. 1 and 2).
 
         Σ_i (1 − C_ii)² + λ Σ_i Σ_{j≠i} C_ij²
 
@@ -98,6 +101,9 @@ def barlow_twins(
     Raises:
         NearfarError: The shapes differ, or the batch is below 2.
         SettingError: The weight is negative.
+
+    Source:
+        Zbontar et al. 2021, Barlow Twins, arXiv:2103.03230.
     """
     require_pairs(first, second)
     require_several(first, "barlow_twins")

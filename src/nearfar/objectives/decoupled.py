@@ -36,6 +36,9 @@ def decoupled(
     Raises:
         NearfarError: The shapes differ, or the batch is below 2.
         SettingError: The temperature is not above 0.
+
+    Source:
+        Yeh et al. 2022, Decoupled Contrastive Learning, arXiv:2110.06848.
     """
     require_pairs(first, second)
     require_several(first, "decoupled")

@@ -25,7 +25,7 @@ def info_nce(
     negatives: Float[Tensor, "queue dim"] | None = None,
     symmetric: bool = False,
 ) -> Float[Tensor, ""]:
-    """InfoNCE (van den Oord et al. 2018, equation 4; with a queue: He et al. 2020, equation 1).
+    """InfoNCE: a query's own key among other keys (van den Oord et al. 2018, equation 4).
 
     With `s = cosine / T`, a query's loss is `−s_i⁺ + log( e^{s_i⁺} + Σ_j e^{s_ij⁻} )`. Its positive
     is its own key; its negatives are the other keys of the batch or, where `negatives` is given,
@@ -49,6 +49,10 @@ def info_nce(
         NearfarError: Shapes do not fit, the batch is below 2 (below 1 with a queue), or the queue
             is empty.
         SettingError: The temperature is not above 0, or `symmetric` meets a queue.
+
+    Source:
+        van den Oord, Li and Vinyals 2018, Representation Learning with Contrastive Predictive
+        Coding, arXiv:1807.03748; with a queue: He et al. 2020, Momentum Contrast, arXiv:1911.05722.
     """
     require_pairs(queries, keys)
     require_positive("temperature", temperature)

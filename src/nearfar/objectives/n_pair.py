@@ -30,6 +30,9 @@ def n_pair(
 
     Raises:
         NearfarError: The shapes differ, or the batch is below 2.
+
+    Source:
+        Sohn 2016, Improved Deep Metric Learning with Multi-class N-pair Loss Objective, NIPS 2016.
     """
     require_pairs(anchors, positives)
     require_several(anchors, "n_pair")

@@ -40,6 +40,10 @@ def nce(
 
     Raises:
         NearfarError: The log-densities of one sample set differ in number, or there are none.
+
+    Source:
+        Gutmann and Hyvärinen 2010, Noise-contrastive estimation: A new estimation principle for
+        unnormalized statistical models, AISTATS 2010.
     """
     for name, model, noise in (
         ("data", model_of_data, noise_of_data),

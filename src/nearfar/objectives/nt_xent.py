@@ -47,6 +47,10 @@ def nt_xent(
         NearfarError: The shapes differ, the batch is below 2, or the labels do not fit or are all
             equal.
         SettingError: The temperature is not above 0, or `rescale` comes without labels.
+
+    Source:
+        Chen, Kornblith, Norouzi and Hinton 2020, A Simple Framework for Contrastive Learning of
+        Visual Representations, arXiv:2002.05709.
     """
     require_pairs(first, second)
     require_several(first, "nt_xent")

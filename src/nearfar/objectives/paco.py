@@ -70,6 +70,9 @@ def paco(
         NearfarError: Shapes or labels do not fit, there is no row, the queue comes without its
             labels, a count is negative, or an example's class has count 0.
         SettingError: Alpha or temperature is not above 0, or the normalisation is another word.
+
+    Source:
+        Cui et al. 2021, Parametric Contrastive Learning, arXiv:2107.12028.
     """
     require_pairs(queries, keys)
     require_a_row(queries, "paco")

@@ -39,6 +39,10 @@ def sigmoid(
         NearfarError: The shapes differ, or there is no row.
         SettingError: The scale is a number not above 0, the bias an infinite one, or either a
             tensor of more than one.
+
+    Source:
+        Zhai, Mustafa, Kolesnikov and Beyer 2023, Sigmoid Loss for Language Image Pre-Training,
+        arXiv:2303.15343.
     """
     require_pairs(first, second)
     require_a_row(first, "sigmoid")

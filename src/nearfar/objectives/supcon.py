@@ -58,6 +58,9 @@ def supcon(
     Raises:
         NearfarError: No two rows share a label, or the labels do not fit.
         SettingError: The temperature is not above 0, or the kind is another word.
+
+    Source:
+        Khosla et al. 2020, Supervised Contrastive Learning, arXiv:2004.11362.
     """
     require_rows("embeddings", embeddings)
     require_labels(labels, len(embeddings))

@@ -46,6 +46,10 @@ def triplet(
     Raises:
         NearfarError: The shapes differ, or there is no row.
         SettingError: The margin is not above 0.
+
+    Source:
+        Schroff, Kalenichenko and Philbin 2015, FaceNet: A Unified Embedding for Face Recognition
+        and Clustering, arXiv:1503.03832.
     """
     require_pairs(anchors, positives)
     require_pairs(anchors, negatives)
@@ -82,6 +86,10 @@ def batch_hard_triplet(
     Raises:
         NearfarError: No two rows share a label, or all do, or the labels do not fit.
         SettingError: The margin is not above 0.
+
+    Source:
+        Hermans, Beyer and Leibe 2017, In Defense of the Triplet Loss for Person Re-Identification,
+        arXiv:1703.07737.
     """
     _require_triplets(embeddings, labels, margin, "batch_hard_triplet")
     with without_autocast(embeddings):
@@ -121,6 +129,10 @@ def semi_hard_triplet(
     Raises:
         NearfarError: No two rows share a label, or all do, or the labels do not fit.
         SettingError: The margin is not above 0.
+
+    Source:
+        Schroff, Kalenichenko and Philbin 2015, FaceNet: A Unified Embedding for Face Recognition
+        and Clustering, arXiv:1503.03832.
     """
     _require_triplets(embeddings, labels, margin, "semi_hard_triplet")
     with without_autocast(embeddings):

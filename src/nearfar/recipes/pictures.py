@@ -1,27 +1,34 @@
-"""SimCLR on a folder of pictures of your own: photographs, drawings, scans, in colour or grey.
-
-Command: `nearfar train simclr-pictures --data.root FOLDER`, with a hundred pictures or more (fewer
-with a smaller `--training.batch-size`); sub-folders are taken for classes, which judging alone
-looks at. Where a picture means something else in the mirror (text, signs), `--views.flip 0`; for
-finer detail, `--data.image-size 128`, which takes four times as long.
-Expected: it depends on the pictures; the report judges it beside raw pixels and the untrained
-network, and says so where it does not beat them.
-"""
+"""Recipes for pictures of your own. Imports nothing heavy."""
 
 from nearfar.data.config import DataConfig
 from nearfar.encoders.config import EncoderConfig
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import SimCLRSpec
+from nearfar.recipes.known import Family, Figures, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.views.config import ViewsConfig
 
+PICTURES = Family(
+    "Pictures of your own",
+    data="FOLDER holds a hundred pictures or more (fewer with a smaller --training.batch-size); "
+    "sub-folders are taken for classes, which judging alone looks at.",
+    command="nearfar train {name} --data.root FOLDER",
+)
 
+
+@recipe(PICTURES, Figures())
 def simclr_pictures() -> Recipe:
-    """SimCLR with a ResNet-18 on pictures of 64 px."""
+    """SimCLR on a folder of photographs, drawings or scans, in colour or grey.
+
+    Where a picture means something else in the mirror (text, signs), add `--views.flip 0`; for
+    finer detail `--data.image-size 128`, which takes four times as long.
+
+    What to expect depends on the pictures. The report judges the encoder beside raw pixels and the
+    untrained network, and says so where it does not beat them.
+    """
     return Recipe(
-        recipe="simclr-pictures",
         data=DataConfig(name="folder", image_size=64),
         # Crops of a fifth or more, jitter, grey and blur: the views that photographs are learnt by.
         views=ViewsConfig(preset="moco-v2"),

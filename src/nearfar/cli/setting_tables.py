@@ -1,0 +1,71 @@
+"""Settings as a person reads them: those of a choice, with bounds, and those that were changed."""
+
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+from nearfar.cli.docstrings import setting_texts
+from nearfar.cli.listing import Grid
+from nearfar.setting_refusals import allowed
+from nearfar.spec import Choice, default_of
+
+
+def options(settings: Any, prefix: str = "--") -> dict[str, Any]:
+    """Every setting that differs from its default, by the option that gives it.
+
+    Args:
+        settings: A dataclass, of which fields may hold others; of choices the name always stands.
+        prefix: What stands before the names.
+    """
+    told = {}
+    for each in fields(settings):
+        value, option = getattr(settings, each.name), prefix + each.name.replace("_", "-")
+        if isinstance(value, Choice):
+            told[option] = value.name
+        if is_dataclass(value):
+            told |= options(value, f"{option}.")
+        elif value != default_of(each) and not (
+            each.name == "name" and isinstance(settings, Choice)
+        ):
+            told[option] = value
+    return told
+
+
+def in_words(value: Any) -> str:
+    """A setting as it is typed: "0.3 1.0"."""
+    if isinstance(value, tuple):
+        return " ".join(map(in_words, value))
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def settings_of(kind: type[Choice]) -> list[dict[str, Any]]:
+    """Every setting of a choice: name, default, what it may be, and what it does.
+
+    Args:
+        kind: The choice's class.
+    """
+    hints, texts, told = get_type_hints(kind, include_extras=True), setting_texts(kind), []
+    for each in fields(kind):
+        if each.name != "name":
+            default = default_of(each)
+            may_be = allowed(hints[each.name])
+            if isinstance(default, Choice):
+                default, may_be = default.name, " or ".join(default.known())
+            about = {"name": each.name, "default": default, "allowed": may_be}
+            told.append({**about, "help": texts.get(each.name, "")})
+    return told
+
+
+def settings_grid(kind: type[Choice], title: str) -> list[Grid]:
+    """The same as a table; none for a choice without settings."""
+    rows = [
+        (
+            each["name"].replace("_", "-"),
+            in_words(each["default"]),
+            each["allowed"] if len(each["allowed"]) < 26 else "",
+            each["help"],
+        )
+        for each in settings_of(kind)
+    ]
+    return [Grid(("setting", "default", "may be", ""), rows, title=title)] if rows else []
