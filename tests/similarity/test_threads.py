@@ -4,10 +4,12 @@ import contextvars
 import os
 import threading
 import time
+import weakref
 
 import pytest
 import torch
 from torch.nn.functional import normalize
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from clean_forks import FORKS
 from nearfar.similarity import extremes, threads, tiles, top_k
@@ -16,7 +18,13 @@ from nearfar.similarity.extremes import hardest, semi_hard
 from nearfar.similarity.logsumexp import logsumexp, row_and_column_logsumexp, split_logsumexp
 from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.softplus import softplus_sum
-from nearfar.similarity.threads import Turns, for_each, on_one_core, results_of
+from nearfar.similarity.threads import (
+    Turns,
+    for_each,
+    on_one_core,
+    one_core_outside_jobs,
+    results_of,
+)
 from nearfar.similarity.top_k import Bank
 from rank_processes import run_on_ranks
 
@@ -229,6 +237,48 @@ def test_what_is_not_shared_out_has_one_core_too():
     assert on_one_core(threading.get_ident, CPU) == threading.get_ident()
 
 
+def test_within_one_core_outside_jobs_torch_has_one_core_and_jobs_have_their_threads():
+    torch.set_num_threads(3)
+    at_once = threading.Barrier(3, timeout=30)
+
+    def met(number: int) -> tuple[threading.Thread, int]:
+        at_once.wait()
+        return threading.current_thread(), torch.get_num_threads()
+
+    elsewhere = []
+    with one_core_outside_jobs(CPU):
+        assert torch.get_num_threads() == 1
+        found = results_of(3, met, CPU)
+        other = threading.Thread(target=lambda: elsewhere.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+    assert elsewhere == [3]  # neither one that is just starting nor …
+    assert torch.get_num_threads() == 3  # … this one afterwards has anything of it
+    assert {cores for _, cores in found} == {1}
+    assert len({thread for thread, _ in found}) == 3
+    with pytest.raises(LookupError), one_core_outside_jobs(CPU):
+        raise LookupError
+    assert torch.get_num_threads() == 3
+
+
+def test_a_thread_that_comes_late_holds_nobody_up(monkeypatch):
+    torch.set_num_threads(2)
+    let_go, take = threading.Event(), threads._Jobs._take
+    late = []
+
+    def one_is_late(jobs):
+        if not late:
+            late.append(threading.current_thread())
+            assert let_go.wait(timeout=30)
+        take(jobs)
+
+    monkeypatch.setattr(threads._Jobs, "_take", one_is_late)
+    assert results_of(9, lambda number: number, CPU) == list(range(9))
+    assert late
+    assert not let_go.is_set()
+    let_go.set()
+
+
 def test_what_the_caller_has_set_for_itself_holds_in_its_threads():
     torch.set_num_threads(2)
     mine = contextvars.ContextVar("mine", default="nothing")
@@ -245,6 +295,62 @@ def test_what_the_caller_has_set_for_itself_holds_in_its_threads():
         queries = rows(150, length=1.0, dtype=torch.float32, seed=0)
         assert logsumexp(queries, queries).isfinite().all()
     assert set(results_of(6, seen, CPU)) == {(True, False, "something")}
+
+
+class LiveBytes:
+    """Bytes of the tensors that jobs made and that are still held, and the most there ever were."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self._lock = threading.RLock()
+
+    def add(self, size: int) -> None:
+        with self._lock:
+            self.now += size
+            self.most = max(self.most, self.now)
+
+    def during(self, work):
+        """`work`, whose tensors count."""
+
+        class Counted(TorchDispatchMode):
+            def __torch_dispatch__(mode, func, types, args=(), kwargs=None):  # noqa: N805
+                result = func(*args, **(kwargs or {}))
+                given = {
+                    id(x.untyped_storage())
+                    for x in (*args, *(kwargs or {}).values())
+                    if isinstance(x, torch.Tensor)
+                }
+                if isinstance(result, torch.Tensor):
+                    held = result.untyped_storage()
+                    if id(held) not in given:
+                        self.add(held.nbytes())
+                        weakref.finalize(held, self.add, -held.nbytes())
+                return result
+
+        def counted(number: int) -> None:
+            with Counted():
+                work(number)
+
+        return counted
+
+
+@pytest.mark.parametrize("sums", [logsumexp, softplus_sum])
+def test_memory_grows_with_the_threads_and_not_with_the_pairs(monkeypatch, sums):
+    tile, addition = 4 * 32**2, 4 * 32 * 20  # bytes of one, and of what one adds to 32 rows
+
+    def most(count: int, size: int) -> int:
+        live = LiveBytes()
+        monkeypatch.setattr(
+            tiles, "for_each", lambda jobs, work, *rest: for_each(jobs, live.during(work), *rest)
+        )
+        torch.set_num_threads(count)
+        queries = rows(size, length=1.0, dtype=torch.float32, seed=0)
+        sums(queries, queries, pairs=PAIRS["not self"](size, size)).sum().backward()
+        return live.most
+
+    for count in (1, 3):
+        for size in (150, 250):  # all pairs of the second would take 61 tiles
+            assert tile <= most(count, size) <= count * 4 * tile + threads.AHEAD * addition
 
 
 def test_an_error_in_a_thread_is_the_callers(monkeypatch):
@@ -299,16 +405,16 @@ def test_ctrl_c_while_waiting_ends_all_threads(monkeypatch):
     torch.set_num_threads(2)
     done = []
 
-    def interrupted(taken):
+    def interrupted(jobs):
         if not stopped:
             assert begun.wait(timeout=10)
             stopped.append(True)
             raise KeyboardInterrupt
-        return real(taken)
+        return real(jobs)
 
-    begun, stopped, real = threading.Event(), [], threads.wait
+    begun, stopped, real = threading.Event(), [], threads._Jobs._wait
     for_each(4, lambda number: None, CPU)  # its threads are there before
-    monkeypatch.setattr(threads, "wait", interrupted)
+    monkeypatch.setattr(threads._Jobs, "_wait", interrupted)
 
     def work(number: int) -> None:
         begun.set()

@@ -16,6 +16,7 @@ from nearfar.objectives.checks import (
 )
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.similarity.logsumexp import logsumexp
+from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
 
 
@@ -51,6 +52,7 @@ def alignment(
         return torch.linalg.vector_norm(differences, dim=1).pow(alpha).mean()
 
 
+@rows_on_one_core
 def uniformity(embeddings: Float[Tensor, "batch dim"], *, t: float = 2.0) -> Float[Tensor, ""]:
     """Logarithm of the mean Gaussian potential of all pairs (Wang & Isola 2020, section 4.1).
 
@@ -83,6 +85,7 @@ def uniformity(embeddings: Float[Tensor, "batch dim"], *, t: float = 2.0) -> Flo
         return potentials.logsumexp(dim=0) - 2 * t - math.log(pairs)
 
 
+@rows_on_one_core
 def align_uniform(
     first: Float[Tensor, "batch dim"],
     second: Float[Tensor, "batch dim"],

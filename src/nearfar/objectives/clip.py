@@ -6,8 +6,10 @@ from torch import Tensor
 from nearfar.objectives.checks import require_pairs, require_scale, require_several
 from nearfar.objectives.info_nce import in_both_directions
 from nearfar.objectives.precision import scalar_in_full_precision, unit_rows, without_autocast
+from nearfar.similarity.one_core import rows_on_one_core
 
 
+@rows_on_one_core
 def clip(
     first: Float[Tensor, "batch dim"],
     second: Float[Tensor, "batch dim"],

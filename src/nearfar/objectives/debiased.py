@@ -29,8 +29,10 @@ from nearfar.objectives.checks import (
 from nearfar.objectives.negatives import Negatives, negatives_of
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.objectives.shares import log_add, minus_log_share
+from nearfar.similarity.one_core import rows_on_one_core
 
 
+@rows_on_one_core
 def debiased_neg(
     views: Sequence[Float[Tensor, "batch dim"]],
     *,
@@ -101,6 +103,7 @@ def debiased_neg(
         return minus_log_share(positives[:, 0], true_negatives).mean()
 
 
+@rows_on_one_core
 def debiased_pos(
     views: Sequence[Float[Tensor, "batch dim"]],
     *,

@@ -7,9 +7,11 @@ from torch import Tensor
 from nearfar.objectives.checks import require_pairs, require_positive, require_several
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.similarity.logsumexp import logsumexp
+from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
 
 
+@rows_on_one_core
 def decoupled(
     first: Float[Tensor, "batch dim"],
     second: Float[Tensor, "batch dim"],

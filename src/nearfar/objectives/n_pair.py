@@ -8,9 +8,11 @@ from nearfar.objectives.checks import require_pairs, require_several
 from nearfar.objectives.precision import in_full_precision, without_autocast
 from nearfar.objectives.shares import minus_log_share
 from nearfar.similarity.logsumexp import logsumexp
+from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
 
 
+@rows_on_one_core
 def n_pair(
     anchors: Float[Tensor, "batch dim"], positives: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, ""]:

@@ -8,8 +8,10 @@ from nearfar.objectives.checks import require_pairs, require_positive, require_s
 from nearfar.objectives.negatives import negatives_of
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.objectives.shares import minus_log_share
+from nearfar.similarity.one_core import rows_on_one_core
 
 
+@rows_on_one_core
 def nt_xent(
     first: Float[Tensor, "batch dim"],
     second: Float[Tensor, "batch dim"],

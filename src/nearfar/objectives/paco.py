@@ -19,9 +19,11 @@ from nearfar.objectives.checks import (
 from nearfar.objectives.precision import in_full_precision, unit_rows, without_autocast
 from nearfar.objectives.shares import log_add
 from nearfar.similarity.logsumexp import logsumexp
+from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
 
 
+@rows_on_one_core
 def paco(
     queries: Float[Tensor, "batch dim"],
     keys: Float[Tensor, "batch dim"],

@@ -7,10 +7,12 @@ from torch.nn import functional as F
 
 from nearfar.objectives.checks import require_a_row, require_finite, require_pairs, require_scale
 from nearfar.objectives.precision import scalar_in_full_precision, unit_rows, without_autocast
+from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.softplus import softplus_sum
 
 
+@rows_on_one_core
 def sigmoid(
     first: Float[Tensor, "batch dim"],
     second: Float[Tensor, "batch dim"],

@@ -16,9 +16,11 @@ from nearfar.objectives.checks import (
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.objectives.shares import minus_log_share
 from nearfar.similarity.logsumexp import split_logsumexp
+from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
 
 
+@rows_on_one_core
 def supcon(
     embeddings: Float[Tensor, "batch dim"],
     labels: Integer[Tensor, " batch"],

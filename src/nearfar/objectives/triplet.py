@@ -14,6 +14,7 @@ from nearfar.objectives.checks import (
 )
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.similarity.extremes import hardest, semi_hard
+from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.transformable import computed_again
 
@@ -61,6 +62,7 @@ def triplet(
         ).mean()
 
 
+@rows_on_one_core
 def batch_hard_triplet(
     embeddings: Float[Tensor, "batch dim"],
     labels: Integer[Tensor, " batch"],
@@ -105,6 +107,7 @@ def batch_hard_triplet(
         ).mean()
 
 
+@rows_on_one_core
 def semi_hard_triplet(
     embeddings: Float[Tensor, "batch dim"],
     labels: Integer[Tensor, " batch"],

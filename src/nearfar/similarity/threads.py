@@ -11,12 +11,15 @@ the same bits for any number of threads.
 
 import os
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextvars import copy_context
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from functools import cache
 from typing import TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 Addition = Callable[[], None]
 AHEAD = 16
@@ -24,6 +27,8 @@ AHEAD = 16
 
 _Result = TypeVar("_Result")
 _of_caller = threading.local()
+_to_share: ContextVar[int | None] = ContextVar("to_share", default=None)
+"""How many threads jobs are shared out to, where that is not the number torch's operations have."""
 
 
 class Turns:
@@ -107,11 +112,12 @@ def for_each(
     Raises:
         BaseException: Whatever a job raises, once no thread works on any other.
     """
-    if count <= 1 or not _may_share(device):
+    threads = min(_threads(device), count)
+    if threads <= 1:
         for number in range(count):
             work(number)
         return
-    _share_out(count, work, min(torch.get_num_threads(), count), stop)
+    _Jobs(count, work, stop).share_out(threads)
 
 
 def results_of(count: int, work: Callable[[int], _Result], device: torch.device) -> list[_Result]:
@@ -127,57 +133,117 @@ def results_of(count: int, work: Callable[[int], _Result], device: torch.device)
 
 def on_one_core(work: Callable[[], _Result], device: torch.device) -> _Result:
     """What `work` gives, for many small operations that are not worth sharing out."""
-    if not _may_share(device):
+    if not shares_out(device):
         return work()
     found: list[_Result] = []
-    _share_out(1, lambda number: found.append(work()), 1, lambda: None)  # noqa: ARG005
+    _Jobs(1, lambda number: found.append(work())).share_out(1)  # noqa: ARG005
     return found[0]
 
 
-def _may_share(device: torch.device) -> bool:
-    """Whether other threads may compute what this one was asked for."""
+@contextmanager
+def one_core_outside_jobs(device: torch.device) -> Iterator[None]:
+    """Within it torch's operations have one core, but for products of matrices, and `for_each` has
+    as many threads as before."""
+    threads = _threads(device)
+    _pool(threads)  # made in here, its threads would take one for the number of the caller
+    before = _to_share.set(threads)
+    try:
+        with _openmp().limit(limits=1):
+            yield
+    finally:
+        _to_share.reset(before)
+
+
+def shares_out(device: torch.device) -> bool:
+    """Whether torch's operations here have several cores that jobs can have instead."""
+    return torch.get_num_threads() > 1 and _threads(device) > 1
+
+
+def _threads(device: torch.device) -> int:
+    """How many threads may compute what this one is asked for."""
     # A dispatch mode, such as one that counts operations, sees those of its own thread alone.
     watched = torch._C._len_torch_dispatch_stack() > 0  # pyright: ignore[reportPrivateImportUsage]
-    return device.type == "cpu" and torch.get_num_threads() > 1 and not watched
+    if device.type != "cpu" or watched:
+        return 1
+    return _to_share.get() or torch.get_num_threads()
 
 
-def _share_out(
-    count: int, work: Callable[[int], None], threads: int, stop: Callable[[], None]
-) -> None:
-    """`for_each` on so many threads."""
-    numbers = iter(range(count))
-    lock = threading.Lock()
-    failed = threading.Event()
-    recorded, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+@cache
+def _openmp() -> ThreadpoolController:
+    """Sets how many threads operations have that this thread asks for, and no other."""
+    return ThreadpoolController().select(user_api="openmp")
 
-    def take_jobs() -> None:
+
+class _Jobs:
+    """Jobs 0, 1, … on several threads, each of which takes the next one; see `for_each`.
+
+    The caller waits for the jobs, not for the threads: one that has not yet been woken when all
+    jobs are done, because another program has its core, holds nobody up.
+    """
+
+    def __init__(
+        self, count: int, work: Callable[[int], None], stop: Callable[[], None] = lambda: None
+    ) -> None:
+        self._left = iter(range(count))
+        self._work, self._stop = work, stop
+        self._at_work = 0
+        self._over = False
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    def share_out(self, threads: int) -> None:
+        """Have them done, and raise what one of them has raised."""
+        pool = _pool(threads)
+        for _ in range(threads):
+            pool.submit(copy_context().run, self._take)
+        try:
+            self._wait()
+        except BaseException:
+            # Ctrl-C. Nothing that the caller holds is written to once it is told.
+            self._give_up()
+            self._wait()
+            raise
+        if self._error is not None:
+            raise self._error
+
+    def _wait(self) -> None:
+        """Until all are done, or those begun before one has failed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over and not self._at_work)
+
+    def _take(self) -> None:
+        """Do jobs as long as there are any."""
+        recorded, inference = self._modes
+        _to_share.set(None)  # a job within a job is done where it is asked for
         with torch.inference_mode(inference), torch.set_grad_enabled(recorded):
-            while not failed.is_set():
-                with lock:
-                    number = next(numbers, None)
-                if number is None:
-                    return
+            while (number := self._next()) is not None:
                 try:
-                    work(number)
-                except BaseException:
-                    give_up()
-                    raise
+                    self._work(number)
+                except BaseException as error:
+                    self._error = self._error or error
+                    self._give_up()
+                with self._changed:
+                    self._at_work -= 1
+                    self._changed.notify_all()
 
-    def give_up() -> None:
-        failed.set()
-        stop()
+    def _next(self) -> int | None:
+        """Which job is next; None when there is none to be begun."""
+        with self._changed:
+            number = None if self._over else next(self._left, None)
+            if number is None:
+                self._over = True
+                self._changed.notify_all()
+            else:
+                self._at_work += 1
+            return number
 
-    pool = _pool(threads)
-    taken = [pool.submit(copy_context().run, take_jobs) for _ in range(threads)]
-    try:
-        wait(taken)
-    except BaseException:
-        # Ctrl-C. Nothing that the caller holds is written to once it is told.
-        give_up()
-        wait(taken)
-        raise
-    for each in taken:
-        each.result()
+    def _give_up(self) -> None:
+        """Begin no other job."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        self._stop()
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
