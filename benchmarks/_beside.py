@@ -2,7 +2,8 @@
 
     python -m benchmarks._beside nt_xent nearfar 16384 2
 
-prints the wall seconds of one run for each line it reads, once it has run on a small problem.
+prints, for each line it reads, the wall seconds of a run, in the mean over as many as take a
+second, once it has run on a small problem.
 """
 
 import sys
@@ -18,6 +19,7 @@ from benchmarks._contender import CLASSES, DIM, TEMPERATURE, contender
 from nearfar.similarity.top_k import Bank
 
 K, QUERIES, BLOCK = 20, 1024, 256
+TURN_SECONDS = 1.0
 
 
 def nt_xent(name: str, rows: int) -> Callable[[], object]:
@@ -56,9 +58,11 @@ def main() -> None:
     run = prepare(name, rows)
     print("ready", flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
-        run()
-        print(time.perf_counter() - start, flush=True)
+        start, runs = time.perf_counter(), 0
+        while not runs or time.perf_counter() - start < TURN_SECONDS:
+            run()
+            runs += 1
+        print((time.perf_counter() - start) / runs, flush=True)
 
 
 if __name__ == "__main__":

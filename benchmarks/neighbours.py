@@ -5,8 +5,10 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tools.machine import processor, versions
 
@@ -24,21 +26,29 @@ TITLES = {
     "nearest": "the " + str(K) + " nearest of {rows:,} rows",
 }
 # After a turn that took so long, a contender takes no other in the same place.
-LONG_S = 20.0
+LONG_S = 5.0
 
 
 @dataclass
 class Turns:
-    """What one contender took, by the number of neighbours; and who else was on the machine."""
+    """What one contender took, by the number of neighbours; and how busy others had the machine.
+
+    Attributes:
+        seconds: Wall time of each turn.
+        wall: Of all turns together.
+        others: Processor time that programs outside of the bench took during them.
+    """
 
     seconds: dict[int, list[float]] = field(default_factory=lambda: {n: [] for n in NEIGHBOURS})
-    others: list[float] = field(default_factory=list)
+    wall: float = 0.0
+    others: float = 0.0
 
 
 def main() -> str:
     parts = [
         "## Beside busy neighbours\n",
-        f"Wall time of one run while 0, 1 or 2 other processes count as fast as they can. NT-Xent: "
+        "Wall time of a run, in the mean over a second, while 0, 1 or 2 other processes count as "
+        "fast as they can. NT-Xent: "
         f"value and gradient, {DIM} dimensions, float32, T={TEMPERATURE}. Nearest rows: "
         f"{QUERIES:,} queries, {DIM} dimensions, exact (lightly also votes). One process for each "
         f"contender and number of threads; they take turns, median of {ROUNDS} rounds (one, where "
@@ -46,17 +56,16 @@ def main() -> str:
         "contender's one thread beside as many neighbours. "
         f"{versions('torch', 'lightly', 'faiss-cpu')}; {processor()}, {os.cpu_count()} cores.\n",
     ]
-    others: list[float] = []
+    every: list[Turns] = []
     for (problem, rows), names in PROBLEMS.items():
         taken = _in_turn(problem, rows, names)
-        others += [each for turns in taken.values() for each in turns.others]
+        every += taken.values()
         parts += [f"### {TITLES[problem].format(rows=rows)}\n", _table(taken, names)]
-    low, high = min(others), max(others)
+    cores = sum(turns.others for turns in every) / sum(turns.wall for turns in every)
     parts.insert(
-        2,
-        "What else ran on the machine and was not part of the bench: "
-        f"{statistics.median(others):.0f} processes at work before a turn (median; {low:.0f} to "
-        f"{high:.0f}). Where that is above 0 the columns hold for so many neighbours more.\n",
+        1,
+        "Programs that are no part of the bench took "
+        f"{cores:.2f} of the {os.cpu_count()} cores meanwhile.\n",
     )
     section = "\n".join(parts)
     print(section)
@@ -66,22 +75,22 @@ def main() -> str:
 def _in_turn(problem: str, rows: int, names: Sequence[str]) -> dict[tuple[str, int], Turns]:
     """Every contender on every number of threads beside every number of neighbours."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
-    processes = {
-        (name, count): _start(problem, name, rows, count) for name in names for count in THREADS
-    }
-    taken = {key: Turns() for key in processes}
+    processes: dict[tuple[str, int], subprocess.Popen[str]] = {}
+    taken = {(name, count): Turns() for name in names for count in THREADS}
     try:
         for neighbour in busy:
             neighbour.send_signal(signal.SIGSTOP)
-        for process in processes.values():
-            _answer(process)
+        for name, count in taken:
+            processes[name, count] = _start(problem, name, rows, count)
+            _answer(processes[name, count])
         for _ in range(ROUNDS):
             for count in NEIGHBOURS:
                 for key, process in processes.items():
                     before = taken[key].seconds[count]
                     if before and before[0] > LONG_S:
                         continue
-                    taken[key].others.append(_at_work())
+                    turns = taken[key]
+                    began, others = time.perf_counter(), _others(busy, processes.values())
                     for neighbour in busy[:count]:
                         neighbour.send_signal(signal.SIGCONT)
                     assert process.stdin is not None
@@ -90,6 +99,8 @@ def _in_turn(problem: str, rows: int, names: Sequence[str]) -> dict[tuple[str, i
                     before.append(float(_answer(process)))
                     for neighbour in busy[:count]:
                         neighbour.send_signal(signal.SIGSTOP)
+                    turns.wall += time.perf_counter() - began
+                    turns.others += _others(busy, processes.values()) - others
                     print(
                         f"{problem} {rows} {key} beside {count}: {before[-1]:.3f} s",
                         file=sys.stderr,
@@ -119,10 +130,17 @@ def _answer(process: "subprocess.Popen[str]") -> str:
     return line
 
 
-def _at_work() -> float:
-    """How many processes of others want a core now, besides this one that asks."""
-    with open("/proc/loadavg") as load:
-        return float(load.read().split()[3].split("/")[0]) - 1
+def _others(*ours: "Iterable[subprocess.Popen[str] | subprocess.Popen[bytes]]") -> float:
+    """Seconds of processor time that all programs have had, less that of our processes."""
+
+    with open("/proc/stat") as stat:
+        everyone = sum(map(int, stat.readline().split()[1:4]))  # user, nice, system
+    own = 0
+    for process in (each for group in ours for each in group):
+        # What stands before the last bracket is the process's number and its name.
+        of_process = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        own += int(of_process[11]) + int(of_process[12])
+    return (everyone - own) / os.sysconf("SC_CLK_TCK")
 
 
 def _table(taken: dict[tuple[str, int], Turns], names: Sequence[str]) -> str:
