@@ -14,8 +14,8 @@ from tools.machine import processor, versions
 from torch import Tensor
 from torchvision.transforms import v2
 
-from nearfar.views.config import ViewsConfig
-from nearfar.views.random_views import build_views
+from nearfar.spec import as_spec
+from nearfar.views.specs import ViewsSpec
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 SCALE, RATIO, SIGMA = (0.08, 1.0), (3 / 4, 4 / 3), (0.1, 2.0)
@@ -27,8 +27,8 @@ Views = Callable[[Tensor], object]
 
 
 def _nearfar(implementation: str, side: int) -> Views:
-    config = ViewsConfig(preset="simclr", implementation=implementation)  # pyright: ignore[reportArgumentType]
-    views = build_views(config, channels=3, size=side, mean=MEAN, std=STD)
+    config = as_spec(ViewsSpec, {"name": "simclr", "implementation": implementation})
+    views = config.build((3, side, side), mean=MEAN, std=STD)
     generator = torch.Generator().manual_seed(0)
     return lambda images: views(images, generator)
 

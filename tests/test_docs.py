@@ -88,16 +88,15 @@ def folder_with_runs(tmp_path_factory):
     from rich.console import Console
     from tests.recipes.small_recipe import small_recipe
 
-    from nearfar.encoders.backbones import build_encoder
-    from nearfar.encoders.config import EncoderConfig
     from nearfar.encoders.saved import save_encoder
+    from nearfar.encoders.specs import TimmSpec
     from nearfar.recipes.run import run_recipe
 
     folder = tmp_path_factory.mktemp("with-runs")
     run_recipe(small_recipe(folder), folder / "runs" / "digits", console=Console(quiet=True))
     shutil.copytree(folder / "runs" / "digits", folder / "runs" / "warm")
-    config = EncoderConfig(name="timm/resnet18", stem="small")
-    encoder = build_encoder(config, channels=3, image_size=32)
+    config = TimmSpec(name="timm/resnet18", stem="small")
+    encoder = config.build((3, 32, 32))
     grey = (0.5, 0.5, 0.5)
     save_encoder(folder / "runs/resnet", encoder, config, shape=(3, 32, 32), mean=grey, std=grey)
     return folder

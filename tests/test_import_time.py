@@ -45,7 +45,7 @@ print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sy
         ["train", "--method.objective.temperature", "0"],
         ["train", "--training.batch-size", "5000"],
         ["train", "--encoder.name", "timm/resnt50"],
-        ["train", "--views.preset", "simcrl"],
+        ["train", "--views", "simcrl"],
         ["train", "--data.name", "digts"],
         ["evaluate", "no/such/run"],
         ["embed", "no/such/run", "--data", ".", "--out", "vectors.csv"],

@@ -4,10 +4,10 @@ from threading import Barrier
 import pytest
 import torch
 
-from nearfar.encoders.backbones import OWN_BACKBONES, encoder_for
-from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.saved import load_encoder, save_encoder
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.modality import modality_of
+from nearfar.spec import as_spec
 from nearfar.torch_defaults import own_defaults
 
 
@@ -40,12 +40,12 @@ def test_it_comes_back_after_an_error_too(wide):
 SHAPES = {"images": (1, 64, 64), "series": (2, 32), "vectors": (5,)}
 
 
-@pytest.mark.parametrize("name", OWN_BACKBONES)
+@pytest.mark.parametrize("name", EncoderSpec.owners("width"))
 def test_encoders_load_and_answer_in_float32_whatever_the_default(tmp_path, name):
-    takes = OWN_BACKBONES[name]
+    takes = EncoderSpec.choices[name].takes
     shape = SHAPES[takes]
-    config = EncoderConfig(name, width=4)
-    encoder = encoder_for(config, shape)
+    config = as_spec(EncoderSpec, {"name": name, "width": 4})
+    encoder = config.build(shape)
     save_encoder(
         tmp_path, encoder, config, shape=shape, mean=[0.1] * shape[0], std=[2.0] * shape[0]
     )

@@ -1,6 +1,7 @@
 """Contrastive learning behind scikit-learn's interface: `fit` without labels, then `transform`."""
 
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from nearfar.data.config import DataConfig
 from nearfar.data.float_arrays import vectors_of
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features
 from nearfar.methods.objective_specs import NTXentSpec
@@ -24,6 +25,7 @@ from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
+from nearfar.spec import as_spec
 from nearfar.terminal import Terminal
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.config import TrainingConfig
@@ -31,7 +33,7 @@ from nearfar.training.hardware import choose_hardware
 from nearfar.training.interruption import Interrupted
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import ViewsSpec
 
 SMALLEST_SIDE = 8
 """Pixels below which the own backbone has nothing to look at: smaller images are enlarged."""
@@ -238,15 +240,23 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         images = self._range.to_bytes(rows).reshape(-1, height, width, channels)
         return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
+    def _backbone(self, usual: str, usual_width: int) -> EncoderSpec:
+        """The backbone that is asked for; ours have the usual width where none is given."""
+        kind = EncoderSpec.named(self.backbone or usual)
+        ours = "width" in {each.name for each in fields(kind)}
+        width = self.width or (usual_width if ours else None)
+        settings = {} if width is None else {"width": width}
+        return as_spec(EncoderSpec, {"name": self.backbone or usual, **settings})
+
     def _recipe(self, count: int) -> Recipe:
         """The parameters as a typed run."""
         if self.image_shape_ is None:
-            views = ViewsConfig(preset=self.views or "vectors")
-            encoder = EncoderConfig(name=self.backbone or "mlp", width=self.width or 128)
+            views = as_spec(ViewsSpec, {"name": self.views or "vectors"})
+            encoder = self._backbone("mlp", 128)
         else:
             side = max(min(self.image_shape_[:2]), SMALLEST_SIDE)
-            views = ViewsConfig(preset=self.views or "simclr", size=side)
-            encoder = EncoderConfig(name=self.backbone or "small-resnet", width=self.width or 32)
+            views = as_spec(ViewsSpec, {"name": self.views or "simclr", "size": side})
+            encoder = self._backbone("small-resnet", 32)
         return Recipe(
             recipe="ContrastiveEncoder",
             # There is no check that could look at rows held out: all are learnt from.

@@ -43,6 +43,8 @@ def _refuse_in_our_words(cls: "type[Spec]") -> None:
             if name not in names:
                 raise cls.no_such_setting(name, value)
             check_number(cls.room + name, value)
+        if issubclass(cls, Choice):
+            cls.check_name(named.get("name", cls.name))
         try:
             checked(self, **named)
         except ValidationError as error:
@@ -116,7 +118,7 @@ class Choice(Spec):
         super().__init_subclass__(**arguments)
         if noun:
             cls.noun, cls.choices = noun, {}
-        elif "name" in cls.__dict__:
+        elif cls.name and "name" in cls.__dict__:
             cls.choices[cls.name] = cls
 
     @classmethod
@@ -137,6 +139,19 @@ class Choice(Spec):
         if name not in cls.known():
             raise unknown_name(cls.noun, name, cls.choices)
         return cls.choices[name]
+
+    @classmethod
+    def check_name(cls, name: Any) -> None:
+        """Refuse another choice's name where one of this class is made.
+
+        Raises:
+            SettingError: There is no such choice, or it has settings of its own.
+        """
+        if cls.named(str(name)) is not cls:
+            raise SettingError(
+                f"{cls.room}name is {name}: it cannot be set among the settings of {cls.name}: "
+                f"choose {name} in its place"
+            )
 
     @classmethod
     def no_such_setting(cls, name: str, value: Any = None) -> SettingError:
@@ -227,9 +242,9 @@ def changed_choice(current: Choice, name: str) -> Choice:
     Raises:
         SettingError: There is none of this name.
     """
-    other = current.named(name)
-    if other is type(current):
+    if name == current.name:
         return current
+    other = current.named(name)
     names = {each.name for each in fields(other)} - {"name"}
     kept = {key: value for key, value in set_apart(current).items() if key in names}
     try:

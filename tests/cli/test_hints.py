@@ -39,8 +39,6 @@ FOLDER = "--data.name folder --data.root pics"
         ("train simclr-fashion --data=pics", f"--data is a group of settings: write {FOLDER}"),
         ("train --data cifar10", "did you mean --data.name cifar10?"),
         ("train --data", "did you mean --data.name?"),
-        ("train --encoder timm/resnet18", "did you mean --encoder.name timm/resnet18?"),
-        ("train --views byol", "did you mean --views.preset byol?"),
         ("train --data.root pics", "or say what your own data are: --data.name folder"),
     ],
 )

@@ -14,9 +14,8 @@ from PIL import Image
 from pyarrow import parquet
 
 from nearfar.cli import main
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.saved import save_encoder
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.run_folder import RunFolder
@@ -30,8 +29,8 @@ STEERING = set(map(chr, [*range(10), *range(11, 32), *range(127, 160), 0x202E]))
 def run(tmp_path):
     """A folder that holds an encoder of two by two pixels, a configuration and scores."""
     folder = RunFolder.create(tmp_path / "run")
-    config = EncoderConfig(width=2)
-    encoder = build_encoder(config, channels=1, image_size=8)
+    config = SmallResNetSpec(width=2)
+    encoder = config.build((1, 8, 8))
     save_encoder(folder.path, encoder, config, shape=(1, 8, 8), mean=(0.5,), std=(0.5,))
     folder.write_config(recipe_to_json(Recipe()))
     return folder

@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from nearfar.cli import main
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.saved import save_encoder
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.run_folder import RunFolder
@@ -28,8 +27,8 @@ def disk(tmp_path_factory):
     if not mounted and os.geteuid() == 0:
         pytest.skip("no disk can be mounted here, and root may write in any folder")
     try:
-        config = EncoderConfig(width=2)
-        encoder = build_encoder(config, channels=1, image_size=8)
+        config = SmallResNetSpec(width=2)
+        encoder = config.build((1, 8, 8))
         run = RunFolder.create(place / "run")
         save_encoder(run.path, encoder, config, shape=(1, 8, 8), mean=(0.5,), std=(0.5,))
         run.write_config(recipe_to_json(Recipe()))

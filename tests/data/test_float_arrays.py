@@ -12,8 +12,8 @@ from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part
 from nearfar.data.sources import load_source
 from nearfar.errors import NearfarError, SettingError
-from nearfar.views.build import views_for
-from nearfar.views.config import ViewsConfig
+from nearfar.spec import as_spec
+from nearfar.views.specs import ViewsSpec
 
 SERIES = np.random.RandomState(0).randn(20, 3, 7)
 VECTORS = np.random.RandomState(1).randn(20, 5)
@@ -106,8 +106,8 @@ def test_statistics_and_views_of_a_channel_do_not_depend_on_its_offset(examples,
         part = source_from_vectors if values.ndim == 2 else source_from_series
         part = part(values, test_fraction=0.0).train
         mean, std = channel_statistics(part)
-        config = ViewsConfig(preset=part.modality)
-        views = views_for(config, part.example_shape, mean=mean, std=std)
+        config = as_spec(ViewsSpec, {"name": part.modality})
+        views = config.build(part.example_shape, mean=mean, std=std)
         return mean, std, torch.cat(views(part.images, torch.Generator().manual_seed(0)))
 
     moved = examples.copy()

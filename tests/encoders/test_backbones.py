@@ -8,18 +8,21 @@ import timm
 import torch
 from torch import nn
 
-from nearfar.encoders.backbones import (
-    OWN_BACKBONES,
+from nearfar.encoders.specs import (
+    EncoderSpec,
+    SmallResNetSpec,
+    TimmSpec,
     backbone_names,
-    build_encoder,
-    check_encoder,
+    in_current_form,
 )
-from nearfar.encoders.config import EncoderConfig
 from nearfar.errors import SettingError
+from nearfar.spec import as_spec
 
 
 def test_the_names_are_the_own_ones_and_all_of_timm():
-    assert set(backbone_names()) == set(OWN_BACKBONES) | {f"timm/{n}" for n in timm.list_models()}
+    assert set(backbone_names()) == set(EncoderSpec.choices) | {
+        f"timm/{n}" for n in timm.list_models()
+    }
 
 
 @pytest.mark.parametrize(
@@ -33,33 +36,43 @@ def test_the_names_are_the_own_ones_and_all_of_timm():
 )
 def test_an_unknown_backbone_is_refused_with_the_nearest_name(name, nearest):
     with pytest.raises(SettingError, match=f"unknown backbone '{name}': did you mean '{nearest}'"):
-        check_encoder(EncoderConfig(name))
+        as_spec(EncoderSpec, name)
 
 
 def test_a_name_that_timm_would_fetch_from_elsewhere_is_refused():
     with pytest.raises(SettingError, match="unknown backbone"):
-        check_encoder(EncoderConfig("timm/hf-hub:someone/model"))
+        TimmSpec(name="timm/hf-hub:someone/model")
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("settings", "told"),
     [
-        (EncoderConfig(width=0), "encoder.width is 0"),
-        (EncoderConfig("timm/resnet18", width=64), "timm/resnet18 has its own width"),
-        (EncoderConfig("timm/vit_tiny_patch16_224", stem="small"), "fits timm's ResNets"),
+        ({"name": "small-resnet", "width": 0}, "encoder.width is 0"),
+        ({"name": "small-resnet", "depth": 3}, "small-resnet has no such setting.* to mlp"),
+        ({"name": "timm/resnet18", "width": 64}, "timm/resnet18 has no such setting"),
+        ({"name": "timm/vit_tiny_patch16_224", "stem": "small"}, "fits timm's ResNets"),
     ],
 )
-def test_settings_that_do_not_fit_the_backbone_are_refused(config, told):
+def test_settings_that_do_not_fit_the_backbone_are_refused(settings, told):
     with pytest.raises(SettingError, match=told):
-        check_encoder(config)
+        as_spec(EncoderSpec, settings)
+
+
+def test_what_version_0_1_wrote_is_read():
+    old = {"name": "small-resnet", "stem": "standard", "width": 16, "depth": 2}
+    assert as_spec(EncoderSpec, in_current_form(old)) == SmallResNetSpec(width=16)
+    old = {"name": "timm/resnet50", "stem": "small", "width": 32, "depth": 2}
+    new = TimmSpec(name="timm/resnet50", stem="small")
+    assert as_spec(EncoderSpec, in_current_form(old)) == new
+    with pytest.raises(SettingError, match="small-resnet has no such setting"):
+        as_spec(EncoderSpec, in_current_form({"name": "small-resnet", "depth": 3}))
 
 
 def test_checking_loads_neither_torch_nor_timm():
     code = (
         "import sys\n"
-        "from nearfar.encoders.backbones import check_encoder\n"
-        "from nearfar.encoders.config import EncoderConfig\n"
-        "check_encoder(EncoderConfig('timm/resnet50', stem='small'))\n"
+        "from nearfar.encoders.specs import TimmSpec\n"
+        "TimmSpec('timm/resnet50', stem='small')\n"
         "print(sorted({'torch', 'timm'} & set(sys.modules)))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -69,7 +82,7 @@ def test_checking_loads_neither_torch_nor_timm():
 @pytest.mark.parametrize("channels", [1, 3, 5])
 @pytest.mark.parametrize("image_size", [8, 28, 32])
 def test_small_resnet_takes_small_images_of_any_channels(channels, image_size):
-    encoder = build_encoder(EncoderConfig(width=8), channels=channels, image_size=image_size)
+    encoder = SmallResNetSpec(width=8).build((channels, image_size, image_size))
     features = encoder(torch.randn(2, channels, image_size, image_size))
     assert encoder.num_features == 32
     assert features.shape == (2, 32)
@@ -77,7 +90,7 @@ def test_small_resnet_takes_small_images_of_any_channels(channels, image_size):
 
 
 def test_small_resnet_sees_every_pixel_of_a_digit():
-    encoder = build_encoder(EncoderConfig(width=8), channels=1, image_size=8).eval()
+    encoder = SmallResNetSpec(width=8).build((1, 8, 8)).eval()
     image = torch.randn(1, 1, 8, 8, requires_grad=True)
     encoder(image).sum().backward()
     assert image.grad is not None
@@ -87,15 +100,15 @@ def test_small_resnet_sees_every_pixel_of_a_digit():
 @pytest.mark.parametrize(
     ("config", "width"),
     [
-        (EncoderConfig("timm/resnet18"), 512),
-        (EncoderConfig("timm/resnet18", stem="small"), 512),
-        (EncoderConfig("timm/vit_tiny_patch16_224"), 192),
+        (TimmSpec(name="timm/resnet18"), 512),
+        (TimmSpec(name="timm/resnet18", stem="small"), 512),
+        (TimmSpec(name="timm/vit_tiny_patch16_224"), 192),
         # Widens after pooling: timm's own num_features says 576.
-        (EncoderConfig("timm/mobilenetv3_small_100"), 1024),
+        (TimmSpec(name="timm/mobilenetv3_small_100"), 1024),
     ],
 )
 def test_num_features_is_the_width_that_comes_out(config, width):
-    encoder = build_encoder(config, channels=2, image_size=32)
+    encoder = config.build((2, 32, 32))
     assert encoder.training
     assert encoder.num_features == width
     assert encoder(torch.randn(2, 2, 32, 32)).shape == (2, width)
@@ -104,7 +117,7 @@ def test_num_features_is_the_width_that_comes_out(config, width):
 def test_the_small_stem_keeps_the_side_of_small_images():
     sides = []
     for stem in ("standard", "small"):
-        encoder = build_encoder(EncoderConfig("timm/resnet18", stem), channels=3, image_size=32)
+        encoder = TimmSpec("timm/resnet18", stem).build((3, 32, 32))
         encoder.get_submodule("layer1").register_forward_hook(
             lambda _module, _inputs, output: sides.append(output.shape[-1])
         )
@@ -114,18 +127,18 @@ def test_the_small_stem_keeps_the_side_of_small_images():
 
 def test_a_resnet_with_another_stem_is_refused():
     with pytest.raises(SettingError, match="timm/resnet50d begins otherwise"):
-        build_encoder(EncoderConfig("timm/resnet50d", "small"), channels=3, image_size=32)
+        TimmSpec("timm/resnet50d", "small").build((3, 32, 32))
 
 
 def test_a_backbone_that_cannot_take_the_images_is_refused_when_built():
     with pytest.raises(SettingError, match="timm/test_vit does not take images of 3 × 8 × 8: "):
-        build_encoder(EncoderConfig("timm/test_vit"), channels=3, image_size=8)
+        TimmSpec(name="timm/test_vit").build((3, 8, 8))
 
 
 def test_weights_come_from_the_global_generator():
     built = []
     for _ in range(2):
         torch.manual_seed(3)
-        built.append(build_encoder(EncoderConfig(width=8), channels=1, image_size=8))
+        built.append(SmallResNetSpec(width=8).build((1, 8, 8)))
     first, second = (nn.utils.parameters_to_vector(encoder.parameters()) for encoder in built)
     assert torch.equal(first, second)

@@ -4,16 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.encoders.backbones import build_encoder
 from nearfar.encoders.cifar_resnet import CIFARResNet, PaddedShortcut
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec
+from nearfar.spec import as_spec
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46)])
 def test_layers_and_weights_are_those_of_the_paper_s_table(depth, millions):
-    encoder = build_encoder(
-        EncoderConfig(f"cifar-resnet{depth}", width=16), channels=3, image_size=32
-    )
+    encoder = as_spec(EncoderSpec, {"name": f"cifar-resnet{depth}", "width": 16}).build((3, 32, 32))
     convolutions = [each for each in encoder.modules() if isinstance(each, nn.Conv2d)]
     assert len(convolutions) == depth - 1  # the linear layer is the one that is left
     assert {each.kernel_size for each in convolutions} == {(3, 3)}

@@ -10,8 +10,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nearfar.cli.app import main
-from nearfar.encoders.backbones import build_encoder, encoder_for
-from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.saved import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
@@ -19,21 +17,24 @@ from nearfar.encoders.saved import (
     load_encoder,
     save_encoder,
 )
+from nearfar.encoders.specs import MLPSpec, SmallResNetSpec, TimmSpec
 from nearfar.errors import NearfarError
 from nearfar.manifest import json_checksum
 
 
 def trained(config, channels=1, image_size=8):
     """A backbone whose batch-norm statistics are not those it was born with."""
-    encoder = build_encoder(config, channels=channels, image_size=image_size)
+    encoder = config.build((channels, image_size, image_size))
     encoder(torch.randn(8, channels, image_size, image_size))
     return encoder
 
 
 @pytest.fixture
 def digits_encoder(tmp_path):
-    encoder = trained(EncoderConfig(width=8))
-    save_encoder(tmp_path, encoder, EncoderConfig(width=8), shape=(1, 8, 8), mean=[0.3], std=[0.4])
+    encoder = trained(SmallResNetSpec(width=8))
+    save_encoder(
+        tmp_path, encoder, SmallResNetSpec(width=8), shape=(1, 8, 8), mean=[0.3], std=[0.4]
+    )
     return encoder
 
 
@@ -46,7 +47,7 @@ def test_features_are_those_of_the_encoder_that_was_saved(digits_encoder, tmp_pa
         torch.testing.assert_close(loaded(images), expected)
     assert not loaded.training
     assert (loaded.num_features, loaded.shape, loaded.modality) == (32, (1, 8, 8), "images")
-    assert loaded.config == EncoderConfig(width=8)
+    assert loaded.config == SmallResNetSpec(width=8)
     assert loaded.mean.tolist() == pytest.approx([0.3])
     assert loaded.std.tolist() == pytest.approx([0.4])
 
@@ -81,7 +82,7 @@ def test_images_of_other_channels_are_refused(digits_encoder, tmp_path):
 
 @pytest.mark.parametrize("stem", ["standard", "small"])
 def test_a_timm_backbone_loads_into_timms_own_model(tmp_path, stem):
-    config = EncoderConfig("timm/resnet18", stem)
+    config = TimmSpec("timm/resnet18", stem)
     encoder = trained(config, channels=2, image_size=32)
     save_encoder(tmp_path, encoder, config, shape=(2, 32, 32), mean=[0.5, 0.5], std=[0.2, 0.2])
     model = timm.create_model("resnet18", num_classes=0, in_chans=2)
@@ -201,10 +202,10 @@ def test_weights_that_are_no_safetensors_are_told(digits_encoder, tmp_path):
 def test_an_interrupted_write_leaves_the_old_encoder(digits_encoder, tmp_path, monkeypatch):
     before = load_file(tmp_path / WEIGHTS_FILE)
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
-    other = trained(EncoderConfig(width=8))
+    other = trained(SmallResNetSpec(width=8))
     with pytest.raises(NearfarError, match="disk full"):
         save_encoder(
-            tmp_path, other, EncoderConfig(width=8), shape=(1, 8, 8), mean=[0.0], std=[1.0]
+            tmp_path, other, SmallResNetSpec(width=8), shape=(1, 8, 8), mean=[0.0], std=[1.0]
         )
     monkeypatch.undo()
     after = load_file(tmp_path / WEIGHTS_FILE)
@@ -214,9 +215,9 @@ def test_an_interrupted_write_leaves_the_old_encoder(digits_encoder, tmp_path, m
 
 
 def saved_vectors(folder, mean, std):
-    config = EncoderConfig("mlp", width=8)
+    config = MLPSpec(width=8)
     shape = (len(mean),)
-    encoder = encoder_for(config, shape)
+    encoder = config.build(shape)
     save_encoder(folder, encoder, config, shape=shape, mean=mean, std=std)
     return encoder.eval()
 

@@ -1,18 +1,18 @@
 import pytest
 import torch
 
-from nearfar.encoders.backbones import check_encoder, encoder_for
-from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.saved import load_encoder, save_encoder
+from nearfar.encoders.specs import EncoderSpec, MLPSpec, SeriesResNetSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.spec import as_spec
 
-SERIES = (EncoderConfig("series-resnet", width=4), (3, 20))
-VECTORS = (EncoderConfig("mlp", width=16, depth=3), (5,))
+SERIES = (SeriesResNetSpec(width=4), (3, 20))
+VECTORS = (MLPSpec(width=16, depth=3), (5,))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 29, 256, 257, 5000])
 def test_the_series_resnet_takes_any_length_and_trains_all_of_its_weights(steps):
-    encoder = encoder_for(EncoderConfig("series-resnet", width=4), (3, steps))
+    encoder = SeriesResNetSpec(width=4).build((3, steps))
     assert encoder.stem(torch.randn(2, 3, steps)).shape[2] <= 256
     features = encoder(torch.randn(4, 3, steps))
     assert features.shape == (4, encoder.num_features) == (4, 16)
@@ -21,7 +21,7 @@ def test_the_series_resnet_takes_any_length_and_trains_all_of_its_weights(steps)
 
 
 def test_the_mlp_has_its_width_and_depth():
-    encoder = encoder_for(*VECTORS)
+    encoder = VECTORS[0].build(VECTORS[1])
     linear = [m for m in encoder.modules() if isinstance(m, torch.nn.Linear)]
     assert [m.weight.shape for m in linear] == [(16, 5), (16, 16), (16, 16)]
     assert encoder(torch.randn(4, 5)).shape == (4, encoder.num_features) == (4, 16)
@@ -29,7 +29,7 @@ def test_the_mlp_has_its_width_and_depth():
 
 @pytest.mark.parametrize(("config", "shape"), [SERIES, VECTORS])
 def test_a_saved_encoder_comes_back_and_normalises_by_itself(tmp_path, config, shape):
-    encoder = encoder_for(config, shape)
+    encoder = config.build(shape)
     encoder(torch.randn(32, *shape))  # batch-norm's statistics differ from the fresh ones
     mean, std = [0.5] * shape[0], [float(i + 1) for i in range(shape[0])]
     save_encoder(tmp_path, encoder, config, shape=shape, mean=mean, std=std)
@@ -56,7 +56,7 @@ def test_a_saved_encoder_comes_back_and_normalises_by_itself(tmp_path, config, s
 def test_other_examples_are_refused(tmp_path, saved, examples, words):
     config, shape = saved
     ones = [1.0] * shape[0]
-    save_encoder(tmp_path, encoder_for(config, shape), config, shape=shape, mean=ones, std=ones)
+    save_encoder(tmp_path, config.build(shape), config, shape=shape, mean=ones, std=ones)
     with pytest.raises(NearfarError, match=words):
         load_encoder(tmp_path)(torch.randn(examples))
 
@@ -71,11 +71,11 @@ def test_other_examples_are_refused(tmp_path, saved, examples, words):
 )
 def test_a_backbone_of_another_kind_is_refused(name, shape, words):
     with pytest.raises(SettingError, match=words):
-        encoder_for(EncoderConfig(name), shape)
+        as_spec(EncoderSpec, {"name": name}).build(shape)
 
 
 def test_impossible_depths_are_refused():
     with pytest.raises(SettingError, match=r"encoder\.depth is 0"):
-        check_encoder(EncoderConfig("mlp", depth=0))
-    with pytest.raises(SettingError, match="depth is for mlp"):
-        check_encoder(EncoderConfig("series-resnet", depth=3))
+        MLPSpec(depth=0)
+    with pytest.raises(SettingError, match="series-resnet has no such setting, it belongs to mlp"):
+        as_spec(EncoderSpec, {"name": "series-resnet", "depth": 3})

@@ -6,14 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.small_alexnet import SmallAlexNet
+from nearfar.encoders.specs import SmallAlexNetSpec
 from nearfar.errors import SettingError
 
 
 def test_it_has_the_layers_of_the_paper():
-    encoder = build_encoder(EncoderConfig("small-alexnet", width=96), channels=3, image_size=64)
+    encoder = SmallAlexNetSpec(width=96).build((3, 64, 64))
     shapes = [tuple(each.weight.shape) for each in encoder.modules() if isinstance(each, nn.Conv2d)]
     channels = [3, 96, 192, 384, 384, 192]
     assert shapes == [(b, a, 3, 3) for a, b in pairwise(channels)]
@@ -35,4 +34,4 @@ def test_every_side_from_15_px_on_passes(side):
 
 def test_smaller_images_are_refused():
     with pytest.raises(SettingError, match=r"small-alexnet takes images of 15 px or more.*have 14"):
-        build_encoder(EncoderConfig("small-alexnet"), channels=3, image_size=14)
+        SmallAlexNetSpec().build((3, 14, 14))

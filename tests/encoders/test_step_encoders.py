@@ -4,20 +4,21 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.encoders.backbones import STEP_BACKBONES, encoder_for
-from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.patch_gru import PatchGRU, RowGRU
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.series_gru import SeriesGRU
+from nearfar.encoders.specs import EncoderSpec, PatchGRUSpec, SeriesGRUSpec
 from nearfar.encoders.steps import StepEncoder
 from nearfar.errors import SettingError
+from nearfar.spec import as_spec
 
+STEP_BACKBONES = [name for name, each in EncoderSpec.choices.items() if each.gives_steps]
 SHAPES = {"series-gru": (3, 21), "patch-gru": (2, 11, 11)}
 
 
 def encoder_of(name: str) -> nn.Module:
     torch.manual_seed(4)
-    return encoder_for(EncoderConfig(name, width=2), SHAPES[name]).double()
+    return as_spec(EncoderSpec, {"name": name, "width": 2}).build(SHAPES[name]).double()
 
 
 def seen_by(output: torch.Tensor, inputs: torch.Tensor) -> list[int]:
@@ -120,8 +121,8 @@ def test_contexts_are_in_full_precision_under_autocast(name):
 
 @pytest.mark.parametrize("name", STEP_BACKBONES)
 def test_a_saved_one_comes_back(tmp_path, name):
-    config, shape = EncoderConfig(name, width=2), SHAPES[name]
-    encoder = encoder_for(config, shape)
+    config, shape = as_spec(EncoderSpec, {"name": name, "width": 2}), SHAPES[name]
+    encoder = config.build(shape)
     ones = [1.0] * shape[0]
     zeros = [0.0] * shape[0]
     save_encoder(tmp_path, encoder, config, shape=shape, mean=zeros, std=ones)
@@ -134,6 +135,6 @@ def test_a_saved_one_comes_back(tmp_path, name):
 
 def test_what_is_too_small_is_refused():
     with pytest.raises(SettingError, match=r"7 px are too few: choose views\.size 8 or more"):
-        encoder_for(EncoderConfig("patch-gru"), (1, 7, 7))
+        PatchGRUSpec().build((1, 7, 7))
     with pytest.raises(SettingError, match="of 1 step: choose longer"):
-        encoder_for(EncoderConfig("series-gru"), (3, 1))
+        SeriesGRUSpec().build((3, 1))

@@ -20,10 +20,9 @@ from nearfar.recipes.console import print_scores
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.config import ViewsConfig
-from nearfar.views.random_views import build_views
+from nearfar.views.specs import DigitsViewsSpec
 
-VIEWS = build_views(ViewsConfig(preset="digits"), channels=1, size=8, mean=(0.3,), std=(0.3,))
+VIEWS = DigitsViewsSpec().build((1, 8, 8), mean=(0.3,), std=(0.3,))
 RECORDS = {
     "knn": {"knn"},
     "few_labels": {"few_labels"},

@@ -4,15 +4,14 @@ import torch
 
 from nearfar.data.arrays import source_from_series, source_from_vectors
 from nearfar.data.source import Part
-from nearfar.encoders.backbones import encoder_for
-from nearfar.encoders.config import EncoderConfig
 from nearfar.encoders.saved import load_encoder, save_encoder
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.features import MOST_RAW_STEPS, raw_features
 from nearfar.evaluation.pictures import DRAWN_STEPS, thumbnails
 from nearfar.evaluation.protocols import evaluate
-from nearfar.views.build import views_for
-from nearfar.views.config import ViewsConfig
+from nearfar.spec import as_spec
+from nearfar.views.specs import ViewsSpec
 
 QUICK = EvaluationConfig(knn=((3, 0.1),), labels_per_class=(2,), draws=2)
 
@@ -20,9 +19,9 @@ QUICK = EvaluationConfig(knn=((3, 0.1),), labels_per_class=(2,), draws=2)
 def _judged(tmp_path, source, encoder, preset):
     shape = source.train.example_shape
     ones, zeros = [1.0] * shape[0], [0.0] * shape[0]
-    config = EncoderConfig(encoder, width=4)
-    save_encoder(tmp_path, encoder_for(config, shape), config, shape=shape, mean=zeros, std=ones)
-    views = views_for(ViewsConfig(preset=preset), shape, mean=zeros, std=ones)
+    config = as_spec(EncoderSpec, {"name": encoder, "width": 4})
+    save_encoder(tmp_path, config.build(shape), config, shape=shape, mean=zeros, std=ones)
+    views = as_spec(ViewsSpec, {"name": preset}).build(shape, mean=zeros, std=ones)
     return evaluate(load_encoder(tmp_path), source, QUICK, views=views)
 
 

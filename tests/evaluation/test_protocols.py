@@ -16,8 +16,7 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.config import PROTOCOLS, EvaluationConfig
 from nearfar.evaluation.protocols import evaluate
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.config import ViewsConfig
-from nearfar.views.random_views import build_views
+from nearfar.views.specs import DigitsViewsSpec
 
 
 class Projecting(nn.Module):
@@ -52,7 +51,7 @@ def small(source, train=200, test=60):
     )
 
 
-VIEWS = build_views(ViewsConfig(preset="digits"), channels=1, size=8, mean=(0.3,), std=(0.3,))
+VIEWS = DigitsViewsSpec().build((1, 8, 8), mean=(0.3,), std=(0.3,))
 FORMS = ("as is", "centred", "standardised", "whitened 1", "whitened 0.1")
 QUICK = EvaluationConfig(knn=((20, 0.07), (5, 0.5)), labels_per_class=(1, 5), draws=3)
 

@@ -17,8 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
-from nearfar.encoders.backbones import OWN_BACKBONES, encoder_for
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec, backbones_for
 from nearfar.errors import SettingError
 from nearfar.evaluation.knn import KNNBank
 from nearfar.methods.method import Method
@@ -27,12 +26,12 @@ from nearfar.methods.specs import MethodSpec, MoCoSpec, SimCLRSpec
 from nearfar.modality import Modality
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.digits import simclr_digits
+from nearfar.spec import as_spec
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.build import views_for
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import ViewsSpec
 
 COUNTS = (4, 5)
 """Examples on each of two ranks; no fewer, for batch-norm that is split in two."""
@@ -93,18 +92,18 @@ class Case:
         """Its settings with those sizes that it has."""
         return replace(self.config, **{k: v for k, v in sizes.items() if hasattr(self.config, k)})
 
-    def encoder(self, modality: Modality, *, width: int = 4) -> EncoderConfig:
+    def encoder(self, modality: Modality, *, width: int = 4) -> EncoderSpec:
         """The first backbone for such examples that the method works with.
 
         Raises:
             SettingError: Why it works with none.
         """
         refusal = SettingError(f"no backbone takes {modality}")
-        for name, takes in OWN_BACKBONES.items():
-            if takes == modality:
-                config = EncoderConfig(name=name, width=width)
+        for name in backbones_for(modality):
+            if name in EncoderSpec.owners("width"):
+                config = as_spec(EncoderSpec, {"name": name, "width": width})
                 try:
-                    self.build(encoder_for(config, EXAMPLES[modality][0]))
+                    self.build(config.build(EXAMPLES[modality][0]))
                 except SettingError as error:
                     refusal = error
                 else:
@@ -120,7 +119,7 @@ class Case:
         """The method with a tiny encoder, the same weights every time."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(5)
-            return self.build(encoder_for(self.encoder(modality), EXAMPLES[modality][0]))
+            return self.build(self.encoder(modality).build(EXAMPLES[modality][0]))
 
     def row_by_row(self) -> Method:
         """In float64; each row depends on its own example alone, unless batch-norm is the point."""
@@ -268,8 +267,8 @@ def refusal_of(case: Case, modality: Modality) -> str | None:
     assert isinstance(method, nn.Module)
     generator = torch.Generator().manual_seed(1)
     channels = shape[0]
-    views = views_for(
-        ViewsConfig(preset=preset), shape, mean=(0.5,) * channels, std=(0.5,) * channels
+    views = as_spec(ViewsSpec, {"name": preset}).build(
+        shape, mean=(0.5,) * channels, std=(0.5,) * channels
     )
     examples = torch.rand(12, *shape, generator=generator)
     if modality == "images":

@@ -10,8 +10,7 @@ from tests.rank_processes import run_on_ranks
 from tests.training.tiny_run import TINY
 from torch import nn
 
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.methods.byol import BYOL
 from nearfar.methods.method import Method
@@ -28,7 +27,7 @@ EXACT = {"rtol": 1e-10, "atol": 1e-10}
 def byol_method(config: BYOLSpec = SMALL) -> BYOL:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        return BYOL(config, build_encoder(EncoderConfig(width=4), channels=1, image_size=8))
+        return BYOL(config, SmallResNetSpec(width=4).build((1, 8, 8)))
 
 
 def row_by_row() -> BYOL:

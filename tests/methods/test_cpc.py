@@ -9,12 +9,12 @@ from tests.methods.interrupted_run import assert_goes_on_as_if_never_stopped
 from tests.rank_processes import run_on_ranks
 from torch import nn
 
-from nearfar.encoders.backbones import encoder_for
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec, PatchGRUSpec, SeriesGRUSpec, SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.cpc import CPC
 from nearfar.methods.method import Method
 from nearfar.methods.specs import BYOLSpec, CPCSpec, CrossEntropySpec, SimCLRSpec
+from nearfar.spec import as_spec
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 from nearfar.views.patches import jittered, moved_crops
@@ -26,7 +26,7 @@ KINDS = {"series-gru": (2, 13), "patch-gru": (1, 11, 11)}
 def cpc(kind: str = "series-gru", steps: int = 3, **changes: float) -> CPC:
     with torch.random.fork_rng():
         torch.manual_seed(6)
-        encoder = encoder_for(EncoderConfig(kind, width=2), KINDS[kind])
+        encoder = as_spec(EncoderSpec, {"name": kind, "width": 2}).build(KINDS[kind])
         return CPC(CPCSpec(prediction_steps=steps, **changes), encoder).double()
 
 
@@ -192,7 +192,7 @@ def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, config):
     def build() -> CPC:
         with torch.random.fork_rng():
             torch.manual_seed(6)
-            encoder = encoder_for(EncoderConfig("patch-gru", width=2), (1, 8, 8))
+            encoder = PatchGRUSpec(width=2).build((1, 8, 8))
             return CPC(config, encoder)
 
     state = assert_goes_on_as_if_never_stopped(tmp_path, build)
@@ -262,13 +262,13 @@ def test_what_cannot_be_predicted_is_refused():
 def test_an_encoder_without_steps_is_refused_before_it_is_built():
     with pytest.raises(
         SettingError,
-        match=r"small-resnet gives none: choose series-gru \(series\) or patch-gru \(images\)",
+        match=r"small-resnet gives none: choose patch-gru \(images\) or series-gru \(series\)",
     ):
-        CPCSpec().require_encoder(EncoderConfig("small-resnet"))
+        CPCSpec().require_encoder(SmallResNetSpec())
     for kind in KINDS:
-        CPCSpec().require_encoder(EncoderConfig(kind))
-        SimCLRSpec().require_encoder(EncoderConfig(kind))
-    SimCLRSpec().require_encoder(EncoderConfig("small-resnet"))
+        CPCSpec().require_encoder(as_spec(EncoderSpec, {"name": kind}))
+        SimCLRSpec().require_encoder(as_spec(EncoderSpec, {"name": kind}))
+    SimCLRSpec().require_encoder(SmallResNetSpec())
 
 
 @pytest.mark.parametrize(
@@ -294,8 +294,8 @@ def test_changes_of_patches_are_refused_where_none_are_cut(changes):
         cpc("series-gru", **changes)
     config = CPCSpec(**changes)
     with pytest.raises(SettingError, match=r"encoder.name series-gru cuts no patches: leave it"):
-        config.require_encoder(EncoderConfig("series-gru"))
-    config.require_encoder(EncoderConfig("patch-gru"))
+        config.require_encoder(SeriesGRUSpec())
+    config.require_encoder(PatchGRUSpec())
 
 
 def test_one_view_is_enough_where_views_are_not_compared():

@@ -20,8 +20,7 @@ from tests.methods.labelled_steps import (
 from tests.rank_processes import run_on_ranks
 from tests.training.tiny_run import TINY
 
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError
 from nearfar.methods.cross_entropy import CrossEntropy
 from nearfar.methods.method import Method
@@ -40,7 +39,7 @@ def row_by_row(balanced: bool = False) -> CrossEntropy:
 def with_batch_norm() -> CrossEntropy:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
+        encoder = SmallResNetSpec(width=4).build((1, 8, 8))
         return CrossEntropy(BalancedSoftmaxSpec(), encoder, COUNTS)
 
 

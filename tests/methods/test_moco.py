@@ -10,8 +10,7 @@ from tests.rank_processes import run_on_ranks
 from tests.training.tiny_run import TINY
 from torch import nn
 
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.moco import MoCo
@@ -49,7 +48,7 @@ def moco(config: MoCoSpec = SMALL, *, seed: int = 5) -> MoCo:
 def with_batch_norm(**settings) -> MoCo:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
+        encoder = SmallResNetSpec(width=4).build((1, 8, 8))
         return MoCo(replace(SMALL, projection_dim=4, queue_size=20, **settings), encoder)
 
 

@@ -23,8 +23,7 @@ from tests.rank_processes import run_on_ranks
 from tests.training.tiny_run import TINY
 from torch import nn
 
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.momentum import frozen_copy
@@ -59,7 +58,7 @@ def row_by_row(**settings) -> PaCo:
 def with_batch_norm() -> PaCo:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
+        encoder = SmallResNetSpec(width=4).build((1, 8, 8))
         return PaCo(replace(SMALL, queue_size=20), encoder, CLASS_COUNTS)
 
 

@@ -8,8 +8,7 @@ from torch import nn
 
 from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
@@ -17,20 +16,19 @@ from nearfar.recipes.assembly import assemble
 from nearfar.recipes.digits import simclr_digits
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.config import ViewsConfig
-from nearfar.views.random_views import build_views
+from nearfar.views.specs import DigitsViewsSpec
 
 DIGITS = load_digits(DataConfig())
 
 
 @pytest.mark.parametrize("objective", ObjectiveSpec.choices)
 def test_some_steps_on_three_views_lower_it(objective):
-    encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
+    encoder = SmallResNetSpec(width=4).build((1, 8, 8))
     config = SimCLRSpec(objective=objective, projection_hidden=16, projection_dim=8)
     method = SimCLR(config, encoder)
-    views = build_views(
-        ViewsConfig("digits", count=3), channels=1, size=8, mean=(0.3,), std=(0.4,)
-    )(DIGITS.train.images[:32], torch.Generator().manual_seed(0))
+    views = DigitsViewsSpec(count=3).build((1, 8, 8), mean=(0.3,), std=(0.4,))(
+        DIGITS.train.images[:32], torch.Generator().manual_seed(0)
+    )
     optimizer = torch.optim.AdamW(method.parameters(), lr=3e-3)
     before = {name: each.detach().clone() for name, each in method.named_parameters()}
     losses = []
@@ -72,7 +70,7 @@ def test_it_learns(objective, tmp_path):
     recipe = replace(
         recipe,
         method=SimCLRSpec(objective=objective),
-        encoder=EncoderConfig(width=16),
+        encoder=SmallResNetSpec(width=16),
         training=replace(
             recipe.training,
             epochs=10,

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.objective_specs import NTXentSpec
@@ -16,7 +15,7 @@ from nearfar.objectives import alignment, nt_xent, uniformity
 
 
 def simclr(temperature=0.5):
-    encoder = build_encoder(EncoderConfig(width=8), channels=1, image_size=8)
+    encoder = SmallResNetSpec(width=8).build((1, 8, 8))
     objective = NTXentSpec(temperature=temperature)
     return SimCLR(SimCLRSpec(objective=objective, projection_hidden=16, projection_dim=4), encoder)
 
@@ -38,7 +37,7 @@ def test_the_loss_is_nt_xent_of_both_views_projected_together():
 
 
 def test_without_a_hidden_layer_the_head_is_linear():
-    encoder = build_encoder(EncoderConfig(width=8), channels=1, image_size=8)
+    encoder = SmallResNetSpec(width=8).build((1, 8, 8))
     method = SimCLR(SimCLRSpec(projection_hidden=None, projection_dim=4), encoder)
     features = torch.randn(3, 32)
     expected = features @ method.projection.weight.T + method.projection.bias

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.methods.split_batch_norm import SplitBatchNorm, split_batch_norm
+from nearfar.spec import as_spec
 
 LAYERS = {
     "maps": (lambda: nn.BatchNorm2d(3), (3, 4, 4)),
@@ -67,7 +67,7 @@ def test_in_evaluation_it_is_ordinary_batch_norm():
 
 @pytest.mark.parametrize("name", ["small-resnet", "timm/resnet18"])
 def test_every_batch_norm_of_an_encoder_is_split_and_its_state_stays(name):
-    encoder = build_encoder(EncoderConfig(name=name), channels=3, image_size=16)
+    encoder = as_spec(EncoderSpec, {"name": name}).build((3, 16, 16))
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     parameters = list(encoder.parameters())
     split_batch_norm(encoder, 2)

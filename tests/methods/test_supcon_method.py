@@ -20,8 +20,7 @@ from tests.rank_processes import run_on_ranks
 from tests.training.tiny_run import TINY
 from torch import nn
 
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.specs import SupConSpec
@@ -41,7 +40,7 @@ def row_by_row(kind: str = "out") -> SupCon:
 def with_batch_norm() -> SupCon:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        return SupCon(SMALL, build_encoder(EncoderConfig(width=4), channels=1, image_size=8))
+        return SupCon(SMALL, SmallResNetSpec(width=4).build((1, 8, 8)))
 
 
 @torch.no_grad()

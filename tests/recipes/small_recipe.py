@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import DigitsViewsSpec
 
 
 def write_images(file: Path, *, channels: int = 1, seed: int = 0) -> Path:
@@ -35,8 +35,8 @@ def small_recipe(folder: Path, **changes) -> Recipe:
     recipe = Recipe(
         recipe="simclr-digits",
         data=DataConfig(name="npz", root=file),
-        views=ViewsConfig(preset="digits"),
-        encoder=EncoderConfig(width=4),
+        views=DigitsViewsSpec(),
+        encoder=SmallResNetSpec(width=4),
         method=SimCLRSpec(projection_hidden=8, projection_dim=4),
         training=TrainingConfig(
             epochs=2, batch_size=32, warmup_share=0.0, device="cpu", precision="fp32", knn_every=1

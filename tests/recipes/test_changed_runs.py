@@ -58,7 +58,7 @@ def change(run, file, **changes):
     [
         ({"method__objective__temperature": 0.1}, r"objective\.temperature 0\.5, not 0\.1"),
         ({"method__objective": "decoupled"}, r"objective\.name nt_xent, not decoupled"),
-        ({"views__preset": "simclr"}, r"views\.preset digits, not simclr"),
+        ({"views__name": "simclr"}, r"views\.name digits, not simclr"),
         ({"encoder__width": 8}, r"encoder\.width 4, not 8"),
         ({"training__learning_rate": 0.5}, r"learning_rate 0\.001, not 0\.5"),
         ({"seed": 3}, r"seed 0, not 3"),

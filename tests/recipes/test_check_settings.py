@@ -22,7 +22,7 @@ def test_recipes_pass(name, tmp_path):
     ("room", "changes", "said"),
     [
         ("data", {"name": "digitz"}, "did you mean 'digits'"),
-        ("views", {"preset": "simcrl"}, "did you mean 'simclr'"),
+        ("views", {"name": "simcrl"}, "did you mean 'simclr'"),
         ("views", {"flip": 1.5}, "flip"),
         ("encoder", {"name": "timm/resnt50"}, "did you mean 'timm/resnet50'"),
         ("encoder", {"width": 0}, "width"),
@@ -69,7 +69,12 @@ def test_the_batch_of_given_data_is_not_measured_by_the_recipes_source():
     ("name", "room", "changes", "said"),
     [
         ("simclr-digits", "views", {"count": 1}, "views.count is 1: SimCLR compares views"),
-        ("cpc-vowels", "encoder", {"name": "series-resnet"}, "series-resnet gives none: choose"),
+        (
+            "cpc-vowels",
+            "encoder",
+            {"name": "series-resnet"},
+            "encoder.name is series-resnet: it ca",
+        ),
         ("cpc-vowels", "method", {"prediction_steps": 0}, "method.prediction_steps is 0"),
         ("cpc-vowels", "training", {"false_positives": 0.1}, "and views.count is 1"),
         ("simclr-digits", "data", {"label_noise": 0.1}, "data.label_noise is 0.1: SimCLR learns"),

@@ -13,7 +13,7 @@ from nearfar.recipes.names import RECIPES, recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import SimCLRViewsSpec
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -27,8 +27,8 @@ share = st.floats(0.01, 1)
 
 @given(
     views=st.builds(
-        ViewsConfig,
-        crop_scale=st.none() | st.tuples(share, share),
+        SimCLRViewsSpec,
+        crop_scale=st.none() | st.tuples(share, share).map(sorted).map(tuple),
         flip=st.none() | share,
         size=st.none() | st.integers(1, 999),
     ),
@@ -67,7 +67,7 @@ def test_what_is_left_out_keeps_its_default():
         ({"training": {"epochs": "many"}}, "training.epochs: "),
         ({"training": 3}, "training: "),
         ({"training": {"optimizer": "adam"}}, "training.optimizer: "),
-        ({"views": {"crop_scale": [0.1]}}, "views.crop_scale"),
+        ({"views": {"name": "simclr", "crop_scale": [0.1]}}, "views.crop_scale"),
         ({"evaluation": {"knn": [[1, 2, 3]]}}, "evaluation.knn"),
     ],
 )

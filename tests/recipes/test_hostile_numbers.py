@@ -15,7 +15,6 @@ import torch
 from tests.recipes.small_recipe import small_recipe
 
 from nearfar.data.catalogue import SOURCES
-from nearfar.encoders.backbones import encoder_modality
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.protocols import evaluate
 from nearfar.information.config import CriticConfig
@@ -152,7 +151,7 @@ def test_what_a_recipe_needs_is_measured_as_it_is_built(recipe):
     if recipe.data.name == "imagenet":
         pytest.skip("its ResNet-50 takes seconds to build")
     shape = {"images": (3, 64, 64), "series": (12, 20), "vectors": (13,)}
-    shape = shape[encoder_modality(recipe.encoder)]
+    shape = shape[recipe.encoder.takes]
     if recipe.encoder.name.startswith("cifar"):
         shape = (3, 32, 32)
     if recipe.encoder.name == "small-resnet":

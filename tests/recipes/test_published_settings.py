@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.encoders.backbones import encoder_for
 from nearfar.methods.paco import PaCo
 from nearfar.methods.specs import PaCoSpec
 from nearfar.recipes.names import RECIPES, recipe_named
@@ -39,7 +38,7 @@ def test_the_warm_up_has_the_steps_it_had_when_it_was_given_in_epochs(name):
 
 def test_pacos_network_is_that_of_its_program():
     recipe = recipe_named("paco-cifar100-lt")
-    encoder = encoder_for(recipe.encoder, (3, 32, 32))
+    encoder = recipe.encoder.build((3, 32, 32))
     weights = sum(parameter.numel() for parameter in encoder.parameters())
     assert encoder.num_features == 64
     assert weights + 65 * 10 == 464_154  # He et al. (2015) count the classifier of CIFAR-10 too

@@ -17,8 +17,7 @@ from nearfar.methods.method import Method
 from nearfar.training.interruption import Interrupted
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedule import learning_rate_at
-from nearfar.views.config import ViewsConfig
-from nearfar.views.random_views import build_views
+from nearfar.views.specs import DigitsViewsSpec
 
 same_run = assert_same_run
 STEPS = 4  # an epoch: 33 images in batches of 8, the last one left out
@@ -342,7 +341,7 @@ def test_a_folder_with_checkpoints_is_not_trained_over(whole):
     batches = TrainingBatches(images(), None, batch_size=8, seed=3, device="cpu")
     from nearfar.training.loop import train
 
-    views = build_views(ViewsConfig("digits"), channels=1, size=8, mean=(0.5,), std=(0.5,))
+    views = DigitsViewsSpec().build((1, 8, 8), mean=(0.5,), std=(0.5,))
     with pytest.raises(NearfarError, match="holds checkpoints of a run"):
         train(build_method(), views, batches, TINY, RunFolder(path), seed=3)
     with pytest.raises(SettingError, match="epochs"):

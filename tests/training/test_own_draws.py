@@ -9,8 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn import init
 
-from nearfar.encoders.backbones import encoder_for
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.training.own_draws import OwnDraws, drawn_state, restore_drawn
 
 CPU = torch.device("cpu")
@@ -57,9 +56,7 @@ DRAWS = {
     "linear": lambda: nn.Linear(3, 4).weight,
     "convolution": lambda: nn.Conv2d(3, 4, 3).weight,
     "embedding": lambda: nn.Embedding(3, 4).weight,
-    "backbone": lambda: encoder_for(EncoderConfig(width=4), (1, 8, 8)).state_dict()[
-        "stem.0.weight"
-    ],
+    "backbone": lambda: SmallResNetSpec(width=4).build((1, 8, 8)).state_dict()["stem.0.weight"],
 }
 
 

@@ -11,8 +11,7 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.errors import SettingError
 from nearfar.training.checks import check_training_config
 from nearfar.training.pair_noise import views_of_batch
-from nearfar.views.config import ViewsConfig
-from nearfar.views.random_views import build_views
+from nearfar.views.specs import DigitsViewsSpec
 
 
 class Numbers:
@@ -62,7 +61,7 @@ def test_where_all_are_of_one_class_each_keeps_its_own():
 
 
 def test_without_false_positives_the_views_are_those_of_a_plain_call():
-    views = build_views(ViewsConfig("digits", count=3), channels=1, size=8, mean=(0.0,), std=(1.0,))
+    views = DigitsViewsSpec(count=3).build((1, 8, 8), mean=(0.0,), std=(1.0,))
     plain = views(images(6), torch.Generator().manual_seed(2))
     ours = views_of_batch(views, images(6), None, torch.Generator().manual_seed(2))
     assert all(map(torch.equal, plain, ours))
@@ -90,9 +89,7 @@ def noisy_run(path, **more):
     return train_tiny(
         path,
         config,
-        views=build_views(
-            ViewsConfig("digits", count=3), channels=1, size=8, mean=(0.5,), std=(0.5,)
-        ),
+        views=DigitsViewsSpec(count=3).build((1, 8, 8), mean=(0.5,), std=(0.5,)),
         batches=TrainingBatches(images(), torch.arange(33) % 4, batch_size=8, seed=3, device="cpu"),
         **more,
     )

@@ -7,15 +7,13 @@ from rich.console import Console
 from torch import nn
 
 from nearfar.data.batches import TrainingBatches
-from nearfar.encoders.backbones import build_encoder
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.training.config import TrainingConfig
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
-from nearfar.views.config import ViewsConfig
-from nearfar.views.random_views import build_views
+from nearfar.views.specs import DigitsViewsSpec
 
 TINY = TrainingConfig(
     epochs=6,
@@ -36,7 +34,7 @@ def images(count: int = 33) -> torch.Tensor:
 def build_method(seed: int = 0) -> SimCLR:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = build_encoder(EncoderConfig(width=4), channels=1, image_size=8)
+        encoder = SmallResNetSpec(width=4).build((1, 8, 8))
         return SimCLR(SimCLRSpec(projection_hidden=8, projection_dim=4), encoder)
 
 
@@ -66,7 +64,7 @@ def train_tiny(
     method = method or build_method()
     train(
         method,
-        views or build_views(ViewsConfig("digits"), channels=1, size=8, mean=(0.5,), std=(0.5,)),
+        views or DigitsViewsSpec().build((1, 8, 8), mean=(0.5,), std=(0.5,)),
         batches
         or TrainingBatches(images(), None, batch_size=config.batch_size, seed=seed, device="cpu"),
         config,

@@ -4,10 +4,12 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as TF
 
-from nearfar.views.config import ViewsConfig
+from nearfar.spec import as_spec
 from nearfar.views.draws import draw
 from nearfar.views.exact import exact_views
-from nearfar.views.presets import PRESETS, resolve
+from nearfar.views.specs import ViewsSpec
+
+IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
 
 
 def _torchvision_view(image, draws, number, size, radius):
@@ -38,12 +40,12 @@ def _torchvision_view(image, draws, number, size, radius):
     return TF.solarize(view, 0.5) if draws.solarize[number] else view
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", IMAGE_PRESETS)
 @pytest.mark.parametrize(("height", "width", "size"), [(40, 32, 40), (24, 30, 16), (17, 17, 33)])
 def test_whole_views(preset, height, width, size):
-    config = ViewsConfig(preset=preset, rotation=20.0)
+    config = as_spec(ViewsSpec, {"name": preset, "rotation": 20.0})
     images = torch.randint(0, 256, (48, 3, height, width), dtype=torch.uint8)
-    for parameters in resolve(config, 3, size):
+    for parameters in config.parameters(3, size):
         draws = draw(parameters, len(images), height, width, torch.Generator().manual_seed(5))
         expected = torch.stack(
             [

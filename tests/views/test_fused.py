@@ -4,15 +4,16 @@ import pytest
 import torch
 from photos import photo_patches
 
+from nearfar.spec import as_spec
 from nearfar.views import fused
 from nearfar.views.colour_maps import colour_maps, hue_turns
-from nearfar.views.config import ViewsConfig
 from nearfar.views.draws import draw
 from nearfar.views.exact import exact_views
 from nearfar.views.fused import fused_views
 from nearfar.views.parameters import ViewParameters
-from nearfar.views.presets import PRESETS, resolve
+from nearfar.views.specs import BYOLViewsSpec, SimCLRViewsSpec, ViewsSpec
 
+IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
 NOTHING = {"flip": 0.0, "jitter": 0.0}
 
 
@@ -98,9 +99,9 @@ def test_jitter_stays_near(photos, values, rms, mean, std):
     assert abs(exact.std() - result.std()) < std
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", IMAGE_PRESETS)
 def test_presets_stay_near(photos, preset):
-    for parameters in resolve(ViewsConfig(preset=preset), 3, 32):
+    for parameters in as_spec(ViewsSpec, {"name": preset}).parameters(3, 32):
         exact, result = _both(photos, parameters)
         assert (exact - result).square().mean().sqrt() < 0.06
         assert abs(exact.mean() - result.mean()) < 0.015
@@ -112,7 +113,7 @@ def test_presets_stay_near(photos, preset):
 @pytest.mark.parametrize("channels", [1, 2, 7])
 def test_any_number_of_channels(channels):
     images = torch.randint(64, 192, (32, channels, 20, 24), dtype=torch.uint8)
-    parameters, _ = resolve(ViewsConfig(preset="simclr", jitter_strength=0.5), channels, 24)
+    parameters, _ = SimCLRViewsSpec(jitter_strength=0.5).parameters(channels, 24)
     exact, result = _both(images, parameters)
     assert exact.shape == result.shape == (32, channels, 24, 24)
     assert (exact - result).square().mean().sqrt() < 0.02
@@ -160,7 +161,7 @@ def test_hue_turns_agree_with_hsv_at_thirds():
 
 @pytest.mark.parametrize("rotation", [0.0, 20.0])
 def test_each_image_is_worked_on_alone(photos, rotation, monkeypatch):
-    parameters, _ = resolve(ViewsConfig(preset="simclr", rotation=rotation, solarize=0.3), 3, 32)
+    parameters, _ = SimCLRViewsSpec(rotation=rotation, solarize=0.3).parameters(3, 32)
     draws = draw(parameters, len(photos), 32, 32, torch.Generator().manual_seed(0))
     normal = {"mean": torch.tensor([0.4, 0.5, 0.6]), "std": torch.tensor([0.2, 0.3, 0.25])}
     together = fused_views(photos, draws, parameters, **normal)
@@ -174,7 +175,7 @@ def test_each_image_is_worked_on_alone(photos, rotation, monkeypatch):
 
 
 def test_means_and_deviations_normalise(photos):
-    parameters, _ = resolve(ViewsConfig(preset="byol", solarize=0.5), 3, 32)
+    parameters, _ = BYOLViewsSpec(solarize=0.5).parameters(3, 32)
     draws = draw(parameters, len(photos), 32, 32, torch.Generator().manual_seed(0))
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.25])
     plain = fused_views(photos, draws, parameters, mean=torch.zeros(3), std=torch.ones(3))

@@ -3,9 +3,18 @@
 import pytest
 
 from nearfar.errors import SettingError
-from nearfar.views.config import ViewsConfig
+from nearfar.spec import as_spec
 from nearfar.views.parameters import ViewParameters
-from nearfar.views.presets import PRESETS, resolve
+from nearfar.views.specs import (
+    BYOLViewsSpec,
+    DigitsViewsSpec,
+    MoCoV1ViewsSpec,
+    MoCoV2ViewsSpec,
+    SimCLRViewsSpec,
+    ViewsSpec,
+)
+
+IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
 
 
 def _colour(parameters):
@@ -20,7 +29,7 @@ def _colour(parameters):
 
 
 def test_simclr_numbers():
-    first, second = resolve(ViewsConfig(preset="simclr"), 3, 224)
+    first, second = SimCLRViewsSpec().parameters(3, 224)
     assert first == second
     assert (first.crop_scale, first.crop_ratio, first.flip) == ((0.08, 1.0), (3 / 4, 4 / 3), 0.5)
     assert _colour(first) == (0.8, 0.8, 0.8, 0.2, 0.8, 0.2)
@@ -28,33 +37,32 @@ def test_simclr_numbers():
 
 
 def test_moco_numbers():
-    first, second = resolve(ViewsConfig(preset="moco-v1"), 3, 224)
+    first, second = MoCoV1ViewsSpec().parameters(3, 224)
     assert first == second
     assert first.crop_scale == (0.2, 1.0)
     assert _colour(first) == (0.4, 0.4, 0.4, 0.4, 1.0, 0.2)
     assert first.blur == 0
-    first, _ = resolve(ViewsConfig(preset="moco-v2"), 3, 224)
+    first, _ = MoCoV2ViewsSpec().parameters(3, 224)
     assert _colour(first) == (0.4, 0.4, 0.4, 0.1, 0.8, 0.2)
     assert first.blur == 0.5
 
 
 def test_byol_is_asymmetric():
-    first, second = resolve(ViewsConfig(preset="byol"), 3, 224)
+    first, second = BYOLViewsSpec().parameters(3, 224)
     assert _colour(first) == _colour(second) == (0.4, 0.4, 0.2, 0.1, 0.8, 0.2)
     assert (first.blur, first.solarize) == (1.0, 0.0)
     assert (second.blur, second.solarize) == (0.1, 0.2)
 
 
 def test_digits_keep_their_side():
-    first, _ = resolve(ViewsConfig(preset="digits"), 1, 8)
+    first, _ = DigitsViewsSpec().parameters(1, 8)
     assert first.flip == 0
     assert first.rotation > 0
     assert _colour(first)[2:4] == (0, 0)
 
 
 def test_changes_replace_values_in_both_views():
-    config = ViewsConfig(
-        preset="byol",
+    config = BYOLViewsSpec(
         size=48,
         crop_scale=(0.3, 0.9),
         crop_ratio=(1.0, 2.0),
@@ -81,30 +89,30 @@ def test_changes_replace_values_in_both_views():
         blur=0.6,
         solarize=0.7,
     )
-    assert resolve(config, 3, 32) == (expected, expected)
+    assert config.parameters(3, 32) == (expected, expected)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", IMAGE_PRESETS)
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_without_colour_colour_operations_are_left_out(preset, channels):
-    for parameters in resolve(ViewsConfig(preset=preset), channels, 16):
+    for parameters in as_spec(ViewsSpec, {"name": preset}).parameters(channels, 16):
         assert (parameters.saturation, parameters.hue, parameters.grey) == (0, 0, 0)
         assert parameters.brightness > 0
 
 
 def test_an_unknown_preset_gets_the_nearest_name():
     with pytest.raises(SettingError, match="did you mean 'moco-v2'"):
-        resolve(ViewsConfig(preset="mocov2"), 3, 32)
+        as_spec(ViewsSpec, {"name": "mocov2"}).parameters(3, 32)
 
 
 def test_grey_without_colour_is_refused_when_asked_for():
     with pytest.raises(SettingError, match=r"views\.grey"):
-        resolve(ViewsConfig(grey=0.2), 1, 32)
+        SimCLRViewsSpec(grey=0.2).parameters(1, 32)
 
 
 def test_size_must_be_known():
     with pytest.raises(SettingError, match=r"views\.size"):
-        resolve(ViewsConfig(), 3)
+        SimCLRViewsSpec().parameters(3)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +137,7 @@ def test_size_must_be_known():
 )
 def test_impossible_settings_are_refused_by_name(setting, named):
     with pytest.raises(SettingError, match=named):
-        resolve(ViewsConfig(**setting), 3, 32)
+        SimCLRViewsSpec(**setting)
 
 
 @pytest.mark.parametrize("values", [{"brightness": -0.1}, {"hue": 0.6}, {"blur_sigma": (0.0, 1.0)}])

@@ -8,22 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfar.errors import SettingError
-from nearfar.views.config import ViewsConfig
+from nearfar.spec import as_spec
 from nearfar.views.parameters import ViewParameters
-from nearfar.views.presets import PRESETS
-from nearfar.views.random_views import RandomViews, build_views
+from nearfar.views.random_views import RandomViews
+from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec
 
+IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
 IMPLEMENTATIONS = ("fused", "exact")
 
 
-def _views(channels=3, size=16, mean=0.5, std=0.25, **values):
-    return build_views(
-        ViewsConfig(**values),
-        channels=channels,
-        size=size,
-        mean=(mean,) * channels,
-        std=(std,) * channels,
-    )
+def _views(channels=3, size=16, mean=0.5, std=0.25, preset="simclr", **values):
+    spec = as_spec(ViewsSpec, {"name": preset, **values})
+    return spec.build((channels, size, size), mean=(mean,) * channels, std=(std,) * channels)
 
 
 def _images(*shape):
@@ -36,7 +32,7 @@ def _generator(seed=0):
 
 @given(
     st.sampled_from(IMPLEMENTATIONS),
-    st.sampled_from(sorted(PRESETS)),
+    st.sampled_from(IMAGE_PRESETS),
     st.sampled_from([0.0, 30.0]),
     st.integers(0, 5),
     st.sampled_from([1, 2, 3, 5]),
@@ -78,7 +74,7 @@ def test_each_view_is_drawn_from_its_own_parameters(implementation):
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", IMAGE_PRESETS)
 def test_the_generator_decides_everything(implementation, preset):
     views = _views(size=32, implementation=implementation, preset=preset)
     images = _images(150, 3, 32, 32)
@@ -175,13 +171,13 @@ def test_wrong_images_are_refused(images, told):
 
 def test_wrong_statistics_are_refused():
     with pytest.raises(SettingError, match="mean has 1 values for images of 3 channels"):
-        build_views(ViewsConfig(), channels=3, size=8, mean=(0.5,), std=(0.2,) * 3)
+        SimCLRViewsSpec().build((3, 8, 8), mean=(0.5,), std=(0.2,) * 3)
     with pytest.raises(SettingError, match="std is 0"):
-        build_views(ViewsConfig(), channels=2, size=8, mean=(0.5, 0.5), std=(0.2, 0.0))
+        SimCLRViewsSpec().build((2, 8, 8), mean=(0.5, 0.5), std=(0.2, 0.0))
 
 
 def test_the_config_decides_the_size():
-    views = build_views(ViewsConfig(size=12), channels=1, size=8, mean=(0.5,), std=(0.5,))
+    views = SimCLRViewsSpec(size=12).build((1, 8, 8), mean=(0.5,), std=(0.5,))
     assert views.draw(_images(1, 1, 8, 8), _generator()).shape == (1, 1, 12, 12)
 
 
@@ -192,5 +188,5 @@ def test_more_than_two_views_are_drawn_in_turn_from_both_parameters():
     assert len(drawn) == 4
     for number, view in enumerate(drawn):
         assert torch.equal(view, views.draw(images, generator, view=number % 2))
-    with pytest.raises(SettingError, match=r"views.count is 0: needs 1"):
+    with pytest.raises(SettingError, match=r"views.count is 0: it must be 1 to 1,024"):
         _views(count=0)

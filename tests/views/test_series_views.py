@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfar.errors import SettingError
-from nearfar.views.build import views_for
-from nearfar.views.config import ViewsConfig
+from nearfar.spec import as_spec
 from nearfar.views.float_parameters import SeriesParameters
 from nearfar.views.series import series_view
+from nearfar.views.specs import SeriesViewsSpec, ViewsSpec
 
 SHAPE = (3, 20)
 MEAN, STD = (1.0, -2.0, 0.5), (2.0, 0.5, 1.0)
@@ -78,7 +78,7 @@ def test_channels_are_dropped_with_their_probability_but_never_all(probability):
 
 
 def test_views_are_normalised_repeatable_and_of_their_own_draws():
-    views = views_for(ViewsConfig(preset="series", count=3), SHAPE, mean=MEAN, std=STD)
+    views = SeriesViewsSpec(count=3).build(SHAPE, mean=MEAN, std=STD)
     series = _series() * 3
     drawn = views(series, _generator())
     assert [view.shape for view in drawn] == [series.shape] * 3
@@ -91,38 +91,38 @@ def test_views_are_normalised_repeatable_and_of_their_own_draws():
 
 def test_each_series_is_changed_in_its_own_way():
     same = torch.ones(8, 3, 20) * torch.linspace(-1, 1, 20)
-    config = ViewsConfig(preset="series", noise=0.0, scaling=0.0)
-    first = views_for(config, SHAPE, mean=(0.0,) * 3, std=(1.0,) * 3)(same, _generator())[0]
+    config = SeriesViewsSpec(noise=0.0, scaling=0.0)
+    first = config.build(SHAPE, mean=(0.0,) * 3, std=(1.0,) * 3)(same, _generator())[0]
     assert len(torch.unique(first[:, 0], dim=0)) == 8
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("settings", "words"),
     [
-        (ViewsConfig(preset="series", flip=0.5), r"views\.flip has no meaning for series"),
-        (ViewsConfig(preset="series", implementation="exact"), r"views\.implementation"),
-        (ViewsConfig(preset="series", mixup=0.1), r"views\.mixup"),
-        (ViewsConfig(preset="serie"), "did you mean 'series'"),
-        (ViewsConfig(preset="digits"), "digits is for images, and these are series"),
-        (ViewsConfig(preset="series", count=0), "1 view or more"),
-        (ViewsConfig(preset="series", noise=-0.1), r"views\.noise is -0\.1: needs 0 or more"),
-        (ViewsConfig(preset="series", time_mask=1.5), r"views\.time_mask is 1\.5: needs 0 to 1"),
-        (ViewsConfig(preset="series", crop_length=(0.0, 1.0)), r"views\.crop_length"),
-        (ViewsConfig(preset="series", scaling=float("nan")), r"views\.scaling"),
+        ({"flip": 0.5}, r"views\.flip is 0\.5: series has no such setting"),
+        ({"implementation": "exact"}, r"views\.implementation"),
+        ({"mixup": 0.1}, r"views\.mixup"),
+        ({"name": "serie"}, "did you mean 'series'"),
+        ({"name": "digits"}, "digits is for images, and not for series"),
+        ({"count": 0}, "it must be 1 to 1,024"),
+        ({"noise": -0.1}, r"views\.noise is -0\.1: it must be 0 or more"),
+        ({"time_mask": 1.5}, r"views\.time_mask is 1\.5: it must be 0 to 1"),
+        ({"crop_length": (0.0, 1.0)}, r"views\.crop_length"),
+        ({"scaling": float("nan")}, r"views\.scaling"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(config, words):
+def test_settings_that_cannot_be_are_refused(settings, words):
     with pytest.raises(SettingError, match=words) as caught:
-        views_for(config, SHAPE, mean=MEAN, std=STD)
+        as_spec(ViewsSpec, {"name": "series", **settings}).build(SHAPE, mean=MEAN, std=STD)
     assert "\n" not in str(caught.value)
 
 
 def test_other_series_are_refused():
-    views = views_for(ViewsConfig(preset="series"), SHAPE, mean=MEAN, std=STD)
+    views = SeriesViewsSpec().build(SHAPE, mean=MEAN, std=STD)
     words = "need float32 or float64 series of 3 channels × 20 steps, not fl"
     with pytest.raises(SettingError, match=words):
         views(_series(steps=19), _generator())
     with pytest.raises(SettingError, match="not float16"):
         views(_series().half(), _generator())
     with pytest.raises(SettingError, match="mean has 2 values for series of 3 channels × 20 steps"):
-        views_for(ViewsConfig(preset="series"), SHAPE, mean=MEAN[:2], std=STD)
+        SeriesViewsSpec().build(SHAPE, mean=MEAN[:2], std=STD)

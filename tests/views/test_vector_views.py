@@ -2,10 +2,9 @@ import pytest
 import torch
 
 from nearfar.errors import SettingError
-from nearfar.views.build import views_for
-from nearfar.views.config import ViewsConfig
+from nearfar.spec import as_spec
 from nearfar.views.float_parameters import VectorParameters
-from nearfar.views.presets import check_views
+from nearfar.views.specs import ScarfViewsSpec, ViewsSpec
 from nearfar.views.vectors import vector_view
 
 
@@ -56,22 +55,22 @@ def test_noise_has_its_deviation():
 
 def test_scarf_leaves_the_first_view_as_it_is():
     vectors = torch.randn(20, 4, generator=_generator(3))
-    views = views_for(ViewsConfig(preset="scarf"), (4,), mean=(0.0,) * 4, std=(2.0,) * 4)
+    views = ScarfViewsSpec().build((4,), mean=(0.0,) * 4, std=(2.0,) * 4)
     first, second = views(vectors, _generator())
     assert torch.equal(first, vectors / 2)
     assert not torch.equal(second, first)
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("settings", "words"),
     [
-        (ViewsConfig(preset="vectors", crop_length=(0.5, 1.0)), r"crop_length has no meaning"),
-        (ViewsConfig(preset="vectors", mixup=0.6), r"views\.mixup is 0\.6: needs 0 to 0\.5"),
-        (ViewsConfig(preset="vectors", corruption=1.1), r"views\.corruption"),
-        (ViewsConfig(preset="simclr", noise=0.1), r"views\.noise has no meaning for images"),
-        (ViewsConfig(preset="vector"), "did you mean 'vectors'"),
+        ({"name": "vectors", "crop_length": (0.5, 1.0)}, r"vectors has no such .* to series"),
+        ({"name": "vectors", "mixup": 0.6}, r"views\.mixup is 0\.6: it must be 0 to 0\.5"),
+        ({"name": "vectors", "corruption": 1.1}, r"views\.corruption"),
+        ({"name": "simclr", "noise": 0.1}, r"simclr has no such setting.* to series and vectors"),
+        ({"name": "vector"}, "did you mean 'vectors'"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_before_data_are_read(config, words):
+def test_settings_that_cannot_be_are_refused_before_data_are_read(settings, words):
     with pytest.raises(SettingError, match=words):
-        check_views(config)
+        as_spec(ViewsSpec, settings)

@@ -7,6 +7,7 @@ import numpy as np
 
 from nearfar.evaluation.records import FeatureKind
 from nearfar.recipes.recipe import Recipe
+from nearfar.spec import settings_of
 from tools.comparison.claims import CONFIDENCE, Claim, outcome
 from tools.comparison.experiments import (
     CONTRASTIVE,
@@ -79,9 +80,9 @@ def _protocol(
     return "\n".join(
         [
             f"`{COMMAND} --data-root FOLDER` trains the Fashion-MNIST recipes of one shared set-up "
-            f"({shared.encoder.name} of width {shared.encoder.width}, {shared.training.epochs} "
-            f"epochs of {shared.training.batch_size}) with seeds {_seeds_in_words(seeds)}: "
-            f"{wanted} runs.{_missing(scores, seeds)}",
+            f"({shared.encoder.name} of width {settings_of(shared.encoder)['width']}, "
+            f"{shared.training.epochs} epochs of {shared.training.batch_size}) with seeds "
+            f"{_seeds_in_words(seeds)}: {wanted} runs.{_missing(scores, seeds)}",
             f"Each is judged once, at its last epoch, on the {tests} test images: top-1 accuracy "
             f"in %, mean ± sd over the seeds; 10 labels a class: a mean over {draws} draws each. "
             "Features are judged in the form that serves them best on training images "

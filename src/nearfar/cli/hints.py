@@ -10,7 +10,7 @@ from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.names import RECIPES
 
-_MAIN = {"data": "name", "views": "preset", "encoder": "name"}
+_MAIN = {"data": "name"}
 """The setting of each group that a person most likely means by the group's name alone."""
 
 
@@ -68,7 +68,7 @@ def _no_recipe(name: str) -> SettingError:
     options = "" if get_close_matches(name, RECIPES, n=1, cutoff=0.8) else own_data(Path(name))
     if options:
         recipe = "simclr-wine " if Path(name).suffix == ".parquet" else ""
-        more = " --data.image-size 32 --views.preset simclr" if Path(name).is_dir() else ""
+        more = " --data.image-size 32 --views simclr" if Path(name).is_dir() else ""
         return SettingError(
             f"{name} is no recipe but data of your own: nearfar train {recipe}{options}{more}"
         )

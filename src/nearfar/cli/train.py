@@ -11,7 +11,7 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_misplaced
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
@@ -21,7 +21,7 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.spec import Nested
 from nearfar.training.config import TrainingConfig
 from nearfar.training.launch import said_by_first_rank
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class TrainArguments:
     seed: int = 0
     """Seeds the weights, the order of the data and the views."""
     data: DataConfig = field(default_factory=DataConfig)
-    views: ViewsConfig = field(default_factory=ViewsConfig)
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
+    encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

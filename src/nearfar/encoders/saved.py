@@ -29,12 +29,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nearfar.durable_files import make_folder, write_durably
-from nearfar.encoders.backbones import encoder_for
-from nearfar.encoders.config import EncoderConfig
-from nearfar.errors import NearfarError
+from nearfar.encoders.specs import EncoderSpec, in_current_form
+from nearfar.errors import NearfarError, SettingError
 from nearfar.manifest import json_checksum, read_beside_manifest, read_file, write_beside_manifest
 from nearfar.modality import in_words, modality_of
 from nearfar.paths import user_path
+from nearfar.spec import Nested, to_json
 from nearfar.standardising import standardised
 from nearfar.torch_defaults import own_defaults
 
@@ -56,7 +56,7 @@ class EncoderDescription:
         weights_sha256: Of the weights' file, so that damage shows and no two runs' files mix.
     """
 
-    encoder: EncoderConfig
+    encoder: Nested[EncoderSpec]
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -141,7 +141,7 @@ class SavedEncoder(nn.Module):
 def save_encoder(
     folder: Path,
     encoder: nn.Module,
-    config: EncoderConfig,
+    config: EncoderSpec,
     *,
     shape: tuple[int, ...],
     mean: Sequence[float],
@@ -151,7 +151,7 @@ def save_encoder(
 
     Args:
         folder: Where; made if missing.
-        encoder: What `encoder_for(config, shape)` gave, trained.
+        encoder: What `config.build(shape)` gave, trained.
         config: What it was built from.
         shape: Of the examples it was trained on.
         mean: Mean of each channel or feature with which they were normalised; of images in 0..1
@@ -171,7 +171,7 @@ def save_encoder(
         weights_sha256=hashlib.sha256(data).hexdigest(),
     )
     make_folder(folder)
-    record = json.loads(_DESCRIPTION.dump_json(description))
+    record = json.loads(_DESCRIPTION.dump_json(description)) | {"encoder": to_json(config)}
     write_beside_manifest(folder, {WEIGHTS_FILE: data, DESCRIPTION_FILE: _sealed(record)})
 
 
@@ -189,7 +189,7 @@ def load_encoder(path: Path | str) -> SavedEncoder:
     folder = path.parent if path.name in (WEIGHTS_FILE, DESCRIPTION_FILE) else path
     description = _read_description(folder / DESCRIPTION_FILE)
     weights = _read_weights(folder / WEIGHTS_FILE, description.weights_sha256)
-    backbone = encoder_for(description.encoder, description.shape)
+    backbone = description.encoder.build(description.shape)
     try:
         backbone.load_state_dict(weights, strict=True)
     except RuntimeError as error:
@@ -269,7 +269,12 @@ def _read_description(file: Path) -> EncoderDescription:
             f"{_accepting(file)}"
         )
     try:
+        record["encoder"] = in_current_form(record["encoder"])
         description = _DESCRIPTION.validate_json(json.dumps(record), strict=True)
+    except (KeyError, AttributeError) as error:
+        raise NearfarError(f"{file} is damaged: encoder: its settings are missing") from error
+    except SettingError as error:
+        raise NearfarError(f"{file} is damaged: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from nearfar.encoders.backbones import PATCH_BACKBONE, STEP_BACKBONES
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec, Temperature
 from nearfar.spec import Above0, Choice, Count, Nested, NotNegative, Share
@@ -94,16 +93,18 @@ class MethodSpec(Choice, noun="method"):
                 "image"
             )
 
-    def require_encoder(self, encoder: EncoderConfig) -> None:
+    def require_encoder(self, encoder: EncoderSpec) -> None:
         """Refuse an encoder that does not give what the method asks for.
 
         Raises:
             SettingError: The method needs a vector for each step, and the encoder gives none.
         """
-        if self.needs_steps and encoder.name not in STEP_BACKBONES:
+        if self.needs_steps and not encoder.gives_steps:
+            known = EncoderSpec.known().items()
+            giving = [f"{name} ({each.takes})" for name, each in known if each.gives_steps]
             raise SettingError(
                 f"{self.title} predicts later steps, and encoder.name {encoder.name} gives none: "
-                f"choose {' (series) or '.join(STEP_BACKBONES)} (images)"
+                f"choose {' or '.join(giving)}"
             )
 
     def require_labels(self, labelled: bool, source: str) -> None:
@@ -339,11 +340,11 @@ class CPCSpec(MethodSpec):
             if (value := getattr(self, name)) != getattr(CPCSpec, name):
                 raise SettingError(
                     f"method.{name} is {value}, and {encoder} cuts no patches: leave it out, or "
-                    f"choose encoder.name {PATCH_BACKBONE}"
+                    "choose encoder.name patch-gru"
                 )
 
-    def require_encoder(self, encoder: EncoderConfig) -> None:
+    def require_encoder(self, encoder: EncoderSpec) -> None:
         """Refuse an encoder without steps, and changes of patches where it cuts none."""
         super().require_encoder(encoder)
-        if encoder.name != PATCH_BACKBONE:
+        if not encoder.cuts_patches:
             self.require_patches(f"encoder.name {encoder.name}")

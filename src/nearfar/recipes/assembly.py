@@ -13,7 +13,6 @@ from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
-from nearfar.encoders.backbones import encoder_for
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.methods.method import Method
 from nearfar.modality import modality_of
@@ -23,7 +22,8 @@ from nearfar.training.checks import check_training_config
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.own_draws import OwnDraws
 from nearfar.training.ranks import Ranks
-from nearfar.views.build import Views, views_for
+from nearfar.views.build import Views
+from nearfar.views.specs import ImageViewsSpec
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,16 @@ def format_of(recipe: Recipe, part: Part) -> Format:
     shape = part.example_shape
     if modality_of(shape) == "images":
         channels, height, width = shape
-        side = recipe.views.size or min(height, width)
+        asked = recipe.views.size if isinstance(recipe.views, ImageViewsSpec) else None
+        side = asked or min(height, width)
         shape = (channels, side, side)
     return Format(shape, *channel_statistics(part))
 
 
 def views_of(recipe: Recipe, example_format: Format) -> Views:
     """The views that a recipe asks for, of examples of this format."""
-    return views_for(
-        recipe.views, example_format.shape, mean=example_format.mean, std=example_format.std
-    )
+    shape, mean, std = example_format.shape, example_format.mean, example_format.std
+    return recipe.views.build(shape, mean=mean, std=std)
 
 
 def _seeded_method(
@@ -178,7 +178,7 @@ def _seeded_method(
 
 def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:
     """The backbone, its weights drawn from torch's generator."""
-    return encoder_for(recipe.encoder, example_format.shape)
+    return recipe.encoder.build(example_format.shape)
 
 
 def untrained_encoder(recipe: Recipe, example_format: Format) -> SavedEncoder:
@@ -197,7 +197,7 @@ def as_saved(encoder: nn.Module, recipe: Recipe, example_format: Format) -> Save
     """An encoder in memory as `load_encoder` would give it: for examples as they are, in eval mode.
 
     Args:
-        encoder: What `encoder_for` gave; its weights are shared, not copied.
+        encoder: What the spec built; its weights are shared, not copied.
         recipe: The run's.
         example_format: The run's.
     """

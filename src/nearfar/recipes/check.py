@@ -6,14 +6,12 @@ number of images, a missing file) is refused when they are there, still before t
 
 from nearfar.bounds import check_numbers, check_seed
 from nearfar.data.catalogue import SOURCES, check_data_config, most_to_learn_from
-from nearfar.encoders.backbones import check_encoder, encoder_modality
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
 from nearfar.modality import Modality
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
 from nearfar.training.launch import launched
-from nearfar.views.presets import check_views, views_modality
 
 
 def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
@@ -29,8 +27,6 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     check_numbers(recipe)
     check_seed("seed", recipe.seed)
     check_data_config(recipe.data)
-    check_views(recipe.views)
-    check_encoder(recipe.encoder)
     _check_modality(recipe, modality or SOURCES[recipe.data.name].modality)
     recipe.method.require_encoder(recipe.encoder)
     recipe.method.require_views(recipe.views.count)
@@ -66,8 +62,8 @@ def _check_modality(recipe: Recipe, held: Modality) -> None:
         "vectors": ("vectors", "mlp"),
     }[held]
     asked = {
-        "views.preset": (recipe.views.preset, views_modality(recipe.views), fitting[0]),
-        "encoder.name": (recipe.encoder.name, encoder_modality(recipe.encoder), fitting[1]),
+        "views.name": (recipe.views.name, recipe.views.takes, fitting[0]),
+        "encoder.name": (recipe.encoder.name, recipe.encoder.takes, fitting[1]),
     }
     for setting, (name, takes, better) in asked.items():
         if takes != held:

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import CIFARResNet32Spec, TimmSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import DebiasedPosSpec, NTXentSpec
 from nearfar.methods.specs import BYOLSpec, MoCoSpec, PaCoSpec, SimCLRSpec, SupConSpec
 from nearfar.recipes.known import Family, Figure, knn, published, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import MoCoV2ViewsSpec, SimCLRViewsSpec
 
 CIFAR = Family(
     "CIFAR-10 and CIFAR-100",
@@ -22,7 +22,7 @@ CIFAR = Family(
 
 # Figures of the literature are of encoders that learnt from the whole training part.
 _CIFAR10 = DataConfig(name="cifar10", held_out=0.0)
-_RESNET18 = EncoderConfig(name="timm/resnet18", stem="small")
+_RESNET18 = TimmSpec(name="timm/resnet18", stem="small")
 
 
 @recipe(CIFAR, published(knn(200, 0.5, 74.3, of="at epoch 50")))
@@ -33,14 +33,8 @@ def simclr_cifar10() -> Recipe:
     """
     return Recipe(
         data=_CIFAR10,
-        views=ViewsConfig(
-            preset="simclr",
-            crop_scale=(0.08, 1.0),
-            flip=0.5,
-            jitter=0.8,
-            jitter_strength=0.5,
-            grey=0.2,
-            blur=0.5,
+        views=SimCLRViewsSpec(
+            crop_scale=(0.08, 1.0), flip=0.5, jitter=0.8, jitter_strength=0.5, grey=0.2, blur=0.5
         ),
         encoder=_RESNET18,
         method=SimCLRSpec(
@@ -109,7 +103,7 @@ def moco2_cifar10() -> Recipe:
     """
     return Recipe(
         data=_CIFAR10,
-        views=ViewsConfig(preset="moco-v2", crop_scale=(0.08, 1.0), blur=0.0),
+        views=MoCoV2ViewsSpec(crop_scale=(0.08, 1.0), blur=0.0),
         encoder=_RESNET18,
         method=MoCoSpec(
             head="mlp",
@@ -150,7 +144,7 @@ def byol_cifar10() -> Recipe:
     """
     return Recipe(
         data=_CIFAR10,
-        views=ViewsConfig(preset="simclr", jitter_strength=0.5, blur=0.0),
+        views=SimCLRViewsSpec(jitter_strength=0.5, blur=0.0),
         encoder=_RESNET18,
         method=BYOLSpec(
             projection_hidden=1024, projection_dim=256, prediction_hidden=1024, momentum=0.99
@@ -186,8 +180,8 @@ def supcon_cifar10() -> Recipe:
     """
     return Recipe(
         data=_CIFAR10,
-        views=ViewsConfig(preset="moco-v2", blur=0.0),
-        encoder=EncoderConfig(name="timm/resnet50", stem="small"),
+        views=MoCoV2ViewsSpec(blur=0.0),
+        encoder=TimmSpec(name="timm/resnet50", stem="small"),
         method=SupConSpec(temperature=0.1, projection_hidden=2048, projection_dim=128),
         training=TrainingConfig(
             epochs=1000,
@@ -220,8 +214,8 @@ def paco_cifar100_lt() -> Recipe:
     return Recipe(
         # The 10 847 images of the literature, none held out.
         data=DataConfig(name="cifar100", imbalance_factor=100.0, held_out=0.0),
-        views=ViewsConfig(preset="moco-v2"),
-        encoder=EncoderConfig(name="cifar-resnet32", width=16),
+        views=MoCoV2ViewsSpec(),
+        encoder=CIFARResNet32Spec(width=16),
         method=PaCoSpec(
             temperature=0.05,
             alpha=0.01,

@@ -6,12 +6,14 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.data_root import FROM_RUN, both_roots, tried_roots
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import as_spec, to_json
 from nearfar.training.run_folder import RunFolder
+from nearfar.views.specs import ViewsSpec
 
 _RECIPE = TypeAdapter(Recipe)
 Settings = TypeVar("Settings")
@@ -25,7 +27,8 @@ def recipe_to_json(recipe: Recipe, *, run: Path | None = None) -> dict[str, Any]
         run: The run folder that it is for: the root of the data is then given as `read_recipe`
             finds it again, absolute and from the run.
     """
-    values = _RECIPE.dump_python(recipe, mode="json") | {"method": to_json(recipe.method)}
+    values = _RECIPE.dump_python(recipe, mode="json")
+    values |= {room: to_json(getattr(recipe, room)) for room in ("views", "encoder", "method")}
     if run is not None and recipe.data.root is not None:
         values["data"] |= both_roots(recipe.data.root, run)
     return values
@@ -43,13 +46,18 @@ def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json
             the wrong kind.
     """
     values = dict(values)
+    views = values.pop("views", Recipe().views)
+    encoder = values.pop("encoder", Recipe().encoder)
     method = values.pop("method", Recipe().method)
     _refuse_unknown(values, Recipe, prefix="", where=where)
     try:
+        views = as_spec(ViewsSpec, views)
+        encoder = as_spec(EncoderSpec, encoder)
         method = as_spec(MethodSpec, method)
     except SettingError as error:
         raise SettingError(f"{where}: {error}") from None
-    return replace(_validated(Recipe, values, prefix="", where=where), method=method)
+    recipe = _validated(Recipe, values, prefix="", where=where)
+    return replace(recipe, views=views, encoder=encoder, method=method)
 
 
 def read_recipe(run: Path) -> Recipe:

@@ -33,7 +33,7 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         "recipe": f"{recipe.recipe}, seed {recipe.seed}",
         "data": f"{assembly.source.name}: {len(part):,} {in_words(part.example_shape)}"
         + _held_out(assembly)
-        + f", views {recipe.views.preset}"
+        + f", views {recipe.views.name}"
         + (f" at {assembly.format.shape[1]} px" if part.modality == "images" else ""),
         "encoder": f"{recipe.encoder.name}, {weights / 1e6:.2f} M weights, "
         f"{assembly.method.encoder.num_features} features",

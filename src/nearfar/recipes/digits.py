@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import (
@@ -20,7 +20,7 @@ from nearfar.recipes.known import Duration, Family, Figure, Figures, few_labels,
 from nearfar.recipes.known import measured as measured_on
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import DigitsViewsSpec
 
 DIGITS = Family(
     "Handwritten digits",
@@ -39,8 +39,8 @@ def _digits_recipe(method: MethodSpec, epochs: int) -> Recipe:
     """A small ResNet on two views of each digit."""
     return Recipe(
         data=DataConfig(name="digits"),
-        views=ViewsConfig(preset="digits"),
-        encoder=EncoderConfig(name="small-resnet", width=32),
+        views=DigitsViewsSpec(),
+        encoder=SmallResNetSpec(width=32),
         method=method,
         training=TrainingConfig(
             epochs=epochs, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=10
@@ -125,10 +125,8 @@ def cpc_digits() -> Recipe:
     return Recipe(
         data=DataConfig(name="digits"),
         # One view, and no jitter: what is drawn once for an image would give all its rows away.
-        views=ViewsConfig(
-            preset="digits", count=1, crop_scale=(0.6, 1.0), rotation=0.0, jitter=0.0
-        ),
-        encoder=EncoderConfig(name="patch-gru", width=16),
+        views=DigitsViewsSpec(count=1, crop_scale=(0.6, 1.0), rotation=0.0, jitter=0.0),
+        encoder=PatchGRUSpec(width=16),
         method=CPCSpec(prediction_steps=6),
         training=TrainingConfig(
             epochs=20, batch_size=128, learning_rate=4e-3, warmup_share=0.1, knn_every=5

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import (
     AlignUniformSpec,
@@ -39,7 +39,7 @@ from nearfar.recipes.known import (
 )
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import SimCLRViewsSpec
 
 _THREAD = "one thread of an AMD EPYC with bf16"
 _PAGE = "docs/results.md"
@@ -64,7 +64,7 @@ LONG_TAIL = replace(
     "steps: 24 epochs.",
 )
 
-_VIEWS = ViewsConfig(preset="simclr", crop_scale=(0.3, 1.0), blur=0.0)
+_VIEWS = SimCLRViewsSpec(crop_scale=(0.3, 1.0), blur=0.0)
 """Of grey clothes: no blur, and crops that leave something of them."""
 _TEMPERATURE = 0.5
 """Of NT-Xent and of what is compared with it, as in Troshestova & Isachenko (2023).
@@ -88,7 +88,7 @@ def shared_setup(method: MethodSpec, **changes: Any) -> Recipe:
     recipe = Recipe(
         data=DataConfig(name="fashion-mnist"),
         views=_VIEWS,
-        encoder=EncoderConfig(name="small-resnet", width=16),
+        encoder=SmallResNetSpec(width=16),
         method=method,
         training=TrainingConfig(
             epochs=6,
@@ -317,8 +317,8 @@ def cpc_fashion() -> Recipe:
         # Patches of 8 px are moved by up to 2 px: found on training images (docs/log.md).
         CPCSpec(prediction_steps=4, patch_crop=0.75, patch_jitter=0.5),
         # One view, and no jitter: what is drawn once for an image would give all its rows away.
-        views=ViewsConfig(preset="simclr", count=1, crop_scale=(0.6, 1.0), blur=0.0, jitter=0.0),
-        encoder=EncoderConfig(name="patch-gru", width=16),
+        views=SimCLRViewsSpec(count=1, crop_scale=(0.6, 1.0), blur=0.0, jitter=0.0),
+        encoder=PatchGRUSpec(width=16),
     )
 
 

@@ -1,14 +1,14 @@
 """Recipes for pictures of your own. Imports nothing heavy."""
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import TimmSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.known import Family, Figures, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import MoCoV2ViewsSpec
 
 PICTURES = Family(
     "Pictures of your own",
@@ -31,8 +31,8 @@ def simclr_pictures() -> Recipe:
     return Recipe(
         data=DataConfig(name="folder", image_size=64),
         # Crops of a fifth or more, jitter, grey and blur: the views that photographs are learnt by.
-        views=ViewsConfig(preset="moco-v2"),
-        encoder=EncoderConfig(name="timm/resnet18"),
+        views=MoCoV2ViewsSpec(),
+        encoder=TimmSpec(name="timm/resnet18"),
         # A batch of 64 fits small folders; with so few negatives a low temperature serves better.
         method=SimCLRSpec(
             objective=NTXentSpec(temperature=0.2), projection_hidden=512, projection_dim=128

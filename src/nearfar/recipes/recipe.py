@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
 from nearfar.spec import Nested
 from nearfar.training.config import TrainingConfig
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Recipe:
     seed: int = 0
     """Seeds the weights, the order of the data and the views."""
     data: DataConfig = field(default_factory=DataConfig)
-    views: ViewsConfig = field(default_factory=ViewsConfig)
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
+    encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

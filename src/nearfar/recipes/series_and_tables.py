@@ -3,14 +3,14 @@
 from typing import Any
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import EncoderSpec, MLPSpec, SeriesGRUSpec, SeriesResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import CPCSpec, MethodSpec, SimCLRSpec
 from nearfar.recipes.known import Duration, Family, few_labels, knn, measured, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import SeriesViewsSpec, VectorViewsSpec, ViewsSpec
 
 VOWELS = Family(
     "Series and tables inside packages",
@@ -26,7 +26,7 @@ WINES = Family(
 
 
 def _small_recipe(
-    data: str, views: ViewsConfig, encoder: EncoderConfig, method: MethodSpec, **training: Any
+    data: str, views: ViewsSpec, encoder: EncoderSpec, method: MethodSpec, **training: Any
 ) -> Recipe:
     """What so small sets of data share."""
     return Recipe(
@@ -58,8 +58,8 @@ def simclr_vowels() -> Recipe:
     return _small_recipe(
         "japanese-vowels",
         # A speaker's channels tell him by their levels: a factor on each would hide him.
-        ViewsConfig(preset="series", crop_length=(0.3, 1.0), scaling=0.0, channel_drop=0.2),
-        EncoderConfig(name="series-resnet", width=16),
+        SeriesViewsSpec(crop_length=(0.3, 1.0), scaling=0.0, channel_drop=0.2),
+        SeriesResNetSpec(width=16),
         SimCLRSpec(objective=NTXentSpec(temperature=0.2), projection_hidden=256, projection_dim=64),
         epochs=300,
         batch_size=256,
@@ -86,10 +86,8 @@ def cpc_vowels() -> Recipe:
     return _small_recipe(
         "japanese-vowels",
         # Noise alone: what is drawn once for a series, such as its scale, would give it away.
-        ViewsConfig(
-            preset="series", count=1, crop_length=(1.0, 1.0), scaling=0.0, time_mask=0.0, noise=0.5
-        ),
-        EncoderConfig(name="series-gru", width=32),
+        SeriesViewsSpec(count=1, crop_length=(1.0, 1.0), scaling=0.0, time_mask=0.0, noise=0.5),
+        SeriesGRUSpec(width=32),
         CPCSpec(prediction_steps=12),
         epochs=40,
         batch_size=128,
@@ -115,8 +113,8 @@ def simclr_wine() -> Recipe:
     """
     return _small_recipe(
         "wine",
-        ViewsConfig(preset="vectors"),
-        EncoderConfig(name="mlp", width=128, depth=2),
+        VectorViewsSpec(),
+        MLPSpec(width=128, depth=2),
         SimCLRSpec(objective=NTXentSpec(temperature=0.5), projection_hidden=128, projection_dim=64),
         epochs=300,
         batch_size=64,

@@ -1,14 +1,14 @@
 """Recipes for STL-10 and ImageNet, with the settings of their sources. Imports nothing heavy."""
 
 from nearfar.data.config import DataConfig
-from nearfar.encoders.config import EncoderConfig
+from nearfar.encoders.specs import SmallAlexNetSpec, TimmSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import AlignUniformSpec
 from nearfar.methods.specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.known import Family, Figure, published, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.config import TrainingConfig
-from nearfar.views.config import ViewsConfig
+from nearfar.views.specs import MoCoV1ViewsSpec, MoCoV2ViewsSpec
 
 STL10 = Family(
     "STL-10 and ImageNet",
@@ -47,8 +47,8 @@ def align_uniform_stl10() -> Recipe:
         # Figures of the literature are of encoders that learnt from the whole training part.
         data=DataConfig(name="stl10", train_part="both", held_out=0.0),
         # v1's views are the source's, but for the crops: jitter of 0.4 four times, grey, no blur.
-        views=ViewsConfig(preset="moco-v1", size=64, crop_scale=(0.08, 1.0)),
-        encoder=EncoderConfig(name="small-alexnet", width=96),
+        views=MoCoV1ViewsSpec(size=64, crop_scale=(0.08, 1.0)),
+        encoder=SmallAlexNetSpec(width=96),
         method=SimCLRSpec(
             objective=AlignUniformSpec(align_weight=1.0, uniform_weight=1.0, alpha=2.0, t=2.0),
             projection_hidden=None,
@@ -87,8 +87,8 @@ def moco2_imagenet() -> Recipe:
     return Recipe(
         # Figures of the literature are of encoders that learnt from the whole training part.
         data=DataConfig(name="imagenet", held_out=0.0),
-        views=ViewsConfig(preset="moco-v2", size=224),
-        encoder=EncoderConfig(name="timm/resnet50"),
+        views=MoCoV2ViewsSpec(size=224),
+        encoder=TimmSpec(name="timm/resnet50"),
         method=MoCoSpec(
             head="mlp", projection_dim=128, temperature=0.2, queue_size=65536, momentum=0.999
         ),

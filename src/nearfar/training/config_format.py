@@ -6,7 +6,9 @@ Format 1, which no number names, has all settings of a method's objective flat b
 from collections.abc import Mapping
 from typing import Any
 
+from nearfar.encoders.specs import in_current_form as encoder_in_current_form
 from nearfar.errors import SettingError
+from nearfar.views.specs import in_current_form as views_in_current_form
 
 FORMAT = 2
 
@@ -37,6 +39,12 @@ def in_current_format(config: Mapping[str, Any]) -> dict[str, Any]:
     method = values.get("method")
     if format_of(config) == 1 and isinstance(method, dict):
         values["method"] = _method_of_format_1(method)
+    views = values.get("views")
+    if format_of(config) == 1 and isinstance(views, dict):
+        values["views"] = views_in_current_form(views)
+    encoder = values.get("encoder")
+    if format_of(config) == 1 and isinstance(encoder, dict):
+        values["encoder"] = encoder_in_current_form(encoder)
     return values
 
 

@@ -7,12 +7,10 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from nearfar.errors import SettingError
-from nearfar.views.config import ViewsConfig
 from nearfar.views.draws import draw
 from nearfar.views.exact import exact_views
 from nearfar.views.fused import fused_views
 from nearfar.views.parameters import ViewParameters
-from nearfar.views.presets import resolve
 from nearfar.views.statistics import check_statistics
 
 
@@ -104,33 +102,3 @@ class RandomViews:
                 f"views need images (batch, {self.channels}, height, width), "
                 f"not {tuple(images.shape)}"
             )
-
-
-def build_views(
-    config: ViewsConfig,
-    *,
-    channels: int,
-    size: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-) -> RandomViews:
-    """The views that a run asks for.
-
-    Args:
-        config: Preset, changes and implementation.
-        channels: Channels of the images; 1 or more.
-        size: Side of a view in pixels where `config.size` is left out.
-        mean: Mean of each channel, 0 to 1.
-        std: Standard deviation of each channel, same units; above 0.
-
-    Raises:
-        SettingError: A setting is unknown, out of range or does not fit the images.
-    """
-    return RandomViews(
-        resolve(config, channels, size),
-        channels=channels,
-        mean=mean,
-        std=std,
-        count=config.count,
-        implementation=config.implementation,
-    )

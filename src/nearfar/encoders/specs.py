@@ -1,0 +1,233 @@
+"""Every backbone: its settings, what it takes and what it gives. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le
+
+from nearfar.encoders.timm_names import TIMM_PREFIX, timm_models
+from nearfar.errors import SettingError, unknown_name
+from nearfar.modality import Modality, in_words, modality_of
+from nearfar.spec import Choice
+from nearfar.targets import imported
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Width = Annotated[int, Ge(1), Le(2**16)]
+
+
+class EncoderSpec(Choice, noun="backbone"):
+    """A backbone with random weights.
+
+    Attributes:
+        takes: What its examples are.
+        gives_steps: It gives a vector for each step, which CPC asks for (`nearfar.encoders.steps`).
+        cuts_patches: Its steps are rows of patches of an image.
+    """
+
+    room: ClassVar[str] = "encoder."
+    takes: ClassVar[Modality] = "images"
+    gives_steps: ClassVar[bool] = False
+    cuts_patches: ClassVar[bool] = False
+
+    @classmethod
+    def named(cls, name: str) -> "type[EncoderSpec]":
+        """The backbone of a name; those of timm are `timm/NAME`."""
+        if name.startswith(TIMM_PREFIX) and name.removeprefix(TIMM_PREFIX) in timm_models():
+            return TimmSpec
+        if name not in cls.known():
+            raise unknown_name("backbone", name, backbone_names())
+        return cls.choices[name]
+
+    def build(self, shape: tuple[int, ...]) -> "nn.Module":
+        """The backbone for examples of a shape, its weights from torch's global generator.
+
+        Args:
+            shape: Of one example: `(channels, size, size)`, `(channels, steps)` or `(features,)`.
+
+        Returns:
+            A module with `num_features` that turns normalised examples `(batch, *shape)` into
+            features `(batch, num_features)`.
+
+        Raises:
+            SettingError: It does not take such examples.
+        """
+        if modality_of(shape) != self.takes:
+            raise SettingError(
+                f"encoder.name {self.name} takes {self.takes}, and not {in_words(shape)}: choose "
+                f"{', '.join(backbones_for(modality_of(shape)))}"
+            )
+        return imported(self.target)(**self.arguments(shape))
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """What the target is called with.
+
+        Args:
+            shape: Of one example.
+        """
+        raise NotImplementedError
+
+
+class OwnImageEncoderSpec(EncoderSpec):
+    """What our backbones for images share."""
+
+    width: Width = 32
+    """Channels of a ResNet's first stage, which each later one doubles, or of an AlexNet's first
+    layer; a quarter of a GRU's units."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Channels, width and side."""
+        return {"channels": shape[0], "width": self.width, "image_size": shape[1]}
+
+
+class SmallResNetSpec(OwnImageEncoderSpec):
+    """A small ResNet for images of 8 to 32 px."""
+
+    target = "nearfar.encoders.small_resnet:SmallResNet"
+    name: Literal["small-resnet"] = "small-resnet"
+    """Which backbone: one of ours, or timm/NAME for any of timm's."""
+
+
+class CIFARResNet20Spec(OwnImageEncoderSpec):
+    """ResNet-20 for images of 32 px (He et al. 2016)."""
+
+    target = "nearfar.encoders.cifar_resnet:CIFARResNet"
+    blocks: ClassVar[int] = 3
+    name: Literal["cifar-resnet20"] = "cifar-resnet20"
+    """Which backbone: one of ours, or timm/NAME for any of timm's."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Channels, width, and the residual blocks of a stage."""
+        return {"channels": shape[0], "width": self.width, "blocks": self.blocks}
+
+
+class CIFARResNet32Spec(OwnImageEncoderSpec):
+    """ResNet-32 for images of 32 px (He et al. 2016)."""
+
+    target = "nearfar.encoders.cifar_resnet:CIFARResNet"
+    blocks: ClassVar[int] = 5
+    name: Literal["cifar-resnet32"] = "cifar-resnet32"
+    """Which backbone: one of ours, or timm/NAME for any of timm's."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Channels, width, and the residual blocks of a stage."""
+        return {"channels": shape[0], "width": self.width, "blocks": self.blocks}
+
+
+class SmallAlexNetSpec(OwnImageEncoderSpec):
+    """The small AlexNet of Wang and Isola (2020), for images of 64 px."""
+
+    target = "nearfar.encoders.small_alexnet:SmallAlexNet"
+    name: Literal["small-alexnet"] = "small-alexnet"
+    """Which backbone: one of ours, or timm/NAME for any of timm's."""
+
+
+class PatchGRUSpec(OwnImageEncoderSpec):
+    """Patches of an image, and a GRU down their rows, for CPC."""
+
+    target = "nearfar.encoders.patch_gru:PatchGRU"
+    gives_steps, cuts_patches = True, True
+    name: Literal["patch-gru"] = "patch-gru"
+    """Which backbone: one of ours, or timm/NAME for any of timm's."""
+
+
+class TimmSpec(EncoderSpec):
+    """Any model of timm, without its classifier."""
+
+    target = "nearfar.encoders.timm_models:build_timm"
+    name: str = "timm/resnet18"
+    """Which backbone: timm/NAME, or one of ours."""
+    stem: Literal["standard", "small"] = "standard"
+    """small: 3×3 first convolution of stride 1, no max-pool; for ResNets on small images."""
+
+    def check(self) -> None:
+        """A small stem is for timm's ResNets."""
+        file = timm_models()[self.name.removeprefix(TIMM_PREFIX)]
+        if self.stem == "small" and file != "resnet":
+            raise SettingError(
+                f"encoder.stem small fits timm's ResNets, such as timm/resnet18, and not "
+                f"{self.name}"
+            )
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """The spec itself, channels and side."""
+        return {"spec": self, "channels": shape[0], "image_size": shape[1]}
+
+
+class SeriesResNetSpec(EncoderSpec):
+    """A ResNet along time."""
+
+    target = "nearfar.encoders.series_resnet:SeriesResNet"
+    takes = "series"
+    name: Literal["series-resnet"] = "series-resnet"
+    """Which backbone: series-resnet, or series-gru for CPC."""
+    width: Width = 32
+    """Channels of the first stage, which each later one doubles."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Channels, width and steps."""
+        return {"channels": shape[0], "width": self.width, "steps": shape[1]}
+
+
+class SeriesGRUSpec(EncoderSpec):
+    """Strided convolutions and a GRU along time, for CPC."""
+
+    target = "nearfar.encoders.series_gru:SeriesGRU"
+    takes, gives_steps = "series", True
+    name: Literal["series-gru"] = "series-gru"
+    """Which backbone: series-gru (CPC) or series-resnet."""
+    width: Width = 32
+    """A quarter of the GRU's units."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Channels, width and steps."""
+        return {"channels": shape[0], "width": self.width, "steps": shape[1]}
+
+
+class MLPSpec(EncoderSpec):
+    """Layers of units for vectors."""
+
+    target = "nearfar.encoders.mlp:MLP"
+    takes = "vectors"
+    name: Literal["mlp"] = "mlp"
+    """Which backbone: mlp is the one for vectors."""
+    width: Width = 32
+    """Units of a layer."""
+    depth: Annotated[int, Ge(1), Le(1000)] = 2
+    """Layers."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Features, width and depth."""
+        return {"features": shape[0], "width": self.width, "depth": self.depth}
+
+
+def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an encoder as they are written now, from those that version 0.1 wrote.
+
+    It named stem, width and depth for every backbone, those that the backbone has not at their
+    defaults.
+
+    Args:
+        values: Settings by name, of either form.
+    """
+    foreign = {"stem": "standard", "width": 32, "depth": 2}
+    name = str(values.get("name", "small-resnet"))
+    own = {each.name for each in fields(EncoderSpec.named(name))}
+    return {
+        key: value
+        for key, value in values.items()
+        if key in own or key not in foreign or value != foreign[key]
+    }
+
+
+def backbone_names() -> list[str]:
+    """Every valid `encoder.name`: our backbones first, then timm's, each in order."""
+    timm = sorted(TIMM_PREFIX + name for name in timm_models())
+    return list(dict.fromkeys([*EncoderSpec.known(), *timm]))
+
+
+def backbones_for(modality: Modality) -> list[str]:
+    """Our backbones that take such examples."""
+    return [name for name, spec in EncoderSpec.known().items() if spec.takes == modality]
