@@ -14,8 +14,8 @@ from nearfar.recipes.names import RECIPES
 from nearfar.training.config_format import FORMAT, in_current_format
 from nearfar.training.run_folder import RunFolder
 
-KEPT = json.loads(Path(__file__).with_name("configs_of_format_1.json").read_text())
-"""As version 0.1 wrote them."""
+KEPT = json.loads(Path(__file__).with_name("recipes.json").read_text())["recipes"]
+"""As version 0.1 wrote them, in format 1."""
 
 
 def run_with(config: dict, folder: Path) -> Path:
