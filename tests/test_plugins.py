@@ -47,5 +47,5 @@ def test_an_objective_of_another_package_is_chosen_and_set_by_name(added):
 
 def test_one_that_cannot_be_loaded_is_named(added):
     added("import no_such_module_at_all", "broken_plugin")
-    with pytest.raises(NearfarError, match="the plug-in own of .* cannot be loaded: No module"):
+    with pytest.raises(NearfarError, match=r"plug-in own of .* cannot be loaded: No module"):
         ObjectiveSpec.known()
