@@ -55,6 +55,18 @@ def test_what_is_not_there_is_refused_and_leads_on(words, said):
     assert said in str(refused.value)
 
 
+def test_without_a_word_the_first_recipe_is_trained():
+    assert _read([]) == _read(["simclr-digits"])
+
+
+def test_help_shows_that_a_name_can_be_another(capsys):
+    with pytest.raises(SystemExit):
+        _read(["simclr-digits", "--help"])
+    told = capsys.readouterr().out
+    for group in ("views", "encoder", "method", "method.objective"):
+        assert f"--{group}.name NAME" in told
+
+
 def test_the_recipe_comes_first():
     with pytest.raises(SettingError, match="nearfar train moco2-digits …"):
         _read(["--seed", "3", "moco2-digits"])

@@ -14,6 +14,7 @@ from tests.objectives.cases import CASES, Case, cast
 from tests.rank_processes import run_on_ranks
 from torch import Tensor, nn
 
+from nearfar.methods.method import Method
 from nearfar.similarity import extremes, tiles
 from nearfar.similarity.computing import Implementation, computing
 from nearfar.similarity.ranks import gather_rows
@@ -139,14 +140,12 @@ def _of_one_process(case: Case, exact: Reference, implementation: Implementation
     return Errors(_value_error(value, exact), gradient_error(case, gradients, exact.gradients))
 
 
-class _Embedded(nn.Module):
+class _Embedded(Method):
     """A case as a method: its rows come from linear layers, what is common belongs to the loss.
 
     The layers start as the identity, so that embeddings are the case's inputs to the last bit, and
     keep full precision for themselves, as in training.
     """
-
-    scalars: dict[str, float] = {}  # noqa: RUF012
 
     def __init__(self, case: Case, inputs: Inputs) -> None:
         super().__init__()
@@ -158,10 +157,6 @@ class _Embedded(nn.Module):
                 wide = torch.promote_types(rows.dtype, torch.float32)
                 rows = torch.eye(rows.shape[-1] if rows.ndim > 1 else 1, dtype=wide)
             self.encoder[str(i)] = nn.Parameter(rows.clone())
-
-    def forward(self, views: Inputs, labels: Tensor | None = None) -> Tensor:
-        """The loss of examples given by their numbers."""
-        return self.loss(self.embed(views), labels)
 
     def embed(self, views: Inputs) -> Inputs:
         """The examples' rows."""
@@ -181,9 +176,6 @@ class _Embedded(nn.Module):
             for i, x in enumerate(self.inputs)
         ]
         return self.case(*inputs)
-
-    def after_step(self, progress: float) -> None:
-        """Nothing to do."""
 
     def _layer(self, i: int, rows: Tensor) -> Tensor:
         """Rows of an input through its layer, if it has one."""

@@ -5,15 +5,14 @@ import torch
 from cases import CASES
 from torch import nn
 
+from nearfar.methods.method import Method
 from nearfar.training.gradient_caching import cached_gradients
 
 BATCH = 11
 
 
-class Weighted(nn.Module):
+class Weighted(Method):
     """A case's inputs, each times a weight of its own; its common inputs belong to the loss."""
-
-    scalars: dict = {}  # noqa: RUF012
 
     def __init__(self, case):
         super().__init__()
@@ -24,9 +23,6 @@ class Weighted(nn.Module):
             rows = self.inputs[i]
             weight = rows if i in case.common else rows[0]
             self.encoder[str(i)] = nn.Parameter(torch.ones_like(weight))
-
-    def forward(self, views, labels=None):
-        return self.loss(self.embed(views), labels)
 
     def weighted(self, i, rows):
         return rows * self.encoder[str(i)] if str(i) in self.encoder else rows
@@ -47,9 +43,6 @@ class Weighted(nn.Module):
                 for i, tensor in enumerate(self.inputs)
             )
         )
-
-    def after_step(self, progress):
-        pass
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -47,6 +47,20 @@ def _path_rule(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
         instance_from_str=read,
         is_instance=lambda given: isinstance(given, Path),
         str_from_instance=lambda path: [str(path)],
+    )
+
+
+@_REGISTRY.primitive_rule
+def _name_rule(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """The name of a choice: help shows that there are others than the one that is chosen now."""
+    if get_origin(kind.type) is not Literal or len(get_args(kind.type)) != 1:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NAME",
+        instance_from_str=lambda words: words[0],
+        is_instance=lambda given: isinstance(given, str),
+        str_from_instance=lambda name: [name],
     )
 
 

@@ -25,7 +25,7 @@ def refuse_misplaced(words: Sequence[str]) -> None:
     """
     if words and not words[0].startswith("-") and words[0] not in RECIPES:
         raise _no_recipe(words[0])
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         option, given, value = word.partition("=")
         value = value if given else following
         option = option.replace("_", "-")
