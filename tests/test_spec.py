@@ -101,6 +101,14 @@ def test_what_cannot_be_is_refused_in_one_line_when_it_is_made(settings, said):
         replace(Basket(), **settings)
 
 
+@pytest.mark.parametrize(
+    "give", [lambda: Pear("pear", 1.0, 0.5, 3), lambda: Pear("pear", name="pear")]
+)
+def test_what_is_given_twice_or_too_much_is_no_setting(give):
+    with pytest.raises(TypeError, match="Pear has name, weight, ripeness: each can be given once"):
+        give()
+
+
 def test_a_spec_cannot_be_changed_and_is_equal_to_its_like():
     assert Basket(fruit=Pear()) == Basket(fruit="pear") == Basket(fruit={"name": "pear"})
     assert len({Basket(), Basket(), Basket(count=2)}) == 2

@@ -38,7 +38,10 @@ def _refuse_in_our_words(cls: "type[Spec]") -> None:
 
     def construct(self: "Spec", *values: Any, **named: Any) -> None:
         names = [each.name for each in fields(cls) if each.init]
-        named = dict(zip(names, values, strict=False)) | named
+        by_place = names[: len(values)]
+        if len(values) > len(names) or any(name in named for name in by_place):
+            raise TypeError(f"{cls.__name__} has {', '.join(names)}: each can be given once")
+        named = dict(zip(by_place, values, strict=True)) | named
         for name, value in named.items():
             if name not in names:
                 raise cls.no_such_setting(name, value)
@@ -84,7 +87,7 @@ class Spec:
         """
 
     @classmethod
-    def no_such_setting(cls, name: str, value: Any = None) -> SettingError:  # noqa: ARG003  read below
+    def no_such_setting(cls, name: str, value: Any = None) -> SettingError:  # noqa: ARG003  choices do
         """The error for a setting that this spec does not have, with the nearest name.
 
         Args:
