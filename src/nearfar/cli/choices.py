@@ -3,7 +3,7 @@
 What is chosen decides which options there are, so these words are read before the others.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,21 +25,6 @@ def choose(settings: Settings, words: Sequence[str]) -> tuple[Settings, list[str
     """
     left = list(words)
     return _chosen(settings, "--", left), left
-
-
-def choices_within(settings: Any, prefix: str = "--") -> Iterator[tuple[str, Choice]]:
-    """Every choice among the settings, at any depth, and the option that chooses it.
-
-    Args:
-        settings: A dataclass.
-        prefix: What stands before its fields' names.
-    """
-    for each in fields(settings):
-        value, option = getattr(settings, each.name), prefix + each.name.replace("_", "-")
-        if isinstance(value, Choice):
-            yield option, value
-        if is_dataclass(value):
-            yield from choices_within(value, f"{option}.")
 
 
 def _chosen(settings: Any, prefix: str, words: list[str]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
 from nearfar.data.catalogue import SOURCES, SourceInfo
-from nearfar.recipes.names import RECIPES
+from nearfar.recipes.names import recipes_with
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Data(Listing):
 
     def story(self, name: str) -> Story:
         """What it holds, whose it is, and where it comes from."""
-        source, recipes = SOURCES[name], _recipes(name)
+        source, recipes = SOURCES[name], recipes_with(data=name)
         return Story(
             title=name,
             summary=f"{source.summary[0].upper()}{source.summary[1:]}.",
@@ -58,7 +58,7 @@ class Data(Listing):
 
     def facts(self, name: str) -> dict[str, Any]:
         """The same for programs."""
-        return {"name": name, **asdict(SOURCES[name]), "recipes": _recipes(name)}
+        return {"name": name, **asdict(SOURCES[name]), "recipes": recipes_with(data=name)}
 
 
 _ROOTS = {
@@ -85,8 +85,3 @@ def _row(name: str, source: SourceInfo) -> tuple[str, ...]:
 def _count(number: int | None) -> str:
     """A number of examples or classes; the user's own data decide it where there is none."""
     return "yours" if number is None else f"{number:,}"
-
-
-def _recipes(name: str) -> list[str]:
-    """The recipes that learn from a source."""
-    return [each for each, recipe in RECIPES.items() if recipe().data.name == name]

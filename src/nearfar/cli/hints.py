@@ -8,10 +8,7 @@ from nearfar.data.catalogue import SOURCES
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
-from nearfar.recipes.names import RECIPES
-
-_MAIN = {"data": "name"}
-"""The setting of each group that a person most likely means by the group's name alone."""
+from nearfar.recipes.names import RECIPES, recipes_with
 
 
 def refuse_misplaced(words: Sequence[str]) -> None:
@@ -28,9 +25,8 @@ def refuse_misplaced(words: Sequence[str]) -> None:
     for word, following in zip(words, [*words, ""][1:], strict=True):
         option, given, value = word.partition("=")
         value = value if given else following
-        option = option.replace("_", "-")
-        if option.removeprefix("--") in _MAIN and option.startswith("--"):
-            raise _group(option.removeprefix("--"), value)
+        if option == "--data":
+            raise _data_alone(value)
 
 
 def own_data(path: Path) -> str:
@@ -57,8 +53,7 @@ def _no_recipe(name: str) -> SettingError:
             f"--method.objective {name}, such as nearfar train simclr-digits"
         )
     if name in SOURCES:
-        fitting = [each for each, make in RECIPES.items() if make().data.name == name]
-        if fitting:
+        if fitting := recipes_with(data=name):
             return SettingError(
                 f"{name} is a source of data, not a recipe: nearfar train {_one_of(fitting)}"
             )
@@ -75,21 +70,18 @@ def _no_recipe(name: str) -> SettingError:
     return unknown_name("recipe", name, RECIPES)
 
 
-def _group(group: str, value: str) -> SettingError:
-    """The error for a group of settings that was given as one."""
-    if group == "data" and value and (options := own_data(Path(value))):
+def _data_alone(value: str) -> SettingError:
+    """The error for the group of settings of the data that was given as one."""
+    if value and (options := own_data(Path(value))):
         return SettingError(f"--data is a group of settings: write {options}")
-    name = f"--{group}.{_MAIN[group]}"
-    meant = f"{name} {value}" if value and not value.startswith("-") else name
-    return SettingError(f"--{group} is a group of settings: did you mean {meant}?")
+    meant = f"--data.name {value}" if value and not value.startswith("-") else "--data.name"
+    return SettingError(f"--data is a group of settings: did you mean {meant}?")
 
 
 def _recipes_of(method: str) -> str:
     """The commands that train with a method."""
-    found = [name for name, make in RECIPES.items() if make().method.name == method]
-    if not found:
-        return f"nearfar train --method {method}"
-    return f"nearfar train {_one_of(found)}"
+    found = recipes_with(method=method)
+    return f"nearfar train {_one_of(found) if found else f'--method {method}'}"
 
 
 def _one_of(names: Sequence[str]) -> str:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
-from nearfar.cli.setting_tables import settings_grid, settings_of
+from nearfar.cli.setting_tables import setting_facts, settings_grid
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
-from nearfar.recipes.names import RECIPES
+from nearfar.recipes.names import recipes_with
 
 if TYPE_CHECKING:
     from nearfar.spec import Choice
@@ -42,7 +42,7 @@ class Methods(Listing):
     def story(self, name: str) -> Story:
         """What it does and needs, its settings, and recipes."""
         spec = MethodSpec.named(name)
-        used = _recipes(name)
+        used = recipes_with(method=name)
         return Story(
             title=f"{name}: {spec.title}",
             summary=_sentence(spec.summary),
@@ -69,15 +69,10 @@ class Methods(Listing):
             "needs_labels": spec.needs_labels,
             "needs_steps": spec.needs_steps,
             "views": [spec.least_views, spec.most_views],
-            "settings": settings_of(spec),
+            "settings": setting_facts(spec),
             "objectives": list(ObjectiveSpec.known()) if _compares_by_objective(spec) else [],
-            "recipes": _recipes(name),
+            "recipes": recipes_with(method=name),
         }
-
-
-def _recipes(name: str) -> list[str]:
-    """The recipes that train with a method."""
-    return [each for each, recipe in RECIPES.items() if recipe().method.name == name]
 
 
 def _needs(spec: type[MethodSpec]) -> str:

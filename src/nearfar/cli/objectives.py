@@ -6,7 +6,7 @@ from typing import Any
 
 from nearfar.cli.docstrings import FunctionText, exported, function_text
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
-from nearfar.cli.setting_tables import settings_grid, settings_of
+from nearfar.cli.setting_tables import setting_facts, settings_grid
 from nearfar.methods.objective_specs import ObjectiveSpec
 
 _PACKAGE = "nearfar.objectives"
@@ -69,7 +69,7 @@ class Objectives(Listing):
             "raises": text.sections.get("Raises", ""),
             "source": text.sections.get("Source", ""),
             "compares_views": spec is not None,
-            "settings": settings_of(spec) if spec else [],
+            "settings": setting_facts(spec) if spec else [],
         }
 
 

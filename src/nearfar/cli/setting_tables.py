@@ -39,7 +39,7 @@ def in_words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def settings_of(kind: type[Choice]) -> list[dict[str, Any]]:
+def setting_facts(kind: type[Choice]) -> list[dict[str, Any]]:
     """Every setting of a choice: name, default, what it may be, and what it does.
 
     Args:
@@ -66,6 +66,6 @@ def settings_grid(kind: type[Choice], title: str) -> list[Grid]:
             each["allowed"] if len(each["allowed"]) < 26 else "",
             each["help"],
         )
-        for each in settings_of(kind)
+        for each in setting_facts(kind)
     ]
     return [Grid(("setting", "default", "may be", ""), rows, title=title)] if rows else []

@@ -90,30 +90,35 @@ class SmallResNetSpec(OwnImageEncoderSpec):
     """Which backbone: one of ours, or timm/NAME for any of timm's."""
 
 
-class CIFARResNet20Spec(OwnImageEncoderSpec):
-    """ResNet-20 for images of 32 px (He et al. 2016)."""
+class CIFARResNetSpec(OwnImageEncoderSpec):
+    """The ResNets of He et al. (2016) for images of 32 px.
+
+    Attributes:
+        blocks: Residual blocks of a stage.
+    """
 
     target = "nearfar.encoders.cifar_resnet:CIFARResNet"
-    blocks: ClassVar[int] = 3
+    blocks: ClassVar[int]
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Channels, width, and the residual blocks of a stage."""
+        return {"channels": shape[0], "width": self.width, "blocks": self.blocks}
+
+
+class CIFARResNet20Spec(CIFARResNetSpec):
+    """ResNet-20 for images of 32 px (He et al. 2016)."""
+
+    blocks = 3
     name: Literal["cifar-resnet20"] = "cifar-resnet20"
     """Which backbone: one of ours, or timm/NAME for any of timm's."""
 
-    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
-        """Channels, width, and the residual blocks of a stage."""
-        return {"channels": shape[0], "width": self.width, "blocks": self.blocks}
 
-
-class CIFARResNet32Spec(OwnImageEncoderSpec):
+class CIFARResNet32Spec(CIFARResNetSpec):
     """ResNet-32 for images of 32 px (He et al. 2016)."""
 
-    target = "nearfar.encoders.cifar_resnet:CIFARResNet"
-    blocks: ClassVar[int] = 5
+    blocks = 5
     name: Literal["cifar-resnet32"] = "cifar-resnet32"
     """Which backbone: one of ours, or timm/NAME for any of timm's."""
-
-    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
-        """Channels, width, and the residual blocks of a stage."""
-        return {"channels": shape[0], "width": self.width, "blocks": self.blocks}
 
 
 class SmallAlexNetSpec(OwnImageEncoderSpec):
@@ -156,34 +161,33 @@ class TimmSpec(EncoderSpec):
         return {"spec": self, "channels": shape[0], "image_size": shape[1]}
 
 
-class SeriesResNetSpec(EncoderSpec):
+class SeriesEncoderSpec(EncoderSpec):
+    """What our backbones for series share."""
+
+    takes = "series"
+    width: Width = 32
+    """Channels of a ResNet's first stage, which each later one doubles; a quarter of a GRU's
+    units."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Channels, width and steps."""
+        return {"channels": shape[0], "width": self.width, "steps": shape[1]}
+
+
+class SeriesResNetSpec(SeriesEncoderSpec):
     """A ResNet along time."""
 
     target = "nearfar.encoders.series_resnet:SeriesResNet"
-    takes = "series"
     name: Literal["series-resnet"] = "series-resnet"
     """Which backbone: series-resnet, or series-gru for CPC."""
-    width: Width = 32
-    """Channels of the first stage, which each later one doubles."""
-
-    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
-        """Channels, width and steps."""
-        return {"channels": shape[0], "width": self.width, "steps": shape[1]}
 
 
-class SeriesGRUSpec(EncoderSpec):
+class SeriesGRUSpec(SeriesEncoderSpec):
     """Strided convolutions and a GRU along time, for CPC."""
 
-    target = "nearfar.encoders.series_gru:SeriesGRU"
-    takes, gives_steps = "series", True
+    target, gives_steps = "nearfar.encoders.series_gru:SeriesGRU", True
     name: Literal["series-gru"] = "series-gru"
     """Which backbone: series-gru (CPC) or series-resnet."""
-    width: Width = 32
-    """A quarter of the GRU's units."""
-
-    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
-        """Channels, width and steps."""
-        return {"channels": shape[0], "width": self.width, "steps": shape[1]}
 
 
 class MLPSpec(EncoderSpec):

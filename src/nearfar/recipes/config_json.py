@@ -11,12 +11,19 @@ from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.data_root import FROM_RUN, both_roots, tried_roots
 from nearfar.recipes.recipe import Recipe
-from nearfar.spec import as_spec, to_json
+from nearfar.spec import Choice, as_spec, to_json
 from nearfar.training.run_folder import RunFolder
 from nearfar.views.specs import ViewsSpec
 
 _RECIPE = TypeAdapter(Recipe)
 Settings = TypeVar("Settings")
+
+_CHOICES: dict[str, type[Choice]] = {
+    "views": ViewsSpec,
+    "encoder": EncoderSpec,
+    "method": MethodSpec,
+}
+"""The rooms of a recipe that hold one of several specs."""
 
 
 def recipe_to_json(recipe: Recipe, *, run: Path | None = None) -> dict[str, Any]:
@@ -28,7 +35,7 @@ def recipe_to_json(recipe: Recipe, *, run: Path | None = None) -> dict[str, Any]
             finds it again, absolute and from the run.
     """
     values = _RECIPE.dump_python(recipe, mode="json")
-    values |= {room: to_json(getattr(recipe, room)) for room in ("views", "encoder", "method")}
+    values |= {room: to_json(getattr(recipe, room)) for room in _CHOICES}
     if run is not None and recipe.data.root is not None:
         values["data"] |= both_roots(recipe.data.root, run)
     return values
@@ -45,19 +52,15 @@ def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json
         SettingError: A setting does not exist (the message names the nearest), or its value is of
             the wrong kind.
     """
-    values = dict(values)
-    views = values.pop("views", Recipe().views)
-    encoder = values.pop("encoder", Recipe().encoder)
-    method = values.pop("method", Recipe().method)
-    _refuse_unknown(values, Recipe, prefix="", where=where)
+    others = {key: value for key, value in values.items() if key not in _CHOICES}
+    _refuse_unknown(others, Recipe, prefix="", where=where)
     try:
-        views = as_spec(ViewsSpec, views)
-        encoder = as_spec(EncoderSpec, encoder)
-        method = as_spec(MethodSpec, method)
+        chosen = {
+            room: as_spec(kind, values[room]) for room, kind in _CHOICES.items() if room in values
+        }
     except SettingError as error:
         raise SettingError(f"{where}: {error}") from None
-    recipe = _validated(Recipe, values, prefix="", where=where)
-    return replace(recipe, views=views, encoder=encoder, method=method)
+    return replace(_validated(Recipe, others, prefix="", where=where), **chosen)
 
 
 def read_recipe(run: Path) -> Recipe:

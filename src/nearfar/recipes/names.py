@@ -20,6 +20,16 @@ DEFAULT_RECIPE = "simclr-digits"
 """The recipe of `nearfar train` without a name: its data need no network."""
 
 
+def recipes_with(*, method: str | None = None, data: str | None = None) -> list[str]:
+    """The names of the recipes that train with a method, or learn from a source."""
+    made = {name: recipe() for name, recipe in RECIPES.items()}
+    return [
+        name
+        for name, recipe in made.items()
+        if method in (None, recipe.method.name) and data in (None, recipe.data.name)
+    ]
+
+
 def recipe_named(name: str) -> Recipe:
     """The recipe of a name, complete and unchanged.
 

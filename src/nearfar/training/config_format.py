@@ -36,16 +36,16 @@ def in_current_format(config: Mapping[str, Any]) -> dict[str, Any]:
             "newer nearfar wrote it: install that"
         )
     values = {key: value for key, value in config.items() if key != "format"}
-    method = values.get("method")
-    if format_of(config) == 1 and isinstance(method, dict):
-        values["method"] = _method_of_format_1(method)
-    views = values.get("views")
-    if format_of(config) == 1 and isinstance(views, dict):
-        values["views"] = views_in_current_form(views)
-    encoder = values.get("encoder")
-    if format_of(config) == 1 and isinstance(encoder, dict):
-        values["encoder"] = encoder_in_current_form(encoder)
-    return values
+    if format_of(config) == FORMAT:
+        return values
+    rooms = {
+        "views": views_in_current_form,
+        "encoder": encoder_in_current_form,
+        "method": _method_of_format_1,
+    }
+    # What is no object is refused by whoever reads the settings.
+    given = {room: read for room, read in rooms.items() if isinstance(values.get(room), dict)}
+    return values | {room: read(values[room]) for room, read in given.items()}
 
 
 def _method_of_format_1(method: Mapping[str, Any]) -> dict[str, Any]:
