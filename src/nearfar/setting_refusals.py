@@ -45,6 +45,8 @@ def _wanted(hint: Any, error: Any) -> str:
     """What a setting may be, from its annotation."""
     if error["type"].startswith(("greater_than", "less_than")):
         return _range_in_words(_metadata(hint))
+    if error["type"] in ("missing", "too_long", "tuple_type"):
+        return f"{_length(hint)} values"
     kind = error["type"].partition("_")[0]
     kinds = {
         "int": "a whole number",
@@ -53,6 +55,13 @@ def _wanted(hint: Any, error: Any) -> str:
         "path": "a path",
     }
     return kinds.get(kind) or error["msg"].removeprefix("Input should be ").lower()
+
+
+def _length(hint: Any) -> int:
+    """How many values a tuple of a fixed length has, at any depth of the type."""
+    if get_origin(hint) is tuple:
+        return len(get_args(hint))
+    return max((_length(part) for part in get_args(hint)), default=0)
 
 
 def _range_in_words(bounds: list[Any]) -> str:

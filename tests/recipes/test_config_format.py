@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from nearfar.errors import SettingError
+from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.objective_specs import DebiasedNegSpec
 from nearfar.methods.specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
 from nearfar.recipes.names import RECIPES
+from nearfar.recipes.run import resume_run
 from nearfar.training.config_format import FORMAT, in_current_format
 from nearfar.training.run_folder import RunFolder
 
@@ -55,6 +56,14 @@ def test_settings_of_the_objective_that_a_run_of_format_1_had_are_the_objectives
     assert recipe.method == SimCLRSpec(
         objective=objective, projection_hidden=None, projection_dim=64
     )
+
+
+def test_a_run_of_format_1_is_not_gone_on_with(tmp_path):
+    run = run_with(KEPT["simclr-digits"], tmp_path / "run")
+    before = sorted(path.name for path in run.iterdir())
+    with pytest.raises(NearfarError, match=r"run was begun by an earlier nearfar.*start a new run"):
+        resume_run(run)
+    assert sorted(path.name for path in run.iterdir()) == before
 
 
 def test_a_format_of_a_later_version_is_refused(tmp_path):

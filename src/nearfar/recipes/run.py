@@ -105,7 +105,7 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
     """
     console = console or Terminal(goes_on=True)
     with ExitStack() as locks, joined_ranks() as ranks:
-        recipe = ranks.from_first(lambda: read_recipe(RunFolder.open(run).path))
+        recipe = ranks.from_first(lambda: _recipe_to_go_on_with(run))
         refuse_lost_data(Path(run), recipe.data)
         check_settings(recipe)
         assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
@@ -203,6 +203,13 @@ def _refuse_unwritable(run_folder: RunFolder, out: Path | str | None) -> None:
     except NearfarError as error:
         leads_on = "choose another --out" if out is not None else "--out DIR writes elsewhere"
         raise NearfarError(f"{error}; {leads_on}") from error
+
+
+def _recipe_to_go_on_with(run: Path | str) -> Recipe:
+    """The recipe of a run that this version can resume."""
+    folder = RunFolder.open(run)
+    folder.refuse_earlier_format()
+    return read_recipe(folder.path)
 
 
 def _is_judged(recipe: Recipe, run_folder: RunFolder) -> bool:

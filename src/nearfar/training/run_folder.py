@@ -30,7 +30,7 @@ from nearfar.errors import NearfarError
 from nearfar.manifest import PAGE_FILE, FileEntry, Manifest, read_file, sha256_of
 from nearfar.paths import user_path
 from nearfar.training import replacing
-from nearfar.training.config_format import FORMAT, in_current_format
+from nearfar.training.config_format import FORMAT, format_of, in_current_format
 from nearfar.training.launch import launched
 from nearfar.training.run_lock import LOCK_FILE, locked
 
@@ -218,6 +218,14 @@ class RunFolder:
     def read_config(self) -> Json:
         """Read `config.json`, in today's form whatever form it was written in."""
         return in_current_format(self._read_object(self.config))
+
+    def refuse_earlier_format(self) -> None:
+        """Refuse to go on with a run of an earlier form: its checkpoints name other settings."""
+        if format_of(self._read_object(self.config)) != FORMAT:
+            raise NearfarError(
+                f"{self} was begun by an earlier nearfar, and this one cannot go on with it: judge "
+                "it by `nearfar evaluate`, show it by `nearfar report`, or start a new run"
+            )
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write `environment.json`: versions, hardware, threads, command, times."""
