@@ -6,7 +6,6 @@ import torch
 
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import EncoderSpec
-from nearfar.modality import modality_of
 from nearfar.spec import as_spec
 from nearfar.torch_defaults import own_defaults
 
@@ -50,7 +49,7 @@ def test_encoders_load_and_answer_in_float32_whatever_the_default(tmp_path, name
         tmp_path, encoder, config, shape=shape, mean=[0.1] * shape[0], std=[2.0] * shape[0]
     )
     examples = torch.randint(0, 256, (3, *shape), dtype=torch.uint8)
-    examples = examples if modality_of(shape) == "images" else examples.float()
+    examples = examples if takes == "images" else examples.float()
     with torch.no_grad():
         expected = load_encoder(tmp_path)(examples)
         torch.set_default_dtype(torch.float64)

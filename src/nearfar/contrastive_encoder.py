@@ -125,7 +125,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.image_shape_ = self._find_shape(rows.shape[1], own_shape)
         self._range = PixelRange.of(rows)
         self.value_range_ = (self._range.low, self._range.high)
-        part = Part(self._as_examples(rows))
+        part = self._part(rows)
         recipe = self._recipe(len(part))
         check_settings(recipe, modality=part.modality)
         assembly = assemble(recipe, Source("array", part))
@@ -171,9 +171,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         device = choose_hardware(self.device, "fp32").device
         try:
-            features = extract_features(
-                self.encoder_.to(device), Part(self._as_examples(rows)), device=device
-            )
+            features = extract_features(self.encoder_.to(device), self._part(rows), device=device)
         finally:
             # Left on the CPU, so that it can be pickled here and read where there is no GPU.
             self.encoder_.cpu()
@@ -232,13 +230,13 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         return height, width, channels
 
-    def _as_examples(self, rows: np.ndarray) -> torch.Tensor:
+    def _part(self, rows: np.ndarray) -> Part:
         """Rows as uint8 images `(n, channels, height, width)`, or as vectors."""
         if self.image_shape_ is None:
-            return vectors_of(rows, "X")
+            return Part(vectors_of(rows, "X"), modality="vectors")
         height, width, channels = self.image_shape_
         images = self._range.to_bytes(rows).reshape(-1, height, width, channels)
-        return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        return Part(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
 
     def _backbone(self, usual: str, usual_width: int) -> EncoderSpec:
         """The backbone that is asked for; ours have the usual width where none is given."""

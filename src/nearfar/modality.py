@@ -1,35 +1,86 @@
-"""The kinds of examples there are, told apart by the shape of one. Imports nothing heavy."""
+"""The kinds of examples there are, and what is made for one of them. Imports nothing heavy.
+
+A source states what its examples are, an encoder and views what they take: one word, equal where
+they fit. No shape tells it: a spectrogram has as many sides as an image.
+"""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar
 
-Modality = Literal["images", "series", "vectors"]
-"""Images `(channels, height, width)`, series `(channels, steps)`, vectors `(features,)`."""
+from nearfar.errors import SettingError
+from nearfar.spec import Choice
 
-ONE: dict[Modality, str] = {"images": "image", "series": "series", "vectors": "vector"}
-"""What one example is called."""
+Modality = str
+"""images `(channels, height, width)`, series `(channels, steps)`, vectors `(features,)`, or what
+else a source, views and an encoder state."""
 
-_BY_SIDES: dict[int, Modality] = {1: "vectors", 2: "series", 3: "images"}
+_SIDES = {
+    "images": ("channels", "height", "width"),
+    "series": ("channels", "steps"),
+    "vectors": ("features",),
+}
+_ONE = {"images": "image", "series": "series", "vectors": "vector"}
 
 
-def modality_of(shape: Sequence[int]) -> Modality:
-    """The kind of an example of this shape.
+def one(modality: Modality) -> str:
+    """What one example is called."""
+    return _ONE.get(modality, "example")
+
+
+def in_words(modality: Modality, shape: Sequence[int]) -> str:
+    """Examples as a message names them: "series of 12 channels × 29 steps".
 
     Args:
-        shape: Of one example, without the batch: 1 to 3 sides.
+        modality: What they are.
+        shape: Of one example, without the batch.
     """
-    return _BY_SIDES[len(shape)]
+    sides = _SIDES.get(modality, ())
+    if len(shape) != len(sides):
+        return f"{modality} of shape {tuple(shape)}"
+    if modality == "images":
+        return f"images of {shape[0]} channels, {shape[1]}×{shape[2]}"
+    return f"{modality} of " + " × ".join(
+        f"{size} {side}" for size, side in zip(shape, sides, strict=True)
+    )
 
 
-def in_words(shape: Sequence[int]) -> str:
-    """Examples of this shape as a message names them: "series of 12 channels × 29 steps".
+class ForExamples(Choice):
+    """What is made for one kind of examples.
 
-    Args:
-        shape: Of one example, without the batch: 1 to 3 sides.
+    Attributes:
+        takes: What they are.
     """
-    modality = modality_of(shape)
-    if modality == "vectors":
-        return f"vectors of {shape[0]} features"
-    if modality == "series":
-        return f"series of {shape[0]} channels × {shape[1]} steps"
-    return f"images of {shape[0]} channels, {shape[1]}×{shape[2]}"
+
+    takes: ClassVar[Modality] = "images"
+
+    @classmethod
+    def fitting(cls, modality: Modality) -> list[str]:
+        """The names of those that take such examples."""
+        return [name for name, spec in cls.known().items() if spec.takes == modality]
+
+    def require_modality(self, modality: Modality) -> None:
+        """Refuse other examples than it takes.
+
+        Raises:
+            SettingError: Naming what takes them.
+        """
+        if modality != self.takes:
+            others = self.fitting(modality)
+            choose = f"choose {', '.join(others)}" if others else f"no {self.noun} takes them"
+            raise SettingError(
+                f"{self.room}name {self.name} is for {self.takes}, and the data are {modality}: "
+                f"{choose}"
+            )
+
+    def require_sides(self, shape: Sequence[int]) -> None:
+        """Refuse a shape that no example of its kind has.
+
+        Args:
+            shape: Of one example, without the batch.
+        """
+        sides = _SIDES.get(self.takes, shape)
+        if len(shape) != len(sides):
+            raise SettingError(
+                f"{self.room}name {self.name} takes {self.takes} ({', '.join(map(str, sides))}), "
+                f"and not a shape of {tuple(shape)}"
+            )

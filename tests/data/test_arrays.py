@@ -23,14 +23,14 @@ def _load(path, **settings):
 @given(arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 3, st.integers(1, 4))))
 def test_any_number_of_channels_is_kept(images):
     source = source_from_arrays(images, test_fraction=0.0)
-    np.testing.assert_array_equal(source.train.images.permute(0, 2, 3, 1), images)
+    np.testing.assert_array_equal(source.train.examples.permute(0, 2, 3, 1), images)
     assert source.train.labels is None
     assert source.test is None
 
 
 def test_images_without_channel_axis_have_one_channel():
     source = source_from_arrays(IMAGES[..., 0], test_fraction=0.0)
-    np.testing.assert_array_equal(source.train.images[:, 0], IMAGES[..., 0])
+    np.testing.assert_array_equal(source.train.examples[:, 0], IMAGES[..., 0])
 
 
 def test_the_split_covers_all_and_keeps_labels_beside_their_images():
@@ -39,7 +39,7 @@ def test_the_split_covers_all_and_keeps_labels_beside_their_images():
     assert torch.bincount(source.test.labels).tolist() == [3, 3]
     where = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
     for part in (source.train, source.test):
-        for image, label in zip(part.images, part.labels, strict=True):
+        for image, label in zip(part.examples, part.labels, strict=True):
             key = image.permute(1, 2, 0).contiguous().numpy().tobytes()
             assert where.pop(key) == label
     assert not where
@@ -107,7 +107,7 @@ def test_npz_files_are_read_by_their_keys(tmp_path):
         save(path, images=IMAGES[:15], labels=LABELS[:15], test_images=IMAGES, test_labels=LABELS)
         source = _load(path)
         assert (len(source.train), len(source.test)) == (15, 20)
-        np.testing.assert_array_equal(source.train.images.permute(0, 2, 3, 1), IMAGES[:15])
+        np.testing.assert_array_equal(source.train.examples.permute(0, 2, 3, 1), IMAGES[:15])
     np.savez(path, images=IMAGES)
     assert len(_load(path, test_fraction=0.25).test) == 5
 

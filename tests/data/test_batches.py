@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.utils.data import get_worker_info
 
 from nearfar.data.batches import TrainingBatches, evaluation_batches
-from nearfar.data.source import StreamedImages
+from nearfar.data.source import StreamedExamples
 from nearfar.errors import NearfarError, SettingError
 
 
@@ -16,7 +16,7 @@ def _images(count):
     return torch.arange(count, dtype=torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 3, 4, 5)
 
 
-class _Streamed(StreamedImages):
+class _Streamed(StreamedExamples):
     """The same images, one at a time; it counts what was asked of it in this process."""
 
     def __init__(self, count, broken=None, in_worker=False):
@@ -98,9 +98,8 @@ def test_an_epoch_can_be_entered_anywhere(first_step):
 
 def test_batches_say_what_their_examples_are():
     assert _batches(_images(3), 1).modality == "images"
-    assert _batches(_Streamed(3), 1).modality == "images"
-    assert _batches(torch.zeros(3, 2, 7), 1).modality == "series"
-    assert _batches(torch.zeros(3, 7), 1).modality == "vectors"
+    stated = {"batch_size": 1, "seed": 0, "device": "cpu", "modality": "spectrograms"}
+    assert TrainingBatches(torch.zeros(3, 1, 2, 7), None, **stated).modality == "spectrograms"
 
 
 @pytest.mark.parametrize("workers", [1, 2])

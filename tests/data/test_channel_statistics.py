@@ -9,7 +9,7 @@ from source_files import write_images
 from nearfar.data import normalisation
 from nearfar.data.config import DataConfig
 from nearfar.data.normalisation import channel_statistics
-from nearfar.data.source import Part, StreamedImages
+from nearfar.data.source import Part, StreamedExamples
 from nearfar.data.sources import load_source
 
 
@@ -36,7 +36,7 @@ def test_images_are_taken_from_the_whole_part(monkeypatch):
 
 
 def test_streamed_images_are_taken_from_the_whole_part(monkeypatch):
-    class Levels(StreamedImages):
+    class Levels(StreamedExamples):
         shape = (1, 1, 1)
 
         def __len__(self):

@@ -42,7 +42,7 @@ def test_it_reads_what_torchvision_reads(tmp_path, monkeypatch, classes, python,
     for part, train in ((source.train, True), (source.test, False)):
         expected = dataset(tmp_path, train=train)
         assert part is not None
-        np.testing.assert_array_equal(part.images.permute(0, 2, 3, 1), expected.data)
+        np.testing.assert_array_equal(part.examples.permute(0, 2, 3, 1), expected.data)
         assert part.labels.tolist() == expected.targets
     assert source.class_names == tuple(expected.classes)
 

@@ -17,11 +17,11 @@ def test_the_split_is_the_documented_one():
     )
     for part, rows in ((source.train, np.sort(kept)), (source.test, np.sort(held_out))):
         assert part is not None
-        assert part.images.shape == (len(rows), 1, 8, 8)
-        assert part.images.dtype == torch.uint8
+        assert part.examples.shape == (len(rows), 1, 8, 8)
+        assert part.examples.dtype == torch.uint8
         np.testing.assert_array_equal(part.labels, labels[rows])
         expected = pixels[rows].reshape(-1, 1, 8, 8) * 255 / 16
-        np.testing.assert_allclose(part.images, expected, atol=0.5)
+        np.testing.assert_allclose(part.examples, expected, atol=0.5)
     assert not set(kept) & set(held_out)
 
 
@@ -29,7 +29,7 @@ def test_the_test_part_never_changes():
     """Figures over the years are only comparable while this digest stays."""
     test = load_source(DataConfig()).test
     assert test is not None
-    digest = hashlib.sha256(test.images.numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(test.examples.numpy().tobytes()).hexdigest()
     assert digest == "e35c3344aa270ca437773d61f8bab033bb0ff79329ff8fb3640334d771aae02f"
 
 

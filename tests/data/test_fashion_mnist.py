@@ -28,8 +28,8 @@ def test_files_are_read_as_they_are(tmp_path, zipped, below):
     suffix = ".gz" if zipped else ""
     expected = read_idx(folder / f"t10k-images-idx3-ubyte{suffix}", 3, limit=10**6)
     assert source.test is not None
-    np.testing.assert_array_equal(source.test.images[:, 0], expected)
-    assert source.train.image_shape == (1, 28, 28)
+    np.testing.assert_array_equal(source.test.examples[:, 0], expected)
+    assert source.train.example_shape == (1, 28, 28)
     assert torch.equal(source.train.labels, torch.arange(30) % 10)
     assert source.class_names is not None
     assert len(source.class_names) == 10

@@ -6,7 +6,7 @@ from PIL import Image
 
 from nearfar.data.config import DataConfig
 from nearfar.data.fingerprint import part_fingerprint, source_fingerprint
-from nearfar.data.source import JoinedImages, Part, Source
+from nearfar.data.source import JoinedExamples, Part, Source
 from nearfar.data.sources import load_source
 
 
@@ -25,9 +25,9 @@ def test_the_same_data_have_the_same_fingerprint_under_any_name():
 
 
 def changed_pixel(source: Source) -> Source:
-    images = source.train.images.clone()
+    images = source.train.examples.clone()
     images[3, 0, 2, 1] += 1
-    return replace(source, train=replace(source.train, images=images))
+    return replace(source, train=replace(source.train, examples=images))
 
 
 def changed_label(source: Source) -> Source:
@@ -87,10 +87,10 @@ def test_a_folder_keeps_it_when_it_moves_and_loses_it_when_a_picture_is_replaced
 
 
 def test_parts_that_were_joined_count_both():
-    first, second = part(0).images, part(1).images
-    joined = JoinedImages(first, second)
-    assert part_fingerprint(Part(joined)) != part_fingerprint(Part(JoinedImages(second, first)))
-    assert part_fingerprint(Part(joined)) == part_fingerprint(Part(JoinedImages(first, second)))
+    first, second = part(0).examples, part(1).examples
+    joined = JoinedExamples(first, second)
+    assert part_fingerprint(Part(joined)) != part_fingerprint(Part(JoinedExamples(second, first)))
+    assert part_fingerprint(Part(joined)) == part_fingerprint(Part(JoinedExamples(first, second)))
 
 
 def test_files_of_one_size_are_told_apart_by_what_they_hold(tmp_path):

@@ -25,14 +25,14 @@ WIDE = st.floats(-(2.0**50), 2.0**50, width=32)
 @given(KINDS.flatmap(lambda kind: arrays(kind, st.tuples(*[st.integers(1, 5)] * 3), elements=WIDE)))
 def test_series_are_kept_as_they_are(series):
     part = source_from_series(series, test_fraction=0.0).train
-    np.testing.assert_array_equal(part.images, series)
+    np.testing.assert_array_equal(part.examples, series)
     assert (part.modality, part.example_shape) == ("series", series.shape[1:])
 
 
 @given(KINDS.flatmap(lambda kind: arrays(kind, st.tuples(*[st.integers(1, 5)] * 2), elements=WIDE)))
 def test_vectors_are_kept_as_they_are(vectors):
     part = source_from_vectors(vectors, test_fraction=0.0).train
-    np.testing.assert_array_equal(part.images, vectors)
+    np.testing.assert_array_equal(part.examples, vectors)
     assert (part.modality, part.example_shape) == ("vectors", vectors.shape[1:])
 
 
@@ -84,19 +84,19 @@ def test_what_is_no_series_or_vector_is_refused_in_one_line(source_from, example
 def test_types_wider_than_float32_are_held_as_float64(given_as, held_as):
     values = np.array([[1, 200], [3, 40]], given_as)
     part = source_from_vectors(values, test_fraction=0.0).train
-    assert part.images.numpy().dtype == held_as
-    np.testing.assert_array_equal(part.images, values)
+    assert part.examples.numpy().dtype == held_as
+    np.testing.assert_array_equal(part.examples, values)
 
 
 def test_arrays_that_mask_nothing_are_taken():
     part = source_from_vectors(np.ma.array(VECTORS), np.ma.array(LABELS), test_fraction=0.0).train
-    np.testing.assert_array_equal(part.images, VECTORS)
+    np.testing.assert_array_equal(part.examples, VECTORS)
 
 
 def test_time_stamps_in_nanoseconds_are_taken():
     stamps = 1_700_000_000_000_000_000 + 10**9 * np.arange(20)
     part = source_from_vectors(stamps[:, None], test_fraction=0.0).train
-    assert part.images.diff(dim=0).unique().tolist() == [10**9]
+    assert part.examples.diff(dim=0).unique().tolist() == [10**9]
 
 
 @pytest.mark.parametrize("offset", [1e6, 1e12])
@@ -108,7 +108,7 @@ def test_statistics_and_views_of_a_channel_do_not_depend_on_its_offset(examples,
         mean, std = channel_statistics(part)
         config = as_spec(ViewsSpec, {"name": part.modality})
         views = config.build(part.example_shape, mean=mean, std=std)
-        return mean, std, torch.cat(views(part.images, torch.Generator().manual_seed(0)))
+        return mean, std, torch.cat(views(part.examples, torch.Generator().manual_seed(0)))
 
     moved = examples.copy()
     moved[:, 1] += offset
@@ -143,10 +143,10 @@ def _npz(tmp_path, name, **arrays):
 def test_npz_files_of_series_and_vectors_are_read_by_their_keys(tmp_path):
     source = _npz(tmp_path, "series-npz", series=SERIES, labels=LABELS)
     assert (len(source.train), len(source.test)) == (16, 4)
-    assert source.train.images.dtype == torch.float64
+    assert source.train.examples.dtype == torch.float64
     given = {"test_vectors": VECTORS[:3], "test_labels": LABELS[:3]}
     source = _npz(tmp_path, "vectors-npz", vectors=VECTORS, labels=LABELS, **given)
-    np.testing.assert_array_equal(source.test.images, VECTORS[:3])
+    np.testing.assert_array_equal(source.test.examples, VECTORS[:3])
     assert source.name == "vectors-npz"
 
 

@@ -20,7 +20,9 @@ def _load(root, **settings):
 
 def _levels(part):
     """The level that each image was written with."""
-    images = torch.cat([b for b, _ in evaluation_batches(part.images, batch_size=3, device="cpu")])
+    images = torch.cat(
+        [b for b, _ in evaluation_batches(part.examples, batch_size=3, device="cpu")]
+    )
     return images[:, 0, 0, 0].tolist()
 
 
@@ -32,7 +34,7 @@ def test_sub_folders_are_classes(tmp_path):
     assert source.train.names[0] == "cat/0.png"
     assert _levels(source.train) == [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]
     assert source.test is None
-    assert source.train.image_shape == (3, 12, 16)
+    assert source.train.example_shape == (3, 12, 16)
     assert source.notes == ()
 
 
@@ -188,24 +190,24 @@ def test_sizes_and_modes_are_brought_together(tmp_path):
     write_images(tmp_path, ["2.png"], size=(20, 60))
     write_images(tmp_path, ["3.png"], size=(50, 50), mode="L")
     source = _load(tmp_path, test_fraction=0.0)
-    assert source.train.image_shape == (3, 30, 30)
+    assert source.train.example_shape == (3, 30, 30)
     assert "3 sizes (short sides 20 to 50 px) are brought to 30×30" in source.notes[0]
-    assert _load(tmp_path, test_fraction=0.0, channels=1).train.image_shape == (1, 30, 30)
+    assert _load(tmp_path, test_fraction=0.0, channels=1).train.example_shape == (1, 30, 30)
     sized = _load(tmp_path, test_fraction=0.0, image_size=24)
-    assert sized.train.image_shape == (3, 24, 24)
+    assert sized.train.example_shape == (3, 24, 24)
     assert "brought to" not in "".join(sized.notes)
 
 
 def test_grey_folders_stay_grey_and_can_be_made_rgb(tmp_path):
     write_images(tmp_path, ["1.png", "2.png"], mode="L")
-    assert _load(tmp_path, test_fraction=0.0).train.image_shape == (1, 12, 16)
-    assert _load(tmp_path, test_fraction=0.0, channels=3).train.image_shape == (3, 12, 16)
+    assert _load(tmp_path, test_fraction=0.0).train.example_shape == (1, 12, 16)
+    assert _load(tmp_path, test_fraction=0.0, channels=3).train.example_shape == (3, 12, 16)
 
 
 def test_large_images_are_brought_to_a_size_one_can_train_on(tmp_path):
     write_images(tmp_path, ["1.png", "2.png"], size=(500, 400))
     source = _load(tmp_path, test_fraction=0.0)
-    assert source.train.image_shape == (3, 256, 256)
+    assert source.train.example_shape == (3, 256, 256)
     assert "256×256" in source.notes[0]
 
 
@@ -213,13 +215,13 @@ def test_streamed_and_held_folders_are_the_same(tmp_path):
     write_images(tmp_path, [f"{name}/{n}.png" for name in "ab" for n in range(6)])
     held, streamed = _load(tmp_path), _load(tmp_path, in_memory_mib=0, workers=0)
     for first, second in ((held.train, streamed.train), (held.test, streamed.test)):
-        assert isinstance(first.images, torch.Tensor)
-        assert isinstance(second.images, StreamedFiles)
+        assert isinstance(first.examples, torch.Tensor)
+        assert isinstance(second.examples, StreamedFiles)
         assert first.names == second.names
         assert torch.equal(first.labels, second.labels)
         assert _levels(first) == _levels(second)
-        moved = pickle.loads(pickle.dumps(second.images))
-        assert torch.equal(moved[1], first.images[1])
+        moved = pickle.loads(pickle.dumps(second.examples))
+        assert torch.equal(moved[1], first.examples[1])
 
 
 def test_names_of_any_bytes_can_be_written_down(tmp_path):
@@ -258,20 +260,20 @@ def test_images_that_are_not_square_are_cut_padded_or_squashed(tmp_path, in_memo
         fit: _load(tmp_path, fit=fit, image_size=20, test_fraction=0.0, in_memory_mib=in_memory_mib)
         for fit in ("crop", "pad", "squash")
     }
-    square = [source.train.images[0] for source in sources.values()]
+    square = [source.train.examples[0] for source in sources.values()]
     assert all(torch.equal(square[0], each) for each in square)
-    row = {fit: source.train.images[1][:, 10].int() for fit, source in sources.items()}
+    row = {fit: source.train.examples[1][:, 10].int() for fit, source in sources.items()}
     # Cut, both ends are lost (the stripes are 40 of 200 wide, 50 go on each side).
     assert row["crop"][1].min() > 190
     for fit in ("pad", "squash"):
         assert row[fit][0, 1] > 190
         assert row[fit][2, -2] > 190
     assert row["pad"][1, 10] > 190
-    padded = sources["pad"].train.images[1]
+    padded = sources["pad"].train.examples[1]
     mean = [40, 120, 40]  # of the picture: a fifth of 200, three fifths of 200, a fifth of 200
     assert (padded[:, :5].int() - torch.tensor(mean)[:, None, None]).abs().max() <= 2
     assert (padded[:, -5:].int() - torch.tensor(mean)[:, None, None]).abs().max() <= 2
-    assert sources["squash"].train.images[1][0, :, 1].min() > 190
+    assert sources["squash"].train.examples[1][0, :, 1].min() > 190
     assert sources["crop"].notes == (
         "1 of 2 images are not square: cut to their centre squares; 50% of all "
         "lose over a quarter of their area, the worst 50%; fit pad or squash keeps it",
@@ -286,4 +288,4 @@ def test_extreme_shapes_fit_too(tmp_path, size, fit):
     for name, mode in (("a.png", "RGB"), ("b.png", "L")):
         Image.new(mode, size, 77 if mode == "L" else (77, 77, 77)).save(tmp_path / name)
     source = _load(tmp_path, fit=fit, image_size=16, test_fraction=0.0)
-    assert (source.train.images == 77).all()
+    assert (source.train.examples == 77).all()

@@ -10,7 +10,7 @@ from nearfar.data.catalogue import check_data_config, held_out_count, most_to_le
 from nearfar.data.config import DataConfig
 from nearfar.data.held_out import held_out_rows, hold_out
 from nearfar.data.labels import class_counts
-from nearfar.data.source import Part, Source, StreamedImages
+from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.errors import SettingError
 
@@ -61,10 +61,10 @@ def test_what_is_held_out_is_not_learnt_from_and_its_labels_are_true(changes):
     assert taught.held_out is not None
     assert len(taught.held_out) == held_out_count(len(source.train), 0.1)
     assert len(part) + len(taught.held_out) == len(source.train)
-    assert torch.equal(source.train.images[taught.rows], part.images)
+    assert torch.equal(source.train.examples[taught.rows], part.examples)
     gone = torch.ones(len(source.train), dtype=torch.bool)
     gone[taught.rows] = False
-    assert torch.equal(source.train.images[gone], taught.held_out.images)
+    assert torch.equal(source.train.examples[gone], taught.held_out.examples)
     assert torch.equal(source.train.labels[gone], taught.held_out.labels)
     shares = class_counts(part, 10).sum() / class_counts(source.train, 10).sum()
     assert shares == pytest.approx(0.9, abs=0.001)
@@ -79,7 +79,7 @@ def test_what_is_held_out_is_not_learnt_from_and_its_labels_are_true(changes):
 
 def test_zero_learns_from_all_and_so_do_data_without_labels():
     source = load_source(DataConfig())
-    bare = replace(source, train=Part(source.train.images))
+    bare = replace(source, train=Part(source.train.examples))
     for loaded, config in ((source, DataConfig(held_out=0.0)), (bare, DataConfig())):
         taught = hold_out(loaded, config)
         assert taught.held_out is None
@@ -87,7 +87,7 @@ def test_zero_learns_from_all_and_so_do_data_without_labels():
         assert taught.rows.tolist() == list(range(1297))
 
 
-class Streamed(StreamedImages):
+class Streamed(StreamedExamples):
     shape = (1, 1, 1)
 
     def __len__(self):
@@ -103,7 +103,7 @@ class Streamed(StreamedImages):
 def test_streamed_images_series_and_vectors_alike(examples):
     taught = hold_out(Source("any", Part(examples, torch.arange(20) % 2)), DataConfig(held_out=0.2))
     kept, held = (
-        [int(part.images[row]) for row in range(len(part))]
+        [int(part.examples[row]) for row in range(len(part))]
         for part in (taught.source.train, taught.held_out)
     )
     assert kept == taught.rows.tolist()

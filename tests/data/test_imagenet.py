@@ -13,7 +13,7 @@ from torchvision.datasets import ImageFolder, imagenet
 
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.config import DataConfig
-from nearfar.data.source import StreamedImages
+from nearfar.data.source import StreamedExamples
 from nearfar.data.sources import load_source
 from nearfar.errors import NearfarError
 
@@ -35,7 +35,7 @@ def test_folders_by_class_stream_at_one_size(tmp_path):
     _write(tmp_path)
     source = load_source(_config(tmp_path, image_size=32))
     expected = ImageFolder(str(tmp_path / "train"))
-    assert isinstance(source.train.images, StreamedImages)
+    assert isinstance(source.train.examples, StreamedExamples)
     assert source.train.labels.tolist() == expected.targets
     assert [str(tmp_path / name) for name in source.train.names] == [p for p, _ in expected.imgs]
     assert len(source.test) == 6
@@ -44,14 +44,14 @@ def test_folders_by_class_stream_at_one_size(tmp_path):
         "goldfish, Carassius auratus",
         "cassette player",
     )
-    for images, rows in evaluation_batches(source.train.images, batch_size=4, device="cpu"):
+    for images, rows in evaluation_batches(source.train.examples, batch_size=4, device="cpu"):
         assert images.shape == (len(rows), 3, 32, 32)
-    assert load_source(_config(tmp_path)).train.image_shape == (3, 256, 256)
+    assert load_source(_config(tmp_path)).train.example_shape == (3, 256, 256)
     assert "cut to their centre squares" in source.notes[0]
     (tmp_path / "val" / "list.txt").touch()
     squashed = load_source(_config(tmp_path, image_size=32, fit="squash"))
     assert squashed.notes == ("val/: left out, as no images: 1 .txt",)
-    assert squashed.train.images.fit == "squash"
+    assert squashed.train.examples.fit == "squash"
 
 
 def test_classes_of_the_validation_part_are_those_of_the_training_part(tmp_path):
@@ -67,7 +67,7 @@ def test_a_damaged_file_met_while_streaming_is_named_in_one_line(tmp_path):
     _write(tmp_path)
     bad = tmp_path / "train" / WNIDS[1] / f"{WNIDS[1]}_0.JPEG"
     bad.write_bytes(bad.read_bytes()[:300])
-    images = load_source(_config(tmp_path, image_size=32)).train.images
+    images = load_source(_config(tmp_path, image_size=32)).train.examples
     for workers in (0, 2):
         with pytest.raises(NearfarError, match=rf"{bad.name}.*--resume") as caught:
             list(evaluation_batches(images, batch_size=2, device="cpu", workers=workers))
@@ -147,5 +147,5 @@ def test_the_published_archives_are_unpacked_by_torchvision(tmp_path, monkeypatc
     source = load_source(_config(tmp_path, image_size=8))
     assert source.train.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert source.test.labels.tolist() == [0, 0, 1, 2]
-    means = torch.stack([source.test.images[n].float().mean() for n in range(4)])
+    means = torch.stack([source.test.examples[n].float().mean() for n in range(4)])
     assert torch.allclose(means, torch.tensor([0.0, 0.0, 50.0, 100.0]), atol=2)

@@ -25,7 +25,7 @@ def test_just_that_share_is_of_another_class(share, classes):
     assert int(wrong.sum()) == round(share * 1001)
     assert int(noisy.labels.min()) >= 0
     assert int(noisy.labels.max()) < classes
-    assert noisy.images is source.train.images
+    assert noisy.examples is source.train.examples
     assert source.train.labels.tolist() == [i % classes for i in range(1001)]
 
 
@@ -68,7 +68,7 @@ def test_learning_sees_the_noise_and_the_evaluation_does_not():
     assert torch.equal(source.test.labels, clean.test.labels)
     count = len(source.train)
     assert int((learnt.labels != source.train.labels).sum()) == round(0.25 * count)
-    assert torch.equal(learnt.images, source.train.images)
+    assert torch.equal(learnt.examples, source.train.examples)
     counts = class_counts(learnt, 10)
     assert int(counts.sum()) == count
     assert counts.tolist() != class_counts(source.train, 10).tolist()

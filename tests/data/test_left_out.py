@@ -52,7 +52,7 @@ def test_what_pillow_can_read_is_read(tmp_path, ending, kind):
     assert (len(source.train), source.notes) == (2, ())
     wanted = np.asarray(_picture()).astype(int).transpose(2, 0, 1)
     lossy = 25 if kind in ("JPEG", "AVIF", "WEBP", "JPEG2000") else 0
-    assert np.abs(source.train.images[0].numpy() - wanted).max() <= lossy
+    assert np.abs(source.train.examples[0].numpy() - wanted).max() <= lossy
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000"])

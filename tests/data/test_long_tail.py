@@ -10,12 +10,12 @@ from source_files import write_stl10
 from nearfar.data.config import DataConfig
 from nearfar.data.labels import class_counts
 from nearfar.data.long_tail import long_tail, long_tail_sizes
-from nearfar.data.source import Part, Source, StreamedImages
+from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.errors import NearfarError, SettingError
 
 
-class Numbered(StreamedImages):
+class Numbered(StreamedExamples):
     """Image i holds the number i in its first two pixels."""
 
     shape = (1, 1, 2)
@@ -43,7 +43,7 @@ def numbered_source(counts, *, streamed=False, test=4):
 
 
 def numbers(part):
-    shown = [part.images[i].flatten().tolist() for i in range(len(part))]
+    shown = [part.examples[i].flatten().tolist() for i in range(len(part))]
     return [high * 256 + low for high, low in shown]
 
 
@@ -88,7 +88,7 @@ def test_each_class_keeps_so_many_of_its_own_examples(streamed):
     assert kept == sorted(set(kept))
     assert tail.train.labels.tolist() == source.train.labels[kept].tolist()
     assert tail.train.names == [f"{number}.png" for number in kept]
-    assert isinstance(tail.train.images, StreamedImages) is streamed
+    assert isinstance(tail.train.examples, StreamedExamples) is streamed
     assert tail.test is source.test
     assert tail.unlabelled is source.unlabelled
     assert "85 of 200 training examples are kept, 40 of the first class down to 4" in tail.notes[-1]
@@ -146,10 +146,10 @@ def test_a_loaded_source_has_the_tail_of_its_settings():
         == long_tail_sizes(int(class_counts(whole.train, 10).min()), 20.0, 10).tolist()
     )
     assert part_to_learn_from(tail, config) is tail.train
-    assert torch.equal(tail.test.images, whole.test.images)
+    assert torch.equal(tail.test.examples, whole.test.examples)
     other = load_source(replace(config, seed=5))
     assert len(other.train) == len(tail.train)
-    assert not torch.equal(other.train.images, tail.train.images)
+    assert not torch.equal(other.train.examples, tail.train.examples)
 
 
 def test_unlabelled_examples_stay(tmp_path):

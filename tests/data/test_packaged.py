@@ -10,7 +10,7 @@ from nearfar.errors import NearfarError
 
 def test_japanese_vowels_are_the_makers_and_go_on_with_their_last_value():
     source = load_source(DataConfig(name="japanese-vowels"))
-    train, test = source.train.images, source.test.images
+    train, test = source.train.examples, source.test.examples
     assert (train.shape, test.shape) == ((270, 12, 29), (370, 12, 29))
     assert torch.bincount(source.train.labels).tolist() == [30] * 9
     assert torch.bincount(source.test.labels).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
@@ -22,7 +22,7 @@ def test_japanese_vowels_are_the_makers_and_go_on_with_their_last_value():
 
 def test_basic_motions_are_the_makers():
     source = load_source(DataConfig(name="basic-motions"))
-    assert source.train.images.shape == source.test.images.shape == (40, 6, 100)
+    assert source.train.examples.shape == source.test.examples.shape == (40, 6, 100)
     assert source.class_names == ("badminton", "running", "standing", "walking")
     assert torch.bincount(source.train.labels).tolist() == [10] * 4
 
@@ -36,10 +36,10 @@ def test_basic_motions_are_the_makers():
 )
 def test_tables_have_a_fixed_test_part(name, train, test, classes):
     source, again = (load_source(DataConfig(name=name)) for _ in range(2))
-    assert source.train.images.shape == train
+    assert source.train.examples.shape == train
     assert len(source.test) == test
     assert source.class_names == classes
-    assert torch.equal(source.test.images, again.test.images)
+    assert torch.equal(source.test.examples, again.test.examples)
     share = np.bincount(source.test.labels) / np.bincount(source.train.labels)
     np.testing.assert_allclose(share, 3 / 7, rtol=0.1)
 

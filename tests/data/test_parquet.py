@@ -20,7 +20,7 @@ def _load(tmp_path, columns, **settings):
 def test_columns_of_numbers_are_features_in_their_order(tmp_path):
     columns = {"b": [1.5, 2.5], "kind": ["x", "y"], "a": [3, 4]}
     source = _load(tmp_path, columns, label_column="kind")
-    assert source.train.images.tolist() == [[1.5, 3.0], [2.5, 4.0]]
+    assert source.train.examples.tolist() == [[1.5, 3.0], [2.5, 4.0]]
     assert source.class_names == ("x", "y")
     assert source.train.labels.tolist() == [0, 1]
 
@@ -30,7 +30,7 @@ def test_a_column_of_lists_gives_all_its_values_and_names_are_passed_over(tmp_pa
     fixed = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 3)
     for features in (fixed, vectors.tolist()):
         source = _load(tmp_path, {"names": ["1.png", "2.png"], "features": features})
-        np.testing.assert_array_equal(source.train.images, vectors)
+        np.testing.assert_array_equal(source.train.examples, vectors)
         assert source.train.labels is None
         assert "names" in source.notes[0]
 
@@ -97,7 +97,7 @@ def test_the_index_of_pandas_is_no_feature(tmp_path, how):
     table.to_parquet(path)
     settings = {"name": "parquet", "root": path, "test_fraction": 0.0}
     source = load_source(DataConfig(**settings, label_column="kind"))
-    np.testing.assert_array_equal(source.train.images, table[list("abcd")])
+    np.testing.assert_array_equal(source.train.examples, table[list("abcd")])
     assert [note for note in source.notes if "index" in note] == (
         [f"left out the index column{'s' * (len(index) > 1)} of pandas: {', '.join(index)}"]
         if index
@@ -107,13 +107,13 @@ def test_the_index_of_pandas_is_no_feature(tmp_path, how):
         table.drop(columns="kind").to_parquet(path)
         source = load_source(DataConfig(**settings, label_column="row"))
         np.testing.assert_array_equal(source.train.labels, table.index)
-        np.testing.assert_array_equal(source.train.images, table[list("abcd")])
+        np.testing.assert_array_equal(source.train.examples, table[list("abcd")])
         assert not any("index" in note for note in source.notes)
 
 
 def test_an_index_column_is_known_where_another_program_dropped_what_pandas_wrote(tmp_path):
     source = _load(tmp_path, {"a": [1.0, 2.0], "__index_level_0__": [7, 3]})
-    assert source.train.images.tolist() == [[1.0], [2.0]]
+    assert source.train.examples.tolist() == [[1.0], [2.0]]
 
 
 @pytest.mark.parametrize("written", [b"{", b"[]", b"[" * 100_000, b'{"index_columns": 1}', b"\xff"])
@@ -157,7 +157,7 @@ def test_lists_of_several_row_groups_and_whole_numbers_are_read(tmp_path):
     values = np.arange(300).reshape(100, 3)
     parquet.write_table(pa.table({"v": values.tolist()}), path, row_group_size=30)
     source = load_source(DataConfig(name="parquet", root=path, test_fraction=0.0))
-    np.testing.assert_array_equal(source.train.images, values)
+    np.testing.assert_array_equal(source.train.examples, values)
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):

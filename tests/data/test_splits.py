@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfar.data.source import JoinedImages, Part
+from nearfar.data.source import JoinedExamples, Part
 from nearfar.data.splits import split_part, stratified_split
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
@@ -49,7 +49,7 @@ def test_parts_keep_images_labels_and_names_together():
     kept, held_out = split_part(part, 0.4)
     assert held_out is not None
     for chosen in (kept, held_out):
-        numbers = chosen.images.flatten().tolist()
+        numbers = chosen.examples.flatten().tolist()
         assert chosen.names == [str(n) for n in numbers]
         assert chosen.labels.tolist() == [n // 5 for n in numbers]
     assert len(held_out) == 4
@@ -59,7 +59,7 @@ def test_parts_keep_images_labels_and_names_together():
 @pytest.mark.parametrize("index", [0, 2, 3, 4])
 def test_joined_images_lie_one_after_the_other(index):
     images = torch.arange(5, dtype=torch.uint8).reshape(5, 1, 1, 1)
-    joined = JoinedImages(images[:3], images[3:])
+    joined = JoinedExamples(images[:3], images[3:])
     assert len(joined) == 5
     assert joined.shape == (1, 1, 1)
     assert joined[index].item() == index

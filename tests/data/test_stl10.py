@@ -46,7 +46,7 @@ def test_it_reads_what_torchvision_reads(tmp_path, monkeypatch):
         (source.unlabelled, "unlabeled"),
     ):
         expected = datasets.STL10(tmp_path, split=split)
-        np.testing.assert_array_equal(_all(part.images), expected.data)
+        np.testing.assert_array_equal(_all(part.examples), expected.data)
         if split != "unlabeled":
             np.testing.assert_array_equal(part.labels, expected.labels)
     assert list(source.class_names) == expected.classes
@@ -57,7 +57,7 @@ def test_held_or_streamed_the_images_are_the_same(tmp_path):
     held = load_source(_config(tmp_path, train_part="unlabelled"))
     streamed = load_source(_config(tmp_path, train_part="unlabelled", in_memory_mib=0))
     for name in ("train", "test", "unlabelled"):
-        first, second = getattr(held, name).images, getattr(streamed, name).images
+        first, second = getattr(held, name).examples, getattr(streamed, name).examples
         assert isinstance(first, torch.Tensor)
         assert isinstance(second, STL10Images)
         assert torch.equal(first, _all(second))
@@ -68,17 +68,17 @@ def test_held_or_streamed_the_images_are_the_same(tmp_path):
 def test_a_mebibyte_holds_37_images(tmp_path, count, held):
     os.truncate(write_stl10(tmp_path) / "unlabeled_X.bin", count * 3 * 96 * 96)
     source = load_source(_config(tmp_path, train_part="unlabelled", in_memory_mib=1))
-    assert isinstance(source.unlabelled.images, torch.Tensor) == held
+    assert isinstance(source.unlabelled.examples, torch.Tensor) == held
 
 
 def test_what_is_not_learnt_from_is_not_read_into_memory(tmp_path):
     write_stl10(tmp_path)
-    assert isinstance(load_source(_config(tmp_path)).unlabelled.images, STL10Images)
+    assert isinstance(load_source(_config(tmp_path)).unlabelled.examples, STL10Images)
 
 
 def test_a_file_cut_while_it_is_read_is_named(tmp_path):
     file = write_stl10(tmp_path) / "unlabeled_X.bin"
-    images = load_source(_config(tmp_path)).unlabelled.images
+    images = load_source(_config(tmp_path)).unlabelled.examples
     os.truncate(file, 4 * 3 * 96 * 96 + 5)
     assert images[3].shape == (3, 96, 96)
     with pytest.raises(NearfarError, match=r"unlabeled_X.bin: became shorter"):
@@ -94,9 +94,9 @@ def test_what_is_learnt_from_follows_the_setting(tmp_path, in_memory_mib):
         part = part_to_learn_from(source, config)
         assert len(part) == count
         assert (part.labels is None) == (train_part != "train")
-        assert part.image_shape == (3, 96, 96)
-    expected = torch.cat([_all(source.train.images), _all(source.unlabelled.images)])
-    assert torch.equal(_all(part.images), expected)
+        assert part.example_shape == (3, 96, 96)
+    expected = torch.cat([_all(source.train.examples), _all(source.unlabelled.examples)])
+    assert torch.equal(_all(part.examples), expected)
 
 
 def test_workers_give_the_batches_that_memory_gives(tmp_path):
@@ -106,7 +106,7 @@ def test_workers_give_the_batches_that_memory_gives(tmp_path):
         config = _config(tmp_path, train_part="both", in_memory_mib=in_memory_mib)
         part = part_to_learn_from(load_source(config), config)
         batches.append(
-            TrainingBatches(part.images, None, batch_size=4, seed=1, device="cpu", workers=2)
+            TrainingBatches(part.examples, None, batch_size=4, seed=1, device="cpu", workers=2)
         )
     for (first, _, rows), (second, _, other_rows) in zip(
         batches[0].epoch(3), batches[1].epoch(3), strict=True

@@ -53,7 +53,7 @@ def test_folders_are_classes_and_lengths_are_cut_or_filled(tmp_path):
     assert source.class_names == ("high", "low")
     assert source.train.example_shape == (1, 40)
     assert source.train.names == ["high/1.wav", "high/2.wav", "low/1.wav", "low/2.wav"]
-    short, long = source.train.images[2, 0], source.train.images[3, 0]
+    short, long = source.train.examples[2, 0], source.train.examples[3, 0]
     np.testing.assert_allclose(short[:30] * 2**15, _tone(30), atol=1e-3)
     assert not short[30:].any()
     np.testing.assert_allclose(long * 2**15, _tone(40), atol=1e-3)

@@ -232,7 +232,7 @@ def saved_vectors(folder, mean, std):
         (torch.zeros(2, 1, 8, 8, dtype=torch.bfloat16), "not bfloat16"),
         (torch.zeros(2, 8, 8, 1, dtype=torch.uint8), "channels last: give x.permute"),
         (torch.zeros(2, 8, 8, dtype=torch.uint8), r"grey ones as x\[:, None\]"),
-        (torch.zeros(8, 8, dtype=torch.uint8), "not vectors of 8 features"),
+        (torch.zeros(8, 8, dtype=torch.uint8), r"not examples of shape \(8,\)"),
         (torch.zeros(1, 2, 1, 8, 8, dtype=torch.uint8), r"examples of shape \(2, 1, 8, 8\)"),
     ],
 )

@@ -49,7 +49,7 @@ def test_a_saved_encoder_comes_back_and_normalises_by_itself(tmp_path, config, s
             (2, 3, 21),
             "takes series of 3 channels × 20 steps, not series of 3 channels × 21",
         ),
-        (SERIES, (2, 20), "takes series .*, not vectors of 20 features"),
+        (SERIES, (2, 20), r"takes series .*, not examples of shape \(20,\)"),
         (VECTORS, (2, 6), "takes vectors of 5 features, not vectors of 6 features"),
     ],
 )
@@ -61,15 +61,39 @@ def test_other_examples_are_refused(tmp_path, saved, examples, words):
         load_encoder(tmp_path)(torch.randn(examples))
 
 
+def test_examples_of_another_kind_are_refused_though_their_shape_would_do(tmp_path):
+    config, shape = SERIES
+    ones = [1.0] * shape[0]
+    save_encoder(tmp_path, config.build(shape), config, shape=shape, mean=ones, std=ones)
+    loaded = load_encoder(tmp_path)
+    loaded.check(shape, "series")
+    with pytest.raises(NearfarError, match=r"takes series of 3 .*, not texts of shape \(3, 20\)"):
+        loaded.check(shape, "texts")
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "words"),
+    [
+        ("small-resnet", "series", "is for images, and the data are series: choose series-resnet"),
+        ("timm/resnet18", "vectors", "is for images, and the data are vectors: choose mlp"),
+        ("mlp", "images", "is for vectors, and the data are images: choose small-resnet"),
+        ("mlp", "texts", "is for vectors, and the data are texts: no backbone takes them"),
+    ],
+)
+def test_a_backbone_of_another_kind_is_refused(name, modality, words):
+    with pytest.raises(SettingError, match=words):
+        as_spec(EncoderSpec, {"name": name}).require_modality(modality)
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "words"),
     [
-        ("small-resnet", (3, 20), "takes images, and not series of .*: choose series-resnet"),
-        ("timm/resnet18", (5,), "takes images, and not vectors of 5 features: choose mlp"),
-        ("mlp", (1, 8, 8), "takes vectors, and not images of .*: choose small-resnet"),
+        ("small-resnet", (3, 20), r"takes images \(channels, height, width\), and not a shape of"),
+        ("timm/resnet18", (5,), r"takes images .*, and not a shape of \(5,\)"),
+        ("mlp", (1, 8, 8), r"takes vectors \(features\), and not a shape of \(1, 8, 8\)"),
     ],
 )
-def test_a_backbone_of_another_kind_is_refused(name, shape, words):
+def test_a_shape_that_no_example_of_the_kind_has_is_refused(name, shape, words):
     with pytest.raises(SettingError, match=words):
         as_spec(EncoderSpec, {"name": name}).build(shape)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.data.source import Part, StreamedImages
+from nearfar.data.source import Part, StreamedExamples
 from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features, frozen, raw_pixels
 from nearfar.training import thread_choice
@@ -29,7 +29,7 @@ class Counting(nn.Module):
         return self.dropout(self.norm(images.float().mean(dim=(1, 2, 3)).unsqueeze(1)))
 
 
-class Streamed(StreamedImages):
+class Streamed(StreamedExamples):
     """Image i is filled with i."""
 
     def __init__(self, count):

@@ -37,7 +37,7 @@ def test_series_are_judged_as_images_are_and_kept_to_be_drawn(tmp_path):
     values = _values(found)
     assert values["knn", "raw"] == 1.0
     assert {("knn", "encoder"), ("alignment", "encoder"), ("uniformity", "encoder")} <= set(values)
-    np.testing.assert_array_equal(found.arrays["shown_images"], source.test.images)
+    np.testing.assert_array_equal(found.arrays["shown_images"], source.test.examples)
     assert found.arrays["view_samples"].shape == (6, 6, 2, 12)
     samples = torch.from_numpy(found.arrays["view_samples"])
     assert samples.mean() > 1, "views are stored in the units of the series"
@@ -69,10 +69,10 @@ def test_a_time_stamp_among_the_columns_does_not_swamp_the_others(tmp_path):
         assert stamped[protocol, "raw"] > plain[protocol, "raw"] - 0.06
 
 
-@pytest.mark.parametrize("shape", [(40, 3, 10), (40, 7)])
-def test_the_raw_baseline_is_normalised_by_the_training_part(shape):
+@pytest.mark.parametrize(("modality", "shape"), [("series", (40, 3, 10)), ("vectors", (40, 7))])
+def test_the_raw_baseline_is_normalised_by_the_training_part(modality, shape):
     train, test = torch.randn(shape) * 5 + 3, torch.randn(shape)
-    features = raw_features(Part(test), Part(train))
+    features = raw_features(Part(test, modality=modality), Part(train))
     by_channel = train.transpose(0, 1).flatten(1)
     sides = (-1,) + (1,) * (len(shape) - 2)
     mean, std = by_channel.mean(1).view(sides), by_channel.std(1, correction=0).view(sides)
@@ -81,8 +81,9 @@ def test_the_raw_baseline_is_normalised_by_the_training_part(shape):
 
 def test_long_series_are_averaged_for_the_baseline_and_drawn_by_their_envelope():
     series = torch.randn(4, 1, 4 * MOST_RAW_STEPS)
-    assert raw_features(Part(series), Part(series)).shape == (4, MOST_RAW_STEPS)
-    drawn = thumbnails(Part(series))
+    part = Part(series, modality="series")
+    assert raw_features(part, part).shape == (4, MOST_RAW_STEPS)
+    drawn = thumbnails(part)
     assert drawn.shape == (4, 1, DRAWN_STEPS)
     pieces = series.view(4, DRAWN_STEPS // 2, -1)
     np.testing.assert_array_equal(drawn[:, 0, 0::2], pieces.amin(dim=2))

@@ -10,7 +10,7 @@ from torch import nn
 
 from nearfar.data.config import DataConfig
 from nearfar.data.fingerprint import source_fingerprint
-from nearfar.data.source import Part, Source, StreamedImages
+from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.data.sources import load_source
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.config import PROTOCOLS, EvaluationConfig
@@ -39,7 +39,7 @@ def digits():
 
 
 def some(part, count, labels=True):
-    return Part(part.images[:count], part.labels[:count] if labels else None)
+    return Part(part.examples[:count], part.labels[:count] if labels else None)
 
 
 def small(source, train=200, test=60):
@@ -132,7 +132,7 @@ def test_records_and_arrays_are_those_of_the_contract(digits, tmp_path):
     assert arrays["class_names"].tolist() == [str(c) for c in range(10)]
     assert said
 
-    bank = source.train.images.permute(0, 2, 3, 1).numpy()
+    bank = source.train.examples.permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(arrays["gallery_images"], bank[arrays["gallery_bank_indices"]])
     used = arrays["neighbor_indices"][arrays["gallery_queries"]]
     assert set(used.ravel()) == set(arrays["gallery_bank_indices"])
@@ -156,13 +156,13 @@ def test_every_test_image_is_encoded_exactly_once_for_the_accuracies(digits):
     source = small(digits, test=53)
     evaluate(encoder, source, QUICK, batch_size=16)
     shown = torch.cat(encoder.shown)
-    assert torch.equal(shown, torch.cat([source.train.images, source.test.images]))
+    assert torch.equal(shown, torch.cat([source.train.examples, source.test.examples]))
 
 
 def test_test_labels_change_no_choice_and_no_prediction(digits):
     source = small(digits)
     permuted = source.test.labels[torch.randperm(60)]
-    other = Source("digits", source.train, Part(source.test.images, permuted))
+    other = Source("digits", source.train, Part(source.test.examples, permuted))
     config = only("knn", "linear_probe", "map")
     first, second = (evaluate(Projecting(), s, config) for s in (source, other))
     chosen = [[r.parameters["l2"] for r in by(e, protocol="linear_probe")] for e in (first, second)]
@@ -177,7 +177,7 @@ def test_test_labels_change_no_choice_and_no_prediction(digits):
 
 def test_test_images_change_nothing_that_is_learnt(digits):
     source = small(digits)
-    other = Source("digits", source.train, Part(source.test.images.flip(0), source.test.labels))
+    other = Source("digits", source.train, Part(source.test.examples.flip(0), source.test.labels))
     found = [evaluate(Projecting(), s, only("linear_probe")) for s in (source, other)]
     chosen = [[r.parameters["l2"] for r in by(e, protocol="linear_probe")] for e in found]
     assert len(chosen[0]) == 4  # top1 and top5 of the encoder and of raw data
@@ -240,7 +240,7 @@ def test_without_a_test_part_training_images_are_shown_but_not_judged(digits):
 def test_what_is_shown_is_drawn_from_all_classes(digits, monkeypatch, with_test_part):
     monkeypatch.setattr("nearfar.evaluation.protocols.MAX_POINTS", 60)
     order = digits.train.labels[:300].argsort(stable=True)  # as a folder's classes lie
-    by_class = Part(digits.train.images[order], digits.train.labels[order])
+    by_class = Part(digits.train.examples[order], digits.train.labels[order])
     test = by_class if with_test_part else None
     encoder = Projecting()
     config = only("knn", "map", "gallery")
@@ -248,7 +248,7 @@ def test_what_is_shown_is_drawn_from_all_classes(digits, monkeypatch, with_test_
     assert set(arrays["shown_labels"].tolist()) == set(range(10))
     rows = [
         int(
-            (by_class.images == torch.from_numpy(image).permute(2, 0, 1))
+            (by_class.examples == torch.from_numpy(image).permute(2, 0, 1))
             .flatten(1)
             .all(1)
             .nonzero()
@@ -257,7 +257,7 @@ def test_what_is_shown_is_drawn_from_all_classes(digits, monkeypatch, with_test_
     ]
     assert rows == sorted(set(rows))
     assert by_class.labels[rows].tolist() == arrays["shown_labels"].tolist()
-    features = nn.functional.normalize(encoder(by_class.images), dim=1).detach()
+    features = nn.functional.normalize(encoder(by_class.examples), dim=1).detach()
     similarities = features[rows] @ features.T
     if not with_test_part:
         similarities[torch.arange(60), rows] = -1
@@ -268,7 +268,7 @@ def test_what_is_shown_is_drawn_from_all_classes(digits, monkeypatch, with_test_
 
 
 def test_twins_are_not_their_own_neighbors(digits):
-    images = digits.train.images[:1].expand(20, -1, -1, -1).contiguous()
+    images = digits.train.examples[:1].expand(20, -1, -1, -1).contiguous()
     arrays = evaluate(Projecting(), Source("twins", Part(images)), QUICK, views=VIEWS).arrays
     assert arrays["neighbor_indices"].shape == (20, 8)
     assert (arrays["neighbor_indices"] != np.arange(20)[:, None]).all()
@@ -277,7 +277,7 @@ def test_twins_are_not_their_own_neighbors(digits):
 def test_what_the_data_cannot_give_is_said(digits):
     train = some(digits.train, 60)
     keep = torch.cat([(train.labels != 3).nonzero().squeeze(1), (train.labels == 3).nonzero()[0]])
-    source = Source("digits", Part(train.images[keep], train.labels[keep]), some(digits.test, 20))
+    source = Source("digits", Part(train.examples[keep], train.labels[keep]), some(digits.test, 20))
     config = EvaluationConfig(knn=((200, 0.1),), labels_per_class=(1, 2, 50), draws=2)
     evaluation = evaluate(Projecting(), source, config)
     assert evaluation.notes == (
@@ -319,7 +319,7 @@ def test_features_too_many_to_be_whitened_are_named(digits, monkeypatch):
 
 
 def test_one_class_gives_no_accuracy(digits):
-    part = Part(digits.train.images[:20], torch.zeros(20, dtype=torch.int64))
+    part = Part(digits.train.examples[:20], torch.zeros(20, dtype=torch.int64))
     evaluation = evaluate(Projecting(), Source("one", part, part), QUICK)
     assert evaluation.notes == ("no accuracies: the training examples are all of one class",)
 
@@ -327,7 +327,9 @@ def test_one_class_gives_no_accuracy(digits):
 def test_a_class_known_to_test_alone_counts_as_wrong(digits):
     train = some(digits.train, 100)
     keep = train.labels < 9
-    source = Source("digits", Part(train.images[keep], train.labels[keep]), some(digits.test, 100))
+    source = Source(
+        "digits", Part(train.examples[keep], train.labels[keep]), some(digits.test, 100)
+    )
     evaluation = evaluate(Projecting(), source, QUICK)
     true, answered, _ = evaluation.arrays["confusion_cells"].T
     assert 9 in true
@@ -338,7 +340,7 @@ def test_an_evaluation_of_any_number_of_classes_can_be_read_again(digits, tmp_pa
     """All pairs of 12 000 classes are 1.1 GiB of numbers, more than is read of a file."""
     classes = 12_000
     far = {
-        part: Part(examples.images, examples.labels * (classes // 10))
+        part: Part(examples.examples, examples.labels * (classes // 10))
         for part, examples in (
             ("train", some(digits.train, 200)),
             ("test", some(digits.test, 60)),
@@ -361,7 +363,7 @@ def test_without_baselines_only_the_encoder_is_judged(digits):
     assert {r.features for r in evaluation.records} == {"encoder"}
 
 
-class Large(StreamedImages):
+class Large(StreamedExamples):
     """Images that do not lie in memory and are larger than a thumbnail."""
 
     def __init__(self, count):

@@ -177,7 +177,7 @@ def test_a_classifier_is_among_the_records_of_the_encoder_alone():
     assert [r.parameters for r in records][:2] == [{}, {}]
     top1 = records[0]
     test = source().test
-    right = (Pixels()(test.images).argmax(dim=1) == test.labels).double().mean()
+    right = (Pixels()(test.examples).argmax(dim=1) == test.labels).double().mean()
     assert top1.value == pytest.approx(float(right))
     assert 0.2 < top1.value < 1
     assert "class_accuracy_classifier" in evaluation.arrays

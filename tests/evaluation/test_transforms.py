@@ -76,14 +76,14 @@ def test_pictures_and_their_negatives_read_nearly_the_same():
     """Of bright pictures, cosines of pixels as they are all but point one way."""
     digits = load_source(DataConfig())
     train, test = (
-        Part((part.images // 4 + bright).to(torch.uint8), part.labels)
+        Part((part.examples // 4 + bright).to(torch.uint8), part.labels)
         for part, bright in ((digits.train, 180), (digits.test, 180))
     )
-    bright = Source("bright", Part(train.images[:600], train.labels[:600]), test)
+    bright = Source("bright", Part(train.examples[:600], train.labels[:600]), test)
     dark = Source(
         "dark",
-        Part(255 - bright.train.images, bright.train.labels),
-        Part(255 - test.images, test.labels),
+        Part(255 - bright.train.examples, bright.train.labels),
+        Part(255 - test.examples, test.labels),
     )
     read, negative = judged(bright), judged(dark)
     for protocol, (value, transform) in read.items():

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
-from nearfar.encoders.specs import EncoderSpec, backbones_for
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.knn import KNNBank
 from nearfar.methods.method import Method
@@ -99,7 +99,7 @@ class Case:
             SettingError: Why it works with none.
         """
         refusal = SettingError(f"no backbone takes {modality}")
-        for name in backbones_for(modality):
+        for name in EncoderSpec.fitting(modality):
             if name in EncoderSpec.owners("width"):
                 config = as_spec(EncoderSpec, {"name": name, "width": width})
                 try:
@@ -330,8 +330,8 @@ def learns(case: Case, folder: Path) -> tuple[float, float]:
             with torch.no_grad():
                 return nn.functional.normalize(encoder((images.float() / 255 - mean) / std), dim=1)
 
-        bank = KNNBank(features(digits.train.images), digits.train.labels)
-        scores = bank.predict(features(digits.test.images), 20, 0.07)
+        bank = KNNBank(features(digits.train.examples), digits.train.labels)
+        scores = bank.predict(features(digits.test.examples), 20, 0.07)
         return 100 * float((scores.argmax(dim=1) == digits.test.labels).float().mean())
 
     before = accuracy()

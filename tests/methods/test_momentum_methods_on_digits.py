@@ -26,8 +26,8 @@ def error_of_knn(run: Assembly) -> float:
         with torch.no_grad():
             return nn.functional.normalize(encoder((images.float() / 255 - mean) / std), dim=1)
 
-    bank = KNNBank(features(DIGITS.train.images), DIGITS.train.labels)
-    scores = bank.predict(features(DIGITS.test.images), 20, 0.07)
+    bank = KNNBank(features(DIGITS.train.examples), DIGITS.train.labels)
+    scores = bank.predict(features(DIGITS.test.examples), 20, 0.07)
     return float((scores.argmax(dim=1) != DIGITS.test.labels).float().mean())
 
 

@@ -27,7 +27,7 @@ def test_some_steps_on_three_views_lower_it(objective):
     config = SimCLRSpec(objective=objective, projection_hidden=16, projection_dim=8)
     method = SimCLR(config, encoder)
     views = DigitsViewsSpec(count=3).build((1, 8, 8), mean=(0.3,), std=(0.4,))(
-        DIGITS.train.images[:32], torch.Generator().manual_seed(0)
+        DIGITS.train.examples[:32], torch.Generator().manual_seed(0)
     )
     optimizer = torch.optim.AdamW(method.parameters(), lr=3e-3)
     before = {name: each.detach().clone() for name, each in method.named_parameters()}
@@ -47,7 +47,7 @@ def one_label_accuracy(encoder: nn.Module, source, mean, std) -> float:
     encoder.eval()
 
     def features(part):
-        images = part.images.float() / 255
+        images = part.examples.float() / 255
         with torch.no_grad():
             return nn.functional.normalize(encoder((images - mean[0]) / std[0]), dim=1)
 

@@ -45,7 +45,7 @@ def test_what_was_learnt_by_heart_helps_only_where_nothing_is_held_out(
     plain = replace(assembly, format=replace(assembly.format, mean=(0.0,), std=(1.0,)))
     judge = knn_check(plain)
     assert judge is not None
-    found = judge(learns_by_heart((assembly.part.images, assembly.part.labels)))
+    found = judge(learns_by_heart((assembly.part.examples, assembly.part.labels)))
     assert found["asked"] == asked
     assert found["top1"] == 1 if top1 == 1 else found["top1"] <= top1
 
@@ -53,11 +53,11 @@ def test_what_was_learnt_by_heart_helps_only_where_nothing_is_held_out(
 def test_what_is_held_out_is_in_no_batch_and_batches_number_images_as_the_source_does(tmp_path):
     assembly = assemble(small_recipe(tmp_path))
     train = assembly.source.train
-    held_out = {bytes(image.numpy()) for image in assembly.taught.held_out.images}
+    held_out = {bytes(image.numpy()) for image in assembly.taught.held_out.examples}
     assert len(held_out) == 8
     for epoch in range(3):
         for images, labels, numbers in assembly.batches.epoch(epoch):
-            assert torch.equal(images, train.images[numbers])
+            assert torch.equal(images, train.examples[numbers])
             assert torch.equal(labels, train.labels[numbers])
             assert not held_out & {bytes(image.numpy()) for image in images}
 

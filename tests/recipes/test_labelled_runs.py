@@ -62,7 +62,7 @@ def test_the_classifier_of_a_run_is_saved_and_judged(tmp_path: Path, method: Met
     test = load_source(recipe.data).test
     assert test is not None
     with torch.no_grad():
-        images = torch.stack([test.images[row] for row in range(len(test))])
+        images = torch.stack([test.examples[row] for row in range(len(test))])
         right = classifier(encoder(images)).argmax(dim=1) == test.labels
     assert top1(records, "classifier") == pytest.approx(float(right.double().mean()))
 

@@ -103,7 +103,7 @@ def test_each_series_is_changed_in_its_own_way():
         ({"implementation": "exact"}, r"views\.implementation"),
         ({"mixup": 0.1}, r"views\.mixup"),
         ({"name": "serie"}, "did you mean 'series'"),
-        ({"name": "digits"}, "digits is for images, and not for series"),
+        ({"name": "digits"}, r"digits takes images \(channels, height, width\), and not a shape"),
         ({"count": 0}, "it must be 1 to 1,024"),
         ({"noise": -0.1}, r"views\.noise is -0\.1: it must be 0 or more"),
         ({"time_mask": 1.5}, r"views\.time_mask is 1\.5: it must be 0 to 1"),

@@ -14,7 +14,7 @@ from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
 from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError
-from nearfar.modality import in_words
+from nearfar.modality import Modality, in_words
 
 
 def source_from_arrays(
@@ -109,7 +109,7 @@ def source_from_vectors(
 
 
 def _source(
-    what: str,
+    what: Modality,
     read: Callable[[ArrayLike, str], Tensor],
     examples: ArrayLike,
     labels: ArrayLike | None,
@@ -118,7 +118,7 @@ def _source(
     test_fraction: float,
     name: str,
 ) -> Source:
-    """The source of arrays that are called `what`, each made a tensor by `read`."""
+    """The source of arrays that hold and are called `what`, each made a tensor by `read`."""
     train_examples = read(examples, what)
     train_labels, classes = None, None
     notes: list[str] = []
@@ -129,7 +129,7 @@ def _source(
                 f"the {len(classes)} labels from {classes[0]} to {classes[-1]} have gaps: "
                 f"classes are numbered 0 to {len(classes) - 1} in the same order"
             )
-    train = Part(train_examples, train_labels)
+    train = Part(train_examples, train_labels, modality=what)
 
     if test_examples is not None:
         test = _given_test_part(
@@ -152,18 +152,18 @@ def _given_test_part(
     """The test part as given, if it fits the training part."""
     if test.shape[1:] != train.example_shape:
         raise NearfarError(
-            f"test_{what} holds {in_words(test.shape[1:])}, and {what} holds "
-            f"{in_words(train.example_shape)}; both must be alike"
+            f"test_{what} holds {in_words(what, test.shape[1:])}, and {what} holds "
+            f"{in_words(what, train.example_shape)}; both must be alike"
         )
     if (labels is None) != (classes is None):
         missing, given = ("test_labels", "labels") if labels is None else ("labels", "test_labels")
         raise NearfarError(f"{given} without {missing}: give both or neither")
     if labels is None:
-        return Part(test)
+        return Part(test, modality=what)
     encoded, _ = encode_labels(
         labels, len(test), what="test_labels", classes=classes, examples=f"test {what}"
     )
-    return Part(test, encoded)
+    return Part(test, encoded, modality=what)
 
 
 def _images_of(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height width"]:

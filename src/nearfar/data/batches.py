@@ -10,9 +10,9 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nearfar.data.source import Examples, StreamedImages
+from nearfar.data.source import Examples, StreamedExamples
 from nearfar.errors import NearfarError, SettingError
-from nearfar.modality import Modality, modality_of
+from nearfar.modality import Modality
 
 
 class TrainingBatches:
@@ -22,21 +22,22 @@ class TrainingBatches:
     order of the ranks, they are the batch that a single process would have.
 
     The position in the data is `(epoch, step)`; there is no other state to save. Examples in memory
-    move to the device once; streamed images are decoded by worker processes that live for one
+    move to the device once; streamed ones are decoded by worker processes that live for one
     epoch.
 
     Args:
-        images: All examples: images (uint8 or a `StreamedImages`), series or vectors.
+        examples: All of them, in memory or streamed.
         labels: Class of each example, or None.
         batch_size: Examples in a batch, on all ranks together; 1 up to the number of examples, and
             a multiple of the number of ranks.
         seed: Seed of the order; 0 or more.
         device: Where batches are wanted.
-        workers: Processes that decode streamed images; 0 decodes in this one.
+        workers: Processes that decode streamed examples; 0 decodes in this one.
         rank: Which rank's share to yield, from 0.
         ranks: How many share each batch.
-        numbers: What each example is called in the indices that are yielded; its place in `images`
-            where left out.
+        numbers: What each example is called in the indices that are yielded; its place where left
+            out.
+        modality: What the examples are.
 
     Raises:
         SettingError: If no batch of this size can be drawn.
@@ -44,7 +45,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        images: Examples,
+        examples: Examples,
         labels: Int64[Tensor, " n"] | None,
         *,
         batch_size: int,
@@ -54,21 +55,22 @@ class TrainingBatches:
         rank: int = 0,
         ranks: int = 1,
         numbers: Int64[Tensor, " n"] | None = None,
+        modality: Modality = "images",
     ) -> None:
         if batch_size < 1:
             raise SettingError(f"batch_size={batch_size}: at least 1")
         if batch_size % ranks:
             raise SettingError(f"batch_size={batch_size}: a multiple of the {ranks} ranks")
-        if batch_size > len(images):
+        if batch_size > len(examples):
             raise SettingError(
-                f"batch_size={batch_size} is larger than the data: there are {len(images)} "
+                f"batch_size={batch_size} is larger than the data: there are {len(examples)} "
                 "training examples"
             )
         if seed < 0:
             raise SettingError(f"seed={seed}: 0 or more")
-        if labels is not None and len(labels) != len(images):
+        if labels is not None and len(labels) != len(examples):
             raise NearfarError(
-                f"{len(labels)} labels for {len(images)} examples: one each is needed"
+                f"{len(labels)} labels for {len(examples)} examples: one each is needed"
             )
         self.batch_size = batch_size
         self.seed = seed
@@ -76,20 +78,16 @@ class TrainingBatches:
         self.workers = workers
         self.rank = rank
         self.ranks = ranks
-        self.numbers = torch.arange(len(images)) if numbers is None else numbers
-        self.images = images if isinstance(images, StreamedImages) else images.to(self.device)
+        self.numbers = torch.arange(len(examples)) if numbers is None else numbers
+        self.modality = modality
+        streamed = isinstance(examples, StreamedExamples)
+        self.examples = examples if streamed else examples.to(self.device)
         self.labels = None if labels is None else labels.to(self.device)
-
-    @property
-    def modality(self) -> Modality:
-        """Whether the examples are images, series or vectors."""
-        streamed = isinstance(self.images, StreamedImages)
-        return "images" if streamed else modality_of(self.images.shape[1:])
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; the last partial one is left out."""
-        return len(self.images) // self.batch_size
+        return len(self.examples) // self.batch_size
 
     def epoch(
         self, number: int, first_step: int = 0
@@ -103,36 +101,38 @@ class TrainingBatches:
         Yields:
             Examples on the device, their labels there or None, and their numbers on the CPU.
         """
-        order = _shuffled(len(self.images), self.seed, number)
+        order = _shuffled(len(self.examples), self.seed, number)
         steps = range(first_step, self.steps_per_epoch)
         share = self.batch_size // self.ranks
         firsts = [step * self.batch_size + self.rank * share for step in steps]
         batches = [order[first : first + share] for first in firsts]
-        for images, indices in zip(
-            _gathered(self.images, batches, self.device, self.workers), batches, strict=True
+        for examples, indices in zip(
+            _gathered(self.examples, batches, self.device, self.workers), batches, strict=True
         ):
             labels = None if self.labels is None else self.labels[indices.to(self.device)]
-            yield images, labels, self.numbers[indices]
+            yield examples, labels, self.numbers[indices]
 
 
 def evaluation_batches(
-    images: Examples, *, batch_size: int, device: torch.device | str, workers: int = 0
+    examples: Examples, *, batch_size: int, device: torch.device | str, workers: int = 0
 ) -> Iterator[tuple[Tensor, Int64[Tensor, " _"]]]:
     """Yield every example exactly once, in order.
 
     Args:
-        images: All examples: images (uint8 or a `StreamedImages`), series or vectors.
+        examples: All of them, in memory or streamed.
         batch_size: Largest number of examples in a batch; at least 1.
         device: Where batches are wanted.
-        workers: Processes that decode streamed images; 0 decodes in this one.
+        workers: Processes that decode streamed examples; 0 decodes in this one.
 
     Yields:
         Examples on the device and their indices on the CPU.
     """
     if batch_size < 1:
         raise SettingError(f"batch_size={batch_size}: at least 1")
-    batches = list(torch.arange(len(images)).split(batch_size)) if len(images) else []
-    yield from zip(_gathered(images, batches, torch.device(device), workers), batches, strict=True)
+    batches = list(torch.arange(len(examples)).split(batch_size)) if len(examples) else []
+    yield from zip(
+        _gathered(examples, batches, torch.device(device), workers), batches, strict=True
+    )
 
 
 def _shuffled(count: int, seed: int, epoch: int) -> Int64[Tensor, " n"]:
@@ -144,15 +144,15 @@ def _shuffled(count: int, seed: int, epoch: int) -> Int64[Tensor, " n"]:
 
 
 def _gathered(
-    images: Examples, batches: Sequence[Int64[Tensor, " _"]], device: torch.device, workers: int
+    examples: Examples, batches: Sequence[Int64[Tensor, " _"]], device: torch.device, workers: int
 ) -> Iterator[Tensor]:
     """The examples of each batch of indices, on the device."""
-    if not isinstance(images, StreamedImages):
+    if not isinstance(examples, StreamedExamples):
         for indices in batches:
-            yield images[indices.to(images.device)].to(device)
+            yield examples[indices.to(examples.device)].to(device)
         return
     loader = DataLoader(
-        _ErrorsAsItems(images),
+        _ErrorsAsItems(examples),
         batch_sampler=[indices.tolist() for indices in batches],
         num_workers=min(workers, len(batches)),
         collate_fn=_stack_or_error,
@@ -179,24 +179,24 @@ def _prepare_worker(worker: int) -> None:  # noqa: ARG001  (the loader passes it
 class _ErrorsAsItems(Dataset):
     """Hands an error over as an item: raised in a worker, its one line becomes a traceback."""
 
-    def __init__(self, images: StreamedImages) -> None:
-        self.images = images
+    def __init__(self, examples: StreamedExamples) -> None:
+        self.examples = examples
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.examples)
 
     def __getitem__(self, index: int) -> Tensor | NearfarError:
         try:
-            return self.images[index]
+            return self.examples[index]
         except NearfarError as error:
             return error
 
 
 def _stack_or_error(items: list[Tensor | NearfarError]) -> Tensor | NearfarError:
     """The batch, or the first error in it."""
-    images: list[Tensor] = []
+    examples: list[Tensor] = []
     for item in items:
         if isinstance(item, NearfarError):
             return item
-        images.append(item)
-    return torch.stack(images)
+        examples.append(item)
+    return torch.stack(examples)

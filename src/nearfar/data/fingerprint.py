@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nearfar.data.source import Examples, JoinedImages, Part, Source, StreamedImages
+from nearfar.data.source import Examples, JoinedExamples, Part, Source, StreamedExamples
 from nearfar.data.streamed_files import StreamedFiles
 
 _SPREAD = 64
@@ -46,9 +46,9 @@ def part_fingerprint(part: Part) -> str:
         64 hexadecimal digits.
     """
     digest = hashlib.sha256(repr((len(part), part.example_shape)).encode())
-    for bits in _bits_of(part.images):
+    for bits in _bits_of(part.examples):
         digest.update(bits)
-    if isinstance(part.images, StreamedImages) and part.names is not None:
+    if isinstance(part.examples, StreamedExamples) and part.names is not None:
         digest.update("\0".join(part.names).encode("utf-8", "surrogateescape"))
     if part.labels is not None:
         digest.update(_bits(part.labels))
@@ -65,7 +65,7 @@ def _bits_of(examples: Examples) -> Iterator[bytes | memoryview]:
         # Pictures of one size in bytes are told apart by some of them.
         for index in _spread(len(examples)):
             yield examples.content(index)
-    elif isinstance(examples, JoinedImages):
+    elif isinstance(examples, JoinedExamples):
         yield from _bits_of(examples.first)
         yield from _bits_of(examples.second)
     else:

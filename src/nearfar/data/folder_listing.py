@@ -128,7 +128,7 @@ def part_of(
     """
     names = [name_below(listing.files[row], root) for row in rows]
     if listing.labels is None:
-        return Part(examples, None, names), None
+        return Part(examples, None, names, kind.modality), None
     labels, classes = encode_labels(
         [listing.labels[row] for row in rows],
         len(rows),
@@ -136,7 +136,7 @@ def part_of(
         classes=classes,
         examples=f"{kind.name}s",
     )
-    return Part(examples, labels, names), classes
+    return Part(examples, labels, names, kind.modality), classes
 
 
 def lost_classes(listing: Listing, rows: Sequence[int], kind: FileKind) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nearfar.data.file_reading import shown
 from nearfar.errors import NearfarError
+from nearfar.modality import Modality
 
 _MOST_NAMED = 8
 
@@ -36,12 +37,14 @@ class FileKind:
         name: What one of them holds, for messages: image, sound.
         formats: The usual formats, for messages.
         suffixes: Endings by which they are known, in lower case.
+        modality: What they hold.
         recognised: Whether a file without an ending is one of them, told by its content.
     """
 
     name: str
     formats: str
     suffixes: frozenset[str]
+    modality: Modality
     recognised: Callable[[Path], bool]
 
 

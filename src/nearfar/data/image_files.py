@@ -144,7 +144,7 @@ def is_image(path: Path) -> bool:
         return False
 
 
-IMAGES = FileKind("image", "JPEG, PNG, GIF, TIFF, WebP, AVIF, BMP…", SUFFIXES, is_image)
+IMAGES = FileKind("image", "JPEG, PNG, GIF, TIFF, WebP, AVIF, BMP…", SUFFIXES, "images", is_image)
 """Which files are taken for images."""
 
 

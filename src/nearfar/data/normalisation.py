@@ -7,32 +7,32 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
-from nearfar.data.source import Part, StreamedImages
+from nearfar.data.source import Part, StreamedExamples
 
 MOST_EXAMPLES = 10_000
-MOST_STREAMED_IMAGES = 1_000
-"""Decoding is slow, and a thousand images give the mean to about a third of a percent."""
+MOST_STREAMED = 1_000
+"""Decoding is slow, and a thousand give the mean to about a third of a percent."""
 
 
 def channel_statistics(part: Part) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Measure each channel of images or series, or each feature of vectors, over a part.
 
     Args:
-        part: The part to measure: at most 10 000 examples in memory, 1000 streamed images, evenly
+        part: The part to measure: at most 10 000 examples in memory, 1000 streamed ones, evenly
             spread through it.
 
     Returns:
-        Mean and standard deviation of each channel or feature: of images in units where 255 is 1
-        and at least 1/255, of all others in their own units. A constant channel can be divided by
+        Mean and standard deviation of each channel or feature: of bytes in units where 255 is 1
+        and at least 1/255, of real numbers in their own units. A constant channel can be divided by
         its deviation, which is 1 where there is none.
     """
-    if isinstance(part.images, StreamedImages):
+    if isinstance(part.examples, StreamedExamples):
         return _of_levels(
-            _histograms(part.images[index][None])
-            for index in _evenly_spread(len(part), MOST_STREAMED_IMAGES).tolist()
+            _histograms(part.examples[index][None])
+            for index in _evenly_spread(len(part), MOST_STREAMED).tolist()
         )
-    chosen = part.images[_evenly_spread(len(part), MOST_EXAMPLES)]
-    if part.modality != "images":
+    chosen = part.examples[_evenly_spread(len(part), MOST_EXAMPLES)]
+    if chosen.dtype != torch.uint8:
         return _of_floats(chosen)
     batches = evaluation_batches(chosen, batch_size=256, device="cpu")
     return _of_levels(_histograms(images) for images, _ in batches)

@@ -3,67 +3,57 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from nearfar.modality import Modality, modality_of
+from nearfar.modality import Modality
 
 
-class StreamedImages(Dataset[UInt8[Tensor, "channels height width"]]):
-    """Images decoded from disk when asked for, all of one shape; safe to use in worker processes.
+class StreamedExamples(Dataset[Tensor]):
+    """Examples read from disk when asked for, all of one shape; safe to use in worker processes.
 
     Attributes:
-        shape: `(channels, height, width)` of every image.
+        shape: Of every example; `(channels, height, width)` of images.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
     def __len__(self) -> int:
-        """The number of images."""
+        """The number of examples."""
         raise NotImplementedError
 
-    def __getitem__(self, index: int) -> UInt8[Tensor, "channels height width"]:
-        """One decoded image, 0 to 255."""
+    def __getitem__(self, index: int) -> Tensor:
+        """One example; an image is uint8, 0 to 255."""
         raise NotImplementedError
 
 
-class JoinedImages(StreamedImages):
-    """Two sets of images one after the other, each in memory or streamed.
+class JoinedExamples(StreamedExamples):
+    """Two sets of examples one after the other, each in memory or streamed.
 
     Args:
-        first: Images `0` to `len(first) - 1`.
-        second: The images after them, of the same shape.
+        first: Examples `0` to `len(first) - 1`.
+        second: The examples after them, of the same shape.
     """
 
-    def __init__(
-        self,
-        first: UInt8[Tensor, "n channels height width"] | StreamedImages,
-        second: UInt8[Tensor, "m channels height width"] | StreamedImages,
-    ) -> None:
+    def __init__(self, first: Tensor | StreamedExamples, second: Tensor | StreamedExamples) -> None:
         self.first = first
         self.second = second
-        channels, height, width = first[0].shape
-        self.shape = (channels, height, width)
+        self.shape = tuple(first[0].shape)
 
     def __len__(self) -> int:
-        """The number of images in both."""
+        """The number of examples in both."""
         return len(self.first) + len(self.second)
 
-    def __getitem__(self, index: int) -> UInt8[Tensor, "channels height width"]:
-        """One image, 0 to 255."""
+    def __getitem__(self, index: int) -> Tensor:
+        """One example."""
         if index < len(self.first):
             return self.first[index]
         return self.second[index - len(self.first)]
 
 
-Examples = (
-    UInt8[Tensor, "n channels height width"]
-    | Float[Tensor, "n channels steps"]
-    | Float[Tensor, "n features"]
-    | StreamedImages
-)
-"""Images of 0 to 255, series or vectors, all at once, or images decoded when asked for."""
+Examples = Shaped[Tensor, "n *shape"] | StreamedExamples
+"""All at once, or read when asked for."""
 
 
 @dataclass(frozen=True)
@@ -71,38 +61,29 @@ class Part:
     """One part of a source: train, test or unlabelled.
 
     Attributes:
-        images: All examples, most often images `(n, channels, height, width)` uint8 or a
-            `StreamedImages`; else series `(n, channels, steps)` or vectors `(n, features)`, finite,
-            float32 or, where they were given in a wider type, float64.
+        examples: All of them, in memory or streamed: images `(n, channels, height, width)` uint8;
+            series `(n, channels, steps)` or vectors `(n, features)`, finite, float32 or, where they
+            were given in a wider type, float64.
         labels: Class of each example, `(n,)` int64 from 0, or None where there are none.
         names: File name of each example, or None where they are not files.
+        modality: What the examples are; their shape does not tell.
     """
 
-    images: Examples
+    examples: Examples
     labels: Int64[Tensor, " n"] | None = None
     names: Sequence[str] | None = None
+    modality: Modality = "images"
 
     def __len__(self) -> int:
         """The number of examples."""
-        return len(self.images)
+        return len(self.examples)
 
     @property
     def example_shape(self) -> tuple[int, ...]:
-        """`(channels, height, width)`, `(channels, steps)` or `(features,)` of every example."""
-        if isinstance(self.images, StreamedImages):
-            return self.images.shape
-        return tuple(self.images.shape[1:])
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """`(channels, height, width)` of every image."""
-        channels, height, width = self.example_shape
-        return channels, height, width
-
-    @property
-    def modality(self) -> Modality:
-        """What the examples are: images, series or vectors."""
-        return modality_of(self.example_shape)
+        """Of every example: `(channels, height, width)`, `(channels, steps)`, `(features,)`…"""
+        if isinstance(self.examples, StreamedExamples):
+            return self.examples.shape
+        return tuple(self.examples.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -124,6 +105,11 @@ class Source:
     unlabelled: Part | None = None
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def modality(self) -> Modality:
+        """What the examples are."""
+        return self.train.modality
 
     @property
     def num_classes(self) -> int | None:

@@ -23,7 +23,7 @@ from nearfar.data.packaged import (
     load_wine,
 )
 from nearfar.data.parquet import load_parquet
-from nearfar.data.source import JoinedImages, Part, Source, StreamedImages
+from nearfar.data.source import JoinedExamples, Part, Source, StreamedExamples
 from nearfar.data.stl10 import load_stl10
 from nearfar.data.wav_folder import load_wav
 from nearfar.errors import SettingError
@@ -83,7 +83,7 @@ def part_to_learn_from(source: Source, config: DataConfig) -> Part:
         config: `train_part`: train, unlabelled, or both one after the other; `label_noise`.
 
     Returns:
-        The part; without labels where unlabelled images are in it.
+        The part; without labels where unlabelled examples are in it.
 
     Raises:
         SettingError: If the source has no unlabelled part, or no labels to mix up.
@@ -98,7 +98,7 @@ def part_to_learn_from(source: Source, config: DataConfig) -> Part:
         )
     if config.train_part == "unlabelled":
         return source.unlabelled
-    first, second = source.train.images, source.unlabelled.images
-    if isinstance(first, StreamedImages) or isinstance(second, StreamedImages):
-        return Part(JoinedImages(first, second))
-    return Part(torch.cat([first, second]))
+    first, second = source.train.examples, source.unlabelled.examples
+    if isinstance(first, StreamedExamples) or isinstance(second, StreamedExamples):
+        return Part(JoinedExamples(first, second), modality=source.modality)
+    return Part(torch.cat([first, second]), modality=source.modality)

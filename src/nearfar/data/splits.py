@@ -41,7 +41,7 @@ def split_part(part: Part, test_fraction: float) -> tuple[Part, Part | None]:
     """Hold out a test part, stratified where there are labels and always the same.
 
     Args:
-        part: Images in memory or in files, labels or None, names or None.
+        part: Examples in memory or in files, labels or None, names or None.
         test_fraction: Share to hold out; 0 holds out none.
 
     Returns:
@@ -90,9 +90,12 @@ def _members(labels: Int64[ndarray, " n"]) -> list[Int64[ndarray, " members"]]:
 
 def _take(part: Part, indices: ndarray) -> Part:
     """The chosen examples of a part."""
-    assert isinstance(part.images, Tensor | StreamedFiles)
+    assert isinstance(part.examples, Tensor | StreamedFiles)
     chosen = torch.from_numpy(indices)
-    images = part.images[chosen] if isinstance(part.images, Tensor) else part.images.take(indices)
+    if isinstance(part.examples, Tensor):
+        examples = part.examples[chosen]
+    else:
+        examples = part.examples.take(indices)
     labels = None if part.labels is None else part.labels[chosen]
     names = None if part.names is None else [part.names[int(index)] for index in indices]
-    return Part(images, labels, names)
+    return Part(examples, labels, names, part.modality)

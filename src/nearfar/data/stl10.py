@@ -12,7 +12,7 @@ from nearfar.data.catalogue import download_folder
 from nearfar.data.config import DataConfig
 from nearfar.data.downloads import download
 from nearfar.data.labels import encode_labels
-from nearfar.data.source import Part, Source, StreamedImages
+from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.errors import NearfarError
 
 _SHAPE = (3, 96, 96)
@@ -21,7 +21,7 @@ _FILES = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "class_names
 _UNLABELLED = "unlabeled_X.bin"
 
 
-class STL10Images(StreamedImages):
+class STL10Images(StreamedExamples):
     """The images of one of STL-10's binary files, read when asked for.
 
     Args:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from nearfar.data.config import Fit
 from nearfar.data.image_files import UnreadableImageError, read_image
-from nearfar.data.source import StreamedImages
+from nearfar.data.source import StreamedExamples
 
 
-class StreamedFiles(StreamedImages):
+class StreamedFiles(StreamedExamples):
     """Image files on disk, each decoded into one shape.
 
     Args:
@@ -31,7 +31,7 @@ class StreamedFiles(StreamedImages):
         # One block of bytes, not a million objects: worker processes share it without copying,
         # where counting references to objects would copy the whole list into each of them.
         self._paths = np.array([os.fsencode(path) for path in files], dtype=np.bytes_)
-        self.shape = shape
+        self.shape: tuple[int, int, int] = shape
         self.fit: Fit = fit
 
     def __len__(self) -> int:

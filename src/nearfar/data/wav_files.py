@@ -70,7 +70,7 @@ def is_wav(path: Path) -> bool:
     return start[:4] in (*_ORDER, _LARGE) and start[8:] == b"WAVE"
 
 
-SOUNDS = FileKind("sound", "WAV", frozenset((".wav", ".wave")), is_wav)
+SOUNDS = FileKind("sound", "WAV", frozenset((".wav", ".wave")), "series", is_wav)
 """Which files are taken for sound."""
 
 

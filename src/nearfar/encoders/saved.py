@@ -32,7 +32,7 @@ from nearfar.durable_files import make_folder, write_durably
 from nearfar.encoders.specs import EncoderSpec, in_current_form
 from nearfar.errors import NearfarError, SettingError
 from nearfar.manifest import json_checksum, read_beside_manifest, read_file, write_beside_manifest
-from nearfar.modality import in_words, modality_of
+from nearfar.modality import Modality, in_words
 from nearfar.paths import user_path
 from nearfar.spec import Nested, to_json
 from nearfar.standardising import standardised
@@ -75,7 +75,7 @@ class SavedEncoder(nn.Module):
         config: Backbone and how it is adapted.
         shape: Of one example: `(channels, size, size)` that images are brought to,
             `(channels, steps)` of series or `(features,)` of vectors.
-        modality: images, series or vectors, as the shape tells.
+        modality: What the examples are: what the backbone takes.
         num_features: Width of the features.
         mean: Mean of each channel or feature, of images in 0..1 units, float64 on the CPU whatever
             the network's own type and device; `std` likewise.
@@ -86,7 +86,7 @@ class SavedEncoder(nn.Module):
         self.backbone = backbone
         self.config = description.encoder
         self.shape = description.shape
-        self.modality = modality_of(description.shape)
+        self.modality = description.encoder.takes
         self.num_features = description.num_features
         # No buffers: `.bfloat16()` would leave 8 bits of an offset of any size.
         self.mean = torch.tensor(description.mean, dtype=torch.float64)
@@ -120,21 +120,29 @@ class SavedEncoder(nn.Module):
         first = next(self.backbone.parameters(), normalised)
         return self.backbone(normalised.to(first.dtype))
 
-    def check(self, shape: tuple[int, ...]) -> None:
+    def check(self, shape: tuple[int, ...], modality: Modality | None = None) -> None:
         """Refuse examples that this encoder cannot take.
 
         Args:
             shape: Of one example.
+            modality: What the examples are; None where only their shape is known.
 
         Raises:
             NearfarError: Saying what it takes.
         """
         # Images of any height and width are brought to its own.
         fixed = 1 if self.modality == "images" else len(self.shape)
-        if len(shape) != len(self.shape) or shape[:fixed] != self.shape[:fixed]:
+        alike = len(shape) == len(self.shape)
+        if (
+            not alike
+            or shape[:fixed] != self.shape[:fixed]
+            or modality not in (None, self.modality)
+        ):
+            given = modality or (self.modality if alike else "examples")
             raise NearfarError(
-                f"this encoder takes {in_words(self.shape)}, not {_in_words(shape)}"
-                + _layout_advice(shape, self.shape)
+                f"this encoder takes {in_words(self.modality, self.shape)}, not "
+                f"{in_words(given, shape)}"
+                + (_layout_advice(shape, self.shape) if self.modality == "images" else "")
             )
 
 
@@ -200,15 +208,8 @@ def load_encoder(path: Path | str) -> SavedEncoder:
     return SavedEncoder(backbone, description)
 
 
-def _in_words(shape: tuple[int, ...]) -> str:
-    """Examples of this shape, also of one that no kind of example has."""
-    return in_words(shape) if 1 <= len(shape) <= 3 else f"examples of shape {shape}"
-
-
 def _layout_advice(shape: tuple[int, ...], known: tuple[int, ...]) -> str:
     """What to do where images were most likely given in another layout."""
-    if len(known) != 3:
-        return ""
     if len(shape) == 3 and shape[2] == known[0]:
         return "; they look channels last: give x.permute(0, 3, 1, 2)"
     if len(shape) == 2:
@@ -280,12 +281,12 @@ def _read_description(file: Path) -> EncoderDescription:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise NearfarError(f"{file} is damaged: {where}: {first['msg']}") from error
     shape = description.shape
-    if not 1 <= len(shape) <= 3 or min(shape) < 1:
+    if min(shape, default=0) < 1:
         raise NearfarError(f"{file} is damaged: shape {shape} is of no example")
     if not len(description.mean) == len(description.std) == shape[0]:
         raise NearfarError(
             f"{file} is damaged: mean and std must have one value for each of the"
-            f" {shape[0]} {'features' if len(shape) == 1 else 'channels'}"
+            f" {shape[0]} channels or features"
         )
     if not all(math.isfinite(value) for value in description.mean):
         raise NearfarError(f"{file} is damaged: a mean is not finite")

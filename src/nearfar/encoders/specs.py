@@ -8,8 +8,7 @@ from annotated_types import Ge, Le
 
 from nearfar.encoders.timm_names import TIMM_PREFIX, timm_models
 from nearfar.errors import SettingError, unknown_name
-from nearfar.modality import Modality, in_words, modality_of
-from nearfar.spec import Choice
+from nearfar.modality import ForExamples
 from nearfar.targets import imported
 
 if TYPE_CHECKING:
@@ -18,17 +17,15 @@ if TYPE_CHECKING:
 Width = Annotated[int, Ge(1), Le(2**16)]
 
 
-class EncoderSpec(Choice, noun="backbone"):
+class EncoderSpec(ForExamples, noun="backbone"):
     """A backbone with random weights.
 
     Attributes:
-        takes: What its examples are.
         gives_steps: It gives a vector for each step, which CPC asks for (`nearfar.encoders.steps`).
         cuts_patches: Its steps are rows of patches of an image.
     """
 
     room: ClassVar[str] = "encoder."
-    takes: ClassVar[Modality] = "images"
     gives_steps: ClassVar[bool] = False
     cuts_patches: ClassVar[bool] = False
 
@@ -52,13 +49,9 @@ class EncoderSpec(Choice, noun="backbone"):
             features `(batch, num_features)`.
 
         Raises:
-            SettingError: It does not take such examples.
+            SettingError: No example that it takes has such a shape.
         """
-        if modality_of(shape) != self.takes:
-            raise SettingError(
-                f"encoder.name {self.name} takes {self.takes}, and not {in_words(shape)}: choose "
-                f"{', '.join(backbones_for(modality_of(shape)))}"
-            )
+        self.require_sides(shape)
         return imported(self.target)(**self.arguments(shape))
 
     def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -230,8 +223,3 @@ def backbone_names() -> list[str]:
     """Every valid `encoder.name`: our backbones first, then timm's, each in order."""
     timm = sorted(TIMM_PREFIX + name for name in timm_models())
     return list(dict.fromkeys([*EncoderSpec.known(), *timm]))
-
-
-def backbones_for(modality: Modality) -> list[str]:
-    """Our backbones that take such examples."""
-    return [name for name, spec in EncoderSpec.known().items() if spec.takes == modality]

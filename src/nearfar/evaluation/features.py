@@ -68,7 +68,9 @@ def extract_features(
     """
     _check_not_empty(part)
     device = torch.device(device)
-    batches = evaluation_batches(part.images, batch_size=batch_size, device=device, workers=workers)
+    batches = evaluation_batches(
+        part.examples, batch_size=batch_size, device=device, workers=workers
+    )
     with frozen(encoder), torch.autocast(device.type, enabled=False):
         rows = []
         for images, _ in batches:
@@ -101,7 +103,7 @@ def raw_features(part: Part, train: Part, *, workers: int = 0) -> Float[Tensor, 
     if part.modality == "images":
         return raw_pixels(part, workers=workers)
     _check_not_empty(part)
-    examples = part.images
+    examples = part.examples
     assert isinstance(examples, Tensor)
     mean, std = (torch.tensor(each, dtype=torch.float64) for each in channel_statistics(train))
     values = standardised(examples, mean, std)
@@ -130,7 +132,7 @@ def raw_pixels(part: Part, *, max_side: int = 32, workers: int = 0) -> Float[Ten
     size = (min(height, max_side), min(width, max_side))
     rows = []
     batches = evaluation_batches(
-        part.images, batch_size=1024, device=torch.device("cpu"), workers=workers
+        part.examples, batch_size=1024, device=torch.device("cpu"), workers=workers
     )
     for images, _ in batches:
         pixels = images.float() / 255

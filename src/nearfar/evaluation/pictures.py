@@ -21,6 +21,8 @@ VIEW_ORIGINALS = 6
 VIEWS_EACH = 6
 THUMBNAIL_SIDE = 64
 """Images of a longer side are shrunk to this one before they are stored to be shown."""
+PICTURED = ("images", "series")
+"""Examples of which there are pictures."""
 DRAWN_STEPS = 128
 """Longer series are stored by the lowest and highest value of half as many pieces."""
 DRAWN_CHANNELS = 12
@@ -40,7 +42,7 @@ def picture_arrays(
     workers: int,
     say: Say,
 ) -> dict[str, np.ndarray]:
-    """Map and gallery: what is shown of single examples. Of vectors there is no picture.
+    """Map and gallery: what is shown of single examples. Not all examples have a picture.
 
     Args:
         bank: Training examples, among which neighbours are sought.
@@ -73,11 +75,11 @@ def picture_arrays(
             "gallery_queries": queries.numpy(),
             "gallery_bank_indices": used.numpy(),
         }
-        if shown.modality != "vectors":
+        if shown.modality in PICTURED:
             arrays["gallery_images"] = thumbnails(choose(bank, used), workers)
         if bank.labels is not None:
             arrays["neighbor_labels"] = bank.labels[indices].numpy()
-    if shown.modality != "vectors":
+    if shown.modality in PICTURED:
         arrays["shown_images"] = thumbnails(shown, workers)
     if shown.labels is not None:
         arrays["shown_labels"] = shown.labels.numpy()
@@ -95,7 +97,7 @@ def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.
         views: The views of the training.
         device: Where the views are drawn.
     """
-    if part.modality == "vectors":
+    if part.modality not in PICTURED:
         return {}
     generator = torch.Generator().manual_seed(0)
     examples = _loaded(choose(part, spread_over_classes(part, VIEW_ORIGINALS))).to(device)
@@ -119,9 +121,9 @@ def thumbnails(
         workers: Processes that decode streamed images.
     """
     if part.modality == "series":
-        assert isinstance(part.images, Tensor)
-        return _drawn(part.images)
-    batches = evaluation_batches(part.images, batch_size=256, device="cpu", workers=workers)
+        assert isinstance(part.examples, Tensor)
+        return _drawn(part.examples)
+    batches = evaluation_batches(part.examples, batch_size=256, device="cpu", workers=workers)
     return np.concatenate([_channels_last(_shrunk(images)) for images, _ in batches])
 
 
@@ -176,7 +178,7 @@ def spread_over_classes(part: Part, count: int) -> Int64[Tensor, " m"]:
 
 def _loaded(part: Part) -> Tensor:
     """All examples of a small part."""
-    batches = evaluation_batches(part.images, batch_size=len(part), device="cpu", workers=0)
+    batches = evaluation_batches(part.examples, batch_size=len(part), device="cpu", workers=0)
     return torch.cat([images for images, _ in batches])
 
 

@@ -38,7 +38,9 @@ def view_geometry(
     """
     generator = torch.Generator().manual_seed(seed)
     pairs: tuple[list[Tensor], list[Tensor]] = ([], [])
-    batches = evaluation_batches(part.images, batch_size=batch_size, device=device, workers=workers)
+    batches = evaluation_batches(
+        part.examples, batch_size=batch_size, device=device, workers=workers
+    )
     with frozen(encoder), torch.autocast(device.type, enabled=False):
         for images, _ in batches:
             for view, features in enumerate(pairs):

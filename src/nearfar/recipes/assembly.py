@@ -15,7 +15,6 @@ from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.methods.method import Method
-from nearfar.modality import modality_of
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.checks import check_training_config
@@ -23,7 +22,6 @@ from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.own_draws import OwnDraws
 from nearfar.training.ranks import Ranks
 from nearfar.views.build import Views
-from nearfar.views.specs import ImageViewsSpec
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         format=example_format,
         views=views_of(recipe, example_format),
         batches=TrainingBatches(
-            part.images,
+            part.examples,
             part.labels,
             numbers=_numbers(taught, recipe, len(source.train), len(part)),
             batch_size=recipe.training.batch_size,
@@ -119,6 +117,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
             workers=recipe.data.workers,
             rank=ranks.rank,
             ranks=ranks.count,
+            modality=part.modality,
         ),
         method=_seeded_method(recipe, example_format, counts, hardware.device),
     )
@@ -146,13 +145,7 @@ def format_of(recipe: Recipe, part: Part) -> Format:
         recipe: Its views may set another side than the images' shorter one.
         part: The examples.
     """
-    shape = part.example_shape
-    if modality_of(shape) == "images":
-        channels, height, width = shape
-        asked = recipe.views.size if isinstance(recipe.views, ImageViewsSpec) else None
-        side = asked or min(height, width)
-        shape = (channels, side, side)
-    return Format(shape, *channel_statistics(part))
+    return Format(recipe.views.shape_of(part.example_shape), *channel_statistics(part))
 
 
 def views_of(recipe: Recipe, example_format: Format) -> Views:

@@ -27,7 +27,9 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     check_numbers(recipe)
     check_seed("seed", recipe.seed)
     check_data_config(recipe.data)
-    _check_modality(recipe, modality or SOURCES[recipe.data.name].modality)
+    held = modality or SOURCES[recipe.data.name].modality
+    recipe.views.require_modality(held)
+    recipe.encoder.require_modality(held)
     recipe.method.require_encoder(recipe.encoder)
     recipe.method.require_views(recipe.views.count)
     _check_label_noise(recipe)
@@ -52,21 +54,3 @@ def _check_label_noise(recipe: Recipe) -> None:
             f"{recipe.method.title} learns without labels, so it would change "
             "nothing: leave it out, or choose a method that learns from labels"
         )
-
-
-def _check_modality(recipe: Recipe, held: Modality) -> None:
-    """Refuses views or an encoder for another kind of examples than there are."""
-    fitting = {
-        "images": ("simclr", "small-resnet"),
-        "series": ("series", "series-resnet"),
-        "vectors": ("vectors", "mlp"),
-    }[held]
-    asked = {
-        "views.name": (recipe.views.name, recipe.views.takes, fitting[0]),
-        "encoder.name": (recipe.encoder.name, recipe.encoder.takes, fitting[1]),
-    }
-    for setting, (name, takes, better) in asked.items():
-        if takes != held:
-            raise SettingError(
-                f"{setting} {name} is for {takes}, and the data are {held}: choose such as {better}"
-            )

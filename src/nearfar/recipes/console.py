@@ -29,9 +29,10 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     recipe, part = assembly.recipe, assembly.part
     weights = sum(parameter.numel() for parameter in assembly.method.encoder.parameters())
     steps = assembly.batches.steps_per_epoch
+    examples = in_words(part.modality, part.example_shape)
     lines = {
         "recipe": f"{recipe.recipe}, seed {recipe.seed}",
-        "data": f"{assembly.source.name}: {len(part):,} {in_words(part.example_shape)}"
+        "data": f"{assembly.source.name}: {len(part):,} {examples}"
         + _held_out(assembly)
         + f", views {recipe.views.name}"
         + (f" at {assembly.format.shape[1]} px" if part.modality == "images" else ""),

@@ -168,7 +168,7 @@ def evaluate_run(
     encoder = load_encoder(run_folder.path)
     source = load_source(judged.data)
     try:
-        encoder.check(source.train.example_shape)
+        encoder.check(source.train.example_shape, source.modality)
     except NearfarError as error:
         raise SettingError(f"{run} on {source.name}: {error}") from None
     own_data = judged.data == with_absolute_root(trained.data)

@@ -9,7 +9,7 @@ import numpy as np
 from nearfar.data.catalogue import SOURCES
 from nearfar.evaluation.config import BASELINED
 from nearfar.methods.specs import MethodSpec
-from nearfar.modality import ONE, Modality
+from nearfar.modality import Modality, one
 from nearfar.report import charts
 from nearfar.report.information import information_section
 from nearfar.report.map_chart import classes_in_colour, embedding_map
@@ -55,20 +55,20 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "left_out": run.left_out,
         "accuracies_left_out": run.left_out.issuperset(BASELINED),
         "shows_examples": bool(run.arrays),
-        "one": ONE[modality],
+        "one": one(modality),
         "many": modality,
-        "verdict": [*verdict(rows), *_nearness(run.arrays, ONE[modality], modality)],
+        "verdict": [*verdict(rows), *_nearness(run.arrays, one(modality), modality)],
         "forms": forms(rows),
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
         "more_scores": score_table(further),
-        "more_measures": further_measures(further, ONE[modality]),
+        "more_measures": further_measures(further, one(modality)),
         "baselines": any(row.scores.keys() - {"encoder"} for row in rows),
         "shot_table": shot_table(rows),
         "class_accuracy": charts.class_accuracy(run.arrays, _class_names(run.arrays)),
         "label_efficiency": charts.label_efficiency(rows),
         "curves": _curves(run),
         "views": _views(arrays),
-        "map": _map(arrays, ONE[modality]),
+        "map": _map(arrays, one(modality)),
         "learnt_labels": _learnt_labels(run.config),
         "gallery": _gallery(arrays),
         "distances": _distances(run.arrays),

@@ -1,6 +1,9 @@
 """From the specs of views to the views, whatever the examples are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Generator, Tensor
 
 from nearfar.views.float_views import FloatViews
 from nearfar.views.random_views import RandomViews
@@ -30,8 +33,7 @@ def series_views(
     spec: SeriesViewsSpec, shape: tuple[int, ...], *, mean: Sequence[float], std: Sequence[float]
 ) -> FloatViews:
     """Views of series `(channels, steps)`."""
-    parameters = spec.parameters()
-    return FloatViews(series_view, parameters, shape=shape, mean=mean, std=std, count=spec.count)
+    return _float_views(spec, series_view, shape, mean, std)
 
 
 def vector_views(
@@ -42,5 +44,23 @@ def vector_views(
     std: Sequence[float],
 ) -> FloatViews:
     """Views of vectors `(features,)`."""
-    parameters = spec.parameters()
-    return FloatViews(vector_view, parameters, shape=shape, mean=mean, std=std, count=spec.count)
+    return _float_views(spec, vector_view, shape, mean, std)
+
+
+def _float_views(
+    spec: SeriesViewsSpec | VectorViewsSpec | ScarfViewsSpec,
+    view: Callable[[Tensor, Any, Generator], Tensor],
+    shape: tuple[int, ...],
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> FloatViews:
+    """Views of real numbers."""
+    return FloatViews(
+        view,
+        spec.parameters(),
+        shape=shape,
+        mean=mean,
+        std=std,
+        modality=spec.takes,
+        count=spec.count,
+    )

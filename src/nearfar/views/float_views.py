@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from nearfar.errors import SettingError
-from nearfar.modality import in_words
+from nearfar.modality import Modality, in_words
 from nearfar.standardising import standardised
 from nearfar.views.statistics import check_statistics
 
@@ -25,6 +25,7 @@ class FloatViews:
         shape: Of one example.
         mean: Mean of each channel or feature.
         std: Standard deviation of each; above 0.
+        modality: What the examples are.
         count: Views of each example.
 
     Raises:
@@ -39,12 +40,14 @@ class FloatViews:
         shape: tuple[int, ...],
         mean: Sequence[float],
         std: Sequence[float],
+        modality: Modality,
         count: int = 2,
     ) -> None:
-        check_statistics(mean, std, count=shape[0], examples=in_words(shape))
+        check_statistics(mean, std, count=shape[0], examples=in_words(modality, shape))
         self.parameters = parameters
         self.count = count
         self.shape = shape
+        self.modality = modality
         self._view = view
         self._mean = torch.tensor(tuple(mean), dtype=torch.float64)
         self._std = torch.tensor(tuple(std), dtype=torch.float64)
@@ -86,7 +89,7 @@ class FloatViews:
         if not known or tuple(images.shape[1:]) != self.shape:
             kind = str(images.dtype).removeprefix("torch.")
             raise SettingError(
-                f"views need float32 or float64 {in_words(self.shape)}, not {kind} "
+                f"views need float32 or float64 {in_words(self.modality, self.shape)}, not {kind} "
                 f"{tuple(images.shape)}"
             )
         mean, std = self._mean.to(images.device), self._std.to(images.device)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Le
 
 from nearfar.errors import SettingError
-from nearfar.modality import Modality, in_words, modality_of
-from nearfar.spec import Choice, NotNegative, Share, settings_of
+from nearfar.modality import ForExamples
+from nearfar.spec import NotNegative, Share, settings_of
 from nearfar.views.float_parameters import SeriesParameters, VectorParameters
 from nearfar.views.parameters import ViewParameters
 
@@ -19,19 +19,22 @@ if TYPE_CHECKING:
     from nearfar.views.build import Views
 
 
-class ViewsSpec(Choice, noun="preset of views"):
-    """Random views of examples.
-
-    Attributes:
-        takes: What the examples are.
-    """
+class ViewsSpec(ForExamples, noun="preset of views"):
+    """Random views of examples."""
 
     room: ClassVar[str] = "views."
-    takes: ClassVar[Modality] = "images"
 
     count: Annotated[int, Ge(1), Le(1024)] = 2
     """Views of each example, 2 or more for most methods; odd ones are drawn as the first, even
     ones as the second."""
+
+    def shape_of(self, example: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a view.
+
+        Args:
+            example: Shape of an example.
+        """
+        return example
 
     def build(
         self, shape: tuple[int, ...], *, mean: Sequence[float], std: Sequence[float]
@@ -44,12 +47,9 @@ class ViewsSpec(Choice, noun="preset of views"):
             std: Standard deviation of each, in the same units; above 0.
 
         Raises:
-            SettingError: These views are of other examples, or a setting does not fit them.
+            SettingError: No example that they are of has such a shape, or a setting does not fit.
         """
-        if modality_of(shape) != self.takes:
-            raise SettingError(
-                f"views.name {self.name} is for {self.takes}, and not for {in_words(shape)}"
-            )
+        self.require_sides(shape)
         return super().build(shape, mean=mean, std=std)
 
 
@@ -121,6 +121,12 @@ class ImageViewsSpec(ViewsSpec):
     """Probability of Gaussian blur."""
     solarize: float | None = None
     """Probability of inverting what is brighter than half."""
+
+    def shape_of(self, example: tuple[int, ...]) -> tuple[int, ...]:
+        """A square, of the image's shorter side where `size` is left out."""
+        channels, height, width = example
+        side = self.size or min(height, width)
+        return channels, side, side
 
     def check(self) -> None:
         """Any image can be drawn from."""
