@@ -21,6 +21,7 @@ from nearfar.spec import (
     settings_of,
     to_json,
 )
+from nearfar.training.specs import AdamWSpec, LARSSpec, SGDSpec
 
 
 class Fruit(Choice, noun="fruit"):
@@ -134,6 +135,11 @@ def test_another_choice_keeps_what_both_have_and_was_set():
     assert changed_choice(apple, "apple") is apple
     with pytest.raises(SettingError, match="did you mean 'pear'"):
         changed_choice(apple, "pearr")
+
+
+def test_what_means_another_thing_in_another_choice_is_not_kept():
+    assert changed_choice(AdamWSpec(learning_rate=0.003), "sgd") == SGDSpec()
+    assert changed_choice(SGDSpec(momentum=0.5), "lars") == LARSSpec(momentum=0.5)
 
 
 def test_settings_are_told_apart_from_defaults():

@@ -28,11 +28,11 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.spec import as_spec
 from nearfar.terminal import Terminal
 from nearfar.torch_defaults import own_defaults
-from nearfar.training.config import TrainingConfig
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.interruption import Interrupted
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.specs import AdamWSpec, TrainingSpec
 from nearfar.views.specs import ViewsSpec
 
 SMALLEST_SIDE = 8
@@ -267,17 +267,15 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 projection_hidden=self.projection_hidden,
                 projection_dim=self.projection_dim,
             ),
-            training=TrainingConfig(
+            training=TrainingSpec(
                 epochs=self.epochs,
                 batch_size=min(self.batch_size, count),
-                learning_rate=self.learning_rate,
-                weight_decay=self.weight_decay,
-                warmup_share=0.1,
+                optimizer=AdamWSpec(
+                    learning_rate=self.learning_rate, weight_decay=self.weight_decay
+                ),
                 device=self.device,
-                # Not measured: the same `random_state` gives the same features.
                 threads=torch.get_num_threads(),
                 knn_every=0,
-                # Nobody goes on with a fit, so one checkpoint at the end is enough.
                 checkpoint_every=max(self.epochs, 1),
             ),
         )

@@ -107,12 +107,15 @@ class Choice(Spec):
     Attributes:
         noun: What a person calls it; given for the base alone.
         choices: Every choice by name; what plug-ins add stands in `known()` too.
+        own: Settings that mean another thing in another choice, as a learning rate does: they are
+            not kept where another is chosen in place of this one.
         target: "module:attribute" of what builds the thing; imported when it is built.
         name: Tells the choices apart.
     """
 
     noun: ClassVar[str] = ""
     choices: ClassVar[dict[str, Any]]
+    own: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str] = ""
 
     name: str = ""
@@ -248,7 +251,7 @@ def changed_choice(current: Choice, name: str) -> Choice:
     if name == current.name:
         return current
     other = current.named(name)
-    names = {each.name for each in fields(other)} - {"name"}
+    names = {each.name for each in fields(other)} - {"name", *current.own}
     kept = {key: value for key, value in set_apart(current).items() if key in names}
     try:
         return other(name=name, **kept)

@@ -10,6 +10,7 @@ from tools.comparison.experiments import experiments
 from tools.comparison.records import RecordFile, fingerprint
 
 from nearfar.errors import NearfarError
+from nearfar.training.specs import AdamWSpec
 
 RECIPE = experiments()["paco-fashion-lt"]
 
@@ -72,7 +73,7 @@ def test_where_images_lie_and_what_is_saved_do_not_tell_runs_apart(recipe):
         changed("views", flip=0.25),
         changed("encoder", width=17),
         changed("method", temperature=0.3),
-        changed("training", learning_rate=0.5),
+        changed("training", optimizer=AdamWSpec(learning_rate=0.5)),
         changed("training", precision="fp32"),
         changed("evaluation", baselines=not RECIPE.evaluation.baselines),
         replace(RECIPE, seed=1),

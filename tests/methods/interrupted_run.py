@@ -13,9 +13,9 @@ from torch import nn
 
 from nearfar.data.batches import TrainingBatches
 from nearfar.training.checkpoints import load_newest
-from nearfar.training.config import TrainingConfig
 from nearfar.training.interruption import Interrupted
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.specs import TrainingSpec
 
 SHORT = replace(TINY, epochs=2)
 
@@ -42,7 +42,7 @@ def state_of(path: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_goes_on_as_if_never_stopped(
-    folder: Path, build: Callable[[], nn.Module], config: TrainingConfig = SHORT
+    folder: Path, build: Callable[[], nn.Module], config: TrainingSpec = SHORT
 ) -> dict[str, torch.Tensor]:
     """Compares both runs bit for bit; gives the state at the end."""
     train_tiny(folder / "whole", config, method=build())

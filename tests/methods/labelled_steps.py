@@ -14,11 +14,11 @@ from torch import nn
 from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError
 from nearfar.training.checkpoints import load_newest
-from nearfar.training.config import TrainingConfig
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.interruption import Interrupted
 from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.specs import TrainingSpec
 
 COUNTS = (3, 5)
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
@@ -150,7 +150,7 @@ class LabelledBatches(TrainingBatches):
 
 
 def assert_resumes_to_the_same_bits(
-    folder: Path, build: Callable, config: TrainingConfig
+    folder: Path, build: Callable, config: TrainingSpec
 ) -> dict[str, torch.Tensor]:
     """A run cut in its first epoch and gone on with, beside one that was not; the last state."""
     states = []

@@ -31,6 +31,7 @@ from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec
 from nearfar.views.specs import ViewsSpec
 
 COUNTS = (4, 5)
@@ -314,7 +315,7 @@ def learns(case: Case, folder: Path) -> tuple[float, float]:
             recipe.training,
             epochs=10,
             batch_size=128,
-            warmup_share=0.2,
+            schedule=CosineSpec(warmup_share=0.2),
             knn_every=0,
             device="cpu",
             precision="fp32",

@@ -17,7 +17,6 @@ from nearfar.methods.method import Method
 from nearfar.methods.momentum import rising_momentum
 from nearfar.methods.specs import BYOLSpec
 from nearfar.training.gradient_caching import cached_gradients
-from nearfar.training.optimizers import build_optimizer
 from nearfar.training.ranks import Ranks
 
 SMALL = BYOLSpec(projection_hidden=12, projection_dim=4, prediction_hidden=10, momentum=0.9)
@@ -94,7 +93,7 @@ def test_the_target_begins_as_the_online_network_and_has_no_gradient():
     for name, value in method.target_encoder.state_dict().items():
         assert torch.equal(value, method.encoder.state_dict()[name])
     target = [*method.target_encoder.parameters(), *method.target_projector.parameters()]
-    groups = build_optimizer(TINY, method).param_groups
+    groups = TINY.optimizer.build(method).param_groups
     assert not {id(each) for group in groups for each in group["params"]} & set(map(id, target))
     assert [rows.requires_grad for rows in method.embed(views_of_step(0))] == [
         True,

@@ -16,7 +16,6 @@ from nearfar.methods.method import Method
 from nearfar.methods.moco import MoCo
 from nearfar.methods.specs import MoCoSpec
 from nearfar.training.gradient_caching import cached_gradients
-from nearfar.training.optimizers import build_optimizer
 from nearfar.training.ranks import Ranks
 
 SMALL = MoCoSpec(
@@ -149,7 +148,7 @@ def test_it_is_a_method_whose_keys_no_optimiser_and_no_gradient_reaches():
     method = moco(replace(SMALL, symmetric=True))
     assert isinstance(method, Method)
     seen = {
-        id(each) for group in build_optimizer(TINY, method).param_groups for each in group["params"]
+        id(each) for group in TINY.optimizer.build(method).param_groups for each in group["params"]
     }
     slow = [*method.momentum_encoder.parameters(), *method.momentum_head.parameters()]
     assert not seen & set(map(id, slow))

@@ -13,6 +13,7 @@ from nearfar.recipes.assembly import Assembly, assemble
 from nearfar.recipes.names import recipe_named
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec
 
 DIGITS = load_digits(DataConfig())
 
@@ -36,7 +37,7 @@ def error_of_knn(run: Assembly) -> float:
 def test_it_learns(name, tmp_path):
     recipe = recipe_named(name)
     training = replace(
-        recipe.training, epochs=40, batch_size=128, warmup_share=0.1, knn_every=0, device="cpu"
+        recipe.training, epochs=40, batch_size=128, schedule=CosineSpec(), knn_every=0, device="cpu"
     )
     encoder = replace(recipe.encoder, width=16)
     run = assemble(replace(recipe, encoder=encoder, training=training), DIGITS)

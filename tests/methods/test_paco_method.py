@@ -31,7 +31,6 @@ from nearfar.methods.paco import PaCo
 from nearfar.methods.shared_information import shared_information
 from nearfar.methods.specs import PaCoSpec
 from nearfar.training.gradient_caching import cached_gradients
-from nearfar.training.optimizers import build_optimizer
 from nearfar.training.ranks import Ranks
 
 SMALL = PaCoSpec(
@@ -131,7 +130,7 @@ def test_steps_are_those_of_the_slow_algorithm(normalisation, momentum):
 def test_it_is_a_method_whose_keys_no_optimiser_and_no_gradient_reaches():
     method = row_by_row()
     assert isinstance(method, Method)
-    groups = build_optimizer(TINY, method).param_groups
+    groups = TINY.optimizer.build(method).param_groups
     trained = {id(each) for group in groups for each in group["params"]}
     slow = [*method.momentum_encoder.parameters(), *method.momentum_projection.parameters()]
     assert not trained & set(map(id, slow))

@@ -16,6 +16,7 @@ from nearfar.recipes.assembly import assemble
 from nearfar.recipes.digits import simclr_digits
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec
 from nearfar.views.specs import DigitsViewsSpec
 
 DIGITS = load_digits(DataConfig())
@@ -75,7 +76,7 @@ def test_it_learns(objective, tmp_path):
             recipe.training,
             epochs=10,
             batch_size=128,
-            warmup_share=0.2,
+            schedule=CosineSpec(warmup_share=0.2),
             knn_every=0,
             device="cpu",
             precision="fp32",

@@ -10,7 +10,8 @@ from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.config import TrainingConfig
+from nearfar.training.schedules import CosineSpec
+from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import DigitsViewsSpec
 
 
@@ -38,8 +39,13 @@ def small_recipe(folder: Path, **changes) -> Recipe:
         views=DigitsViewsSpec(),
         encoder=SmallResNetSpec(width=4),
         method=SimCLRSpec(projection_hidden=8, projection_dim=4),
-        training=TrainingConfig(
-            epochs=2, batch_size=32, warmup_share=0.0, device="cpu", precision="fp32", knn_every=1
+        training=TrainingSpec(
+            epochs=2,
+            batch_size=32,
+            schedule=CosineSpec(warmup_share=0.0),
+            device="cpu",
+            precision="fp32",
+            knn_every=1,
         ),
         evaluation=EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2),
     )

@@ -11,8 +11,9 @@ from nearfar.evaluation.config import EvaluationConfig
 from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
 from nearfar.recipes.names import RECIPES, recipe_named
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.config import TrainingConfig
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec, DropsSpec
+from nearfar.training.specs import AdamWSpec, LARSSpec, SGDSpec, TrainingSpec
 from nearfar.views.specs import SimCLRViewsSpec
 
 
@@ -33,11 +34,14 @@ share = st.floats(0.01, 1)
         size=st.none() | st.integers(1, 999),
     ),
     training=st.builds(
-        TrainingConfig,
+        TrainingSpec,
         epochs=st.integers(1, 10**6),
-        learning_rate=st.floats(1e-12, 1e3),
         clip_norm=st.none() | share,
-        optimizer=st.sampled_from(["adamw", "sgd", "lars"]),
+        optimizer=st.sampled_from([AdamWSpec, SGDSpec, LARSSpec]).flatmap(
+            lambda kind: st.builds(kind, learning_rate=st.floats(1e-12, 1e3))
+        ),
+        schedule=st.builds(CosineSpec, warmup_share=share)
+        | st.builds(DropsSpec, warmup_share=st.just(0.0), epochs=st.just((0.5,))),
     ),
     data=st.builds(
         DataConfig,
@@ -64,9 +68,9 @@ def test_what_is_left_out_keeps_its_default():
     [
         ({"sed": 1}, "unknown setting 'sed': did you mean 'seed'"),
         ({"training": {"epoch": 1}}, "did you mean 'training.epochs'"),
-        ({"training": {"epochs": "many"}}, "training.epochs: "),
-        ({"training": 3}, "training: "),
-        ({"training": {"optimizer": "adam"}}, "training.optimizer: "),
+        ({"training": {"epochs": "many"}}, "training.epochs is 'many': it must be a whole number"),
+        ({"training": 3}, "training: its settings must be an object"),
+        ({"training": {"optimizer": "adam"}}, "unknown optimiser 'adam'"),
         ({"views": {"name": "simclr", "crop_scale": [0.1]}}, "views.crop_scale"),
         ({"evaluation": {"knn": [[1, 2, 3]]}}, "evaluation.knn"),
     ],

@@ -33,7 +33,9 @@ def test_the_warm_up_has_the_steps_it_had_when_it_was_given_in_epochs(name):
         epochs, warm = training.epochs, training.epochs / 10
     assert training.epochs == epochs
     for steps in (1, 5, 14, 58, 97, 210, 234, 390, 1666):  # of an epoch
-        assert round(training.warmup_share * training.epochs * steps) == round(warm * steps)
+        assert round(training.schedule.warmup_share * training.epochs * steps) == round(
+            warm * steps
+        )
 
 
 def test_pacos_network_is_that_of_its_program():
@@ -47,7 +49,11 @@ def test_pacos_network_is_that_of_its_program():
     for head in (method.projection, method.momentum_projection):
         assert [type(each) for each in head] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
         assert [each.weight.shape for each in list(head)[::2]] == [(64, 64), (64, 64), (32, 64)]
-    settings = recipe.method.alpha, recipe.method.temperature, recipe.training.learning_rate
+    settings = (
+        recipe.method.alpha,
+        recipe.method.temperature,
+        recipe.training.optimizer.learning_rate,
+    )
     assert settings == (0.01, 0.05, 0.05)
 
 
@@ -56,8 +62,12 @@ def test_supcons_steps_are_those_of_its_program():
     training, method = recipe.training, recipe.method
     # c times the loss, at rate r and decay d, steps by r·c·gradient + r·d·weight.
     scale = method.temperature / 0.07
-    assert training.learning_rate == pytest.approx(0.5 * scale) == pytest.approx(0.714, abs=5e-4)
-    assert training.weight_decay == pytest.approx(1e-4 / scale) == pytest.approx(7e-5)
+    assert (
+        training.optimizer.learning_rate
+        == pytest.approx(0.5 * scale)
+        == pytest.approx(0.714, abs=5e-4)
+    )
+    assert training.optimizer.weight_decay == pytest.approx(1e-4 / scale) == pytest.approx(7e-5)
 
 
 def test_every_moco2_has_the_head_of_version_two():

@@ -16,7 +16,6 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.training.interruption import Interrupted
 from nearfar.training.run_folder import RunFolder
-from nearfar.training.schedule import learning_rate_at
 from nearfar.views.specs import DigitsViewsSpec
 
 same_run = assert_same_run
@@ -53,8 +52,7 @@ def test_it_trains_every_step_of_every_epoch(whole):
     assert [record["step"] for record in steps] == list(range(1, TINY.epochs * STEPS + 1))
     assert [record["epoch"] for record in steps] == [step / STEPS for step in range(1, 25)]
     assert [record["learning_rate"] for record in steps] == [
-        learning_rate_at(step, peak=1e-3, warmup_steps=2 * STEPS, total_steps=6 * STEPS)
-        for step in range(24)
+        TINY.schedule.rate_at(step, peak=1e-3, total_steps=6 * STEPS) for step in range(24)
     ]
     knn = [record for record in metrics(path) if record["kind"] == "knn"]
     assert [(record["step"], record["epoch"]) for record in knn] == [(8, 2), (16, 4), (24, 6)]

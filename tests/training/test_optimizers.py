@@ -1,11 +1,10 @@
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
 
-from nearfar.training.config import TrainingConfig
-from nearfar.training.optimizers import LARS, build_optimizer
+from nearfar.spec import as_spec
+from nearfar.training.optimizers import LARS
+from nearfar.training.specs import AdamWSpec, OptimizerSpec
 
 
 def network() -> nn.Module:
@@ -91,11 +90,9 @@ def test_lars_evaluates_a_closure():
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
 def test_norms_and_biases_are_not_decayed(name):
     module = network()
-    config = replace(
-        TrainingConfig(), optimizer=name, weight_decay=0.5, learning_rate=0.1, momentum=0.0
-    )
+    spec = as_spec(OptimizerSpec, {"name": name, "weight_decay": 0.5, "learning_rate": 0.1})
     before = {key: value.detach().clone() for key, value in module.named_parameters()}
-    optimizer = build_optimizer(config, module)
+    optimizer = spec.build(module)
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -108,7 +105,7 @@ def test_norms_and_biases_are_not_decayed(name):
 def test_every_trained_parameter_is_optimised_once_and_frozen_ones_are_not():
     module = network()
     module[0].weight.requires_grad_(False)
-    optimizer = build_optimizer(TrainingConfig(), module)
+    optimizer = AdamWSpec().build(module)
     held = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in module.parameters() if p.requires_grad)
     assert id(module[0].weight) not in held
@@ -119,9 +116,7 @@ def test_each_optimiser_learns(name):
     torch.manual_seed(0)
     module, inputs = network(), torch.randn(16, 2, 4, 4)
     rate = {"adamw": 0.01, "sgd": 0.05, "lars": 0.5}[name]
-    optimizer = build_optimizer(
-        replace(TrainingConfig(), optimizer=name, learning_rate=rate), module
-    )
+    optimizer = as_spec(OptimizerSpec, {"name": name, "learning_rate": rate}).build(module)
     losses = []
     for _ in range(30):
         loss = (module(inputs) - inputs.mean((1, 2, 3))[:, None]).square().mean()

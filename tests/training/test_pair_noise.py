@@ -9,7 +9,6 @@ from tiny_run import TINY, images, train_tiny
 
 from nearfar.data.batches import TrainingBatches
 from nearfar.errors import SettingError
-from nearfar.training.checks import check_training_config
 from nearfar.training.pair_noise import views_of_batch
 from nearfar.views.specs import DigitsViewsSpec
 
@@ -69,13 +68,13 @@ def test_without_false_positives_the_views_are_those_of_a_plain_call():
 
 def test_labels_are_asked_for_at_once():
     config = replace(TINY, false_positives=0.3)
-    check_training_config(config, labelled=True)
+    config.require_examples(100, labelled=True)
     with pytest.raises(
         SettingError, match=r"false_positives is 0\.3: it must be 0 for data without"
     ):
-        check_training_config(config, labelled=False)
+        config.require_examples(100, labelled=False)
     with pytest.raises(SettingError, match=r"false_positives is 1\.5: it must be 0 to 1"):
-        check_training_config(replace(TINY, false_positives=1.5))
+        replace(TINY, false_positives=1.5)
     generator = torch.Generator()
     with pytest.raises(SettingError, match="needs labels"):
         views_of_batch(Numbers(), torch.arange(4), None, generator, 0.3)

@@ -2,13 +2,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nearfar.training.schedule import learning_rate_at
+from nearfar.training.schedules import CosineSpec, DropsSpec
 
 
 def rates(peak, warmup_steps, total_steps):
+    schedule = CosineSpec(warmup_share=warmup_steps / total_steps)
     return [
-        learning_rate_at(step, peak=peak, warmup_steps=warmup_steps, total_steps=total_steps)
-        for step in range(total_steps)
+        schedule.rate_at(step, peak=peak, total_steps=total_steps) for step in range(total_steps)
     ]
 
 
@@ -31,8 +31,6 @@ def test_rises_to_the_peak_then_falls_and_wastes_no_step(steps):
 
 
 def test_drops_divide_the_rate_by_ten_and_there_is_no_cosine():
-    values = [
-        learning_rate_at(step, peak=8.0, warmup_steps=2, total_steps=9, drops=(4, 7))
-        for step in range(9)
-    ]
+    schedule = DropsSpec(warmup_share=2 / 9, epochs=(4, 7))
+    values = [schedule.rate_at(step, peak=8.0, total_steps=9) for step in range(9)]
     assert values == pytest.approx([4.0, 8.0, 8.0, 8.0, 0.8, 0.8, 0.8, 0.08, 0.08])

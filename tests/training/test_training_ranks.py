@@ -16,7 +16,6 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
-from nearfar.training.checks import check_training_config
 from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
 from rank_processes import run_on_ranks
@@ -371,8 +370,8 @@ def test_what_ranks_exchange(tmp_path):
 def test_a_batch_that_ranks_cannot_share_is_refused(batch_size, ranks):
     config = replace(TINY, batch_size=batch_size)
     with pytest.raises(SettingError, match=rf"batch_size is {batch_size}: .* {ranks} ranks"):
-        check_training_config(config, ranks=ranks)
-    check_training_config(replace(TINY, batch_size=2 * ranks), ranks=ranks)
+        config.require_ranks(ranks)
+    replace(TINY, batch_size=2 * ranks).require_ranks(ranks)
 
 
 def test_shares_put_together_are_the_batch():

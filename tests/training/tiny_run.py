@@ -10,15 +10,16 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
-from nearfar.training.config import TrainingConfig
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec
+from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import DigitsViewsSpec
 
-TINY = TrainingConfig(
+TINY = TrainingSpec(
     epochs=6,
     batch_size=8,
-    warmup_share=1 / 3,
+    schedule=CosineSpec(warmup_share=1 / 3),
     device="cpu",
     precision="fp32",
     knn_every=2,
@@ -48,7 +49,7 @@ def fake_knn(encoder: nn.Module) -> dict[str, float]:
 
 def train_tiny(
     path: Path,
-    config: TrainingConfig = TINY,
+    config: TrainingSpec = TINY,
     *,
     resume: bool = False,
     console: Console | None = None,

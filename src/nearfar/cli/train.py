@@ -19,8 +19,8 @@ from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import Nested
-from nearfar.training.config import TrainingConfig
 from nearfar.training.launch import said_by_first_rank
+from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec
 
 
@@ -45,7 +45,7 @@ class TrainArguments:
     views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: TrainingSpec = field(default_factory=TrainingSpec)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 

@@ -17,7 +17,6 @@ from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.methods.method import Method
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.checks import check_training_config
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.own_draws import OwnDraws
 from nearfar.training.ranks import Ranks
@@ -84,12 +83,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     taught = hold_out(source, recipe.data)
     part = part_to_learn_from(taught.source, recipe.data)
     ranks = Ranks.now()
-    check_training_config(
-        recipe.training,
-        examples=len(part),
-        ranks=ranks.count,
-        labelled=part.labels is not None,
-    )
+    recipe.training.require_examples(len(part), labelled=part.labels is not None)
     recipe.method.require_labels(part.labels is not None, source.name)
     example_format = format_of(recipe, part)
     counts = None

@@ -10,7 +10,6 @@ from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
 from nearfar.modality import Modality
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.checks import check_training_config
 from nearfar.training.launch import launched
 
 
@@ -40,7 +39,9 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
         )
     # Data that are given, not loaded, are not as many as the recipe's source has.
     known = most_to_learn_from(recipe.data) if modality is None else None
-    check_training_config(recipe.training, examples=known, ranks=launched().ranks)
+    if known is not None:
+        recipe.training.require_examples(known, labelled=True)
+    recipe.training.require_ranks(launched().ranks)
     check_evaluation(recipe.evaluation)
 
 

@@ -9,7 +9,8 @@ from nearfar.methods.objective_specs import DebiasedPosSpec, NTXentSpec
 from nearfar.methods.specs import BYOLSpec, MoCoSpec, PaCoSpec, SimCLRSpec, SupConSpec
 from nearfar.recipes.known import Family, Figure, knn, published, recipe
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.config import TrainingConfig
+from nearfar.training.schedules import CosineSpec, DropsSpec
+from nearfar.training.specs import AdamWSpec, SGDSpec, TrainingSpec
 from nearfar.views.specs import MoCoV2ViewsSpec, SimCLRViewsSpec
 
 CIFAR = Family(
@@ -40,13 +41,11 @@ def simclr_cifar10() -> Recipe:
         method=SimCLRSpec(
             objective=NTXentSpec(temperature=0.5), projection_hidden=512, projection_dim=128
         ),
-        training=TrainingConfig(
+        training=TrainingSpec(
             epochs=50,
             batch_size=512,
-            optimizer="adamw",
-            learning_rate=1e-3,
-            weight_decay=1e-6,
-            warmup_share=2 / 50,
+            optimizer=AdamWSpec(learning_rate=1e-3, weight_decay=1e-6),
+            schedule=CosineSpec(warmup_share=2 / 50),
         ),
     )
 
@@ -113,14 +112,11 @@ def moco2_cifar10() -> Recipe:
             momentum=0.99,
             batch_norm_splits=8,
         ),
-        training=TrainingConfig(
+        training=TrainingSpec(
             epochs=200,
             batch_size=512,
-            optimizer="sgd",
-            learning_rate=0.06,
-            weight_decay=5e-4,
-            momentum=0.9,
-            warmup_share=0.0,
+            optimizer=SGDSpec(learning_rate=0.06, weight_decay=5e-4, momentum=0.9),
+            schedule=CosineSpec(warmup_share=0.0),
         ),
         evaluation=EvaluationConfig(knn=((200, 0.1),)),
     )
@@ -149,14 +145,11 @@ def byol_cifar10() -> Recipe:
         method=BYOLSpec(
             projection_hidden=1024, projection_dim=256, prediction_hidden=1024, momentum=0.99
         ),
-        training=TrainingConfig(
+        training=TrainingSpec(
             epochs=200,
             batch_size=512,
-            optimizer="sgd",
-            learning_rate=0.06,
-            weight_decay=2e-3,
-            momentum=0.9,
-            warmup_share=0.0,
+            optimizer=SGDSpec(learning_rate=0.06, weight_decay=2e-3, momentum=0.9),
+            schedule=CosineSpec(warmup_share=0.0),
         ),
         evaluation=EvaluationConfig(knn=((200, 0.1),)),
     )
@@ -183,14 +176,13 @@ def supcon_cifar10() -> Recipe:
         views=MoCoV2ViewsSpec(blur=0.0),
         encoder=TimmSpec(name="timm/resnet50", stem="small"),
         method=SupConSpec(temperature=0.1, projection_hidden=2048, projection_dim=128),
-        training=TrainingConfig(
+        training=TrainingSpec(
             epochs=1000,
             batch_size=1024,
-            optimizer="sgd",
-            learning_rate=0.5 * 0.1 / 0.07,
-            weight_decay=1e-4 * 0.07 / 0.1,
-            momentum=0.9,
-            warmup_share=10 / 1000,
+            optimizer=SGDSpec(
+                learning_rate=0.5 * 0.1 / 0.07, weight_decay=1e-4 * 0.07 / 0.1, momentum=0.9
+            ),
+            schedule=CosineSpec(warmup_share=10 / 1000),
             knn_every=50,
             checkpoint_every=10,
         ),
@@ -225,15 +217,11 @@ def paco_cifar100_lt() -> Recipe:
             projection_hidden=64,
             projection_dim=32,
         ),
-        training=TrainingConfig(
+        training=TrainingSpec(
             epochs=400,
             batch_size=128,
-            optimizer="sgd",
-            learning_rate=0.05,
-            weight_decay=5e-4,
-            momentum=0.9,
-            warmup_share=10 / 400,
-            drops=(320.0, 360.0),
+            optimizer=SGDSpec(learning_rate=0.05, weight_decay=5e-4, momentum=0.9),
+            schedule=DropsSpec(warmup_share=10 / 400, epochs=(320.0, 360.0)),
             knn_every=20,
             checkpoint_every=10,
         ),

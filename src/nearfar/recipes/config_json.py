@@ -11,19 +11,21 @@ from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.data_root import FROM_RUN, both_roots, tried_roots
 from nearfar.recipes.recipe import Recipe
-from nearfar.spec import Choice, as_spec, to_json
+from nearfar.spec import Spec, as_spec, to_json
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import ViewsSpec
 
 _RECIPE = TypeAdapter(Recipe)
 Settings = TypeVar("Settings")
 
-_CHOICES: dict[str, type[Choice]] = {
+_SPECS: dict[str, type[Spec]] = {
     "views": ViewsSpec,
     "encoder": EncoderSpec,
     "method": MethodSpec,
+    "training": TrainingSpec,
 }
-"""The rooms of a recipe that hold one of several specs."""
+"""The rooms of a recipe that hold specs."""
 
 
 def recipe_to_json(recipe: Recipe, *, run: Path | None = None) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def recipe_to_json(recipe: Recipe, *, run: Path | None = None) -> dict[str, Any]
             finds it again, absolute and from the run.
     """
     values = _RECIPE.dump_python(recipe, mode="json")
-    values |= {room: to_json(getattr(recipe, room)) for room in _CHOICES}
+    values |= {room: to_json(getattr(recipe, room)) for room in _SPECS}
     if run is not None and recipe.data.root is not None:
         values["data"] |= both_roots(recipe.data.root, run)
     return values
@@ -52,11 +54,11 @@ def recipe_from_json(values: dict[str, Any], *, where: str | Path = "config.json
         SettingError: A setting does not exist (the message names the nearest), or its value is of
             the wrong kind.
     """
-    others = {key: value for key, value in values.items() if key not in _CHOICES}
+    others = {key: value for key, value in values.items() if key not in _SPECS}
     _refuse_unknown(others, Recipe, prefix="", where=where)
     try:
         chosen = {
-            room: as_spec(kind, values[room]) for room, kind in _CHOICES.items() if room in values
+            room: as_spec(kind, values[room]) for room, kind in _SPECS.items() if room in values
         }
     except SettingError as error:
         raise SettingError(f"{where}: {error}") from None

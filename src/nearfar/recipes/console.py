@@ -15,7 +15,7 @@ from nearfar.report.uncertainty import Score
 from nearfar.report.verdict import forms, verdict
 from nearfar.spec import Choice, settings_of
 from nearfar.terminal import shown
-from nearfar.training.config import TrainingConfig
+from nearfar.training.specs import TrainingSpec
 
 
 def print_header(console: Console, assembly: Assembly, out: Path) -> None:
@@ -78,11 +78,10 @@ def _settings(choice: Choice) -> list[str]:
     return told
 
 
-def _optimizer(config: TrainingConfig) -> str:
+def _optimizer(config: TrainingSpec) -> str:
     """An optimizer, its rate, and how the rate goes down."""
-    after = " and ".join(f"{epoch:g}" for epoch in config.drops)
-    falls = f"a tenth after epoch {after}" if config.drops else "cosine"
-    return f"{config.optimizer} at {config.learning_rate:g}, {falls}"
+    optimizer = config.optimizer
+    return f"{optimizer.name} at {optimizer.learning_rate:g}, {config.schedule.in_words}"
 
 
 def print_scores(

@@ -19,7 +19,8 @@ from nearfar.methods.specs import (
 from nearfar.recipes.known import Duration, Family, Figure, Figures, few_labels, knn, recipe
 from nearfar.recipes.known import measured as measured_on
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.config import TrainingConfig
+from nearfar.training.schedules import CosineSpec
+from nearfar.training.specs import AdamWSpec, TrainingSpec
 from nearfar.views.specs import DigitsViewsSpec
 
 DIGITS = Family(
@@ -42,8 +43,8 @@ def _digits_recipe(method: MethodSpec, epochs: int) -> Recipe:
         views=DigitsViewsSpec(),
         encoder=SmallResNetSpec(width=32),
         method=method,
-        training=TrainingConfig(
-            epochs=epochs, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=10
+        training=TrainingSpec(
+            epochs=epochs, batch_size=256, optimizer=AdamWSpec(learning_rate=3e-3), knn_every=10
         ),
         # k = 20 leads the report: 200 is more than a digit has training images (130).
         evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1), (200, 0.5))),
@@ -104,7 +105,7 @@ def byol_digits() -> Recipe:
         method=BYOLSpec(
             projection_hidden=512, projection_dim=128, prediction_hidden=512, momentum=0.9
         ),
-        training=replace(recipe.training, epochs=40, batch_size=128, warmup_share=0.1),
+        training=replace(recipe.training, epochs=40, batch_size=128, schedule=CosineSpec()),
     )
 
 
@@ -128,8 +129,8 @@ def cpc_digits() -> Recipe:
         views=DigitsViewsSpec(count=1, crop_scale=(0.6, 1.0), rotation=0.0, jitter=0.0),
         encoder=PatchGRUSpec(width=16),
         method=CPCSpec(prediction_steps=6),
-        training=TrainingConfig(
-            epochs=20, batch_size=128, learning_rate=4e-3, warmup_share=0.1, knn_every=5
+        training=TrainingSpec(
+            epochs=20, batch_size=128, optimizer=AdamWSpec(learning_rate=4e-3), knn_every=5
         ),
         evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1))),
     )

@@ -38,7 +38,8 @@ from nearfar.recipes.known import (
     recipe,
 )
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.config import TrainingConfig
+from nearfar.training.schedules import CosineSpec
+from nearfar.training.specs import AdamWSpec, TrainingSpec
 from nearfar.views.specs import SimCLRViewsSpec
 
 _THREAD = "one thread of an AMD EPYC with bf16"
@@ -90,11 +91,11 @@ def shared_setup(method: MethodSpec, **changes: Any) -> Recipe:
         views=_VIEWS,
         encoder=SmallResNetSpec(width=16),
         method=method,
-        training=TrainingConfig(
+        training=TrainingSpec(
             epochs=6,
             batch_size=256,
-            learning_rate=3e-3,
-            warmup_share=1 / 6,
+            optimizer=AdamWSpec(learning_rate=3e-3),
+            schedule=CosineSpec(warmup_share=1 / 6),
             knn_every=3,
         ),
         # k = 20 leads the report: it is the vote that serves raw pixels best.
@@ -180,8 +181,8 @@ def simclr_fashion() -> Recipe:
         SimCLRSpec(
             objective=NTXentSpec(temperature=0.2), projection_hidden=512, projection_dim=128
         ),
-        training=TrainingConfig(
-            epochs=30, batch_size=256, learning_rate=3e-3, warmup_share=0.1, knn_every=5
+        training=TrainingSpec(
+            epochs=30, batch_size=256, optimizer=AdamWSpec(learning_rate=3e-3), knn_every=5
         ),
         evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1), (200, 0.5))),
     )

@@ -12,7 +12,6 @@ from nearfar.errors import SettingError
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.launch import launched
 
-_MOMENTS = {"adamw": 2, "sgd": 1, "lars": 1}
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -37,7 +36,7 @@ def require_memory(
     tensors = [*method.parameters(), *method.buffers()]
     weights = sum(each.numel() * each.element_size() for each in tensors)
     # Beside the weights lie their gradients and what the optimizer remembers of each.
-    weights += 4 * trained * (1 + _MOMENTS[recipe.training.optimizer])
+    weights += 4 * trained * (1 + recipe.training.optimizer.moments)
     share = recipe.training.batch_size // launched().ranks
     views = 4 * recipe.views.count * share * math.prod(shape)
     there = memory_of(device) // (launched().local_ranks if device.type == "cpu" else 1)

@@ -7,7 +7,7 @@ from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.known import Family, Figures, recipe
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.config import TrainingConfig
+from nearfar.training.specs import AdamWSpec, TrainingSpec
 from nearfar.views.specs import MoCoV2ViewsSpec
 
 PICTURES = Family(
@@ -37,6 +37,8 @@ def simclr_pictures() -> Recipe:
         method=SimCLRSpec(
             objective=NTXentSpec(temperature=0.2), projection_hidden=512, projection_dim=128
         ),
-        training=TrainingConfig(epochs=100, batch_size=64, learning_rate=1e-3, knn_every=10),
+        training=TrainingSpec(
+            epochs=100, batch_size=64, optimizer=AdamWSpec(learning_rate=1e-3), knn_every=10
+        ),
         evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1))),
     )

@@ -7,7 +7,7 @@ from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
 from nearfar.spec import Nested
-from nearfar.training.config import TrainingConfig
+from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec
 
 
@@ -23,5 +23,5 @@ class Recipe:
     views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: TrainingSpec = field(default_factory=TrainingSpec)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

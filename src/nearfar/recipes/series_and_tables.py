@@ -9,7 +9,7 @@ from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import CPCSpec, MethodSpec, SimCLRSpec
 from nearfar.recipes.known import Duration, Family, few_labels, knn, measured, recipe
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.config import TrainingConfig
+from nearfar.training.specs import AdamWSpec, TrainingSpec
 from nearfar.views.specs import SeriesViewsSpec, VectorViewsSpec, ViewsSpec
 
 VOWELS = Family(
@@ -35,7 +35,7 @@ def _small_recipe(
         views=views,
         encoder=encoder,
         method=method,
-        training=TrainingConfig(warmup_share=0.1, **training),
+        training=TrainingSpec(**training),
         evaluation=EvaluationConfig(knn=((5, 0.07), (20, 0.07)), labels_per_class=(1, 5, 10)),
     )
 
@@ -63,7 +63,7 @@ def simclr_vowels() -> Recipe:
         SimCLRSpec(objective=NTXentSpec(temperature=0.2), projection_hidden=256, projection_dim=64),
         epochs=300,
         batch_size=256,
-        learning_rate=3e-3,
+        optimizer=AdamWSpec(learning_rate=3e-3),
         knn_every=30,
     )
 
@@ -91,7 +91,7 @@ def cpc_vowels() -> Recipe:
         CPCSpec(prediction_steps=12),
         epochs=40,
         batch_size=128,
-        learning_rate=1e-3,
+        optimizer=AdamWSpec(learning_rate=1e-3),
         knn_every=10,
     )
 
@@ -118,6 +118,6 @@ def simclr_wine() -> Recipe:
         SimCLRSpec(objective=NTXentSpec(temperature=0.5), projection_hidden=128, projection_dim=64),
         epochs=300,
         batch_size=64,
-        learning_rate=1e-3,
+        optimizer=AdamWSpec(learning_rate=1e-3),
         knn_every=30,
     )

@@ -7,7 +7,8 @@ from nearfar.methods.objective_specs import AlignUniformSpec
 from nearfar.methods.specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.known import Family, Figure, published, recipe
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.config import TrainingConfig
+from nearfar.training.schedules import CosineSpec, DropsSpec
+from nearfar.training.specs import SGDSpec, TrainingSpec
 from nearfar.views.specs import MoCoV1ViewsSpec, MoCoV2ViewsSpec
 
 STL10 = Family(
@@ -54,15 +55,13 @@ def align_uniform_stl10() -> Recipe:
             projection_hidden=None,
             projection_dim=128,
         ),
-        training=TrainingConfig(
+        training=TrainingSpec(
             epochs=200,
             batch_size=batch_size,
-            optimizer="sgd",
-            learning_rate=0.12 * batch_size / 256,
-            weight_decay=1e-4,
-            momentum=0.9,
-            warmup_share=1 / 200,
-            drops=(155.0, 170.0, 185.0),
+            optimizer=SGDSpec(
+                learning_rate=0.12 * batch_size / 256, weight_decay=1e-4, momentum=0.9
+            ),
+            schedule=DropsSpec(warmup_share=1 / 200, epochs=(155.0, 170.0, 185.0)),
             knn_every=20,
             checkpoint_every=10,
         ),
@@ -92,14 +91,11 @@ def moco2_imagenet() -> Recipe:
         method=MoCoSpec(
             head="mlp", projection_dim=128, temperature=0.2, queue_size=65536, momentum=0.999
         ),
-        training=TrainingConfig(
+        training=TrainingSpec(
             epochs=200,
             batch_size=256,
-            optimizer="sgd",
-            learning_rate=0.03,
-            weight_decay=1e-4,
-            momentum=0.9,
-            warmup_share=0.0,
+            optimizer=SGDSpec(learning_rate=0.03, weight_decay=1e-4, momentum=0.9),
+            schedule=CosineSpec(warmup_share=0.0),
         ),
         evaluation=EvaluationConfig(knn=((200, 0.1),)),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from nearfar.encoders.specs import in_current_form as encoder_in_current_form
 from nearfar.errors import SettingError
+from nearfar.training.specs import in_current_form as training_in_current_form
 from nearfar.views.specs import in_current_form as views_in_current_form
 
 FORMAT = 2
@@ -39,6 +40,7 @@ def in_current_format(config: Mapping[str, Any]) -> dict[str, Any]:
     if format_of(config) == FORMAT:
         return values
     rooms = {
+        "training": training_in_current_form,
         "views": views_in_current_form,
         "encoder": encoder_in_current_form,
         "method": _method_of_format_1,

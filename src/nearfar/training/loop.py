@@ -17,22 +17,19 @@ from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.modality import Modality
 from nearfar.torch_defaults import own_defaults
-from nearfar.training.checks import check_training_config
-from nearfar.training.config import TrainingConfig
 from nearfar.training.environment import recorded_environment
 from nearfar.training.generators import Generators
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
-from nearfar.training.optimizers import build_optimizer
 from nearfar.training.own_draws import OwnDraws
 from nearfar.training.pair_noise import views_of_batch
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
 from nearfar.training.resuming import Saver, find_start, new_start, settings_of
 from nearfar.training.run_folder import RunFolder
-from nearfar.training.schedule import learning_rate_at
+from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 from nearfar.training.thread_choice import ThreadChoice, Work
 
@@ -80,7 +77,7 @@ def train(
     method: Method,
     views: Views,
     batches: Batches,
-    config: TrainingConfig,
+    config: TrainingSpec,
     run_folder: RunFolder,
     *,
     seed: int,
@@ -121,14 +118,13 @@ def train(
             read, or the folder already holds checkpoints and `resume` is not set.
     """
     ranks = Ranks.now()
-    check_training_config(config, ranks=ranks.count)
     hardware = choose_hardware(config.device, config.precision)
     module = cast(nn.Module, method)  # the Protocol leaves unsaid what every module can do
     module.to(hardware.device)
     if hardware.channels_last:
         module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     ranks.begin_alike(module)
-    optimizer = build_optimizer(config, module)
+    optimizer = config.optimizer.build(module)
     steps_per_epoch = batches.steps_per_epoch
     total_steps = config.epochs * steps_per_epoch
     record_every = math.ceil(total_steps / _MOST_RECORDS)
@@ -208,7 +204,12 @@ def train(
                             _step_without_effect, method, views, images, labels, hardware, config
                         )
                     )
-                    rate = _learning_rate(config, step, steps_per_epoch)
+                    rate = config.schedule.rate_at(
+                        step,
+                        peak=config.optimizer.learning_rate,
+                        total_steps=total_steps,
+                        steps_per_epoch=steps_per_epoch,
+                    )
                     drawn = views_of_batch(
                         views, images, labels, generators.views, config.false_positives
                     )
@@ -255,18 +256,6 @@ def train(
                     raise _interrupted(received, step, total_steps, run_folder)
 
 
-def _learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
-    """The rate of the step about to be taken."""
-    total_steps = config.epochs * steps_per_epoch
-    return learning_rate_at(
-        step,
-        peak=config.learning_rate,
-        warmup_steps=round(config.warmup_share * total_steps),
-        total_steps=total_steps,
-        drops=[round(epoch * steps_per_epoch) for epoch in config.drops],
-    )
-
-
 def _gradients(
     method: Method,
     views: tuple[Tensor, ...],
@@ -311,7 +300,7 @@ def _step_without_effect(
     images: Tensor,
     labels: Tensor | None,
     hardware: Hardware,
-    config: TrainingConfig,
+    config: TrainingSpec,
 ) -> Work:
     """What a step computes, on a copy of the method and with draws of its own."""
     copied = copy.deepcopy(method)
@@ -346,7 +335,7 @@ def _not_finite(
         shown += f" … ({len(examples)} in all, listed in {run_folder.metrics})"
     return NearfarError(
         f"stopped at step {step} (epoch {epoch}): {what}; the batch was training images {shown}; "
-        f"{saver.last_good}: lower training.learning_rate, or look at these images"
+        f"{saver.last_good}: lower training.optimizer.learning_rate, or look at these images"
     )
 
 

@@ -7,34 +7,35 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from nearfar.training.config import TrainingConfig
+from nearfar.training.specs import AdamWSpec, LARSSpec, OptimizerSpec, SGDSpec
 
 
-def build_optimizer(config: TrainingConfig, module: nn.Module) -> Optimizer:
-    """The optimiser that the settings name, over every parameter of a module that wants a gradient.
+def adamw(spec: AdamWSpec, module: nn.Module) -> Optimizer:
+    """AdamW over every parameter of a module that wants a gradient."""
+    return AdamW(_groups(spec, module), lr=spec.learning_rate, fused=True)
 
-    Parameters of fewer than two dimensions (biases, the scales and shifts of normalisation layers)
-    form a group of their own, without weight decay and, in LARS, without a layer-wise rate.
 
-    Args:
-        config: The settings; the learning rate is set anew before each step by the loop.
-        module: What is trained.
+def sgd(spec: SGDSpec, module: nn.Module) -> Optimizer:
+    """SGD with momentum, likewise."""
+    groups = _groups(spec, module)
+    return SGD(groups, lr=spec.learning_rate, momentum=spec.momentum, fused=True)
+
+
+def lars(spec: LARSSpec, module: nn.Module) -> Optimizer:
+    """LARS, likewise."""
+    return LARS(_groups(spec, module), lr=spec.learning_rate, momentum=spec.momentum)
+
+
+def _groups(spec: OptimizerSpec, module: nn.Module) -> list[dict[str, Any]]:
+    """Weights, and parameters of fewer than two dimensions: biases and those of normalisation.
+
+    The second group has no weight decay and, in LARS, no layer-wise rate.
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {
-            "params": [parameter for parameter in trained if parameter.ndim >= 2],
-            "weight_decay": config.weight_decay,
-        },
-        {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    rate, momentum = config.learning_rate, config.momentum
-    if config.optimizer == "adamw":
-        return AdamW(groups, lr=rate, fused=True)
-    if config.optimizer == "sgd":
-        return SGD(groups, lr=rate, momentum=momentum, fused=True)
-    return LARS(groups, lr=rate, momentum=momentum)
+    weights = [parameter for parameter in trained if parameter.ndim >= 2]
+    others = [parameter for parameter in trained if parameter.ndim < 2]
+    groups = [(weights, spec.weight_decay), (others, 0.0)]
+    return [{"params": held, "weight_decay": decay} for held, decay in groups if held]
 
 
 class LARS(Optimizer):

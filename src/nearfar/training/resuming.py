@@ -1,7 +1,6 @@
 """What the loop saves so that it can go on, and how it finds that again."""
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,12 +9,13 @@ from typing import Any
 import torch
 
 from nearfar.errors import NearfarError
+from nearfar.spec import to_json
 from nearfar.training.checkpoints import Checkpoint, holds_checkpoints, load_newest, save
-from nearfar.training.config import TrainingConfig
 from nearfar.training.hardware import Hardware
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 
 _FREE_TO_CHANGE = ("precision", "threads", "knn_every", "checkpoint_every", "keep_checkpoints")
@@ -52,7 +52,7 @@ class Settings:
 
 
 def settings_of(
-    config: TrainingConfig,
+    config: TrainingSpec,
     hardware: Hardware,
     experiment: Mapping[str, Any],
     *,
@@ -60,7 +60,7 @@ def settings_of(
     steps_per_epoch: int,
 ) -> Settings:
     """The settings as they stand in a checkpoint, in JSON's own types."""
-    decisive = json.loads(json.dumps(dataclasses.asdict(config)))
+    decisive = to_json(config)
     for name in _FREE_TO_CHANGE:
         del decisive[name]
     decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}
