@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,14 @@ import nearfar
 from nearfar.cli import app, main
 from nearfar.cli.arguments import option_names, parse
 from nearfar.data.config import DataConfig
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.objective_specs import ObjectiveSpec
+from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.config_json import read_recipe
+from nearfar.training.schedules import ScheduleSpec
+from nearfar.training.specs import OptimizerSpec
+from nearfar.views.specs import ViewsSpec
 
 # A run of seconds on the digits, given as a person would give it.
 QUICK = ["train", "--training.epochs", "1", "--encoder.width", "4", "--training.device", "cpu"]
@@ -71,6 +78,19 @@ def test_every_command_has_help(command, capsys):
         main([command, "--help"])
     assert ended.value.code == 0
     assert f"usage: nearfar {command}" in capsys.readouterr().out
+
+
+def test_help_of_training_fits_two_screens_and_names_all_that_can_be_chosen(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = capsys.readouterr().out
+    assert len(told.splitlines()) <= 2 * 24
+    assert max(map(len, told.splitlines())) <= 80
+    known = [EncoderSpec, MethodSpec, ObjectiveSpec, OptimizerSpec, ScheduleSpec, ViewsSpec]
+    assert not {name for kind in known for name in kind.known()} - set(re.findall(r"[^\s,]+", told))
+    assert {"optimizer.learning-rate,", "objective.temperature,", "knn-every,"} <= set(told.split())
+    assert "nearfar train RECIPE --help" in told
 
 
 def test_help_of_a_recipe_shows_its_own_defaults(capsys):

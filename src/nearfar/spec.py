@@ -233,6 +233,22 @@ def to_json(spec: Spec) -> dict[str, Any]:
     return {each.name: _plain(getattr(spec, each.name)) for each in fields(spec)}
 
 
+def flat_settings(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names.
+
+    Args:
+        nested: Dictionaries in dictionaries.
+        prefix: What every name begins with.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, dict):
+            flat |= flat_settings(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
 def settings_of(choice: Choice) -> dict[str, Any]:
     """All settings of a choice by name, its own name left out."""
     return {each.name: getattr(choice, each.name) for each in fields(choice) if each.name != "name"}

@@ -60,7 +60,7 @@ def change(run, file, **changes):
         ({"method__objective": "decoupled"}, r"objective\.name nt_xent, not decoupled"),
         ({"views__name": "simclr"}, r"views\.name digits, not simclr"),
         ({"encoder__width": 8}, r"encoder\.width 4, not 8"),
-        ({"training__learning_rate": 0.5}, r"learning_rate 0\.001, not 0\.5"),
+        ({"training__optimizer__learning_rate": 0.5}, r"optimizer\.learning_rate 0\.001, not 0\.5"),
         ({"seed": 3}, r"seed 0, not 3"),
     ],
 )

@@ -27,6 +27,7 @@ from nearfar.recipes.assembly import assemble
 from nearfar.recipes.names import recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
+from nearfar.training.schedules import CosineSpec
 
 PACO = PaCoSpec(queue_size=50, momentum=0.9, projection_hidden=8, projection_dim=4)
 SUPCON = SupConSpec(projection_hidden=8, projection_dim=4)
@@ -117,8 +118,7 @@ def test_the_published_settings_train_on_small_files_of_the_format(tmp_path: Pat
         recipe.training,
         epochs=1,
         batch_size=4,
-        warmup_share=0.0,
-        drops=(),
+        schedule=CosineSpec(warmup_share=0.0),
         knn_every=0,
         device="cpu",
     )
@@ -135,7 +135,7 @@ def test_the_published_settings_train_on_small_files_of_the_format(tmp_path: Pat
 def test_it_learns_digits(tmp_path: Path, name: str):
     """A quarter of the recipe: far above the untrained encoder, and above raw pixels."""
     recipe = recipe_named(name)
-    training = replace(recipe.training, epochs=10, warmup_share=0.1, knn_every=0)
+    training = replace(recipe.training, epochs=10, schedule=CosineSpec(), knn_every=0)
     records = run(replace(recipe, training=training), tmp_path / "run")
     judged = [top1(records, "knn"), top1(records, "linear_probe")]
     if name != "supcon-digits":

@@ -14,6 +14,7 @@ from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import recipe_named
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec
 
 IMAGENET = [
     f"{part}/n0144076{c}/{i}.png" for part in ("train", "val") for c in "45" for i in "0123"
@@ -53,7 +54,7 @@ def test_it_trains_on_files_of_its_format(name, tmp_path):
             recipe.training,
             epochs=1,
             batch_size=4 if source == "imagenet" else 16,
-            warmup_share=0.0,
+            schedule=CosineSpec(warmup_share=0.0),
             device="cpu",
             knn_every=0,
         ),

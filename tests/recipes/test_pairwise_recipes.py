@@ -15,6 +15,7 @@ from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import recipe_named
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec
 
 FASHION = {
     "simclr-fashion-short": ("nt_xent", 2),
@@ -39,8 +40,7 @@ def trained(recipe, folder, root):
             recipe.training,
             epochs=1,
             batch_size=16,
-            warmup_share=0.0,
-            drops=(),
+            schedule=CosineSpec(warmup_share=0.0),
             device="cpu",
             knn_every=0,
         ),

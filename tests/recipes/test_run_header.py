@@ -9,6 +9,8 @@ from small_recipe import small_recipe
 
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.console import print_header
+from nearfar.training.schedules import DropsSpec
+from nearfar.training.specs import AdamWSpec, SGDSpec
 
 
 @pytest.mark.parametrize(
@@ -16,14 +18,18 @@ from nearfar.recipes.console import print_header
     [
         ({}, "2 epochs of 4 steps of 16, adamw at 0.01, cosine"),
         (
-            {"epochs": 9, "optimizer": "sgd", "warmup_share": 0.0, "drops": (4.0, 7.5)},
-            "9 epochs of 4 steps of 16, sgd at 0.01, a tenth after epoch 4 and 7.5",
+            {
+                "epochs": 9,
+                "optimizer": SGDSpec(),
+                "schedule": DropsSpec(warmup_share=0.0, epochs=(4.0, 7.5)),
+            },
+            "9 epochs of 4 steps of 16, sgd at 0.03, a tenth after epoch 4 and 7.5",
         ),
     ],
 )
 def test_the_header_says_how_the_rate_goes(tmp_path, changes, said):
     recipe = small_recipe(tmp_path)
-    training = {"epochs": 2, "batch_size": 16, "optimizer": "adamw", "learning_rate": 0.01}
+    training = {"epochs": 2, "batch_size": 16, "optimizer": AdamWSpec(learning_rate=0.01)}
     recipe = replace(recipe, training=replace(recipe.training, **training | changes))
     console = Console(file=io.StringIO(), width=100)
     print_header(console, assemble(recipe), tmp_path / "run")

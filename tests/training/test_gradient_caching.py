@@ -17,6 +17,7 @@ from nearfar.methods.simclr import SimCLR
 from nearfar.objectives import nt_xent
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec
 from rank_processes import run_on_ranks
 
 BATCH = 11
@@ -303,7 +304,7 @@ def test_without_batch_norm_a_run_in_parts_is_the_same_run(tmp_path):
 
 
 def test_going_on_with_other_parts_is_refused(tmp_path):
-    config = replace(TINY, epochs=1, warmup_share=1.0)
+    config = replace(TINY, epochs=1, schedule=CosineSpec(warmup_share=1.0))
     train_tiny(tmp_path / "run", config)
     with pytest.raises(NearfarError, match="it was made with micro_batch_size None, not 4"):
         train_tiny(tmp_path / "run", replace(config, micro_batch_size=4), resume=True)

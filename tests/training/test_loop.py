@@ -16,6 +16,8 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.training.interruption import Interrupted
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec, DropsSpec
+from nearfar.training.specs import AdamWSpec, SGDSpec
 from nearfar.views.specs import DigitsViewsSpec
 
 same_run = assert_same_run
@@ -155,7 +157,7 @@ def test_bf16_and_channels_last_resume_to_the_same_bits_too(tmp_path):
 
 
 def test_a_rate_that_drops_goes_on_to_the_same_bits(tmp_path):
-    config = replace(TINY, warmup_share=0.0, drops=(1.0, 2.0), epochs=3)
+    config = replace(TINY, schedule=DropsSpec(warmup_share=0.0, epochs=(1.0, 2.0)), epochs=3)
     train_tiny(tmp_path / "whole", config)
     path = tmp_path / "run"
     with pytest.raises(Interrupted):
@@ -326,8 +328,8 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     path = tmp_path / "run"
     with pytest.raises(Interrupted):
         train_tiny(path, batches=DisturbedBatches(5, raise_signal(signal.SIGINT)))
-    with pytest.raises(NearfarError, match=r"made with learning_rate 0.001, not 0.5"):
-        train_tiny(path, replace(TINY, learning_rate=0.5), resume=True)
+    with pytest.raises(NearfarError, match=r"made with optimizer.learning_rate 0.001, not 0.5"):
+        train_tiny(path, replace(TINY, optimizer=AdamWSpec(learning_rate=0.5)), resume=True)
     with pytest.raises(NearfarError, match=r"made with seed 3, not 4"):
         train_tiny(path, resume=True, seed=4)
     with pytest.raises(NearfarError, match="does not fit this configuration"):
@@ -368,12 +370,9 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
 def test_clipping_bounds_the_step(tmp_path):
     config = replace(
         TINY,
-        optimizer="sgd",
-        momentum=0.0,
-        weight_decay=0.0,
-        learning_rate=1.0,
+        optimizer=SGDSpec(momentum=0.0, weight_decay=0.0, learning_rate=1.0),
         epochs=1,
-        warmup_share=0.0,
+        schedule=CosineSpec(warmup_share=0.0),
         clip_norm=0.01,
         knn_every=0,
     )

@@ -16,12 +16,15 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
+from nearfar.spec import as_spec
 from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
+from nearfar.training.schedules import CosineSpec
+from nearfar.training.specs import OptimizerSpec
 from rank_processes import run_on_ranks
 
 same_run = assert_same_run
-SHORT = replace(TINY, epochs=2, warmup_share=0.5)
+SHORT = replace(TINY, epochs=2, schedule=CosineSpec(warmup_share=0.5))
 STEPS = 8
 
 
@@ -86,9 +89,8 @@ def train_row_by_row(rank, world, path, config):
 def test_ranks_come_to_the_parameters_of_one_process(tmp_path, optimizer, micro_batch_size):
     config = replace(
         SHORT,
-        optimizer=optimizer,
+        optimizer=as_spec(OptimizerSpec, {"name": optimizer, "learning_rate": 0.1}),
         micro_batch_size=micro_batch_size,
-        learning_rate=0.1,
         clip_norm=0.5,
     )
     whole = train_row_by_row(0, 1, tmp_path / "whole", config)

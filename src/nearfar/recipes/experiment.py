@@ -6,7 +6,7 @@ from typing import Any
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.recipes.assembly import Assembly
 from nearfar.recipes.config_json import recipe_to_json
-from nearfar.report.settings import flat_settings
+from nearfar.spec import flat_settings
 
 _FREE_TO_CHANGE = frozenset(
     f"data.{name}" for name in ("root", "download", "max_corrupt", "in_memory_mib", "workers")

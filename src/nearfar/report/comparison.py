@@ -8,9 +8,10 @@ from nearfar.report.judged_on import Ground, grounds
 from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_table import score_cell
 from nearfar.report.scores import SHOTS, SIZES, Row, score_rows
-from nearfar.report.settings import flat_settings, setting_text
+from nearfar.report.settings import setting_text
 from nearfar.report.uncertainty import Score, difference
 from nearfar.report.verdict import run_verdict
+from nearfar.spec import flat_settings
 
 
 def comparison(runs: Mapping[str, RunFiles]) -> dict[str, Any]:

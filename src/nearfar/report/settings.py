@@ -16,22 +16,6 @@ def setting_groups(nested: Mapping[str, Any]) -> list[tuple[str, list[tuple[str,
     ]
 
 
-def flat_settings(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names.
-
-    Args:
-        nested: Dictionaries in dictionaries.
-        prefix: What every name begins with.
-    """
-    flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        if isinstance(value, dict):
-            flat |= flat_settings(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
 def setting_text(value: Any) -> str:
     """A setting as a person would write it."""
     if value is None:

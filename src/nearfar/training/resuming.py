@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from nearfar.errors import NearfarError
-from nearfar.spec import to_json
+from nearfar.spec import flat_settings, to_json
 from nearfar.training.checkpoints import Checkpoint, holds_checkpoints, load_newest, save
 from nearfar.training.hardware import Hardware
 from nearfar.training.metrics_log import MetricsLog
@@ -60,7 +60,7 @@ def settings_of(
     steps_per_epoch: int,
 ) -> Settings:
     """The settings as they stand in a checkpoint, in JSON's own types."""
-    decisive = to_json(config)
+    decisive = flat_settings(to_json(config))
     for name in _FREE_TO_CHANGE:
         del decisive[name]
     decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}

@@ -1,0 +1,71 @@
+"""What `nearfar train --help` says without a recipe: everything that can be set, on two screens."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, NoReturn
+
+from rich.table import Table
+
+from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
+from nearfar.spec import Choice
+from nearfar.terminal import Terminal
+
+_OPENING = f"""usage: nearfar train [RECIPE] [OPTIONS]
+
+Train an encoder by a recipe, judge it and write its report.
+
+  RECIPE         `nearfar recipes` lists them; {DEFAULT_RECIPE} where left out
+  --out DIR      folder of the run; a new one under runs/ where left out
+  --overwrite    replace the run that --out holds
+  --resume RUN   go on with an interrupted run; takes no other option
+  --seed INT     seeds the weights, the order of the data and the views
+
+Everything that a recipe says can be changed. First what is chosen by name, then
+the settings of what {DEFAULT_RECIPE} has chosen:
+"""
+
+_CLOSING = """
+  nearfar train RECIPE --help      every setting of a recipe, with its default
+  nearfar methods moco             one method and its settings; likewise
+  nearfar data|objectives NAME     one source of data, one objective
+"""
+
+
+def print_help() -> NoReturn:
+    """Prints it on standard output, and ends as help does.
+
+    Raises:
+        SystemExit: Always.
+    """
+    recipe = recipe_named(DEFAULT_RECIPE)
+    console = Terminal()
+    console.print(_OPENING, markup=False, highlight=False)
+    choices, settings = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
+    for option, choice in _choices(recipe, "--"):
+        choices.add_row(f"  {option}", ", ".join(choice.known()))
+    for each in fields(recipe):
+        if is_dataclass(room := getattr(recipe, each.name)):
+            settings.add_row(f"  --{each.name}.", ", ".join(_settings(room)))
+    console.print(choices, "", settings, highlight=False)
+    console.print(_CLOSING, markup=False, highlight=False)
+    raise SystemExit(0)
+
+
+def _choices(settings: Any, prefix: str) -> Iterator[tuple[str, Choice]]:
+    """The option of everything that is chosen by name, at any depth, and what is chosen now."""
+    for each in fields(settings):
+        value, option = getattr(settings, each.name), prefix + each.name.replace("_", "-")
+        if isinstance(value, Choice):
+            yield option, value
+        if is_dataclass(value):
+            yield from _choices(value, f"{option}.")
+
+
+def _settings(room: Any, prefix: str = "") -> Iterator[str]:
+    """The names of all settings in a room, without those that choose."""
+    for each in fields(room):
+        value, name = getattr(room, each.name), prefix + each.name.replace("_", "-")
+        if is_dataclass(value):
+            yield from _settings(value, f"{name}.")
+        elif each.name != "name":
+            yield name
