@@ -45,7 +45,7 @@ def test_streamed_images_are_taken_from_the_whole_part(monkeypatch):
         def __getitem__(self, index):
             return torch.full((1, 1, 1), index, dtype=torch.uint8)
 
-    monkeypatch.setattr(normalisation, "MOST_STREAMED_IMAGES", 10)
+    monkeypatch.setattr(normalisation, "MOST_STREAMED", 10)
     mean, _ = channel_statistics(Part(Levels()))
     assert mean[0] * 255 == pytest.approx(np.arange(0, 200, 20).mean())
 
