@@ -54,7 +54,7 @@ def main() -> str:
         f"contender and number of threads; they take turns, median of {ROUNDS} rounds (one, where "
         f"a run takes over {LONG_S:.0f} s). In brackets: two threads as a multiple of the same "
         "contender's one thread beside as many neighbours. "
-        f"{versions('torch', 'lightly', 'faiss-cpu')}; {processor()}, {os.cpu_count()} cores.\n",
+        f"{versions('torch', 'lightly', 'faiss-cpu')}; {processor()}.\n",
     ]
     every: list[Turns] = []
     for (problem, rows), names in PROBLEMS.items():

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from clean_forks import FORKS
 from nearfar.errors import NearfarError
+from nearfar.testing.ranks import FORKS
 from nearfar.training.ranks import joined_ranks
 
 PATIENCE_S = 180

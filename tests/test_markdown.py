@@ -1,7 +1,9 @@
-"""Tables of measured figures: their marks, and how a mean and its spread are written."""
+"""Tables of measured figures, how a mean and its spread are written, and sections of a page."""
 
 import numpy as np
-from tools.markdown import mean_and_sd, table
+import pytest
+from benchmarks.__main__ import PAGE, bench_names
+from tools.markdown import mean_and_sd, section_of, table, with_section
 
 
 def test_all_columns_but_the_first_are_to_the_right():
@@ -23,3 +25,22 @@ def test_a_spread_that_rounds_to_nothing_is_written():
 def test_minus_is_a_minus():
     assert mean_and_sd([-1.0, -2.0]) == "−1.500 ± 0.707"
     assert mean_and_sd([1e-7, 2e-7], ".1e") == "1.5e−07 ± 7.1e−08"
+
+
+def test_a_section_is_replaced_and_the_rest_stays():
+    page = "above\n<!-- one -->\nold\n<!-- /one -->\n<!-- two -->\n<!-- /two -->\nbelow\n"
+    found = with_section(page, "one", "new \\1\n")
+    assert found == page.replace("old", "new \\1")
+    assert section_of(found, "one") == "new \\1\n"
+    assert section_of(found, "two") == ""
+
+
+def test_a_page_without_the_marks_is_left_alone():
+    with pytest.raises(SystemExit, match=r"no section one: add <!-- one --> and <!-- /one -->"):
+        with_section("<!-- one -->\nno end\n", "one", "new\n")
+
+
+def test_every_bench_has_its_section():
+    page = PAGE.read_text()
+    for name in bench_names():
+        section_of(page, name)

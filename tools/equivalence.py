@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from tests.objectives.cases import CASES
-from tests.objectives.equivalence import (
+from cases.objectives import CASES
+
+from tools.equivalence_errors import (
     DIM,
     EXAMPLES,
     IMPLEMENTATIONS,
@@ -20,12 +21,10 @@ from tests.objectives.equivalence import (
     Key,
     all_errors,
 )
-
 from tools.machine import processor, versions
-from tools.markdown import table
+from tools.markdown import table, with_section
 
 PAGE = Path(__file__).parent.parent / "docs" / "equivalence.md"
-BEGIN, END = "<!-- equivalence -->\n", "<!-- /equivalence -->"
 
 
 def largest(errors: Iterable[Errors]) -> Errors:
@@ -85,19 +84,12 @@ def section(errors: Mapping[Key, Errors]) -> str:
     return "\n".join(parts)
 
 
-def with_section(page: str, text: str) -> str:
-    """A page with the text between its two marks replaced."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + text + END + after
-
-
 def main() -> None:
     """Measure everything and rewrite the tables."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         errors = all_errors(Path(folder))
-    PAGE.write_text(with_section(PAGE.read_text(), section(errors)))
+    PAGE.write_text(with_section(PAGE.read_text(), "equivalence", section(errors)))
 
 
 if __name__ == "__main__":

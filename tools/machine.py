@@ -6,17 +6,14 @@ from importlib.metadata import version
 
 import torch
 
+from nearfar.training.hardware import cpu_name
+
 
 def processor() -> str:
     """The processor as the system names it, and whether it multiplies bfloat16 in hardware."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
-        name = names[0] if names else name
     units = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
     half = "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else "no avx512_bf16"
-    return f"{name} ({units}, {half}), {os.cpu_count()} cores"
+    return f"{cpu_name()} ({units}, {half}), {os.cpu_count()} cores"
 
 
 def versions(*packages: str) -> str:

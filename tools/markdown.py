@@ -1,5 +1,6 @@
-"""Markdown tables of measured figures."""
+"""Markdown that commands write: tables of measured figures, and sections between two marks."""
 
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 
@@ -23,3 +24,30 @@ def mean_and_sd(values: Iterable[float], form: str = ".3f") -> str:
     sd = statistics.stdev(values) if len(values) > 1 else 0.0
     text = f"{statistics.fmean(values):{form}}" + (f" ± {sd:{form}}" if sd > 0 else "")
     return text.replace("-", "−")
+
+
+def section_of(page: str, name: str) -> str:
+    """What stands between the marks `<!-- name -->` and `<!-- /name -->`."""
+    return _section(page, name)["text"]
+
+
+def with_section(page: str, name: str, text: str) -> str:
+    """A page with the text between a section's two marks replaced.
+
+    Args:
+        page: Exits the program if it has no such marks.
+        name: Of the section.
+        text: Whole lines.
+    """
+    begin, end = _section(page, name).span("text")
+    return page[:begin] + text + page[end:]
+
+
+def _section(page: str, name: str) -> re.Match[str]:
+    found = re.search(f"<!-- {name} -->\n(?P<text>.*?)<!-- /{name} -->", page, re.DOTALL)
+    if found is None:
+        raise SystemExit(
+            f"the page has no section {name}: add <!-- {name} --> and <!-- /{name} --> on lines of "
+            "their own where it should stand"
+        )
+    return found

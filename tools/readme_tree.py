@@ -6,9 +6,10 @@ python -m tools.readme_tree     rewrites the tree between its two marks in READM
 import ast
 from pathlib import Path
 
+from tools.markdown import with_section
+
 ROOT = Path(__file__).parent.parent
-BEGIN, END = "<!-- tree -->\n```text\n", "```\n<!-- /tree -->"
-SHOWN = ("src/nearfar", "benchmarks", "papers", "tools")
+SHOWN = ("src/nearfar", "benchmarks", "cases", "papers", "tools")
 
 
 def first_sentence(file: Path) -> str:
@@ -37,10 +38,8 @@ def tree() -> str:
 
 
 def with_tree(page: str) -> str:
-    """A page with the text between its two marks replaced by the tree as it is now."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + tree() + END + after
+    """A page with the tree as it is now."""
+    return with_section(page, "tree", f"```text\n{tree()}```\n")
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ What is done is skipped and what was cut goes on, so the command can be given ag
 Runs lie in runs/results/.
 """
 
-import re
 import statistics
 import sys
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import Any
 
 from nearfar.cli import main as nearfar
 from nearfar.training.run_folder import RunFolder
-from tools.markdown import mean_and_sd, table
+from tools.markdown import mean_and_sd, table, with_section
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "runs" / "results"
 PAGE = ROOT / "docs" / "results.md"
 RECIPES = ("simclr-digits", "simclr-fashion")
 SEEDS = (0, 1, 2)
-BEGIN, END = "<!-- {} -->\n", "<!-- /{} -->"
 
 
 def finished_run(recipe: str, seed: int) -> Path:
@@ -97,16 +95,6 @@ def section(recipe: str, runs: list[Path]) -> str:
         rows.append([title, *(cell(by_feature.get(name, [])) for name in features)])
     head = ["protocol", "encoder", "untrained", "raw pixels"]
     return "\n".join(lines) + "\n" + table(head, rows)
-
-
-def with_section(page: str, name: str, text: str) -> str:
-    """A page with the text between a section's two marks replaced."""
-    begin, end = BEGIN.format(name), END.format(name)
-    if begin not in page:
-        sys.exit(f"{PAGE} has no section {name}: add its two marks where it should stand")
-    return re.sub(
-        re.escape(begin) + ".*?" + re.escape(end), lambda _: begin + text + end, page, flags=re.S
-    )
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from tools.comparison.experiments import experiments, seeds_of
 from tools.comparison.page import in_order, section
 from tools.comparison.records import RecordFile
 from tools.comparison.scores import classes_of_thirds
-from tools.results import PAGE, with_section
+from tools.markdown import with_section
+from tools.results import PAGE
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.recipes.recipe import Recipe

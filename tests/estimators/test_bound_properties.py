@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.estimators.bound_cases import CASES, drawn
-from tests.objectives.largest_tensor import LargestTensor
 from torch.func import grad
 
 from nearfar.estimators.scores import ScoreMatrix, SeparableScores
+from nearfar.testing.objectives import LargestTensor
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from tests.objectives.largest_tensor import LargestTensor
 
 from nearfar.errors import NearfarError
 from nearfar.estimators.info_nce import leave_one_out_logsumexp
@@ -15,6 +14,7 @@ from nearfar.estimators.scores import (
     log_mean_exp_of_unpaired,
     without_own,
 )
+from nearfar.testing.objectives import LargestTensor
 
 
 def rows(n=7, dim=3):

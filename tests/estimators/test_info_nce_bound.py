@@ -7,7 +7,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.estimators.bound_cases import drawn
-from tests.objectives.largest_tensor import LargestTensor
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.estimators.gaussian import correlated_log_ratio, correlation_for
@@ -15,6 +14,7 @@ from nearfar.estimators.info_nce import info_nce_bound, interpolated
 from nearfar.estimators.nwj import tuba
 from nearfar.estimators.scores import ScoreMatrix, SeparableScores
 from nearfar.objectives import info_nce, n_pair
+from nearfar.testing.objectives import LargestTensor
 
 
 @settings(max_examples=30)

@@ -1,24 +1,16 @@
 """Methods with labels on made rows: an encoder without batch-norm, steps alone and on ranks."""
 
-import os
-import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import jaxtyping
 import pytest
 import torch
-from tests.training.tiny_run import images, train_tiny
 from torch import nn
 
-from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError
-from nearfar.training.checkpoints import load_newest
+from nearfar.testing.methods import sgd
 from nearfar.training.gradient_caching import cached_gradients
-from nearfar.training.interruption import Interrupted
 from nearfar.training.ranks import Ranks
-from nearfar.training.run_folder import RunFolder
-from nearfar.training.specs import TrainingSpec
 
 COUNTS = (3, 5)
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
@@ -47,10 +39,6 @@ def views_of(step: int, batch: int, count: int = 2) -> tuple[torch.Tensor, ...]:
 def labels_of(step: int, batch: int) -> torch.Tensor:
     """Of three classes; most batches hold a class once."""
     return torch.randint(0, 3, (batch,), generator=torch.Generator().manual_seed(100 + step))
-
-
-def sgd(method: nn.Module) -> torch.optim.SGD:
-    return torch.optim.SGD([each for each in method.parameters() if each.requires_grad], lr=0.5)
 
 
 def step_alone(method, optimizer, step: int, batch: int) -> torch.Tensor:
@@ -132,41 +120,3 @@ def assert_only_class_numbers_are_labels(build: Callable) -> None:
     with pytest.raises(NearfarError, match="class numbers begin at 0"):
         build()(views, labels - 3)
     assert torch.equal(build()(views, labels.to(torch.uint8)), build()(views, labels))
-
-
-class LabelledBatches(TrainingBatches):
-    """Made images of three classes; SIGINT to this process just before a step, if asked."""
-
-    def __init__(self, batch_size: int, stop_at: int | None = None):
-        labels = torch.arange(len(images())) % 3
-        super().__init__(images(), labels, batch_size=batch_size, seed=3, device="cpu")
-        self.stop_at = stop_at
-
-    def epoch(self, number, first_step=0):
-        for step, batch in enumerate(super().epoch(number, first_step), start=first_step):
-            if number == 0 and step == self.stop_at:
-                os.kill(os.getpid(), signal.SIGINT)
-            yield batch
-
-
-def assert_resumes_to_the_same_bits(
-    folder: Path, build: Callable, config: TrainingSpec
-) -> dict[str, torch.Tensor]:
-    """A run cut in its first epoch and gone on with, beside one that was not; the last state."""
-    states = []
-    for name, stop_at in (("whole", None), ("cut", 1)):
-        path = folder / name
-        batches = LabelledBatches(config.batch_size, stop_at)
-        if stop_at is None:
-            train_tiny(path, config, method=build(), batches=batches)
-        else:
-            with pytest.raises(Interrupted):
-                train_tiny(path, config, method=build(), batches=batches)
-            batches = LabelledBatches(config.batch_size)
-            train_tiny(path, config, method=build(), batches=batches, resume=True)
-        loaded = load_newest(RunFolder(path).checkpoints)
-        assert loaded is not None
-        states.append(dict(loaded.checkpoint.tensors))
-    whole, cut = states
-    assert [name for name in whole if not torch.equal(whole[name], cut[name])] == []
-    return whole

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.methods.interrupted_run import assert_goes_on_as_if_never_stopped
-from tests.rank_processes import run_on_ranks
 from tests.training.tiny_run import TINY
 from torch import nn
 
@@ -16,6 +14,8 @@ from nearfar.methods.byol import BYOL
 from nearfar.methods.method import Method
 from nearfar.methods.momentum import rising_momentum
 from nearfar.methods.specs import BYOLSpec
+from nearfar.testing import run_on_ranks
+from nearfar.testing.methods import SHORT, resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 
@@ -189,9 +189,9 @@ def test_scalars_show_a_collapse():
 
 
 @pytest.mark.parametrize("micro_batch_size", [None, 4])
-def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, micro_batch_size):
-    config = replace(TINY, epochs=2, micro_batch_size=micro_batch_size)
-    assert_goes_on_as_if_never_stopped(tmp_path, byol_method, config)
+def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(micro_batch_size):
+    config = replace(SHORT, micro_batch_size=micro_batch_size)
+    resumes_to_the_same_bits(byol_method, config)
 
 
 @pytest.mark.parametrize(

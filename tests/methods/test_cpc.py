@@ -5,8 +5,6 @@ import re
 
 import pytest
 import torch
-from tests.methods.interrupted_run import assert_goes_on_as_if_never_stopped
-from tests.rank_processes import run_on_ranks
 from torch import nn
 
 from nearfar.encoders.specs import EncoderSpec, PatchGRUSpec, SeriesGRUSpec, SmallResNetSpec
@@ -15,6 +13,8 @@ from nearfar.methods.cpc import CPC
 from nearfar.methods.method import Method
 from nearfar.methods.specs import BYOLSpec, CPCSpec, CrossEntropySpec, SimCLRSpec
 from nearfar.spec import as_spec
+from nearfar.testing import run_on_ranks
+from nearfar.testing.methods import resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 from nearfar.views.patches import jittered, moved_crops
@@ -188,14 +188,14 @@ def test_scalars_are_of_the_last_call():
 @pytest.mark.parametrize(
     "config", [CPCSpec(prediction_steps=1), CPCSpec(prediction_steps=1, patch_jitter=0.5)]
 )
-def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, config):
+def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(config):
     def build() -> CPC:
         with torch.random.fork_rng():
             torch.manual_seed(6)
             encoder = PatchGRUSpec(width=2).build((1, 8, 8))
             return CPC(config, encoder)
 
-    state = assert_goes_on_as_if_never_stopped(tmp_path, build)
+    state = resumes_to_the_same_bits(build)
     assert "method.predictors.0.weight" in state
 
 

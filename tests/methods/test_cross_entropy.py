@@ -2,7 +2,6 @@
 
 import functools
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,19 +11,18 @@ from tests.methods.labelled_steps import (
     assert_only_class_numbers_are_labels,
     assert_parts_are_the_whole_batch,
     assert_ranks_are_one_process,
-    assert_resumes_to_the_same_bits,
     labels_of,
     steps_on_a_rank,
     views_of,
 )
-from tests.rank_processes import run_on_ranks
-from tests.training.tiny_run import TINY
 
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError
 from nearfar.methods.cross_entropy import CrossEntropy
 from nearfar.methods.method import Method
 from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec
+from nearfar.testing import run_on_ranks
+from nearfar.testing.methods import resumes_to_the_same_bits
 
 COUNTS = torch.tensor([90, 20, 5])
 
@@ -111,8 +109,8 @@ def test_two_ranks_are_one_process_with_the_global_batch(tmp_path, in_parts):
     assert_ranks_are_one_process(run_on_ranks(2, steps_on_a_rank, tmp_path, build, in_parts), build)
 
 
-def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path):
-    assert_resumes_to_the_same_bits(tmp_path, with_batch_norm, replace(TINY, epochs=2))
+def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits():
+    resumes_to_the_same_bits(with_batch_norm)
 
 
 def test_the_accuracy_is_that_of_the_plain_logits():

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.methods.interrupted_run import assert_goes_on_as_if_never_stopped
-from tests.rank_processes import run_on_ranks
 from tests.training.tiny_run import TINY
 from torch import nn
 
@@ -15,6 +13,8 @@ from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.moco import MoCo
 from nearfar.methods.specs import MoCoSpec
+from nearfar.testing import run_on_ranks
+from nearfar.testing.methods import SHORT, resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 
@@ -318,10 +318,10 @@ def test_scalars_are_of_the_last_call():
 
 
 @pytest.mark.parametrize("micro_batch_size", [None, 4])
-def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path, micro_batch_size):
-    config = replace(TINY, epochs=2, micro_batch_size=micro_batch_size)
-    state = assert_goes_on_as_if_never_stopped(
-        tmp_path, lambda: with_batch_norm(batch_norm_splits=2, symmetric=True), config
+def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(micro_batch_size):
+    config = replace(SHORT, micro_batch_size=micro_batch_size)
+    state = resumes_to_the_same_bits(
+        lambda: with_batch_norm(batch_norm_splits=2, symmetric=True), config
     )
     assert state["method.queue.entered"] == 2 * 4 * 16
     assert "generator.cpu" in state

@@ -12,14 +12,11 @@ from tests.methods.labelled_steps import (
     assert_only_class_numbers_are_labels,
     assert_parts_are_the_whole_batch,
     assert_ranks_are_one_process,
-    assert_resumes_to_the_same_bits,
     labels_of,
-    sgd,
     step_alone,
     steps_on_a_rank,
     views_of,
 )
-from tests.rank_processes import run_on_ranks
 from tests.training.tiny_run import TINY
 from torch import nn
 
@@ -30,6 +27,8 @@ from nearfar.methods.momentum import frozen_copy
 from nearfar.methods.paco import PaCo
 from nearfar.methods.shared_information import shared_information
 from nearfar.methods.specs import PaCoSpec
+from nearfar.testing import run_on_ranks
+from nearfar.testing.methods import resumes_to_the_same_bits, sgd
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 
@@ -186,8 +185,8 @@ def test_with_batch_norm_keys_pass_in_the_company_of_other_ranks(tmp_path):
     assert sorted(found[0][1] + found[1][1]) == sorted(found[0][0] + found[1][0])
 
 
-def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path):
-    state = assert_resumes_to_the_same_bits(tmp_path, with_batch_norm, replace(TINY, epochs=2))
+def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits():
+    state = resumes_to_the_same_bits(with_batch_norm)
     assert state["method.queue.entered"] == 2 * 4 * 8
     assert len(state["method.queue.labels"].unique()) == 3
     moved = state["method.momentum_projection.0.weight"] - state["method.projection.0.weight"]

@@ -6,7 +6,6 @@ from itertools import combinations
 
 import pytest
 import torch
-from tests.methods.interrupted_run import assert_goes_on_as_if_never_stopped
 from torch import nn
 
 from nearfar import objectives
@@ -23,8 +22,9 @@ from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.spec import as_spec, settings_of
 from nearfar.targets import imported
+from nearfar.testing import run_on_ranks
+from nearfar.testing.methods import resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
-from rank_processes import run_on_ranks
 
 OBJECTIVES = ObjectiveSpec.choices
 OF_PAIRS = [name for name, each in OBJECTIVES.items() if not each.of_all_views]
@@ -280,7 +280,7 @@ def test_two_ranks_average_to_the_gradients_of_the_global_batch(ranks, settings)
         torch.testing.assert_close(average, gradient, rtol=1e-10, atol=1e-10)
 
 
-def test_a_run_of_sigmoid_is_saved_with_what_it_learns(tmp_path):
+def test_a_run_of_sigmoid_is_saved_with_what_it_learns():
     def build():
         with torch.random.fork_rng():
             torch.manual_seed(0)
@@ -289,5 +289,5 @@ def test_a_run_of_sigmoid_is_saved_with_what_it_learns(tmp_path):
             config = SimCLRSpec(objective=SigmoidSpec(), projection_hidden=8, projection_dim=4)
             return SimCLR(config, encoder)
 
-    state = assert_goes_on_as_if_never_stopped(tmp_path, build)
+    state = resumes_to_the_same_bits(build)
     assert float(state["method.objective.bias"]) != -10

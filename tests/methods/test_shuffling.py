@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.rank_processes import run_on_ranks
 from torch import nn
 
 from nearfar.methods.shuffling import (
@@ -11,6 +10,7 @@ from nearfar.methods.shuffling import (
     sees_several_companies,
 )
 from nearfar.methods.split_batch_norm import split_batch_norm
+from nearfar.testing import run_on_ranks
 
 COUNTS = {2: (4, 4), 3: (5, 2, 6)}
 

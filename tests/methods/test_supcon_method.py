@@ -11,13 +11,10 @@ from tests.methods.labelled_steps import (
     TanhRows,
     assert_parts_are_the_whole_batch,
     assert_ranks_are_one_process,
-    assert_resumes_to_the_same_bits,
     labels_of,
     steps_on_a_rank,
     views_of,
 )
-from tests.rank_processes import run_on_ranks
-from tests.training.tiny_run import TINY
 from torch import nn
 
 from nearfar.encoders.specs import SmallResNetSpec
@@ -25,6 +22,8 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.specs import SupConSpec
 from nearfar.methods.supcon import SupCon
+from nearfar.testing import run_on_ranks
+from nearfar.testing.methods import resumes_to_the_same_bits
 
 SMALL = SupConSpec(temperature=0.3, projection_hidden=8, projection_dim=4)
 
@@ -100,8 +99,8 @@ def test_two_ranks_are_one_process_with_the_global_batch(tmp_path, in_parts):
     assert_ranks_are_one_process(found, build)
 
 
-def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path):
-    assert_resumes_to_the_same_bits(tmp_path, with_batch_norm, replace(TINY, epochs=2))
+def test_a_run_stopped_in_an_epoch_goes_on_to_the_same_bits():
+    resumes_to_the_same_bits(with_batch_norm)
 
 
 def test_scalars_are_of_the_last_call():

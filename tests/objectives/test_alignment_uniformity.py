@@ -5,11 +5,16 @@ import math
 import pytest
 import torch
 from scipy.special import hyp0f1
-from spheres import even_circle
-from tests.objectives.cases.drawn import rows
 
 from nearfar.errors import SettingError
 from nearfar.objectives import alignment, uniformity
+from nearfar.testing import rows
+
+
+def even_circle(count):
+    """Points at equal angles on the circle, in float64."""
+    angles = torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)
+    return torch.stack((angles.cos(), angles.sin()), dim=1)
 
 
 def test_alignment_of_equal_and_of_opposite_views():

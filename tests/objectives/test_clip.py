@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from tests.objectives.cases.drawn import views
 
 from nearfar.errors import SettingError
 from nearfar.objectives import clip, info_nce
+from nearfar.testing import views
 
 
 def test_is_symmetric_info_nce_at_the_inverse_temperature():

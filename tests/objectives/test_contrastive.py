@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from tests.objectives.cases.drawn import views
 
 from nearfar.errors import SettingError
 from nearfar.objectives import contrastive, info_nce
+from nearfar.testing import views
 
 
 def test_with_the_others_of_the_batch_as_negatives_it_is_info_nce():

@@ -5,11 +5,11 @@ from itertools import combinations
 
 import pytest
 import torch
-from tests.objectives.cases.debiased import slow_neg, slow_pos
-from tests.objectives.cases.drawn import views
+from cases.objectives.debiased import slow_neg, slow_pos
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.objectives import debiased_neg, debiased_pos, nt_xent
+from nearfar.testing import views
 
 
 def value_and_gradients(objective, inputs):

@@ -4,15 +4,15 @@ import re
 
 import pytest
 import torch
-from tests.objectives.cases import CASES
-from tests.objectives.equivalence import (
+from cases.objectives import CASES
+from tools.equivalence import PAGE, section
+from tools.equivalence_errors import (
     IMPLEMENTATIONS,
     LOW_TEMPERATURE,
     PRECISIONS,
     all_errors,
     reference,
 )
-from tools.equivalence import PAGE, section, with_section
 
 import nearfar.objectives
 
@@ -96,7 +96,6 @@ def layout(text):
 def test_the_page_is_what_the_command_writes_but_for_figures(errors):
     page = PAGE.read_text()
     assert layout(page) == layout(section(errors)), "run `python -m tools.equivalence`"
-    assert with_section(page, section(errors)).count("## float32") == 1
 
 
 def test_the_page_lists_every_objective():

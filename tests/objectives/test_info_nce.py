@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from tests.objectives.cases.drawn import views
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfar.errors import SettingError
 from nearfar.objectives import contrastive, info_nce
+from nearfar.testing import views
 
 
 class MatrixProducts(TorchDispatchMode):

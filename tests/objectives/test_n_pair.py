@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from tests.objectives.cases.drawn import views
 from torch.nn import functional as F
 
 from nearfar.objectives import info_nce, n_pair
+from nearfar.testing import views
 
 
 def test_is_info_nce_at_temperature_1_on_raw_vectors():

@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.objectives.cases.drawn import views
 
 from nearfar.errors import SettingError
 from nearfar.objectives import nt_xent
+from nearfar.testing import views
 
 
 @given(seed=st.integers(0, 10**6), temperature=st.floats(0.01, 10))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import CASES
+from cases.objectives import CASES
 from torch import nn
 
 from nearfar.methods.method import Method

@@ -3,12 +3,12 @@
 import pytest
 import torch
 import torch.distributed as dist
-from cases import CASES
+from cases.objectives import CASES
 
 from nearfar.similarity import tiles
 from nearfar.similarity.computing import computing
 from nearfar.similarity.ranks import gather_rows
-from rank_processes import run_on_ranks
+from nearfar.testing import run_on_ranks
 
 BATCH, DIM, SEED = 11, 4, 2
 COUNTS = {2: (7, 4), 4: (5, 0, 4, 2)}

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.objectives.cases.paco import queued, slow_paco
+from cases.objectives.paco import queued, slow_paco
 from torch.nn import functional as F
 
 from nearfar.errors import NearfarError, SettingError

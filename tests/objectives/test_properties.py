@@ -1,23 +1,31 @@
 """What holds for every objective of the table of cases."""
 
-import math
-
 import pytest
 import torch
+from cases.objectives import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from largest_tensor import LargestTensor
-from spheres import random_rotation
-from tests.objectives.cases import CASES, cast
 from torch.func import grad_and_value, jacrev, vmap
 
 from nearfar.errors import NearfarError
 from nearfar.similarity import second_derivatives, tiles
+from nearfar.testing.objectives import (
+    cast,
+    checks_of,
+    equals_the_slow_loop,
+    ignores_lengths,
+    ignores_rotation,
+    ignores_the_order,
+    keeps_precision,
+)
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 SHARP = [case for case in CASES if case.sharp is not None]
-LINEAR = [case for case in CASES if case.linear_memory]
 REFUSED = [(case, *refused) for case in CASES for refused in case.refused]
+ASKED = [(case, check) for case in CASES for _, check in checks_of(case, ranks=False)]
+ASKED_IN_WORDS = [
+    f"{case.name}: {words}" for case in CASES for words, _ in checks_of(case, ranks=False)
+]
 LOW = {torch.float32: 2e-5, torch.bfloat16: 8e-3, torch.float16: 2e-3}
 """Allowed error of a gradient, relative to its largest entry: the rounding of the gradient itself
 in half precision, of the computation in float32."""
@@ -25,47 +33,23 @@ in half precision, of the computation in float32."""
 each_precision = pytest.mark.parametrize("dtype", LOW)
 
 
-def assert_like_float64(case, inputs, value_error, gradient_error):
-    """Value and gradients of low-precision inputs are those of the same numbers in float64."""
-    dtype = next(tensor.dtype for tensor in inputs if tensor.is_floating_point())
-    value, gradients = case.value_and_gradients(inputs)
-    expected, exact = case.value_and_gradients(cast(inputs, torch.float64))
-    assert value.dtype == torch.float32
-    assert value.item() == pytest.approx(expected.item(), rel=value_error, abs=value_error)
-    # float16 has no number between 0 and 6e-8.
-    granule = 6e-8 if dtype == torch.float16 else 1e-12
-    for ours, theirs in zip(gradients, exact, strict=True):
-        assert ours.dtype == dtype
-        worst = (ours.double() - theirs).abs().max()
-        assert worst <= gradient_error * theirs.abs().max() + granule
-
-
 @every_case
 @settings(max_examples=12)
 @given(extra=st.integers(0, 6), dim=st.integers(1, 8), seed=st.integers(0, 10**6))
 def test_equals_the_slow_loop(case, extra, dim, seed):
-    inputs = case.inputs(case.smallest_batch + extra, dim, seed)
-    value = case(*inputs)
-    assert value.dtype == torch.float64
-    assert value.shape == ()
-    assert value.item() == pytest.approx(case.reference(*inputs), rel=1e-9, abs=1e-10)
+    equals_the_slow_loop(case, batch=case.smallest_batch + extra, dim=dim, seed=seed)
 
 
 @pytest.mark.parametrize("case", SHARP, ids=lambda case: case.name)
 @settings(max_examples=6)
 @given(seed=st.integers(0, 10**6))
 def test_equals_the_slow_loop_at_a_low_temperature(case, seed):
-    case = case.at_low_temperature()
-    inputs = case.inputs(6, 5, seed)
-    assert case(*inputs).item() == pytest.approx(case.reference(*inputs), rel=1e-9, abs=1e-10)
+    equals_the_slow_loop(case.at_low_temperature(), batch=6, dim=5, seed=seed)
 
 
-@every_case
-def test_gradients_are_those_of_finite_differences(case):
-    inputs = case.inputs(5, 3, 1)
-    for i in case.differentiable(inputs):
-        inputs[i].requires_grad_()
-    assert torch.autograd.gradcheck(case, inputs)
+@pytest.mark.parametrize(("case", "check"), ASKED, ids=ASKED_IN_WORDS)
+def test_it_keeps_what_the_objectives_of_other_packages_are_asked_for(case, check):
+    check(case)
 
 
 @every_case
@@ -127,34 +111,21 @@ def test_torch_func_gives_the_gradients_of_autograd(case):
 @settings(max_examples=5)
 @given(seed=st.integers(0, 10**6))
 def test_does_not_change_with_the_order_of_the_examples(case, seed):
-    inputs = case.inputs(7, 4, seed)
-    order = torch.randperm(7, generator=torch.Generator().manual_seed(seed))
-    moved = [x if i in case.common else x[order] for i, x in enumerate(inputs)]
-    assert case(*moved).item() == pytest.approx(case(*inputs).item(), rel=1e-9, abs=1e-10)
+    ignores_the_order(case, seed)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.rotated], ids=lambda case: case.name)
 @settings(max_examples=5)
 @given(seed=st.integers(0, 10**6))
 def test_does_not_change_under_rotation(case, seed):
-    inputs, rotation = case.inputs(7, 4, seed), random_rotation(4, seed)
-    turned = [x @ rotation if i in case.rotated else x for i, x in enumerate(inputs)]
-    assert case(*turned).item() == pytest.approx(case(*inputs).item(), rel=1e-9, abs=1e-10)
+    ignores_rotation(case, seed)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.scaled], ids=lambda case: case.name)
 @settings(max_examples=5)
 @given(seed=st.integers(0, 10**6))
 def test_does_not_change_with_the_length_of_a_row(case, seed):
-    inputs = case.inputs(7, 4, seed)
-    generator = torch.Generator().manual_seed(seed)
-    longer = [
-        x * (4 * torch.randn(*x.shape[:-1], 1, generator=generator)).exp().double()
-        if i in case.scaled
-        else x
-        for i, x in enumerate(inputs)
-    ]
-    assert case(*longer).item() == pytest.approx(case(*inputs).item(), rel=1e-9, abs=1e-10)
+    ignores_lengths(case, seed)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.scaled], ids=lambda case: case.name)
@@ -164,19 +135,6 @@ def test_rows_of_any_length_count(case, times):
     long = tuple(x * times if i in case.scaled else x for i, x in enumerate(inputs))
     exact = cast(long, torch.float64)
     assert case(*long).item() == pytest.approx(case(*exact).item(), rel=2e-5, abs=2e-5)
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if c.scaled], ids=lambda case: case.name)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-def test_a_row_of_zeros_has_gradient_zero(case, dtype):
-    inputs = [x.clone() for x in cast(case.inputs(8, 4, 6), dtype)]
-    for i in case.scaled:
-        inputs[i][2] = 0
-    _, gradients = case.value_and_gradients(tuple(inputs))
-    for i, gradient in zip(case.differentiable(tuple(inputs)), gradients, strict=True):
-        assert torch.isfinite(gradient).all()
-        if i in case.scaled:
-            assert torch.equal(gradient[2], torch.zeros_like(gradient[2]))
 
 
 @every_case
@@ -215,15 +173,15 @@ def test_unsigned_integers_are_integers(case, dtype):
 @every_case
 @each_precision
 def test_low_precision_gives_value_and_gradient_of_the_rounded_input(case, dtype):
-    assert_like_float64(case, cast(case.inputs(32, 16, 3), dtype), 1e-5, LOW[dtype])
+    assert case(*cast(case.inputs(6, 4, 0), dtype)).dtype == torch.float32
+    keeps_precision(case, dtype, 1e-5, LOW[dtype])
 
 
 @pytest.mark.parametrize("case", SHARP, ids=lambda case: case.name)
 @each_precision
 def test_a_low_temperature_stays_finite_and_right(case, dtype):
     # 0.01 takes two digits: similarities of float32 are good to 1e-7, exponents then to 1e-5.
-    inputs = cast(case.inputs(32, 16, 4), dtype)
-    assert_like_float64(case.at_low_temperature(), inputs, 1e-4, max(LOW[dtype], 2e-4))
+    keeps_precision(case.at_low_temperature(), dtype, 1e-4, max(LOW[dtype], 2e-4))
 
 
 @every_case
@@ -237,56 +195,9 @@ def test_autocast_does_not_lower_the_precision(case):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
 
 
-@every_case
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_bad_number_in_any_input_shows_in_the_loss(case, bad):
-    inputs = case.inputs(5, 3, 0)
-    for i, tensor in enumerate(inputs):
-        if tensor.is_floating_point() and (math.isnan(bad) or i not in case.unbounded):
-            spoilt = tensor.clone()
-            spoilt.view(-1)[tensor.numel() // 2] = bad
-            value = case(*inputs[:i], spoilt, *inputs[i + 1 :]).item()
-            # An infinite scale or bias may give an infinite loss, which shows as well.
-            assert math.isnan(value) or (tensor.ndim == 0 and math.isinf(value)), f"input {i}"
-
-
-@every_case
-def test_the_smallest_batch_has_a_value_and_a_smaller_one_is_refused(case):
-    inputs = case.inputs(case.smallest_batch, 3, 0)
-    value, gradients = case.value_and_gradients(inputs)
-    assert value.item() == pytest.approx(case.reference(*inputs), rel=1e-9, abs=1e-10)
-    assert all(torch.isfinite(gradient).all() for gradient in gradients)
-    if case.smallest_batch > 1:
-        smaller = [
-            x if i in case.common else x[: case.smallest_batch - 1] for i, x in enumerate(inputs)
-        ]
-        with pytest.raises(NearfarError, match=case.too_small):
-            case(*smaller)
-
-
 @pytest.mark.parametrize(
     ("case", "inputs", "words"), REFUSED, ids=[f"{case.name}: {told}" for case, _, told in REFUSED]
 )
 def test_what_has_no_value_is_refused(case, inputs, words):
     with pytest.raises(NearfarError, match=words):
         case(*inputs)
-
-
-@every_case
-def test_equal_embeddings_have_a_finite_value_and_gradient(case):
-    inputs = tuple(
-        torch.ones_like(x) if i not in case.common and x.is_floating_point() else x
-        for i, x in enumerate(case.inputs(6, 4, 0))
-    )
-    for dtype, error in ((torch.float64, 1e-9), (torch.float32, 1e-5)):
-        value, gradients = case.value_and_gradients(cast(inputs, dtype))
-        assert value.item() == pytest.approx(case.reference(*inputs), rel=error, abs=error)
-        assert all(torch.isfinite(gradient).all() for gradient in gradients)
-
-
-@pytest.mark.parametrize("case", LINEAR, ids=lambda case: case.name)
-def test_no_tensor_grows_with_the_square_of_the_batch(case):
-    inputs = cast(case.inputs(2000, 4, 0), torch.float32)
-    with LargestTensor() as largest:
-        case.value_and_gradients(inputs)
-    assert 0 < largest.elements < 2000**2 / 4

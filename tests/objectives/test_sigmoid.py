@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from tests.objectives.cases.drawn import views
 from torch.nn import functional as F
 
 from nearfar.errors import SettingError
 from nearfar.objectives import sigmoid
+from nearfar.testing import views
 
 
 def test_is_the_binary_cross_entropy_of_all_pairs():

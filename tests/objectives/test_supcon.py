@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from tests.objectives.cases.labelled import labelled
-from tests.objectives.cases.supcon import slow_supcon
+from cases.objectives.supcon import slow_supcon
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.objectives import nt_xent, supcon
 from nearfar.similarity import tiles
 from nearfar.similarity.computing import computing
+from nearfar.testing import labelled
 
 KINDS = ("out", "in")
 

@@ -5,12 +5,12 @@ from importlib import import_module
 
 import pytest
 import torch
-from largest_tensor import LargestTensor
-from tests.objectives.cases.triplet import slow_batch_hard, slow_semi_hard, two_classes
+from cases.objectives.triplet import slow_batch_hard, slow_semi_hard, two_classes
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.objectives import batch_hard_triplet, semi_hard_triplet, triplet
 from nearfar.similarity import extremes
+from nearfar.testing.objectives import LargestTensor
 
 # The package's attribute of this name is the function.
 MODULE = import_module("nearfar.objectives.triplet")

@@ -5,13 +5,14 @@ from importlib import import_module
 
 import pytest
 import torch
-from tests.objectives.cases import CASES, cast
+from cases.objectives import CASES
 from torch.func import grad, jacrev
 
 from nearfar.errors import NearfarError
 from nearfar.objectives import info_nce, nt_xent, sigmoid
 from nearfar.similarity import extremes, one_core, tiles
 from nearfar.similarity.computing import computing
+from nearfar.testing.objectives import cast
 
 WITHOUT_TILES = {
     "alignment",

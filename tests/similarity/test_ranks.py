@@ -12,7 +12,7 @@ from nearfar.similarity import second_derivatives, tiles
 from nearfar.similarity.computing import computing
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.ranks import gather_rows
-from rank_processes import run_on_ranks
+from nearfar.testing import run_on_ranks
 
 COUNTS = {2: (3, 5), 4: (3, 0, 4, 1)}
 EXACT = {"rtol": 0, "atol": 1e-10}

@@ -11,7 +11,6 @@ import torch
 from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from clean_forks import FORKS
 from nearfar.similarity import extremes, threads, tiles, top_k
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest, semi_hard
@@ -26,7 +25,8 @@ from nearfar.similarity.threads import (
     results_of,
 )
 from nearfar.similarity.top_k import Bank
-from rank_processes import run_on_ranks
+from nearfar.testing import run_on_ranks
+from nearfar.testing.ranks import FORKS
 
 CPU = torch.device("cpu")
 COUNTS = (1, 2, 3, 4)

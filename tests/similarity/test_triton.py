@@ -18,7 +18,7 @@ from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.sums import Sums
 from nearfar.similarity.triton_logsumexp import triton_logsumexps, why_not_triton
 from nearfar.similarity.triton_plan import Cut, Plan, plan_for
-from rank_processes import run_on_ranks
+from nearfar.testing import run_on_ranks
 
 pytest.importorskip("triton", reason="Triton is not installed")
 GPU = torch.cuda.is_available()

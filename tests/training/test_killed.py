@@ -11,8 +11,8 @@ import pytest
 import torch
 from tiny_run import TINY, train_tiny
 
-from clean_forks import FORKS
 from nearfar import durable_files
+from nearfar.testing.ranks import FORKS
 from nearfar.training.checkpoints import load_newest
 from nearfar.training.run_folder import RunFolder
 

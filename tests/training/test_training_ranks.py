@@ -17,11 +17,11 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.spec import as_spec
+from nearfar.testing import run_on_ranks
 from nearfar.training.ranks import Ranks
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 from nearfar.training.specs import OptimizerSpec
-from rank_processes import run_on_ranks
 
 same_run = assert_same_run
 SHORT = replace(TINY, epochs=2, schedule=CosineSpec(warmup_share=0.5))

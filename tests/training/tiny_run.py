@@ -10,6 +10,7 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
+from nearfar.testing.methods import random_images as images
 from nearfar.training.loop import train
 from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
@@ -25,11 +26,6 @@ TINY = TrainingSpec(
     knn_every=2,
     keep_checkpoints=3,
 )
-
-
-def images(count: int = 33) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(5)
-    return torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=generator)
 
 
 def build_method(seed: int = 0) -> SimCLR:

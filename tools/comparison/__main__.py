@@ -32,7 +32,8 @@ from tools.comparison.jobs import Job, train_all
 from tools.comparison.page import section
 from tools.comparison.records import RecordFile, RunRecord
 from tools.comparison.scores import Scores
-from tools.results import PAGE, with_section
+from tools.markdown import with_section
+from tools.results import PAGE
 
 ROOT = Path(__file__).parents[2]
 FIGURE, RECORDS = "comparison.svg", "comparison_runs.jsonl"

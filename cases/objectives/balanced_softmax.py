@@ -5,8 +5,8 @@ import math
 import torch
 
 from nearfar.objectives import balanced_softmax
+from nearfar.testing import ObjectiveCase
 
-from .case import Case
 from .loops import mean
 
 
@@ -38,7 +38,7 @@ def classified(batch, dim, seed):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "balanced_softmax",
         balanced_softmax,
         slow_balanced_softmax,

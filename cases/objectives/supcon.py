@@ -3,9 +3,8 @@
 import math
 
 from nearfar.objectives import supcon
+from nearfar.testing import ObjectiveCase, labelled
 
-from .case import Case
-from .labelled import labelled
 from .loops import dot, log_sum_exp, mean, unit_rows
 
 
@@ -28,7 +27,7 @@ def slow_supcon(embeddings, labels, temperature, kind):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         name,
         supcon,
         slow_supcon,

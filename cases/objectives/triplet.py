@@ -3,10 +3,8 @@
 import math
 
 from nearfar.objectives import batch_hard_triplet, semi_hard_triplet, triplet
+from nearfar.testing import ObjectiveCase, labelled, views
 
-from .case import Case
-from .drawn import views
-from .labelled import labelled
 from .loops import mean, unit_rows
 
 
@@ -57,7 +55,7 @@ def two_classes(batch, dim, seed):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "triplet",
         triplet,
         slow_triplet,
@@ -68,7 +66,7 @@ CASES = [
         smallest_batch=1,
     ),
     *(
-        Case(
+        ObjectiveCase(
             objective.__name__,
             objective,
             slow,

@@ -5,10 +5,9 @@ import math
 import torch
 
 from nearfar.objectives import paco
+from nearfar.testing import ObjectiveCase, views
 
 from .balanced_softmax import counted_classes
-from .case import Case
-from .drawn import views
 from .loops import dot, mean, unit_rows
 
 CLASSES = 4
@@ -73,7 +72,7 @@ def queued(batch, dim, seed):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         name,
         paco_with_queue,
         slow_paco,

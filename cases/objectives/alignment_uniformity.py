@@ -3,9 +3,8 @@
 import math
 
 from nearfar.objectives import align_uniform, alignment, uniformity
+from nearfar.testing import ObjectiveCase, rows, views
 
-from .case import Case
-from .drawn import rows, views
 from .loops import mean, unit_rows
 
 
@@ -31,7 +30,7 @@ def slow_align_uniform(first, second, align_weight, uniform_weight, alpha, t):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "alignment",
         alignment,
         slow_alignment,
@@ -42,7 +41,7 @@ CASES = [
         smallest_batch=1,
         too_small="needs one or more, not 0",
     ),
-    Case(
+    ObjectiveCase(
         "uniformity",
         uniformity,
         slow_uniformity,
@@ -52,7 +51,7 @@ CASES = [
         rotated=(0,),
         scaled=(0,),
     ),
-    Case(
+    ObjectiveCase(
         "align_uniform",
         align_uniform,
         slow_align_uniform,

@@ -3,9 +3,8 @@
 import torch
 
 from nearfar.objectives import clip, contrastive, decoupled, info_nce, n_pair
+from nearfar.testing import ObjectiveCase, views, views_and
 
-from .case import Case
-from .drawn import views, views_and
 from .loops import dot, log_sum_exp, mean, raw_rows, unit_rows
 
 
@@ -74,7 +73,7 @@ def slow_decoupled(first, second, temperature):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "info_nce",
         info_nce,
         slow_info_nce,
@@ -84,7 +83,7 @@ CASES = [
         rotated=(0, 1),
         scaled=(0, 1),
     ),
-    Case(
+    ObjectiveCase(
         "info_nce symmetric",
         info_nce,
         slow_info_nce,
@@ -94,7 +93,7 @@ CASES = [
         rotated=(0, 1),
         scaled=(0, 1),
     ),
-    Case(
+    ObjectiveCase(
         "info_nce with a queue",
         with_queue,
         slow_info_nce,
@@ -111,7 +110,7 @@ CASES = [
             ((torch.ones(2, 3), torch.ones(2, 3), torch.ones(0, 3)), "negatives hold no row"),
         ),
     ),
-    Case(
+    ObjectiveCase(
         "clip",
         with_scale,
         slow_clip,
@@ -122,7 +121,7 @@ CASES = [
         rotated=(0, 1),
         scaled=(0, 1),
     ),
-    Case(
+    ObjectiveCase(
         "contrastive",
         contrastive,
         slow_contrastive,
@@ -135,8 +134,8 @@ CASES = [
         too_small="needs one or more, not 0",
         refused=(((torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 0, 3)), "M of 1 or more"),),
     ),
-    Case("n_pair", n_pair, slow_n_pair, views(2), rotated=(0, 1)),
-    Case(
+    ObjectiveCase("n_pair", n_pair, slow_n_pair, views(2), rotated=(0, 1)),
+    ObjectiveCase(
         "decoupled",
         decoupled,
         slow_decoupled,

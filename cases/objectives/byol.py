@@ -1,9 +1,8 @@
 """BYOL."""
 
 from nearfar.objectives import byol
+from nearfar.testing import ObjectiveCase, views
 
-from .case import Case
-from .drawn import views
 from .loops import dot, mean, unit_rows
 
 
@@ -13,7 +12,7 @@ def slow_byol(predictions, targets):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "byol",
         byol,
         slow_byol,

@@ -1,4 +1,4 @@
-"""Embeddings drawn for the cases."""
+"""Inputs of objectives, drawn at random: functions `(batch, dim, seed)` to float64 tensors."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def views_and(*more: tuple[int, ...] | float) -> Callable[[int, int, int], tuple
         generator = torch.Generator().manual_seed(seed + 1)
         drawn = [
             torch.tensor(what, dtype=torch.float64)
-            if isinstance(what, float)
+            if isinstance(what, float | int)
             else torch.randn(
                 *(batch if size == -1 else size for size in what),
                 dim,
@@ -55,3 +55,14 @@ def views_and(*more: tuple[int, ...] | float) -> Callable[[int, int, int], tuple
         return (*views(2)(batch, dim, seed), *drawn)
 
     return draw
+
+
+def labelled(batch: int, dim: int, seed: int, fewest: int = 1) -> tuple[Tensor, Tensor]:
+    """Rows that lie about their class's own, in classes of about three; at times one of one row."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(batch) % max(fewest, batch // 3)
+    if batch > 3 and seed % 2:
+        labels[-1] = labels.max() + 1
+    centres = torch.randn(batch + 1, dim, generator=generator, dtype=torch.float64)
+    noise = torch.randn(batch, dim, generator=generator, dtype=torch.float64)
+    return centres[labels] + 0.8 * noise, labels

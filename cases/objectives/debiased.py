@@ -4,9 +4,8 @@ import math
 from itertools import combinations
 
 from nearfar.objectives import debiased_neg, debiased_pos
+from nearfar.testing import ObjectiveCase, views, views_and_labels
 
-from .case import Case
-from .drawn import views, views_and_labels
 from .loops import Row, dot, mean, unit_rows
 
 
@@ -90,7 +89,7 @@ def slow_grouping(
 
 def case(name, objective, slow, number, inputs=views, **more):
     """A case of these settings, sharp at temperature 0.01."""
-    return Case(
+    return ObjectiveCase(
         name,
         objective,
         slow,

@@ -3,9 +3,8 @@
 import math
 
 from nearfar.objectives import barlow_twins, vicreg
+from nearfar.testing import ObjectiveCase, views
 
-from .case import Case
-from .drawn import views
 from .loops import mean, raw_rows
 
 
@@ -49,14 +48,14 @@ def slow_barlow_twins(first, second, off_diagonal_weight):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "vicreg",
         vicreg,
         slow_vicreg,
         views(2),
         settings={"similarity_weight": 3.0, "variance_weight": 2.0, "covariance_weight": 0.5},
     ),
-    Case(
+    ObjectiveCase(
         "barlow_twins",
         barlow_twins,
         slow_barlow_twins,

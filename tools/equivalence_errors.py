@@ -1,23 +1,22 @@
 """How far each objective is from its equation, however it is computed and in every precision.
 
-Shared by the test of these errors and by `python -m tools.equivalence`, which writes them down.
+`python -m tools.equivalence` writes these errors down, and a test holds them to bounds.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
-from tests.objectives.cases import CASES, Case, cast
-from tests.rank_processes import run_on_ranks
+from cases.objectives import CASES
 from torch import Tensor, nn
 
 from nearfar.methods.method import Method
-from nearfar.similarity import extremes, tiles
 from nearfar.similarity.computing import Implementation, computing
 from nearfar.similarity.ranks import gather_rows
+from nearfar.testing import ObjectiveCase, run_on_ranks
+from nearfar.testing.objectives import Inputs, cast, tiles_of
 from nearfar.training.gradient_caching import cached_gradients
 
 EXAMPLES, DIM, SEED = 20, 12, 3
@@ -31,7 +30,6 @@ IMPLEMENTATIONS = ("dense", "tiles", "cached", "2 ranks")
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 LOW_TEMPERATURE = [case.at_low_temperature() for case in CASES if case.sharp is not None]
 
-Inputs = tuple[Tensor, ...]
 Key = tuple[str, str, str]
 """A case's name, an implementation, a precision."""
 
@@ -51,12 +49,12 @@ class Reference(NamedTuple):
     gradients: Inputs
 
 
-def rounded_inputs(case: Case, precision: str) -> Inputs:
+def rounded_inputs(case: ObjectiveCase, precision: str) -> Inputs:
     """A case's inputs in a precision."""
     return cast(case.inputs(EXAMPLES, DIM, SEED), PRECISIONS[precision])
 
 
-def reference(case: Case, precision: str) -> Reference:
+def reference(case: ObjectiveCase, precision: str) -> Reference:
     """The slow loop's value, and the gradient that the dense matrix has in float64."""
     inputs = rounded_inputs(case, precision)
     exact = cast(inputs, torch.float64)
@@ -77,7 +75,7 @@ def all_errors(folder: Path) -> dict[Key, Errors]:
         for precision in PRECISIONS:
             exact = reference(case, precision)
             results = [result[case.name, precision] for result in ranks]
-            with small_tiles():
+            with tiles_of(TILE):
                 errors = (
                     _of_one_process(case, exact, "dense"),
                     _of_one_process(case, exact, "tiles"),
@@ -89,18 +87,7 @@ def all_errors(folder: Path) -> dict[Key, Errors]:
     return found
 
 
-@contextmanager
-def small_tiles() -> Iterator[None]:
-    """Within this context a few rows make many tiles."""
-    before = tiles.TILE, extremes.TILE
-    tiles.TILE = extremes.TILE = TILE
-    try:
-        yield
-    finally:
-        tiles.TILE, extremes.TILE = before
-
-
-def gradient_error(case: Case, ours: Sequence[Tensor], exact: Sequence[Tensor]) -> float:
+def gradient_error(case: ObjectiveCase, ours: Sequence[Tensor], exact: Sequence[Tensor]) -> float:
     """Norm of the error of the gradient, relative to the norm of the exact gradient.
 
     The largest of: that of all rows of the batch together, and that of each input that is common
@@ -133,7 +120,9 @@ def _value_error(value: Tensor, exact: Reference) -> float:
     return abs(value.item() - exact.value) / abs(exact.value)
 
 
-def _of_one_process(case: Case, exact: Reference, implementation: Implementation) -> Errors:
+def _of_one_process(
+    case: ObjectiveCase, exact: Reference, implementation: Implementation
+) -> Errors:
     """An implementation of similarities by itself."""
     with computing(implementation=implementation):
         value, gradients = case.value_and_gradients(exact.inputs)
@@ -147,16 +136,16 @@ class _Embedded(Method):
     keep full precision for themselves, as in training.
     """
 
-    def __init__(self, case: Case, inputs: Inputs) -> None:
+    def __init__(self, case: ObjectiveCase, inputs: Inputs) -> None:
         super().__init__()
         self.case, self.inputs = case, inputs
-        self.encoder = nn.ParameterDict()
+        self.rows = nn.ParameterDict()
         for i in case.differentiable(inputs):
             rows = inputs[i]
             if i not in case.common:
                 wide = torch.promote_types(rows.dtype, torch.float32)
                 rows = torch.eye(rows.shape[-1] if rows.ndim > 1 else 1, dtype=wide)
-            self.encoder[str(i)] = nn.Parameter(rows.clone())
+            self.rows[str(i)] = nn.Parameter(rows.clone())
 
     def embed(self, views: Inputs) -> Inputs:
         """The examples' rows."""
@@ -167,26 +156,26 @@ class _Embedded(Method):
             if i not in self.case.common
         )
 
-    def loss(self, embedded: Inputs, labels: Tensor | None = None) -> Tensor:
+    def loss(self, embedded: Inputs, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """The case's objective."""
         rows = iter(embedded)
         common = self.case.common
         inputs = [
-            self.encoder.get(str(i), x) if i in common else next(rows)
+            self.rows.get(str(i), x) if i in common else next(rows)
             for i, x in enumerate(self.inputs)
         ]
         return self.case(*inputs)
 
     def _layer(self, i: int, rows: Tensor) -> Tensor:
         """Rows of an input through its layer, if it has one."""
-        if str(i) not in self.encoder:
+        if str(i) not in self.rows:
             return rows
-        weight = self.encoder[str(i)]
+        weight = self.rows[str(i)]
         columns = rows.to(weight.dtype).view(*rows.shape[:1], -1, len(weight))
         return (columns @ weight.T).view_as(rows).to(rows.dtype)
 
 
-def _cached(case: Case, exact: Reference) -> Errors:
+def _cached(case: ObjectiveCase, exact: Reference) -> Errors:
     """Gradient caching: parameters' gradients against those of the whole batch in float64."""
     examples = torch.arange(EXAMPLES)
     in_parts = _Embedded(case, exact.inputs)
@@ -204,7 +193,10 @@ def _gradients(module: nn.Module) -> list[Tensor]:
     return [gradient for gradient in found if gradient is not None]
 
 
-def _on_a_rank(rank: int, world: int) -> dict[tuple[str, str], tuple[Tensor, Inputs]]:
+def _on_a_rank(
+    rank: int,
+    count: int,  # noqa: ARG001  of the ranks
+) -> dict[tuple[str, str], tuple[Tensor, Inputs]]:
     """Value and gradients of each case from a rank's own rows; tiles are shared."""
     found = {}
     for case in (*CASES, *LOW_TEMPERATURE):
@@ -216,14 +208,16 @@ def _on_a_rank(rank: int, world: int) -> dict[tuple[str, str], tuple[Tensor, Inp
             ]
             leaves = [own[i].requires_grad_() for i in case.differentiable(inputs)]
             gathered = [x if i in case.common else gather_rows(x) for i, x in enumerate(own)]
-            with small_tiles():
+            with tiles_of(TILE):
                 with computing(implementation="tiles", group=dist.group.WORLD):
                     value = case(*gathered)
                 found[case.name, precision] = value.detach(), torch.autograd.grad(value, leaves)
     return found
 
 
-def _of_ranks(case: Case, exact: Reference, results: list[tuple[Tensor, Inputs]]) -> Errors:
+def _of_ranks(
+    case: ObjectiveCase, exact: Reference, results: list[tuple[Tensor, Inputs]]
+) -> Errors:
     """The largest errors of any rank: of all ranks' rows put together, and of what is its own."""
     by_input = list(zip(*(gradients for _, gradients in results), strict=True))
     errors = []

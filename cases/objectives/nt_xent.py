@@ -5,9 +5,8 @@ import math
 import torch
 
 from nearfar.objectives import nt_xent
+from nearfar.testing import ObjectiveCase, views, views_and_labels
 
-from .case import Case
-from .drawn import views, views_and_labels
 from .loops import dot, log_sum_exp, mean, unit_rows
 
 
@@ -35,7 +34,7 @@ def dropping(first, second, labels, **settings):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "nt_xent",
         nt_xent,
         slow_nt_xent,
@@ -46,7 +45,7 @@ CASES = [
         scaled=(0, 1),
     ),
     *(
-        Case(
+        ObjectiveCase(
             f"nt_xent without false negatives{', rescaled' if rescale else ''}",
             dropping,
             slow_nt_xent,

@@ -1,7 +1,9 @@
-"""The table of cases that every property test, and the table of equivalence, runs over.
+"""Every objective with its equation as a loop, and what holds for it.
 
-A new objective is one `Case` in the list of its family's module.
+A new objective is one `ObjectiveCase` in the list of its family's module.
 """
+
+from nearfar.testing import ObjectiveCase
 
 from . import (
     alignment_uniformity,
@@ -17,9 +19,8 @@ from . import (
     supcon,
     triplet,
 )
-from .case import Case, cast
 
-CASES: list[Case] = [
+CASES: list[ObjectiveCase] = [
     *nt_xent.CASES,
     *info_nce.CASES,
     *sigmoid.CASES,
@@ -33,5 +34,3 @@ CASES: list[Case] = [
     *nce.CASES,
     *decorrelation.CASES,
 ]
-
-__all__ = ["CASES", "Case", "cast"]

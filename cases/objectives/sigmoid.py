@@ -3,9 +3,8 @@
 import math
 
 from nearfar.objectives import sigmoid
+from nearfar.testing import ObjectiveCase, views_and
 
-from .case import Case
-from .drawn import views_and
 from .loops import dot, unit_rows
 
 
@@ -24,7 +23,7 @@ def slow_sigmoid(first, second, scale, bias, times):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "sigmoid",
         with_scale_and_bias,
         slow_sigmoid,

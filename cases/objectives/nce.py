@@ -5,8 +5,7 @@ import math
 import torch
 
 from nearfar.objectives import nce
-
-from .case import Case
+from nearfar.testing import ObjectiveCase
 
 
 def slow_nce(model_of_data, noise_of_data, model_of_noise, noise_of_noise):
@@ -31,7 +30,7 @@ def log_densities(batch, dim, seed):
 
 
 CASES = [
-    Case(
+    ObjectiveCase(
         "nce",
         nce,
         slow_nce,

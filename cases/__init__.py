@@ -1,0 +1,1 @@
+"""Every objective and every method as the tests check them and the pages tell of them."""
