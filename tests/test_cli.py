@@ -352,7 +352,7 @@ def test_embed_brings_images_to_squares_as_the_run_learnt_but_whole(tmp_path):
     from nearfar.cli.folder_features import fit_for
     from nearfar.recipes.config_json import recipe_to_json
     from nearfar.recipes.recipe import Recipe
-    from nearfar.training.run_folder import RunFolder
+    from nearfar.run_folder.folder import RunFolder
 
     assert fit_for(tmp_path, None) == "squash"  # an encoder without its run
     for learnt, expected in (("crop", "squash"), ("pad", "pad"), ("squash", "squash")):

@@ -15,7 +15,7 @@ from nearfar.data.config import DataConfig
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.paths import user_path
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 LONG = "x" * 256
 

@@ -3,7 +3,7 @@
 from tests.comparison.fake_runs import record
 from tools.results import section
 
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 
 def run_of(folder, encoder: tuple[float, str], raw: tuple[float, str]):

@@ -19,6 +19,7 @@ from nearfar.errors import SettingError
 from nearfar.evaluation.knn import KNNBank
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.digits import simclr_digits
+from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import MethodCase
 from nearfar.testing.methods import (
     EXAMPLES,
@@ -30,7 +31,6 @@ from nearfar.testing.methods import (
     takes_steps,
 )
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 from tools.machine import versions
 from tools.markdown import with_section

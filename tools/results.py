@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfar.cli import main as nearfar
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 from tools.markdown import mean_and_sd, table, with_section
 
 ROOT = Path(__file__).parent.parent
@@ -26,8 +26,9 @@ SEEDS = (0, 1, 2)
 def finished_run(recipe: str, seed: int) -> Path:
     """The run folder of one recipe and seed, trained and judged if it was not yet."""
     run = RUNS / f"{recipe}-seed{seed}"
-    if not (run / "evaluation.json").exists():
-        cut = (run / "checkpoints").is_dir()
+    folder = RunFolder(run)
+    if not folder.evaluation.exists():
+        cut = folder.checkpoints.is_dir()
         words = (
             ["--resume", str(run)]
             if cut

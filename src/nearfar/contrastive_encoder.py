@@ -25,13 +25,13 @@ from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
+from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
 from nearfar.terminal import Terminal
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.interruption import Interrupted
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.specs import AdamWSpec, TrainingSpec
 from nearfar.views.specs import ViewsSpec
 

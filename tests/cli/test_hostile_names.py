@@ -18,7 +18,7 @@ from nearfar.encoders.saved import save_encoder
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 EVIL = "a\x1b[2J\x1b]0;t\x07\u202eb\x9bc[red]\nd"
 SEEN = "\\x1b[2J"

@@ -12,7 +12,7 @@ from nearfar.encoders.saved import save_encoder
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 
 def called(*program):

@@ -32,7 +32,7 @@ while step < recipe["training"]["epochs"]:
 # What it leaves is written by the real one's hand.
 sys.path.remove(os.environ["PYTHONPATH"])
 del sys.modules["nearfar"]
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 folder = RunFolder(run)
 folder.write_environment({
     "started": "2026-11-29T12:00:00+00:00",

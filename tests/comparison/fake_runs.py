@@ -8,7 +8,7 @@ from tools.comparison.records import record_of
 from tools.comparison.scores import Scores
 
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 COUNTS = np.array([10, 60, 40, 6, 25, 90])
 """Examples of each class, not in order of size."""

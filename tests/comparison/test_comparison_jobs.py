@@ -18,7 +18,7 @@ from tools.comparison.records import RecordFile
 
 from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import recipe_to_json
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 PATIENCE_S = 120.0
 QUIET = Console(quiet=True)

@@ -11,15 +11,14 @@ from torch import nn
 
 from nearfar.cli.app import main
 from nearfar.encoders.saved import (
-    DESCRIPTION_FILE,
-    WEIGHTS_FILE,
     _read_description,
     load_encoder,
     save_encoder,
 )
 from nearfar.encoders.specs import MLPSpec, SmallResNetSpec, TimmSpec
 from nearfar.errors import NearfarError
-from nearfar.manifest import json_checksum
+from nearfar.run_folder.manifest import json_checksum
+from nearfar.run_folder.names import ENCODER_SETTINGS, ENCODER_WEIGHTS
 
 
 def trained(config, channels=1, image_size=8):
@@ -38,7 +37,7 @@ def digits_encoder(tmp_path):
     return encoder
 
 
-@pytest.mark.parametrize("file", ["", WEIGHTS_FILE, DESCRIPTION_FILE])
+@pytest.mark.parametrize("file", ["", ENCODER_WEIGHTS, ENCODER_SETTINGS])
 def test_features_are_those_of_the_encoder_that_was_saved(digits_encoder, tmp_path, file):
     loaded = load_encoder(tmp_path / file)
     images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
@@ -89,14 +88,14 @@ def test_a_timm_backbone_loads_into_timms_own_model(tmp_path, stem):
     if stem == "small":
         model.conv1 = nn.Conv2d(2, 64, 3, 1, padding=1, bias=False)
         model.maxpool = nn.Identity()
-    model.load_state_dict(load_file(tmp_path / WEIGHTS_FILE), strict=True)
+    model.load_state_dict(load_file(tmp_path / ENCODER_WEIGHTS), strict=True)
     images = torch.randint(0, 256, (2, 2, 32, 32), dtype=torch.uint8)
     with torch.no_grad():
         expected = model.eval()((images / 255 - 0.5) / 0.2)
         torch.testing.assert_close(load_encoder(tmp_path)(images), expected)
 
 
-@pytest.mark.parametrize("file", [WEIGHTS_FILE, DESCRIPTION_FILE])
+@pytest.mark.parametrize("file", [ENCODER_WEIGHTS, ENCODER_SETTINGS])
 def test_a_missing_file_is_told(digits_encoder, tmp_path, file):
     (tmp_path / file).unlink()
     with pytest.raises(
@@ -106,15 +105,15 @@ def test_a_missing_file_is_told(digits_encoder, tmp_path, file):
 
 
 def test_a_file_that_cannot_be_read_is_told(digits_encoder, tmp_path):
-    (tmp_path / DESCRIPTION_FILE).unlink()
-    (tmp_path / DESCRIPTION_FILE).mkdir()
-    with pytest.raises(NearfarError, match=f"cannot read .*{DESCRIPTION_FILE}: it is not a file"):
+    (tmp_path / ENCODER_SETTINGS).unlink()
+    (tmp_path / ENCODER_SETTINGS).mkdir()
+    with pytest.raises(NearfarError, match=f"cannot read .*{ENCODER_SETTINGS}: it is not a file"):
         load_encoder(tmp_path)
 
 
 @pytest.mark.parametrize("at", [0.1, 0.5, 0.999])
 def test_one_changed_byte_of_the_weights_is_told(digits_encoder, tmp_path, at):
-    file = tmp_path / WEIGHTS_FILE
+    file = tmp_path / ENCODER_WEIGHTS
     data = bytearray(file.read_bytes())
     data[int(at * len(data))] ^= 1
     file.write_bytes(data)
@@ -123,7 +122,7 @@ def test_one_changed_byte_of_the_weights_is_told(digits_encoder, tmp_path, at):
 
 
 def change_description(folder, **changes):
-    file = folder / DESCRIPTION_FILE
+    file = folder / ENCODER_SETTINGS
     record = json.loads(file.read_text()) | changes
     del record["sha256"]
     file.write_text(json.dumps(record | {"sha256": json_checksum(record)}))
@@ -137,7 +136,7 @@ def test_a_damaged_description_is_told(digits_encoder, tmp_path):
     with pytest.raises(NearfarError, match="one value for each of the 2 channels"):
         load_encoder(tmp_path)
     for content in ("{", "[]", "3", "{}", "null"):
-        (tmp_path / DESCRIPTION_FILE).write_text(content)
+        (tmp_path / ENCODER_SETTINGS).write_text(content)
         with pytest.raises(NearfarError, match=r"encoder.json is damaged, or of an earlier"):
             load_encoder(tmp_path)
 
@@ -160,7 +159,7 @@ def test_impossible_statistics_are_refused(digits_encoder, tmp_path, changes):
 
 
 def test_every_flipped_bit_of_the_description_is_found_or_changes_nothing(digits_encoder, tmp_path):
-    file = tmp_path / DESCRIPTION_FILE
+    file = tmp_path / ENCODER_SETTINGS
     whole = file.read_bytes()
     before = _read_description(file)
     found = 0
@@ -177,7 +176,7 @@ def test_every_flipped_bit_of_the_description_is_found_or_changes_nothing(digits
 
 
 def test_a_changed_description_is_used_after_a_word(digits_encoder, tmp_path):
-    file = tmp_path / DESCRIPTION_FILE
+    file = tmp_path / ENCODER_SETTINGS
     record = json.loads(file.read_text()) | {"mean": [0.25]}
     file.write_text(json.dumps(record))
     with pytest.raises(NearfarError, match=r"changed by hand.*`nearfar accept .* encoder.json`"):
@@ -193,14 +192,14 @@ def test_weights_that_do_not_fit_are_told(digits_encoder, tmp_path):
 
 
 def test_weights_that_are_no_safetensors_are_told(digits_encoder, tmp_path):
-    (tmp_path / WEIGHTS_FILE).write_bytes(b"no weights at all")
+    (tmp_path / ENCODER_WEIGHTS).write_bytes(b"no weights at all")
     change_description(tmp_path, weights_sha256=hashlib.sha256(b"no weights at all").hexdigest())
     with pytest.raises(NearfarError, match="no safetensors file"):
         load_encoder(tmp_path)
 
 
 def test_an_interrupted_write_leaves_the_old_encoder(digits_encoder, tmp_path, monkeypatch):
-    before = load_file(tmp_path / WEIGHTS_FILE)
+    before = load_file(tmp_path / ENCODER_WEIGHTS)
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
     other = trained(SmallResNetSpec(width=8))
     with pytest.raises(NearfarError, match="disk full"):
@@ -208,10 +207,10 @@ def test_an_interrupted_write_leaves_the_old_encoder(digits_encoder, tmp_path, m
             tmp_path, other, SmallResNetSpec(width=8), shape=(1, 8, 8), mean=[0.0], std=[1.0]
         )
     monkeypatch.undo()
-    after = load_file(tmp_path / WEIGHTS_FILE)
+    after = load_file(tmp_path / ENCODER_WEIGHTS)
     assert all(torch.equal(before[name], after[name]) for name in before)
     load_encoder(tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [DESCRIPTION_FILE, WEIGHTS_FILE]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [ENCODER_SETTINGS, ENCODER_WEIGHTS]
 
 
 def saved_vectors(folder, mean, std):

@@ -3,8 +3,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from nearfar.encoders.saved_classifier import CLASSIFIER_FILE, load_classifier, save_classifier
+from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError
+from nearfar.run_folder.names import CLASSIFIER
 
 
 def test_it_comes_back_as_it_was(tmp_path):
@@ -36,7 +37,7 @@ def test_a_run_without_one_has_none(tmp_path):
     ],
 )
 def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path, tensors, words):
-    save_file(tensors, tmp_path / CLASSIFIER_FILE)
+    save_file(tensors, tmp_path / CLASSIFIER)
     with pytest.raises(NearfarError, match=words) as caught:
         load_classifier(tmp_path, num_features=5)
     assert "\n" not in str(caught.value)
@@ -44,7 +45,7 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path, tensors, word
 
 def test_damage_is_told_and_nothing_is_unpickled(tmp_path):
     save_classifier(tmp_path, nn.Linear(5, 3))
-    file = tmp_path / CLASSIFIER_FILE
+    file = tmp_path / CLASSIFIER
     whole = file.read_bytes()
     for content in (whole[:-1], whole[:20], b"", b"\x80\x04N."):
         file.write_bytes(content)

@@ -19,7 +19,7 @@ from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.console import print_scores
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 from nearfar.views.specs import DigitsViewsSpec
 
 VIEWS = DigitsViewsSpec().build((1, 8, 8), mean=(0.3,), std=(0.3,))

@@ -15,7 +15,7 @@ from nearfar.data.sources import load_source
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.config import PROTOCOLS, EvaluationConfig
 from nearfar.evaluation.protocols import evaluate
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 from nearfar.views.specs import DigitsViewsSpec
 
 

@@ -11,8 +11,8 @@ from nearfar.data.digits import load_digits
 from nearfar.evaluation.knn import KNNBank
 from nearfar.recipes.assembly import Assembly, assemble
 from nearfar.recipes.names import recipe_named
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 
 DIGITS = load_digits(DataConfig())

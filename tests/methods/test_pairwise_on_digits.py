@@ -14,8 +14,8 @@ from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.digits import simclr_digits
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 from nearfar.views.specs import DigitsViewsSpec
 

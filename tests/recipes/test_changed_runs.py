@@ -11,10 +11,10 @@ from small_recipe import small_recipe, write_images
 
 from nearfar.cli.app import main
 from nearfar.errors import NearfarError
-from nearfar.manifest import Manifest
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
 from nearfar.report.build import write_report
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
+from nearfar.run_folder.manifest import Manifest
 
 QUIET = Console(quiet=True)
 
@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr("nearfar.manifest._PATIENCE", ())
+    monkeypatch.setattr("nearfar.run_folder.manifest._PATIENCE", ())
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from nearfar.methods.specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
 from nearfar.recipes.names import RECIPES
 from nearfar.recipes.run import resume_run
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.config_format import FORMAT, in_current_format
-from nearfar.training.run_folder import RunFolder
 
 KEPT = json.loads(Path(__file__).with_name("recipes.json").read_text())["recipes"]
 """As version 0.1 wrote them, in format 1."""

@@ -11,7 +11,7 @@ from nearfar.evaluation.config import EvaluationConfig
 from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
 from nearfar.recipes.names import RECIPES, recipe_named
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.schedules import CosineSpec, DropsSpec
 from nearfar.training.specs import AdamWSpec, LARSSpec, SGDSpec, TrainingSpec
 from nearfar.views.specs import SimCLRViewsSpec

@@ -16,7 +16,7 @@ from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.data_root import refuse_lost_data
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 
 def _run(folder, root):

@@ -29,8 +29,8 @@ from nearfar.recipes.assembly import (
 )
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import RECIPES
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 
 NAN, INF = float("nan"), float("inf")
 NEVER = {int: (2**33, 2**63, 10**30, 10**400, -(10**30)), float: (NAN, INF, -INF, 1e308, 1e-320)}

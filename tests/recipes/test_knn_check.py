@@ -7,8 +7,8 @@ from small_recipe import small_recipe
 from nearfar.data.held_out import hold_out
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.knn_check import knn_check
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 
 
 def test_the_check_is_right_for_pixels_that_name_the_class(tmp_path):

@@ -12,8 +12,8 @@ from tests.data.source_files import write_cifar, write_fashion, write_images
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import recipe_named
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 
 IMAGENET = [

@@ -13,8 +13,8 @@ from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import recipe_named
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 
 FASHION = {

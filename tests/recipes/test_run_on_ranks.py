@@ -12,8 +12,8 @@ from small_recipe import small_recipe
 from launched_ranks import end_of
 from nearfar.encoders.saved import load_encoder
 from nearfar.recipes.run import resume_run, run_recipe
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.ranks import Ranks
-from nearfar.training.run_folder import RunFolder
 
 
 def run_and_look(folder: Path, ranks: Ranks) -> None:

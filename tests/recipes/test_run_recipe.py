@@ -16,7 +16,7 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.recipes.assembly import assemble, format_of, untrained_encoder
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 
 @pytest.fixture(scope="module")

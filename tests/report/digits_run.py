@@ -10,7 +10,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 TEST = 500
 SHOWN = 240

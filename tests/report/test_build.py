@@ -9,7 +9,7 @@ from digits_run import cells_of
 
 from nearfar.errors import NearfarError
 from nearfar.report.build import write_report
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 EMPTY_STATES = (
     "Not judged yet",

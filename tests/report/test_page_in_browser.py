@@ -12,7 +12,7 @@ from PIL import Image
 
 from nearfar.report.build import write_report
 from nearfar.report.charts import shortened
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 pytestmark = pytest.mark.browser
 

@@ -15,9 +15,9 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.simclr import SimCLR
 from nearfar.objectives import nt_xent
+from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import run_on_ranks
 from nearfar.training.gradient_caching import cached_gradients
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 
 BATCH = 11

@@ -11,9 +11,9 @@ import torch.distributed as dist
 
 from launched_ranks import PATIENCE_S, end_of, environment
 from nearfar.errors import SettingError
-from nearfar.training.launch import Launch, launched, said_by_first_rank
+from nearfar.launch import Launch, launched, said_by_first_rank
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.ranks import Ranks, joined_ranks, patience
-from nearfar.training.run_folder import RunFolder
 
 
 def together(ranks: Ranks) -> None:

@@ -12,9 +12,9 @@ import torch
 from tiny_run import TINY, train_tiny
 
 from nearfar import durable_files
+from nearfar.run_folder.folder import RunFolder
 from nearfar.testing.ranks import FORKS
 from nearfar.training.checkpoints import load_newest
-from nearfar.training.run_folder import RunFolder
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:

@@ -14,8 +14,8 @@ from torch import nn
 from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.interruption import Interrupted
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec, DropsSpec
 from nearfar.training.specs import AdamWSpec, SGDSpec
 from nearfar.views.specs import DigitsViewsSpec

@@ -4,8 +4,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nearfar.errors import NearfarError
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.metrics_log import MetricsLog
-from nearfar.training.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_files_of_events_that_are_not_ours_are_left_alone(run):
 
 
 def test_what_was_logged_is_held_to_its_checksum(run, monkeypatch):
-    monkeypatch.setattr("nearfar.manifest._PATIENCE", ())
+    monkeypatch.setattr("nearfar.run_folder.manifest._PATIENCE", ())
     write(run, range(1, 4))
     content = run.metrics.read_bytes()
     for place in range(len(content)):

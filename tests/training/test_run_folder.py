@@ -13,9 +13,10 @@ import pytest
 from nearfar.cli.app import main
 from nearfar.durable_files import write_durably
 from nearfar.errors import NearfarError
-from nearfar.manifest import json_checksum, sha256_of
-from nearfar.training import run_folder
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder import folder as run_folder
+from nearfar.run_folder.folder import RunFolder
+from nearfar.run_folder.manifest import json_checksum, sha256_of
+from nearfar.training.config_format import read_config
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_new_run_that_fails_later_stays(run):
 
     with pytest.raises(NearfarError, match=r"^no$"):
         fail()
-    assert run.read_config() == {"recipe": "other"}
+    assert read_config(run) == {"recipe": "other"}
 
 
 def in_a_child_that_dies_at(run: RunFolder, number: int) -> int:
@@ -186,12 +187,12 @@ def test_a_kill_at_any_moment_of_overwriting_leaves_one_whole_run(tmp_path):
         with RunFolder.open(run.path).held():
             pass
         assert (run.path / "notes.txt").read_text() == "mine"
-        if run.read_config() == {"recipe": "custom"}:
+        if read_config(run) == {"recipe": "custom"}:
             # No temporary file, no half of the new run.
             assert {name: (run.path / name).read_bytes() for name in old} == old
             assert set(files(run)) <= {*old, ".lock"}
         else:
-            assert run.read_config() == {"recipe": "new"}
+            assert read_config(run) == {"recipe": "new"}
         # And it can be overwritten like any other.
         with RunFolder.begun(run.path, overwrite=True) as again:
             again.write_config({"recipe": "third"})
@@ -266,7 +267,7 @@ def test_what_is_written_is_read(run):
     run.write_config(content)
     run.write_environment(content)
     run.write_evaluation([content])
-    assert run.read_config() == run.read_environment() == content
+    assert read_config(run) == run.read_environment() == content
     assert run.read_evaluation() == [content]
     arrays = {
         "images": np.arange(6, dtype=np.uint8).reshape(1, 2, 3),
@@ -309,7 +310,7 @@ def filled(run: RunFolder) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", READERS)
 def test_every_single_flipped_bit_of_every_file_is_found(run, name, monkeypatch):
-    monkeypatch.setattr("nearfar.manifest._PATIENCE", ())
+    monkeypatch.setattr("nearfar.run_folder.manifest._PATIENCE", ())
     filled(run)
     path = getattr(run, name)
     whole = path.read_bytes()
@@ -360,7 +361,7 @@ def test_what_was_changed_and_accepted_is_read(run):
     filled(run)
     run.config.write_text('{"temperature": 0.1}')
     run.manifest.accept(["config.json"])
-    assert run.read_config() == {"temperature": 0.1}
+    assert read_config(run) == {"temperature": 0.1}
 
 
 def test_a_pipe_in_the_place_of_a_file_does_not_hang(run):
@@ -368,7 +369,7 @@ def test_a_pipe_in_the_place_of_a_file_does_not_hang(run):
     run.config.unlink()
     os.mkfifo(run.config)
     with pytest.raises(NearfarError, match="it is not a file"):
-        run.read_config()
+        read_config(run)
 
 
 def test_every_flipped_bit_of_the_manifest_is_found_or_changes_nothing(run):
@@ -399,14 +400,14 @@ def test_a_kill_between_the_manifest_and_the_file_leaves_a_run_that_is_read(run,
         wrote.append(path)
         write_durably(path, content)
 
-    monkeypatch.setattr("nearfar.manifest.write_durably", die)
+    monkeypatch.setattr("nearfar.run_folder.manifest.write_durably", die)
     with pytest.raises(SystemExit):
         run.write_config({"a": 2})
     monkeypatch.undo()
     assert wrote == [run.manifest.path]
-    assert run.read_config() == {"a": 1 if when == "before" else 2}
+    assert read_config(run) == {"a": 1 if when == "before" else 2}
     run.write_config({"a": 3})
-    assert run.read_config() == {"a": 3}
+    assert read_config(run) == {"a": 3}
 
 
 def test_accepting_makes_a_run_of_an_earlier_version_one(run, capsys):
@@ -414,7 +415,7 @@ def test_accepting_makes_a_run_of_an_earlier_version_one(run, capsys):
     run.manifest.path.unlink()
     assert main(["accept", str(run.path)]) == 0
     assert "config.json" in capsys.readouterr().out
-    assert RunFolder.open(run.path).read_config() == {"temperature": 0.5}
+    assert read_config(RunFolder.open(run.path)) == {"temperature": 0.5}
     run.environment.write_text("{}")
     assert main(["accept", str(run.path)]) == 2
     assert "these are not as nearfar wrote them: environment.json" in capsys.readouterr().err

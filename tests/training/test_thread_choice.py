@@ -7,8 +7,8 @@ from rich.console import Console
 from test_killed import assert_same_run
 from tiny_run import TINY, train_tiny
 
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training import thread_choice
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.thread_choice import ThreadChoice
 
 CPU = torch.device("cpu")

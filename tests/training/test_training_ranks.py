@@ -16,10 +16,10 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
+from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
 from nearfar.testing import run_on_ranks
 from nearfar.training.ranks import Ranks
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 from nearfar.training.specs import OptimizerSpec
 

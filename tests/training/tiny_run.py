@@ -10,9 +10,9 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
+from nearfar.run_folder.folder import RunFolder
 from nearfar.testing.methods import random_images as images
 from nearfar.training.loop import train
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import DigitsViewsSpec

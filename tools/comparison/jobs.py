@@ -18,7 +18,7 @@ from rich.console import Console
 from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 from tools.clock import Clock
 from tools.comparison.records import RecordFile, RunRecord, fingerprint, record_of
 

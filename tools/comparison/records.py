@@ -18,7 +18,7 @@ from nearfar.errors import NearfarError
 from nearfar.evaluation.records import Record
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 
 _DECIDE_NOTHING = {
     "data": ("root", "download", "max_corrupt", "in_memory_mib", "workers"),

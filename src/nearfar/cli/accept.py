@@ -9,22 +9,14 @@ from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
 from nearfar.errors import NearfarError, SettingError
-from nearfar.manifest import Manifest
+from nearfar.run_folder import names
+from nearfar.run_folder.manifest import Manifest
 
-_FILES = (
-    "config.json",
-    "environment.json",
-    "metrics.jsonl",
-    "encoder.safetensors",
-    "encoder.json",
-    "classifier.safetensors",
-    "evaluation.json",
-    "evaluation.npz",
-    "mutual_information.json",
-    "report.html",
+_INNER = (
+    f"{names.CHECKPOINTS}/step-????????.*",
+    f"{names.TENSORBOARD}/events.out.tfevents.*",
 )
-_INNER = ("checkpoints/step-????????.*", "tensorboard/events.out.tfevents.*")
-_ENCODER = {"encoder.json", "encoder.safetensors"}
+_ENCODER = {names.ENCODER_SETTINGS, names.ENCODER_WEIGHTS}
 
 
 @dataclass(frozen=True)
@@ -45,28 +37,28 @@ class AcceptArguments:
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar accept` with the words after it."""
     arguments = parse(AcceptArguments, "accept", words)
-    folder, names = arguments.run, arguments.files
+    folder, chosen = arguments.run, arguments.files
     if not folder.is_dir():
         raise NearfarError(f"no run folder at {folder}: check the path")
     manifest = Manifest(folder)
-    anew = not names
+    anew = not chosen
     if anew:
-        names = _files_of_a_run(manifest)
+        chosen = _files_of_a_run(manifest)
 
     from nearfar.encoders.saved import reseal
-    from nearfar.training.run_lock import locked
+    from nearfar.run_folder.lock import locked
 
     with locked(folder, "accepting files"):
-        if set(names) & _ENCODER and all((folder / name).is_file() for name in _ENCODER):
+        if set(chosen) & _ENCODER and all((folder / name).is_file() for name in _ENCODER):
             reseal(folder)
-            names = tuple(dict.fromkeys([*names, "encoder.json"]))
+            chosen = tuple(dict.fromkeys([*chosen, names.ENCODER_SETTINGS]))
         # A copy of an encoder by itself needs no manifest: its description holds the checksums.
-        if anew or manifest.exists() or not set(names) <= _ENCODER:
-            manifest.accept(names, anew=anew)
+        if anew or manifest.exists() or not set(chosen) <= _ENCODER:
+            manifest.accept(chosen, anew=anew)
 
     from nearfar.terminal import Terminal, shown
 
-    Terminal(goes_on=True).print(f"taken as they are: {shown(', '.join(names))}", soft_wrap=True)
+    Terminal(goes_on=True).print(f"taken as they are: {shown(', '.join(chosen))}", soft_wrap=True)
 
 
 def _files_of_a_run(manifest: Manifest) -> tuple[str, ...]:
@@ -88,11 +80,11 @@ def _files_of_a_run(manifest: Manifest) -> tuple[str, ...]:
                 f"name the files of {folder} that are to be taken as they are; "
                 + (told if changed else "all are as nearfar wrote them")
             )
-    is_run = {"config.json", "environment.json"} <= {path.name for path in folder.iterdir()}
-    if not (is_run or (folder / "mutual_information.json").is_file()):
-        raise NearfarError(f"{folder} does not look like a run: config.json is not in it")
+    is_run = {names.CONFIG, names.ENVIRONMENT} <= {path.name for path in folder.iterdir()}
+    if not (is_run or (folder / names.MUTUAL_INFORMATION).is_file()):
+        raise NearfarError(f"{folder} does not look like a run: {names.CONFIG} is not in it")
     inner = sorted(path for name in _INNER for path in folder.glob(name))
     return (
-        *(name for name in _FILES if (folder / name).is_file()),
+        *(name for name in names.FILES if (folder / name).is_file()),
         *(path.relative_to(folder).as_posix() for path in inner if path.is_file()),
     )

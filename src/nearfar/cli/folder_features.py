@@ -17,8 +17,8 @@ from nearfar.errors import SettingError
 from nearfar.evaluation.features import extract_features
 from nearfar.modality import in_words
 from nearfar.recipes.config_json import read_recipe
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.hardware import choose_hardware
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.thread_choice import ThreadChoice
 
 

@@ -63,8 +63,8 @@ def run(words: Sequence[str]) -> None:
     from nearfar.data.array_file import read_array
     from nearfar.durable_files import check_writable, make_folder
     from nearfar.information.estimate import estimate_mi
+    from nearfar.run_folder.folder import RunFolder
     from nearfar.terminal import Terminal, shown
-    from nearfar.training.run_folder import RunFolder
 
     folder = arguments.out
     if folder is not None:

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
 from nearfar.errors import SettingError
+from nearfar.run_folder import names
 
 
 @dataclass(frozen=True)
@@ -32,5 +33,5 @@ def run(words: Sequence[str]) -> None:
 
     single = len(arguments.runs) == 1
     beside = arguments.runs[0] if single else Path()
-    page = write_report(arguments.runs, arguments.out or beside / "report.html")
+    page = write_report(arguments.runs, arguments.out or beside / names.REPORT)
     Terminal(goes_on=True).print(f"report: {shown(page)}", soft_wrap=True)

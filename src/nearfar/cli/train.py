@@ -15,12 +15,12 @@ from nearfar.data.config import DataConfig
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.config import EvaluationConfig
+from nearfar.launch import said_by_first_rank
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import Nested
-from nearfar.training.launch import said_by_first_rank
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfar.data.npy_headers import declared_bytes, declared_in
 from nearfar.data.npz import UNREADABLE, first_line
 from nearfar.data.parquet_files import (
     column_features,
@@ -16,6 +15,7 @@ from nearfar.data.parquet_files import (
     text_or_numbers,
 )
 from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.npy_headers import declared_bytes, declared_in
 from nearfar.paths import user_path
 
 _NAMES = "names"

@@ -9,9 +9,9 @@ import numpy as np
 
 from nearfar.data.arrays import source_from_arrays, source_from_series, source_from_vectors
 from nearfar.data.config import DataConfig
-from nearfar.data.npy_headers import declared_in
 from nearfar.data.source import Source
 from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.npy_headers import declared_in
 
 # Source: what its arrays are called, and what makes a source of them.
 _KINDS: dict[str, tuple[str, Callable[..., Source]]] = {

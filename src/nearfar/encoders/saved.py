@@ -31,15 +31,18 @@ from torch.nn import functional as F
 from nearfar.durable_files import make_folder, write_durably
 from nearfar.encoders.specs import EncoderSpec, in_current_form
 from nearfar.errors import NearfarError, SettingError
-from nearfar.manifest import json_checksum, read_beside_manifest, read_file, write_beside_manifest
 from nearfar.modality import Modality, in_words
 from nearfar.paths import user_path
+from nearfar.run_folder import names
+from nearfar.run_folder.manifest import (
+    json_checksum,
+    read_beside_manifest,
+    read_file,
+    write_beside_manifest,
+)
 from nearfar.spec import Nested, to_json
 from nearfar.standardising import standardised
 from nearfar.torch_defaults import own_defaults
-
-WEIGHTS_FILE = "encoder.safetensors"
-DESCRIPTION_FILE = "encoder.json"
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,9 @@ def save_encoder(
     )
     make_folder(folder)
     record = json.loads(_DESCRIPTION.dump_json(description)) | {"encoder": to_json(config)}
-    write_beside_manifest(folder, {WEIGHTS_FILE: data, DESCRIPTION_FILE: _sealed(record)})
+    write_beside_manifest(
+        folder, {names.ENCODER_WEIGHTS: data, names.ENCODER_SETTINGS: _sealed(record)}
+    )
 
 
 @own_defaults()
@@ -194,15 +199,15 @@ def load_encoder(path: Path | str) -> SavedEncoder:
         NearfarError: A file is missing or damaged, or the weights do not fit the description.
     """
     path = user_path(path)
-    folder = path.parent if path.name in (WEIGHTS_FILE, DESCRIPTION_FILE) else path
-    description = _read_description(folder / DESCRIPTION_FILE)
-    weights = _read_weights(folder / WEIGHTS_FILE, description.weights_sha256)
+    folder = path.parent if path.name in (names.ENCODER_WEIGHTS, names.ENCODER_SETTINGS) else path
+    description = _read_description(folder / names.ENCODER_SETTINGS)
+    weights = _read_weights(folder / names.ENCODER_WEIGHTS, description.weights_sha256)
     backbone = description.encoder.build(description.shape)
     try:
         backbone.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise NearfarError(
-            f"{folder / WEIGHTS_FILE} does not fit {DESCRIPTION_FILE} beside it:"
+            f"{folder / names.ENCODER_WEIGHTS} does not fit {names.ENCODER_SETTINGS} beside it:"
             f" {' '.join(str(error).split())}"
         ) from error
     return SavedEncoder(backbone, description)
@@ -301,7 +306,7 @@ def reseal(folder: Path) -> None:
     Raises:
         NearfarError: A file is missing, or the description is no JSON object.
     """
-    file = folder / DESCRIPTION_FILE
+    file = folder / names.ENCODER_SETTINGS
     try:
         record = json.loads(_read(file, as_it_is=True))
     except ValueError as error:
@@ -309,7 +314,7 @@ def reseal(folder: Path) -> None:
     if not isinstance(record, dict):
         raise NearfarError(f"{file} is damaged: not a JSON object")
     record.pop("sha256", None)
-    weights = _read(folder / WEIGHTS_FILE, as_it_is=True)
+    weights = _read(folder / names.ENCODER_WEIGHTS, as_it_is=True)
     record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     write_durably(file, _sealed(record))
 
@@ -331,7 +336,7 @@ def _read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise NearfarError(
             f"{file} is damaged or of another run: its checksum is not the one in"
-            f" {DESCRIPTION_FILE}; copy both files again, train again, or {_accepting(file)}"
+            f" {names.ENCODER_SETTINGS}; copy both files again, train again, or {_accepting(file)}"
         )
     try:
         return load(data)

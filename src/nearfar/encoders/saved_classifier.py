@@ -9,9 +9,8 @@ from torch import nn
 
 from nearfar.durable_files import make_folder
 from nearfar.errors import NearfarError
-from nearfar.manifest import read_beside_manifest, write_beside_manifest
-
-CLASSIFIER_FILE = "classifier.safetensors"
+from nearfar.run_folder import names
+from nearfar.run_folder.manifest import read_beside_manifest, write_beside_manifest
 
 
 def save_classifier(folder: Path, classifier: nn.Linear) -> None:
@@ -26,7 +25,7 @@ def save_classifier(folder: Path, classifier: nn.Linear) -> None:
         for name, tensor in classifier.state_dict().items()
     }
     make_folder(folder)
-    write_beside_manifest(folder, {CLASSIFIER_FILE: save(tensors)})
+    write_beside_manifest(folder, {names.CLASSIFIER: save(tensors)})
 
 
 def load_classifier(folder: Path, *, num_features: int) -> nn.Linear | None:
@@ -40,9 +39,9 @@ def load_classifier(folder: Path, *, num_features: int) -> nn.Linear | None:
         NearfarError: The file is damaged, not the one that the run wrote, or does not fit the
             encoder beside it.
     """
-    file = folder / CLASSIFIER_FILE
+    file = folder / names.CLASSIFIER
     try:
-        tensors = load(read_beside_manifest(folder, CLASSIFIER_FILE))
+        tensors = load(read_beside_manifest(folder, names.CLASSIFIER))
     except FileNotFoundError:
         return None
     except SafetensorError as error:

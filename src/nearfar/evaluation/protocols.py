@@ -29,7 +29,7 @@ from nearfar.evaluation.progress import Say, silent
 from nearfar.evaluation.records import FeatureKind, Protocol, Record
 from nearfar.evaluation.shots import class_accuracies, shot_groups
 from nearfar.evaluation.view_geometry import distance_arrays, geometry_records, view_geometry
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.thread_choice import ThreadChoice
 from nearfar.views.build import Views
 

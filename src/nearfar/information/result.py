@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from nearfar.errors import NearfarError, unknown_name
 from nearfar.information.config import CriticConfig
-from nearfar.manifest import read_beside_manifest, write_beside_manifest
+from nearfar.run_folder.manifest import read_beside_manifest, write_beside_manifest
 
 Nats = Annotated[float, BeforeValidator(lambda value: nan if value is None else value)]
 """A number; one that is not finite is null in the file, for which JSON has no other word."""

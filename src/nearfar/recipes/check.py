@@ -8,9 +8,9 @@ from nearfar.bounds import check_numbers, check_seed
 from nearfar.data.catalogue import SOURCES, check_data_config, most_to_learn_from
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
+from nearfar.launch import launched
 from nearfar.modality import Modality
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.launch import launched
 
 
 def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:

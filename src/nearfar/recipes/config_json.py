@@ -11,8 +11,9 @@ from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.data_root import FROM_RUN, both_roots, tried_roots
 from nearfar.recipes.recipe import Recipe
+from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import Spec, as_spec, to_json
-from nearfar.training.run_folder import RunFolder
+from nearfar.training.config_format import read_config
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import ViewsSpec
 
@@ -79,7 +80,7 @@ def read_recipe(run: Path) -> Recipe:
         SettingError: It holds settings that this version does not know.
     """
     folder = RunFolder.open(run)
-    values = folder.read_config()
+    values = read_config(folder)
     if isinstance(data := values.get("data"), dict):
         tried = tried_roots(data, folder.path)
         data = {key: value for key, value in data.items() if key != FROM_RUN}

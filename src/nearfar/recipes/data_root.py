@@ -13,7 +13,8 @@ from typing import Any
 
 from nearfar.data.config import DataConfig
 from nearfar.errors import SettingError
-from nearfar.training.run_folder import RunFolder
+from nearfar.run_folder.folder import RunFolder
+from nearfar.training.config_format import read_config
 
 FROM_RUN = "root_from_run"
 """Key among the settings of `data` in `config.json`, beside `root`."""
@@ -69,7 +70,7 @@ def refuse_lost_data(run: Path, data: DataConfig) -> None:
     Raises:
         SettingError: Naming the places.
     """
-    settings = RunFolder.open(run).read_config().get("data")
+    settings = read_config(RunFolder.open(run)).get("data")
     if data.root is None or data.download or not isinstance(settings, dict):
         return
     tried = tried_roots(settings, run)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from nearfar.errors import SettingError
+from nearfar.launch import launched
 from nearfar.recipes.recipe import Recipe
-from nearfar.training.launch import launched
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 

@@ -7,8 +7,8 @@ from nearfar.data.config import DataConfig
 from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Source
 from nearfar.errors import NearfarError
-from nearfar.training.run_folder import RunFolder
-from nearfar.training.run_lock import LOCK_FILE
+from nearfar.run_folder import names
+from nearfar.run_folder.folder import RunFolder
 
 _PLAIN_NAME = 40
 
@@ -39,7 +39,7 @@ def folder_for(
         return target
     if not target.path.is_dir():
         raise NearfarError(f"--out {where} is no folder: choose another")
-    there = sorted(entry.name for entry in target.path.iterdir() if entry.name != LOCK_FILE)
+    there = sorted(entry.name for entry in target.path.iterdir() if entry.name != names.LOCK)
     if any(file.exists() for file in (target.environment, target.metrics, target.encoder_weights)):
         raise NearfarError(
             f"{where} is a run of its own, which these scores would overwrite: choose another --out"

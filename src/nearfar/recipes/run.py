@@ -30,13 +30,14 @@ from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.under_way import saying
 from nearfar.report.build import write_report
+from nearfar.run_folder.folder import RunFolder
 from nearfar.terminal import Terminal, shown
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.checkpoints import keep_newest
+from nearfar.training.config_format import refuse_earlier_format
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks, joined_ranks
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.thread_choice import ThreadChoice
 
 
@@ -208,7 +209,7 @@ def _refuse_unwritable(run_folder: RunFolder, out: Path | str | None) -> None:
 def _recipe_to_go_on_with(run: Path | str) -> Recipe:
     """The recipe of a run that this version can resume."""
     folder = RunFolder.open(run)
-    folder.refuse_earlier_format()
+    refuse_earlier_format(folder)
     return read_recipe(folder.path)
 
 

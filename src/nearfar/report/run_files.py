@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from nearfar.information.result import MutualInformation, read_mutual_information
-from nearfar.training.run_folder import RunFolder
-from nearfar.training.run_records import Config, Environment, Evaluation, check, check_line
+from nearfar.run_folder.folder import RunFolder
+from nearfar.run_folder.records import Config, Environment, Evaluation, check, check_line
+from nearfar.training.config_format import read_config
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def read_run(path: Path) -> RunFiles:
             return RunFiles(path, {}, {}, [], [], [], {}, True, information)
     folder = RunFolder.open(path)
     metrics = folder.read_metrics() if folder.metrics.is_file() else []
-    config = folder.read_config()
+    config = read_config(folder)
     environment = folder.read_environment() if folder.environment.is_file() else {}
     records = folder.read_evaluation() if folder.evaluation.is_file() else []
     check(Config, config, folder.config)

@@ -18,6 +18,7 @@ from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality
+from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
 from nearfar.testing.ranks import run_on_ranks
 from nearfar.training.checkpoints import load_newest
@@ -25,7 +26,6 @@ from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.interruption import Interrupted
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.schedules import CosineSpec
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import ViewsSpec

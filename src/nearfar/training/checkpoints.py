@@ -19,7 +19,8 @@ from torch import Tensor
 
 from nearfar.durable_files import remove_leftovers, sync_folder, write_durably, writing
 from nearfar.errors import NearfarError
-from nearfar.manifest import FileEntry, Manifest, json_checksum
+from nearfar.run_folder import names
+from nearfar.run_folder.manifest import FileEntry, Manifest, json_checksum
 
 _FORMAT = 2
 
@@ -106,7 +107,7 @@ def save(
     if run.exists():
         run.write(
             {f"{folder.name}/{name}": held for name, held in files.items()},
-            grown={} if metrics is None else {"metrics.jsonl": metrics},
+            grown={} if metrics is None else {names.METRICS: metrics},
         )
     else:
         for name, held in files.items():

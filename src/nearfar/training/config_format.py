@@ -7,14 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from nearfar.encoders.specs import in_current_form as encoder_in_current_form
-from nearfar.errors import SettingError
+from nearfar.errors import NearfarError, SettingError
+from nearfar.run_folder.folder import CONFIG_FORMAT as FORMAT
+from nearfar.run_folder.folder import RunFolder
 from nearfar.training.specs import in_current_form as training_in_current_form
 from nearfar.views.specs import in_current_form as views_in_current_form
 
-FORMAT = 2
-
 _OF_SIMCLR = ("name", "projection_hidden", "projection_dim")
 """What was, and is, the method's own; the other settings of format 1 are its objective's."""
+
+
+def read_config(run: RunFolder) -> dict[str, Any]:
+    """A run's `config.json` in today's form, whatever form it was written in."""
+    return in_current_format(run.read_config())
+
+
+def refuse_earlier_format(run: RunFolder) -> None:
+    """Refuse to go on with a run of an earlier form: its checkpoints name other settings."""
+    if format_of(run.read_config()) != FORMAT:
+        raise NearfarError(
+            f"{run} was begun by an earlier nearfar, and this one cannot go on with it: judge it "
+            "by `nearfar evaluate`, show it by `nearfar report`, or start a new run"
+        )
 
 
 def format_of(config: Mapping[str, Any]) -> int:

@@ -13,9 +13,9 @@ from importlib import metadata
 import torch
 
 from nearfar.errors import NearfarError
+from nearfar.run_folder.folder import Json, RunFolder
+from nearfar.run_folder.records import Environment, check
 from nearfar.training.hardware import Hardware, cpu_name
-from nearfar.training.run_folder import Json, RunFolder
-from nearfar.training.run_records import Environment, check
 
 _PACKAGES = ("nearfar", "torch", "torchvision", "timm", "numpy", "scikit-learn", "safetensors")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from nearfar.errors import SettingError
-from nearfar.training.launch import launched
+from nearfar.launch import launched
 
 
 @dataclass(frozen=True)

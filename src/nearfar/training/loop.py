@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.modality import Modality
+from nearfar.run_folder.folder import RunFolder
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.environment import recorded_environment
 from nearfar.training.generators import Generators
@@ -28,7 +29,6 @@ from nearfar.training.pair_noise import views_of_batch
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
 from nearfar.training.resuming import Saver, find_start, new_start, settings_of
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 from nearfar.training.thread_choice import ThreadChoice, Work

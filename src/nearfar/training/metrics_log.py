@@ -12,8 +12,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from nearfar.durable_files import writing
 from nearfar.errors import NearfarError
-from nearfar.manifest import FileEntry
-from nearfar.training.run_folder import Json, RunFolder
+from nearfar.run_folder.folder import Json, RunFolder
+from nearfar.run_folder.manifest import FileEntry
 
 
 class MetricsLog:

@@ -27,8 +27,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.bounds import check_range
 from nearfar.errors import NearfarError, SettingError
+from nearfar.launch import launched
 from nearfar.training.interruption import heard_out
-from nearfar.training.launch import launched
 from nearfar.training.watching import (
     MISSING_SECONDS,
     ended_with_launcher,

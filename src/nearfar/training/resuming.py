@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from nearfar.errors import NearfarError
+from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import flat_settings, to_json
 from nearfar.training.checkpoints import Checkpoint, holds_checkpoints, load_newest, save
 from nearfar.training.hardware import Hardware
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.ranks import Ranks
-from nearfar.training.run_folder import RunFolder
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 

@@ -13,8 +13,7 @@ from typing import TextIO
 
 from nearfar.durable_files import writing
 from nearfar.errors import NearfarError
-
-LOCK_FILE = ".lock"
+from nearfar.run_folder import names
 
 
 @dataclass
@@ -64,7 +63,7 @@ def locked(folder: Path, doing: str) -> Iterator[bool]:
             held.times -= 1
         return
     with writing(folder):
-        file = (folder / LOCK_FILE).open("a+", encoding="utf-8")
+        file = (folder / names.LOCK).open("a+", encoding="utf-8")
     with file:
         try:
             # A record lock: it goes when the process dies, and its forked children have none.
@@ -76,7 +75,7 @@ def locked(folder: Path, doing: str) -> Iterator[bool]:
         with _registry:
             _held[place] = here
         try:
-            with writing(folder / LOCK_FILE):
+            with writing(folder / names.LOCK):
                 _sign(file, doing)
             yield True
         finally:

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from nearfar.data.npy_headers import read_within
 from nearfar.durable_files import (
     UNFINISHED,
     append_line,
@@ -27,14 +26,17 @@ from nearfar.durable_files import (
     writing,
 )
 from nearfar.errors import NearfarError
-from nearfar.manifest import PAGE_FILE, FileEntry, Manifest, read_file, sha256_of
+from nearfar.launch import launched
+from nearfar.npy_headers import read_within
 from nearfar.paths import user_path
-from nearfar.training import replacing
-from nearfar.training.config_format import FORMAT, format_of, in_current_format
-from nearfar.training.launch import launched
-from nearfar.training.run_lock import LOCK_FILE, locked
+from nearfar.run_folder import names, replacing
+from nearfar.run_folder.lock import locked
+from nearfar.run_folder.manifest import FileEntry, Manifest, read_file, sha256_of
 
 Json = dict[str, Any]
+
+CONFIG_FORMAT = 2
+"""The form of `config.json` that is written today."""
 
 MOST_EVALUATION_BYTES = 2**30
 """Of the arrays of an evaluation, unpacked: a few MB of zip can hold any size of zeros."""
@@ -49,17 +51,17 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = user_path(path)
-        self.config = self.path / "config.json"
-        self.environment = self.path / "environment.json"
-        self.metrics = self.path / "metrics.jsonl"
-        self.checkpoints = self.path / "checkpoints"
-        self.tensorboard = self.path / "tensorboard"
-        self.encoder_weights = self.path / "encoder.safetensors"
-        self.encoder_settings = self.path / "encoder.json"
-        self.evaluation = self.path / "evaluation.json"
-        self.evaluation_arrays = self.path / "evaluation.npz"
-        self.mutual_information = self.path / "mutual_information.json"
-        self.report = self.path / PAGE_FILE
+        self.config = self.path / names.CONFIG
+        self.environment = self.path / names.ENVIRONMENT
+        self.metrics = self.path / names.METRICS
+        self.checkpoints = self.path / names.CHECKPOINTS
+        self.tensorboard = self.path / names.TENSORBOARD
+        self.encoder_weights = self.path / names.ENCODER_WEIGHTS
+        self.encoder_settings = self.path / names.ENCODER_SETTINGS
+        self.evaluation = self.path / names.EVALUATION
+        self.evaluation_arrays = self.path / names.EVALUATION_ARRAYS
+        self.mutual_information = self.path / names.MUTUAL_INFORMATION
+        self.report = self.path / names.REPORT
         self.manifest = Manifest(self.path)
         self._metrics_named = False
 
@@ -150,16 +152,16 @@ class RunFolder:
             NearfarError: It holds something already.
         """
         try:
-            names = sorted(entry.name for entry in self.path.iterdir())
-            left = [name for name in names if not name.endswith(UNFINISHED)]
+            there = sorted(entry.name for entry in self.path.iterdir())
+            left = [name for name in there if not name.endswith(UNFINISHED)]
         except FileNotFoundError:
             return
         except OSError as error:
             raise NearfarError(
                 f"cannot make the run folder {self.path}: {error.strerror}"
             ) from error
-        begun = {LOCK_FILE, self.manifest.path.name}
-        if not set(left) - {LOCK_FILE} or (set(left) <= begun and not self.manifest.owned()):
+        begun = {names.LOCK, self.manifest.path.name}
+        if not set(left) - {names.LOCK} or (set(left) <= begun and not self.manifest.owned()):
             return
         if self.manifest.exists() or replacing.is_unsettled(self.path):
             if overwrite:
@@ -207,25 +209,17 @@ class RunFolder:
     def _has_checkpoints(self) -> bool:
         """Whether a checkpoint of this run is whole, so that it can be gone on with."""
         return any(
-            name.startswith("checkpoints/") and name.endswith(".json")
+            name.startswith(f"{names.CHECKPOINTS}/") and name.endswith(".json")
             for name in self.manifest.owned()
         )
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write `config.json`: the recipe as nested JSON, and the number of its form."""
-        self._write_json(self.config, {"format": FORMAT, **config})
+        self._write_json(self.config, {"format": CONFIG_FORMAT, **config})
 
     def read_config(self) -> Json:
-        """Read `config.json`, in today's form whatever form it was written in."""
-        return in_current_format(self._read_object(self.config))
-
-    def refuse_earlier_format(self) -> None:
-        """Refuse to go on with a run of an earlier form: its checkpoints name other settings."""
-        if format_of(self._read_object(self.config)) != FORMAT:
-            raise NearfarError(
-                f"{self} was begun by an earlier nearfar, and this one cannot go on with it: judge "
-                "it by `nearfar evaluate`, show it by `nearfar report`, or start a new run"
-            )
+        """Read `config.json` as it is; `training.config_format` reads any form of it."""
+        return self._read_object(self.config)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write `environment.json`: versions, hardware, threads, command, times."""
@@ -367,11 +361,11 @@ class RunFolder:
 
 
 _WRITTEN_BY = {
-    "config.json": "`nearfar train`",
-    "environment.json": "`nearfar train`",
-    "metrics.jsonl": "`nearfar train`",
-    "evaluation.json": "`nearfar evaluate`",
-    "evaluation.npz": "`nearfar evaluate`",
+    names.CONFIG: "`nearfar train`",
+    names.ENVIRONMENT: "`nearfar train`",
+    names.METRICS: "`nearfar train`",
+    names.EVALUATION: "`nearfar evaluate`",
+    names.EVALUATION_ARRAYS: "`nearfar evaluate`",
 }
 
 

@@ -15,9 +15,9 @@ import re
 from pathlib import Path
 
 from nearfar.durable_files import sync_folder, writing
-from nearfar.manifest import MANIFEST_FILE, Manifest, RunState
+from nearfar.run_folder import names
+from nearfar.run_folder.manifest import Manifest, RunState
 
-_FOLDERS = ("checkpoints", "tensorboard")
 _ASIDE = re.compile(r"replaced-(?P<id>[0-9a-f]{16})")
 
 
@@ -68,15 +68,15 @@ def move_aside(folder: Path) -> str:
     """
     manifest = Manifest(folder)
     state = manifest.state()
-    names = manifest.owned()
+    owned = manifest.owned()
     aside = _aside(folder, state.id)
     with writing(aside):
         aside.mkdir()
-        for name in _by_links(folder, names):
+        for name in _by_links(folder, owned):
             _move(folder / name, aside / name)
         _remove_empty_folders(folder)
         sync_folder(folder)
-        _move(manifest.path, aside / MANIFEST_FILE)
+        _move(manifest.path, aside / names.MANIFEST)
         sync_folder(aside)
         sync_folder(folder)
     return state.id
@@ -115,7 +115,7 @@ def drop_replaced(folder: Path) -> None:
         if Manifest(old).exists():
             _remove_files(old)
         with writing(old):
-            (old / MANIFEST_FILE).unlink(missing_ok=True)
+            (old / names.MANIFEST).unlink(missing_ok=True)
             # What somebody else has put there stays, and then the folder does too.
             if not any(old.iterdir()):
                 old.rmdir()
@@ -126,7 +126,7 @@ def _came_to_nothing(folder: Path, state: RunState) -> bool:
     """Whether a new run died before it began, or while the one it replaced was brought back."""
     if state.replaces is None or not _aside(folder, state.replaces).is_dir():
         return False
-    return state.given_up or not (folder / "config.json").is_file()
+    return state.given_up or not (folder / names.CONFIG).is_file()
 
 
 def _aside(folder: Path, run_id: str) -> Path:
@@ -151,10 +151,10 @@ def _bring_back(folder: Path, aside: Path) -> None:
                 for inner in sorted(path.iterdir()):
                     _move(inner, folder / path.name / inner.name)
                 path.rmdir()
-            elif path.name != MANIFEST_FILE:
+            elif path.name != names.MANIFEST:
                 _move(path, folder / path.name)
-        if (aside / MANIFEST_FILE).exists():
-            _move(aside / MANIFEST_FILE, folder / MANIFEST_FILE)
+        if (aside / names.MANIFEST).exists():
+            _move(aside / names.MANIFEST, folder / names.MANIFEST)
         aside.rmdir()
         sync_folder(folder)
 
@@ -167,10 +167,10 @@ def _remove_files(folder: Path) -> None:
         _remove_empty_folders(folder)
 
 
-def _by_links(folder: Path, names: list[str]) -> list[str]:
-    """The names, with a folder that is a link in place of what lies behind it: that is left."""
-    links = [inner for inner in _FOLDERS if (folder / inner).is_symlink()]
-    return [name for name in names if name.partition("/")[0] not in links] + links
+def _by_links(folder: Path, files: list[str]) -> list[str]:
+    """The files, with a folder that is a link in place of what lies behind it: that is left."""
+    links = [inner for inner in names.FOLDERS if (folder / inner).is_symlink()]
+    return [name for name in files if name.partition("/")[0] not in links] + links
 
 
 def _move(path: Path, target: Path) -> None:
@@ -179,7 +179,7 @@ def _move(path: Path, target: Path) -> None:
 
 
 def _remove_empty_folders(folder: Path) -> None:
-    for name in _FOLDERS:
+    for name in names.FOLDERS:
         inner = folder / name
         if inner.is_dir() and not inner.is_symlink() and not any(inner.iterdir()):
             inner.rmdir()

@@ -21,11 +21,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from nearfar.durable_files import write_durably
 from nearfar.errors import NearfarError
+from nearfar.run_folder import names
 
-MANIFEST_FILE = "run.json"
-PAGE_FILE = "report.html"
 _FORMAT = "nearfar run 1"
-_NAME = re.compile(r"((checkpoints|tensorboard)/)?[^/\x00]+")
+_NAME = re.compile(rf"(({'|'.join(names.FOLDERS)})/)?[^/\x00]+")
 _PATIENCE = (0.02, 0.1, 0.5)
 """Seconds after which a file that does not fit is read again: another process may be writing it."""
 
@@ -90,7 +89,7 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder / MANIFEST_FILE
+        self.path = folder / names.MANIFEST
 
     def exists(self) -> bool:
         """Whether the folder holds a run."""
@@ -106,7 +105,7 @@ class Manifest:
             NearfarError: The disk is full or refuses.
         """
         # A page is made from the other files at any time: whatever it holds is the run's.
-        page = {} if (self.folder / PAGE_FILE).exists() else {PAGE_FILE: _ANYTHING}
+        page = {} if (self.folder / names.REPORT).exists() else {names.REPORT: _ANYTHING}
         self._store(RunState(_FORMAT, secrets.token_hex(8), page, replaces=replaces))
 
     def state(self) -> RunState:
@@ -122,7 +121,7 @@ class Manifest:
             state = _STATE.validate_json(json.dumps(record), strict=True) if whole else None
         except FileNotFoundError:
             raise NearfarError(
-                f"{self.folder} holds no {MANIFEST_FILE}, by which a run is known; if an earlier "
+                f"{self.folder} holds no {names.MANIFEST}, by which a run is known; if an earlier "
                 f"nearfar made it, `{self._accept()}` takes its files as they are"
             ) from None
         except OSError as error:
@@ -161,7 +160,7 @@ class Manifest:
             name: entry
             for name, entry in state.files.items()
             # Checkpoints come and go.
-            if not name.startswith("checkpoints/") or (self.folder / name).exists()
+            if not name.startswith(f"{names.CHECKPOINTS}/") or (self.folder / name).exists()
         }
         self._store(replace(state, files=held | (dict(grown) if grown else {}) | coming))
         for name, content in files.items():
@@ -206,11 +205,11 @@ class Manifest:
             f"another run; put the right one back, or take it as it is with `{self._accept(name)}`"
         )
 
-    def accept(self, names: Sequence[str], *, anew: bool = False) -> None:
+    def accept(self, chosen: Sequence[str], *, anew: bool = False) -> None:
         """Take files as they are now.
 
         Args:
-            names: Files of the folder.
+            chosen: Names of files of the folder.
             anew: Begin a manifest of these files, where there is none or it is damaged.
 
         Raises:
@@ -218,8 +217,8 @@ class Manifest:
         """
         state = RunState(_FORMAT, secrets.token_hex(8)) if anew else self.state()
         files = dict(state.files)
-        for name in names:
-            if not _is_a_name(name) or name == MANIFEST_FILE:
+        for name in chosen:
+            if not _is_a_name(name) or name == names.MANIFEST:
                 raise NearfarError(f"{name!r} is no file of a run")
             try:
                 content = read_file(self.folder / name)
@@ -231,9 +230,10 @@ class Manifest:
     def owned(self) -> list[str]:
         """Names of all files there are that the run wrote, events of TensorBoard among them."""
         state = self.state()
-        events = sorted((self.folder / "tensorboard").glob(f"*.{state.id}"))
-        names = dict.fromkeys([*state.files, *(f"tensorboard/{path.name}" for path in events)])
-        return [name for name in names if (self.folder / name).exists()]
+        events = sorted((self.folder / names.TENSORBOARD).glob(f"*.{state.id}"))
+        inner = (f"{names.TENSORBOARD}/{path.name}" for path in events)
+        known = dict.fromkeys([*state.files, *inner])
+        return [name for name in known if (self.folder / name).exists()]
 
     def _coming(self, name: str, content: bytes, held: FileEntry | None) -> FileEntry:
         """The entry of a file about to be written."""
@@ -253,9 +253,9 @@ class Manifest:
         content = json.dumps({**record, "sha256": json_checksum(record)}, indent=1)
         write_durably(self.path, content.encode() + b"\n")
 
-    def _accept(self, *names: str) -> str:
+    def _accept(self, *chosen: str) -> str:
         """The command that takes files as they are."""
-        return f"nearfar accept {shlex.join([str(self.folder), *names])}"
+        return f"nearfar accept {shlex.join([str(self.folder), *chosen])}"
 
 
 def write_beside_manifest(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -1,0 +1,1 @@
+"""The folder of a run: its file names, what each file must hold, and one writer at a time."""

@@ -1,0 +1,31 @@
+"""Every file name of a run folder, each once; docs/architecture.md says what they hold."""
+
+MANIFEST = "run.json"
+LOCK = ".lock"
+CONFIG = "config.json"
+ENVIRONMENT = "environment.json"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
+ENCODER_WEIGHTS = "encoder.safetensors"
+ENCODER_SETTINGS = "encoder.json"
+CLASSIFIER = "classifier.safetensors"
+EVALUATION = "evaluation.json"
+EVALUATION_ARRAYS = "evaluation.npz"
+MUTUAL_INFORMATION = "mutual_information.json"
+REPORT = "report.html"
+
+FOLDERS = (CHECKPOINTS, TENSORBOARD)
+FILES = (
+    CONFIG,
+    ENVIRONMENT,
+    METRICS,
+    ENCODER_WEIGHTS,
+    ENCODER_SETTINGS,
+    CLASSIFIER,
+    EVALUATION,
+    EVALUATION_ARRAYS,
+    MUTUAL_INFORMATION,
+    REPORT,
+)
+"""All that a manifest may name, but for what lies in the folders."""
