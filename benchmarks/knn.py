@@ -72,11 +72,11 @@ def _contenders_of(
     columns = unit_bank.T.contiguous()
 
     def with_numbers(numbers: Numbers | None) -> None:
-        fast, top_k.fast_numbers = top_k.fast_numbers, lambda device: numbers  # noqa: ARG005
+        fast, top_k.fast_few_bits = top_k.fast_few_bits, lambda device: numbers  # noqa: ARG005
         try:
             ours.predict(queries, K, TEMPERATURE)
         finally:
-            top_k.fast_numbers = fast
+            top_k.fast_few_bits = fast
 
     def lightly() -> None:
         for block in unit_queries.split(256):

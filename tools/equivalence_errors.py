@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nearfar.methods.method import Method
 from nearfar.similarity.computing import Implementation, computing
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 from nearfar.testing import ObjectiveCase, run_on_ranks
 from nearfar.testing.objectives import Inputs, cast, tiles_of
 from nearfar.training.gradient_caching import cached_gradients

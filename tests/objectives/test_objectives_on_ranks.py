@@ -7,7 +7,7 @@ from cases.objectives import CASES
 
 from nearfar.similarity import tiles
 from nearfar.similarity.computing import computing
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 from nearfar.testing import run_on_ranks
 
 BATCH, DIM, SEED = 11, 4, 2
@@ -31,13 +31,13 @@ def on_a_rank(rank, world):
     """Value, gradients and number of tiles of each case, shared or not."""
     tiles.TILE = SMALL_TILE
     computed = [0]
-    similarities = tiles.Matrix.similarities
+    similarities = tiles.TiledMatrix.similarities
 
     def counted(matrix, tile):
         computed[0] += 1
         return similarities(matrix, tile)
 
-    tiles.Matrix.similarities = counted
+    tiles.TiledMatrix.similarities = counted
     found = {}
     for case in CASES:
         for shared in (False, True):

@@ -9,7 +9,7 @@ from cases.objectives.triplet import slow_batch_hard, slow_semi_hard, two_classe
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.objectives import batch_hard_triplet, semi_hard_triplet, triplet
-from nearfar.similarity import extremes
+from nearfar.similarity import extremes, tiles
 from nearfar.testing.objectives import LargestTensor
 
 # The package's attribute of this name is the function.
@@ -74,7 +74,7 @@ def test_only_the_chosen_rows_get_a_gradient(objective):
 @pytest.mark.parametrize("objective", MINED)
 def test_small_pieces_give_what_one_piece_gives(objective, monkeypatch):
     rows, labels = two_classes(40, 4, 1)
-    monkeypatch.setattr(extremes, "TILE", 8)
+    monkeypatch.setattr(tiles, "TILE", 8)
     monkeypatch.setattr(extremes, "SORTED", 3 * 40)
     monkeypatch.setattr(MODULE, "_SIMILARITIES_AT_ONCE", 7 * 40)
     rows.requires_grad_()

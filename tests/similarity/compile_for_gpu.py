@@ -11,8 +11,7 @@ from triton.backends.compiler import GPUTarget
 
 from nearfar.similarity import triton_matrix
 from nearfar.similarity.computing import Computing, Products
-from nearfar.similarity.pairs import Pairs
-from nearfar.similarity.sums import Sums
+from nearfar.similarity.pairs import Pairs, Sums
 from nearfar.similarity.triton_logsumexp import triton_logsumexps
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfar.similarity import extremes
+from nearfar.similarity import extremes, tiles
 from nearfar.similarity.extremes import hardest, semi_hard
 from nearfar.similarity.pairs import Pairs
 
@@ -15,7 +15,7 @@ from nearfar.similarity.pairs import Pairs
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch):
     """Tiles of 8, so that small matrices have several, whole and cut."""
-    monkeypatch.setattr(extremes, "TILE", 8)
+    monkeypatch.setattr(tiles, "TILE", 8)
     monkeypatch.setattr(extremes, "SORTED", 100)
 
 
@@ -86,7 +86,7 @@ def test_real_numbers_in_several_whole_tiles(largest):
     rows = torch.randn(1100, 16)
     ids = torch.arange(1100)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extremes, "TILE", 512)
+        patch.setattr(tiles, "TILE", 512)
         values, indices = hardest(rows, rows, pairs=Pairs(apart=(ids, ids)), largest=largest)
     dense = rows.double() @ rows.double().T
     dense.fill_diagonal_(-math.inf if largest else math.inf)

@@ -64,7 +64,6 @@ def test_what_comes_before_and_after_the_tiles_has_one_core(case, monkeypatch):
         monkeypatch.setattr(module, name, by_whom)
 
     seen(tiles, "for_each")
-    seen(extremes, "for_each")
     seen(extremes, "results_of")
     case.value_and_gradients(case.inputs(12, 4, 0))
     assert set(asked) == {1}
@@ -179,7 +178,7 @@ def test_small_tensors_and_the_dense_reference_are_computed_as_ever(monkeypatch)
 
 def test_tiles_are_computed_by_all_threads(monkeypatch):
     at_once = threading.Barrier(3, timeout=30)
-    seen, similarities = set(), tiles.Matrix.similarities
+    seen, similarities = set(), tiles.TiledMatrix.similarities
 
     def met(matrix, tile):
         if len(seen) < 3:
@@ -187,6 +186,6 @@ def test_tiles_are_computed_by_all_threads(monkeypatch):
             at_once.wait()
         return similarities(matrix, tile)
 
-    monkeypatch.setattr(tiles.Matrix, "similarities", met)
+    monkeypatch.setattr(tiles.TiledMatrix, "similarities", met)
     nt_xent(torch.randn(24, 4), torch.randn(24, 4))
     assert len(seen) == 3

@@ -117,9 +117,9 @@ def test_a_small_matrix_whose_exponentials_are_kept_has_the_same_bits(monkeypatc
     monkeypatch.setattr(tiles, "TILE", 160)
     how = {"symmetric": symmetric, "length": 3.0, "dtype": torch.float32, "pairs": "not self"}
     computed = []
-    again = tiles.Matrix.similarities
+    again = tiles.TiledMatrix.similarities
     monkeypatch.setattr(
-        tiles.Matrix,
+        tiles.TiledMatrix,
         "similarities",
         lambda matrix, tile: computed.append(tile) or again(matrix, tile),
     )
@@ -137,7 +137,7 @@ def test_a_small_matrix_whose_exponentials_are_kept_has_the_same_bits(monkeypatc
 @pytest.mark.parametrize("largest", [True, False])
 @pytest.mark.parametrize("pairs", PAIRS)
 def test_extremes_are_the_same_and_the_first_of_equals(monkeypatch, pairs, largest, symmetric):
-    monkeypatch.setattr(extremes, "TILE", 16)
+    monkeypatch.setattr(tiles, "TILE", 16)
     generator = torch.Generator().manual_seed(0)
     queries = torch.randint(-2, 3, (150, 3), generator=generator).float()  # many are equal
     queries[[7, 90]] = torch.nan  # and some no numbers
@@ -168,7 +168,7 @@ def test_semi_hard_triplets_are_the_same(monkeypatch):
 @pytest.mark.parametrize("numbers", ["bfloat16", "int8", None])
 @pytest.mark.parametrize("spread", [1.0, 1e-4])  # at the second few bits cannot tell
 def test_nearest_rows_have_the_same_bits(monkeypatch, numbers, spread):
-    monkeypatch.setattr(top_k, "fast_numbers", lambda device: numbers)
+    monkeypatch.setattr(top_k, "fast_few_bits", lambda device: numbers)
     monkeypatch.setattr(top_k, "QUERY_BLOCK", 8)
     monkeypatch.setattr(top_k, "SCREENED_BANK_BLOCK", 1000)
     centres = torch.randn(3, 24)
@@ -189,7 +189,7 @@ def test_nearest_rows_have_the_same_bits(monkeypatch, numbers, spread):
 def test_tiles_are_really_shared_out(monkeypatch):
     at_once = threading.Barrier(3, timeout=30)
     seen = set()
-    whole = tiles.Matrix.similarities
+    whole = tiles.TiledMatrix.similarities
 
     def met(matrix, tile):
         if len(seen) < 3:
@@ -197,7 +197,7 @@ def test_tiles_are_really_shared_out(monkeypatch):
             at_once.wait()
         return whole(matrix, tile)
 
-    monkeypatch.setattr(tiles.Matrix, "similarities", met)
+    monkeypatch.setattr(tiles.TiledMatrix, "similarities", met)
     torch.set_num_threads(3)
     queries = rows(150, length=1.0, dtype=torch.float32, seed=0)
     logsumexp(queries, queries).sum().backward()

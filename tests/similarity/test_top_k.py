@@ -65,7 +65,7 @@ def crowded(count, dim, spread, seed):
 @pytest.mark.parametrize("spread", [10.0, 0.3, 0.01])
 @pytest.mark.parametrize("bank_block", [1400, 4096])
 def test_screening_changes_nothing(monkeypatch, numbers, spread, bank_block):
-    monkeypatch.setattr(top_k, "fast_numbers", lambda device: numbers)
+    monkeypatch.setattr(top_k, "fast_few_bits", lambda device: numbers)
     monkeypatch.setattr(top_k, "BANK_BLOCK", bank_block)
     monkeypatch.setattr(top_k, "SCREENED_BANK_BLOCK", bank_block)
     monkeypatch.setattr(top_k, "QUERY_BLOCK", 16)
@@ -189,7 +189,7 @@ def test_the_screen_answers_most_queries(spread, numbers):
 
 
 def test_a_bank_that_bfloat16_cannot_tell_apart_is_searched_in_float32(monkeypatch):
-    monkeypatch.setattr(top_k, "fast_numbers", lambda device: "bfloat16")
+    monkeypatch.setattr(top_k, "fast_few_bits", lambda device: "bfloat16")
     monkeypatch.setattr(screening, "FLOAT32_ROUNDING", 10.0)  # the screen is certain of nothing
     monkeypatch.setattr(top_k, "QUERY_BLOCK", 16)
     bank, asked = crowded(2000, 16, 1.0, 1), crowded(40, 16, 1.0, 2)

@@ -13,9 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nearfar.similarity.computing import Computing
-from nearfar.similarity.dense import dense_logsumexps
-from nearfar.similarity.pairs import Pairs
-from nearfar.similarity.sums import Sums
+from nearfar.similarity.logsumexp import dense_logsumexps
+from nearfar.similarity.pairs import Pairs, Sums
 from nearfar.similarity.triton_logsumexp import triton_logsumexps, why_not_triton
 from nearfar.similarity.triton_plan import Cut, Plan, plan_for
 from nearfar.testing import run_on_ranks

@@ -11,7 +11,7 @@ from nearfar.encoders.projection import ProjectionHead
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec, MoCoSpec, SimCLRSpec, SupConSpec
 from nearfar.objectives import nt_xent
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 from nearfar.testing import check_method
 
 

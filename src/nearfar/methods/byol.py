@@ -10,7 +10,7 @@ from nearfar.methods.method import Method
 from nearfar.methods.momentum import follow, frozen_copy, rising_momentum
 from nearfar.methods.specs import BYOLSpec
 from nearfar.objectives import byol, uniformity
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 

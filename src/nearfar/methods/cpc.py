@@ -15,7 +15,7 @@ from nearfar.methods.specs import CPCSpec
 from nearfar.objectives import n_pair
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 from nearfar.views.patches import Patches, jittered, kept_side, moved_crops
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]

@@ -11,7 +11,7 @@ from nearfar.methods.method import Method
 from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec
 from nearfar.objectives import balanced_softmax
 from nearfar.objectives.precision import in_full_precision
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 

@@ -13,7 +13,7 @@ class Method(nn.Module, ABC):
     `embed` works example by example, `loss` compares all examples of the batch, and calling the
     method is `loss(embed(views), labels)`. Between the two a batch larger than memory is put
     together from parts (`nearfar.training.gradient_caching`), and `loss` gathers the rows of all
-    ranks (`nearfar.similarity.ranks`).
+    ranks (`nearfar.similarity.gathering`).
 
     All state is in parameters and buffers, so that a checkpoint holds it.
 

@@ -18,7 +18,7 @@ from nearfar.objectives import alignment, info_nce, uniformity
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 

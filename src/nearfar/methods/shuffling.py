@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.methods.split_batch_norm import SplitBatchNorm
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from nearfar.methods.shared_information import shared_information
 from nearfar.methods.specs import SupConSpec
 from nearfar.objectives import alignment, supcon, uniformity
 from nearfar.similarity.computing import computing
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 
 Views = tuple[Float[Tensor, "batch *shape"], ...]
 

@@ -99,7 +99,7 @@ def computing(
             bfloat16 in hardware; similarities are then good to about 3 digits. `tf32` likewise on
             GPUs that have it; to about 4 digits.
         group: Ranks that share the work. All of them must hold the same rows, in the same order
-            (`nearfar.similarity.ranks.gather_rows` brings them together), and call the same
+            (`nearfar.similarity.gathering.gather_rows` brings them together), and call the same
             objectives in the same order; each then computes its share of the tiles, and the sums
             and the gradients are added up over the group.
     """

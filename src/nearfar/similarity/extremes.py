@@ -13,14 +13,15 @@ import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
+from nearfar.similarity import tiles
+from nearfar.similarity.computing import Computing
 from nearfar.similarity.pairs import Pairs
-from nearfar.similarity.threads import for_each, results_of
+from nearfar.similarity.threads import results_of
+from nearfar.similarity.tiles import Tile, TiledMatrix
 from nearfar.similarity.transformable import chosen
 
-TILE = 512
-"""Rows and columns of a tile on a CPU: 1 MiB in float32, which stays in a core's cache."""
 DEVICE_TILE = 4096
-"""On other devices: 64 MiB, so that few operations have to be started."""
+"""Rows and columns of a tile beside a CPU: 64 MiB, so that few operations have to be started."""
 SORTED = 2**21
 """Similarities that `semi_hard` sorts at once: 8 MiB in float32, and twice that of indices."""
 
@@ -62,44 +63,22 @@ def hardest(
 def _hardest(
     queries: Tensor, keys: Tensor | None, *, pairs: Pairs, largest: bool
 ) -> tuple[Tensor, Tensor]:
-    """`hardest`; keys are None where they are the queries."""
     wide = torch.promote_types(queries.dtype, torch.float32)
-    symmetric = keys is None
-    sign = 1.0 if largest else -1.0
+    sides = tiles.TILE if queries.device.type == "cpu" else DEVICE_TILE
     with torch.autocast(queries.device.type, enabled=False):
-        queries = queries.to(wide)
-        keys = queries if keys is None else keys.to(wide)
-        best = _Highest(len(queries), queries)
-        tile = TILE if queries.device.type == "cpu" else DEVICE_TILE
-        masked = pairs.touched_tiles(tile, len(queries), len(keys)).tolist()
-        size = min(len(queries), tile) * min(len(keys), tile)
-        of_thread = threading.local()
-        corners = [
-            (row, key)
-            for row in range(0, len(queries), tile)
-            for key in range(row if symmetric else 0, len(keys), tile)
-        ]
+        queries, keys = queries.to(wide), None if keys is None else keys.to(wide)
+        matrix = TiledMatrix(queries, keys, None, pairs, None, Computing(), sides=sides)
+        best = _Extremes(queries, largest=largest)
 
-        def compare(number: int) -> None:
-            row, key = corners[number]
-            rows = slice(row, min(row + tile, len(queries)))
-            columns = slice(key, min(key + tile, len(keys)))
-            shape = (rows.stop - row, columns.stop - key)
-            if not hasattr(of_thread, "buffer"):
-                of_thread.buffer = queries.new_empty(size)
-            held = of_thread.buffer[: shape[0] * shape[1]].view(shape)
-            torch.addmm(held, queries[rows], keys[columns].T, beta=0, alpha=sign, out=held)
-            out = None
-            if masked[row // tile][key // tile]:
-                out = pairs.left_out(rows, columns, held.device)
-            if out is not None:
-                held.masked_fill_(out, -torch.inf)
-            best.add(rows, held, key)
-            if symmetric and row != key:
-                best.add(columns, held.T, row)
+        def compare(tile: Tile) -> None:
+            held = matrix.similarities(tile)
+            matrix.drop(held, tile, best.nothing)
+            best.add(tile.rows, held, tile.keys.start)
+            if matrix.symmetric and not tile.diagonal:
+                best.add(tile.keys, held.T, tile.rows.start)
 
-        for_each(len(corners), compare, queries.device)
-    return best.values * sign, best.indices
+        matrix.for_each(compare)
+    return best.values, best.indices
 
 
 def semi_hard(
@@ -144,33 +123,37 @@ def _semi_hard(rows: Tensor, *, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return torch.cat(anchors), torch.cat(positives), torch.cat(negatives)
 
 
-class _Highest:
-    """The highest similarity of every row so far, and its key; threads may add at once."""
+class _Extremes:
+    """Every row's highest similarity so far, or its lowest, and whose; threads may add at once."""
 
-    def __init__(self, count: int, like: Tensor) -> None:
-        self.values = like.new_full((count,), -torch.inf)
-        self.indices = torch.full((count,), -1, dtype=torch.int64, device=like.device)
+    def __init__(self, like: Tensor, *, largest: bool) -> None:
+        self.nothing = -torch.inf if largest else torch.inf
+        self.values = like.new_full((len(like),), self.nothing)
+        self.indices = torch.full((len(like),), -1, dtype=torch.int64, device=like.device)
+        self._largest = largest
+        self._better = torch.gt if largest else torch.lt
         self._lock = threading.Lock()
 
     def add(self, where: slice, held: Tensor, first_key: int) -> None:
         """Take in a tile whose first key is given; tiles may come in any order."""
-        # A maximum without its place is ten times cheaper, and few tiles hold a new best.
-        highest = held.amax(dim=1)
+        # An extreme without its place is ten times cheaper, and few tiles hold a new best.
+        best = held.amax(dim=1) if self._largest else held.amin(dim=1)
         with self._lock:
             before = self.values[where].clone()
-        perhaps = (highest >= before) & (highest > -torch.inf) | highest.isnan()
+        perhaps = ~self._better(before, best) & (best != self.nothing)
         rows = perhaps.nonzero().squeeze(1)
-        values, places = held.index_select(0, rows).max(dim=1)
+        chosen = held.index_select(0, rows)
+        values, places = chosen.max(dim=1) if self._largest else chosen.min(dim=1)
         self._take(where.start + rows, values, places + first_key)
 
     def _take(self, rows: Tensor, values: Tensor, keys: Tensor) -> None:
-        """Keep what is higher, and of equals the lowest key."""
+        """Keep what is better, and of equals the lowest key."""
         with self._lock:
             before = self.values[rows]
             no_number = values.isnan() & before.isnan()
-            higher = (values > before) | (values.isnan() & ~no_number)
+            better = self._better(values, before) | (values.isnan() & ~no_number)
             equal = (values == before) | no_number
-            better = higher | (equal & (keys < self.indices[rows]))
+            better |= equal & (keys < self.indices[rows])
             rows = rows[better]
             self.values[rows], self.indices[rows] = values[better], keys[better]
 

@@ -118,3 +118,19 @@ def _numbers_by_tile(
     new = torch.ones(len(ordered), dtype=torch.bool)
     new[1:] = (ordered[1:] != ordered[:-1]) | (tiles[1:] != tiles[:-1])
     return ordered[new], tiles[new]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Always each row's, over the pairs that take part; and on request another one.
+
+    Attributes:
+        pairs: Which pairs take part.
+        groups: A number for each query and each key; with them each row gets a second sum, over the
+            keys of its own group, which the first then leaves out.
+        columns: Each column gets a sum too; not with groups.
+    """
+
+    pairs: Pairs
+    groups: Numbers | None = None
+    columns: bool = False

@@ -16,10 +16,10 @@ ABSENT = -3e38
 PRODUCT_BLOCK = 1024
 """Rows multiplied at once in 8 bits: their sums stay in a core's cache until they are scaled."""
 
-Numbers = Literal["bfloat16", "int8"]
+FewBits = Literal["bfloat16", "int8"]
 
 
-def fast_numbers(device: torch.device) -> Numbers | None:
+def fast_few_bits(device: torch.device) -> FewBits | None:
     """In which few bits this processor multiplies matrices in hardware; None: in none of them.
 
     Args:

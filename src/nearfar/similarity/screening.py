@@ -11,8 +11,8 @@ from nearfar.similarity.largest import GROUP, largest, largest_places
 from nearfar.similarity.rounded_rows import (
     FLOAT32_ROUNDING,
     Bfloat16Rows,
+    FewBits,
     Int8Rows,
-    Numbers,
 )
 from nearfar.similarity.threads import on_one_core, results_of
 
@@ -68,10 +68,10 @@ class Screen:
 
     Args:
         bank: One row each, on the CPU; at least `GROUP · MORE` times the k that is asked for.
-        numbers: What the rows are rounded to.
+        few_bits: What the rows are rounded to.
     """
 
-    def __init__(self, bank: Float[Tensor, "n dim"], numbers: Numbers) -> None:
+    def __init__(self, bank: Float[Tensor, "n dim"], few_bits: FewBits) -> None:
         self.bank = bank
         rows, first_columns, steps, wheres = [], [], [], []
         column = group = 0
@@ -89,11 +89,11 @@ class Screen:
             centre, members = clusters[number]
             columns, groups = wheres[number]
             residuals = bank[members] - centre
-            kind = Bfloat16Rows if numbers == "bfloat16" else Int8Rows
+            kind = Bfloat16Rows if few_bits == "bfloat16" else Int8Rows
             offsets = residuals.double() @ centre.double()
-            few_bits = kind(residuals, offsets, columns.stop - columns.start)
+            held = kind(residuals, offsets, columns.stop - columns.start)
             longest = float(residuals.norm(dim=1).max())
-            return _Part(columns, groups, centre, few_bits, longest)
+            return _Part(columns, groups, centre, held, longest)
 
         self.parts = results_of(len(clusters), rounded, bank.device)
         self.rows = torch.cat(rows)

@@ -16,7 +16,7 @@ from nearfar.similarity.second_derivatives import (
     Weights,
     differentiable_gradients,
 )
-from nearfar.similarity.tiles import Additions, Matrix, Tile, adding
+from nearfar.similarity.tiles import Additions, Tile, TiledMatrix, adding
 from nearfar.similarity.transformable import Transformable
 
 _EVERYTHING = Pairs()
@@ -69,7 +69,7 @@ class _TiledSoftplusSum(Transformable):
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         queries: Tensor, keys: Tensor, bias: Tensor, pairs: Pairs, computing: Computing
     ) -> Tensor:
-        matrix = Matrix(queries, keys, bias, pairs, None, computing)
+        matrix = TiledMatrix(queries, keys, bias, pairs, None, computing)
         sums = queries.new_zeros(len(queries))
 
         def terms(tile: Tile) -> Additions:
@@ -102,7 +102,7 @@ def _weights_of_sums(pairs: Pairs, computing: Computing) -> Weights:
 
     def gradients(operands: Any, further: Any, wanted: tuple[bool, ...]) -> Gradients:
         queries, keys, bias = operands
-        matrix = Matrix(queries, keys, bias, pairs, None, computing)
+        matrix = TiledMatrix(queries, keys, bias, pairs, None, computing)
         # Called by whoever calls the backward pass, maybe under autocast.
         with computing.precision(), torch.autocast(queries.device.type, enabled=False):
             return matrix.gradients(_weights(matrix, *further), wanted)
@@ -116,7 +116,7 @@ def _weights_of_sums(pairs: Pairs, computing: Computing) -> Weights:
     return Weights(gradients, of_block, computing)
 
 
-def _weights(matrix: Matrix, by_row: Tensor) -> Callable[[Tile], Tensor]:
+def _weights(matrix: TiledMatrix, by_row: Tensor) -> Callable[[Tile], Tensor]:
     """Gives a tile's gradient with respect to its similarities."""
 
     def weigh(tile: Tile) -> Tensor:

@@ -13,15 +13,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nearfar.similarity.computing import Computing
+from nearfar.similarity.pairs import Sums
 from nearfar.similarity.second_derivatives import (
     Gradients,
     Weights,
     differentiable_gradients,
 )
-from nearfar.similarity.sums import Sums
 from nearfar.similarity.threads import Addition
-from nearfar.similarity.tiles import Additions, Matrix, Survey, Tile, adding, together
+from nearfar.similarity.tiles import Additions, Survey, Tile, TiledMatrix, adding, together
 from nearfar.similarity.transformable import Transformable
+
+# Largest spread of exponents for which one shift serves all rows: beyond it the smallest
+# exponentials would sink into denormal numbers.
+_ONE_SHIFT = {torch.float32: 80.0, torch.float64: 700.0}
 
 Kept = dict[tuple[int, int], tuple[Tensor, Tensor | None]]
 """The exponentials of every tile, by its corner; and those of one group, where there are any."""
@@ -61,6 +65,7 @@ class _Found:
     """What the forward pass leaves to the backward pass beside its values."""
 
     survey: Survey | None = None
+    shift: float | None = None
     kept: Kept | None = None
 
 
@@ -76,17 +81,17 @@ class _TiledLogSumExp(Transformable):
         computing: Computing,
         found: _Found,
     ) -> tuple[Tensor, Tensor]:
-        matrix = Matrix(queries, keys, bias, sums.pairs, sums.groups, computing)
+        matrix = TiledMatrix(queries, keys, bias, sums.pairs, sums.groups, computing)
         with computing.precision():
-            rows, second, found.kept = _logsumexps(matrix, columns=sums.columns)
-        found.survey = matrix.survey
+            found.survey, found.shift = matrix.survey, _one_shift(matrix)
+            rows, second, found.kept = _logsumexps(matrix, found.shift, columns=sums.columns)
         return rows, second
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         *operands, sums, computing, found = inputs
         ctx.save_for_backward(*operands, *output)
-        ctx.sums, ctx.computing, ctx.survey = sums, computing, found.survey
+        ctx.sums, ctx.computing, ctx.survey, ctx.shift = sums, computing, found.survey, found.shift
         ctx.kept = found.kept if any(ctx.needs_input_grad[:3]) else None
 
     @staticmethod
@@ -99,7 +104,7 @@ class _TiledLogSumExp(Transformable):
             )
         else:
             matrix = _matrix(operands, ctx.sums, ctx.computing, ctx.survey)
-            gradients = _gradients(matrix, ctx.sums, further, wanted, ctx.kept)
+            gradients = _gradients(matrix, ctx.sums, further, wanted, ctx.shift, ctx.kept)
         return *gradients, None, None, None
 
 
@@ -111,7 +116,8 @@ def weights_of_logsumexps(sums: Sums, computing: Computing) -> Weights:
     """
 
     def gradients(operands: Any, further: Any, wanted: tuple[bool, ...]) -> Gradients:
-        return _gradients(_matrix(operands, sums, computing), sums, further, wanted)
+        matrix = _matrix(operands, sums, computing)
+        return _gradients(matrix, sums, further, wanted, _one_shift(matrix))
 
     def of_block(rows: slice, similarities: Tensor, further: tuple[Tensor, ...]) -> Tensor:
         by_row, by_second, first, second = further
@@ -138,17 +144,32 @@ def weights_of_logsumexps(sums: Sums, computing: Computing) -> Weights:
 
 def _matrix(
     operands: Any, sums: Sums, computing: Computing, survey: Survey | None = None
-) -> Matrix:
-    """The similarities of queries, keys and bias."""
+) -> TiledMatrix:
     queries, keys, bias = operands
-    return Matrix(queries, keys, bias, sums.pairs, sums.groups, computing, survey)
+    return TiledMatrix(queries, keys, bias, sums.pairs, sums.groups, computing, survey)
+
+
+def _one_shift(matrix: TiledMatrix) -> float | None:
+    """A number that no similarity exceeds and none falls far below, if there is one."""
+    if not len(matrix.queries) or not len(matrix.columns):
+        return 0.0
+    # Cauchy and Schwarz bound every similarity by the norms.
+    longest = matrix.queries.norm(dim=1).max()
+    reach = float(longest * (longest if matrix.symmetric else matrix.columns.norm(dim=1).max()))
+    low = high = 0.0
+    if matrix.bias is not None:
+        low, high = float(matrix.bias.min()), float(matrix.bias.max())
+    if not 2 * reach + high - low <= _ONE_SHIFT[matrix.queries.dtype]:
+        return None
+    return reach + high
 
 
 def _gradients(
-    matrix: Matrix,
+    matrix: TiledMatrix,
     sums: Sums,
     further: tuple[Tensor, ...],
     wanted: tuple[bool, ...],
+    shift: float | None,
     kept: Kept | None = None,
 ) -> Gradients:
     """The gradients of queries, keys and bias, from incoming ones and the sums themselves."""
@@ -162,21 +183,24 @@ def _gradients(
         columns = _Share(by_second, second)
     # Called by whoever calls the backward pass, maybe under autocast.
     with matrix.computing.precision(), torch.autocast(matrix.queries.device.type, enabled=False):
-        if kept is None:
-            weigh = _weights(matrix, first, own, columns)
+        if shift is None:
+            weigh = _weights_with_own_shifts(matrix, first, own, columns)
+        elif kept is None:
+            weigh = _weights(matrix, shift, first, own, columns)
         else:
-            weigh = _kept_weights(matrix, first, own, columns, kept)
+            weigh = _kept_weights(matrix, shift, first, own, columns, kept)
         return matrix.gradients(weigh, wanted)
 
 
-def _logsumexps(matrix: Matrix, *, columns: bool) -> tuple[Tensor, Tensor, Kept | None]:
+def _logsumexps(
+    matrix: TiledMatrix, shift: float | None, *, columns: bool
+) -> tuple[Tensor, Tensor, Kept | None]:
     """Rows' log-sum-exp; and the columns' or the own groups', empty where not wanted.
 
     Last, of every tile the exponentials and those of one group, where the matrix is small and the
     backward pass may have them as they are: computing them again would cost small batches a quarter
     of their time.
     """
-    shift = matrix.shift
     count = len(matrix.queries)
     second = count if matrix.groups is not None else 0
     if columns and not matrix.symmetric:
@@ -287,16 +311,13 @@ class _Share:
 
 
 def _weights(
-    matrix: Matrix, rows: _Share, own: _Share | None, columns: _Share | None
+    matrix: TiledMatrix, shift: float, rows: _Share, own: _Share | None, columns: _Share | None
 ) -> Callable[[Tile], Tensor]:
     """Gives a tile's gradient with respect to its similarities, in a buffer of its thread's.
 
-    `by_row · softmax over the row + by_column · softmax over the column`: one exponential a pair
-    where one shift serves all rows, else one for each term.
+    `by_row · softmax over the row + by_column · softmax over the column`: one exponential a pair,
+    as one shift serves all rows.
     """
-    shift = matrix.shift
-    if shift is None:
-        return _weights_with_own_shifts(matrix, rows, own, columns)
     by_row = rows.factor(shift)
     by_column = None if columns is None else columns.factor(shift)
     by_own = None if own is None else own.factor(shift)
@@ -317,17 +338,17 @@ def _weights(
 
 
 def _kept_weights(
-    matrix: Matrix,
+    matrix: TiledMatrix,
+    shift: float,
     rows: _Share,
     own: _Share | None,
     columns: _Share | None,
     kept: Kept,
 ) -> Callable[[Tile], Tensor]:
     """The same from exponentials that were kept, and stay: the backward pass may come again."""
-    assert matrix.shift is not None
-    by_row = rows.factor(matrix.shift)
-    by_column = None if columns is None else columns.factor(matrix.shift)
-    by_own = None if own is None else own.factor(matrix.shift)
+    by_row = rows.factor(shift)
+    by_column = None if columns is None else columns.factor(shift)
+    by_own = None if own is None else own.factor(shift)
 
     def weigh(tile: Tile) -> Tensor:
         others, of_group = kept[tile.corner]
@@ -342,7 +363,7 @@ def _kept_weights(
 
 
 def _weights_with_own_shifts(
-    matrix: Matrix, rows: _Share, own: _Share | None, columns: _Share | None
+    matrix: TiledMatrix, rows: _Share, own: _Share | None, columns: _Share | None
 ) -> Callable[[Tile], Tensor]:
     """The same where similarities spread so far that each row needs a shift of its own."""
 

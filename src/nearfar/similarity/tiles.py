@@ -23,10 +23,6 @@ TILE = 512
 FEW = 4
 """Up to so many tiles a side are made of four smaller ones each, so that threads can share them."""
 
-# Largest spread of exponents for which one shift serves all rows: beyond it the smallest
-# exponentials would sink into denormal numbers.
-_ONE_SHIFT = {torch.float32: 80.0, torch.float64: 700.0}
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -43,7 +39,7 @@ class Tile:
 
     @property
     def corner(self) -> tuple[int, int]:
-        """Its first row and its first key."""
+        """First row and first key."""
         return self.rows.start, self.keys.start
 
 
@@ -59,17 +55,15 @@ class Survey:
         empty: Which tiles hold no pair that takes part, by row and column of tiles.
         masked: Which may hold a pair that takes no part.
         grouped: Which may hold a pair of one group.
-        shift: A number that no similarity exceeds and none falls far below, if there is one.
     """
 
     empty: list[list[bool]]
     masked: list[list[bool]]
     grouped: list[list[bool]]
-    shift: float | None
 
 
 @dataclass
-class Matrix:
+class TiledMatrix:
     """The similarities of queries and keys, `queries @ keys.T + bias`, as the tiles see them.
 
     Attributes:
@@ -79,7 +73,7 @@ class Matrix:
         pairs: Which pairs take part; symmetric where the queries are the keys.
         groups: A number for each query and each key; pairs of equal numbers are summed apart.
         computing: Who shares the tiles.
-        tile: Rows and columns of a tile.
+        tile: Rows and columns of a tile; None for as many as suit a processor's cache.
         known: What the forward pass found out, given to the backward pass.
         survey: That, or what is found out here.
     """
@@ -91,15 +85,15 @@ class Matrix:
     groups: Numbers | None
     computing: Computing
     known: InitVar[Survey | None] = None
+    sides: InitVar[int | None] = None
     survey: Survey = field(init=False)
     columns: Float[Tensor, "m dim"] = field(init=False)
     tile: int = field(init=False)
 
-    def __post_init__(self, known: Survey | None) -> None:
+    def __post_init__(self, known: Survey | None, sides: int | None) -> None:
         self.columns = self.queries if self.keys is None else self.keys
-        most = max(len(self.queries), len(self.columns))
-        self.tile = TILE if most > FEW * TILE else TILE // 2
         shape = len(self.queries), len(self.columns)
+        self.tile = sides or (TILE if max(shape) > FEW * TILE else TILE // 2)
         self.survey = self._surveyed(*shape) if known is None else known
         self._size = min(shape[0], self.tile) * min(shape[1], self.tile)
         self._of_thread = threading.local()
@@ -108,11 +102,6 @@ class Matrix:
     def is_small(self) -> bool:
         """Whether one tile of the largest size would hold everything."""
         return len(self.queries) * len(self.columns) <= TILE**2
-
-    @property
-    def shift(self) -> float | None:
-        """The survey's."""
-        return self.survey.shift
 
     @property
     def symmetric(self) -> bool:
@@ -137,6 +126,11 @@ class Matrix:
                     grouped=self.survey.grouped[row // self.tile][key // self.tile],
                     diagonal=self.symmetric and row == key,
                 )
+
+    def for_each(self, work: Callable[[Tile], None]) -> None:
+        """Compute all tiles, on several threads and in any order."""
+        tiles = list(self.tiles())
+        for_each(len(tiles), lambda number: work(tiles[number]), self.queries.device)
 
     def add_up(self, work: "Callable[[Tile], Additions]") -> None:
         """Compute all tiles, on several threads, and add up what they give, in their order.
@@ -211,28 +205,11 @@ class Matrix:
         return queries[tile.rows, None] == keys[None, tile.keys]
 
     def _surveyed(self, rows: int, columns: int) -> Survey:
-        """What a matrix of so many rows and columns shows before any tile is computed."""
-        groups = Pairs(apart=self.groups)
         return Survey(
             self.pairs.empty_tiles(self.tile, rows, columns).tolist(),
             self.pairs.touched_tiles(self.tile, rows, columns).tolist(),
-            groups.touched_tiles(self.tile, rows, columns).tolist(),
-            self._shift(),
+            Pairs(apart=self.groups).touched_tiles(self.tile, rows, columns).tolist(),
         )
-
-    def _shift(self) -> float | None:
-        """A number that no similarity exceeds and none falls far below, if there is one."""
-        if not len(self.queries) or not len(self.columns):
-            return 0.0
-        # Cauchy and Schwarz bound every similarity by the norms.
-        longest = self.queries.norm(dim=1).max()
-        reach = float(longest * (longest if self.symmetric else self.columns.norm(dim=1).max()))
-        low = high = 0.0
-        if self.bias is not None:
-            low, high = float(self.bias.min()), float(self.bias.max())
-        if not 2 * reach + high - low <= _ONE_SHIFT[self.queries.dtype]:
-            return None
-        return reach + high
 
     def gradients(
         self, weigh: Callable[[Tile], Float[Tensor, "rows keys"]], wanted: tuple[bool, ...]

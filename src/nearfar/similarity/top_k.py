@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nearfar.errors import SettingError
 from nearfar.similarity.largest import largest
-from nearfar.similarity.rounded_rows import Numbers, fast_numbers
+from nearfar.similarity.rounded_rows import FewBits, fast_few_bits
 from nearfar.similarity.screening import GROUP, MORE, Screen
 from nearfar.similarity.threads import for_each, on_one_core
 
@@ -41,7 +41,7 @@ class Bank:
         if len(rows) == 0:
             raise SettingError("the bank is empty: give it at least one row")
         self.rows = rows
-        self._screens: dict[tuple[int, Numbers], Screen] = {}
+        self._screens: dict[tuple[int, FewBits], Screen] = {}
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -66,7 +66,7 @@ class Bank:
         if k < 1:
             raise SettingError(f"top-k with k={k}: k must be 1 or more")
         k = min(k, len(self))
-        numbers = self._numbers_for(queries, k)
+        few_bits = self._few_bits_for(queries, k)
         similarities = queries.new_empty(len(queries), k)
         indices = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
         blocks = _even_blocks(len(queries), QUERY_BLOCK)
@@ -74,10 +74,10 @@ class Bank:
         def search(number: int) -> None:
             rows = blocks[number]
             block = queries[rows]
-            if numbers is None:
+            if few_bits is None:
                 similarities[rows], indices[rows] = self._search(block, k)
                 return
-            similarities[rows], indices[rows], certain = self._screened_search(block, k, numbers)
+            similarities[rows], indices[rows], certain = self._screened_search(block, k, few_bits)
             unsure = (~certain).nonzero().squeeze(1)
             if len(unsure):
                 where = rows.start + unsure
@@ -86,26 +86,26 @@ class Bank:
         for_each(len(blocks), search, queries.device)
         return similarities, indices
 
-    def _numbers_for(self, queries: Tensor, k: int) -> Numbers | None:
+    def _few_bits_for(self, queries: Tensor, k: int) -> FewBits | None:
         """In which few bits these queries take their first look; None: in none."""
         smallest = self._blocks(SCREENED_BANK_BLOCK)[-1]
-        numbers = fast_numbers(queries.device)
+        few_bits = fast_few_bits(queries.device)
         if smallest.stop - smallest.start < SCREEN_FROM * k:
-            numbers = None
-        if numbers is None or not len(queries):
+            few_bits = None
+        if few_bits is None or not len(queries):
             return None
         for rows in self._blocks(SCREENED_BANK_BLOCK):
-            if (rows.start, numbers) not in self._screens:
-                self._screens[rows.start, numbers] = Screen(self.rows[rows], numbers)
+            if (rows.start, few_bits) not in self._screens:
+                self._screens[rows.start, few_bits] = Screen(self.rows[rows], few_bits)
         if len(queries) > PROBE_FROM * QUERY_BLOCK:
             # Where the bank crowds so closely that few bits cannot tell, they only cost.
             some = queries[torch.linspace(0, len(queries) - 1, PROBE).long()]
             _, _, certain = on_one_core(
-                lambda: self._screened_search(some, k, numbers), queries.device
+                lambda: self._screened_search(some, k, few_bits), queries.device
             )
             if 2 * int(certain.sum()) < PROBE:
                 return None
-        return numbers
+        return few_bits
 
     def _blocks(self, most: int) -> list[slice]:
         """The bank in blocks of about one size."""
@@ -125,13 +125,13 @@ class Bank:
         return best.values, best.indices
 
     def _screened_search(
-        self, queries: Tensor, k: int, numbers: Numbers
+        self, queries: Tensor, k: int, few_bits: FewBits
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same with a first look in few bits; and for which queries none can be missing."""
         best = _Best(queries, k)
         certain = torch.ones(len(queries), dtype=torch.bool)
         for rows in self._blocks(SCREENED_BANK_BLOCK):
-            screen = self._screens[rows.start, numbers]
+            screen = self._screens[rows.start, few_bits]
             values, indices, sure = screen.search(queries, k, best.values[:, -1])
             best.add(values, indices + rows.start)
             certain &= sure

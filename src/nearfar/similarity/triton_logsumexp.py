@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nearfar.similarity.computing import Computing
+from nearfar.similarity.pairs import Sums
 from nearfar.similarity.second_derivatives import (
     differentiable_gradients,
 )
-from nearfar.similarity.sums import Sums
 from nearfar.similarity.tiled_logsumexp import weights_of_logsumexps
 from nearfar.similarity.transformable import Transformable
 from nearfar.similarity.triton_plan import Plan, plan_for
@@ -95,10 +95,10 @@ class _TritonLogSumExp(Transformable):
         plan: Plan,
         found: "_Found",
     ) -> tuple[Tensor, Tensor]:
-        from nearfar.similarity.triton_matrix import Matrix, learn_facts
+        from nearfar.similarity.triton_matrix import KernelMatrix, learn_facts
 
         facts = learn_facts(queries, queries if keys is None else keys, bias, sums)
-        matrix = Matrix(
+        matrix = KernelMatrix(
             plan.operand(queries),
             None if keys is None else plan.operand(keys),
             facts,
@@ -133,11 +133,11 @@ class _TritonLogSumExp(Transformable):
             )
             return *gradients, None, None, None, None
 
-        from nearfar.similarity.triton_matrix import Matrix
+        from nearfar.similarity.triton_matrix import KernelMatrix
 
         rows, columns = ctx.found.sums_of_rows, ctx.found.sums_of_columns
         facts, computing, plan = ctx.found.facts, ctx.computing, ctx.plan
-        matrix = Matrix(
+        matrix = KernelMatrix(
             plan.operand(queries),
             None if keys is None else plan.operand(keys),
             facts,

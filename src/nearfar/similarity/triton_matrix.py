@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nearfar.similarity import triton_kernels as kernels
 from nearfar.similarity.computing import Computing
-from nearfar.similarity.sums import Sums
+from nearfar.similarity.pairs import Sums
 from nearfar.similarity.triton_kernels import Side
 from nearfar.similarity.triton_plan import Cut, Plan
 
@@ -74,7 +74,7 @@ def _extremes(*vectors: Tensor | None) -> list[tuple[float, float]]:
 
 
 @dataclass
-class Matrix:
+class KernelMatrix:
     """Similarities of queries and keys, both as `Plan.operand` gives them; log-sum-exps in base 2.
 
     Attributes:

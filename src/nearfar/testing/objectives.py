@@ -18,9 +18,9 @@ from torch.autograd.gradcheck import GradcheckError
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfar.errors import NearfarError
-from nearfar.similarity import extremes, tiles
+from nearfar.similarity import tiles
 from nearfar.similarity.computing import computing
-from nearfar.similarity.ranks import gather_rows
+from nearfar.similarity.gathering import gather_rows
 from nearfar.testing.drawn import views
 from nearfar.testing.ranks import run_on_ranks
 
@@ -447,12 +447,12 @@ def tiles_of(rows: int) -> Iterator[None]:
     Args:
         rows: Of a tile.
     """
-    before = tiles.TILE, extremes.TILE
-    tiles.TILE = extremes.TILE = rows
+    before = tiles.TILE
+    tiles.TILE = rows
     try:
         yield
     finally:
-        tiles.TILE, extremes.TILE = before
+        tiles.TILE = before
 
 
 class LargestTensor(TorchDispatchMode):

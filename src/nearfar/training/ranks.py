@@ -1,8 +1,8 @@
 """The processes that train together: what they exchange, and how they stop together.
 
 Every rank holds the whole method, embeds its own rows of the global batch, computes the whole loss
-from the rows of all (`nearfar.similarity.ranks`), and averages its gradients with the others'. So
-all ranks take the same step, and what one saves is the state of all.
+from the rows of all (`similarity.gathering`), and averages its gradients with the others'. So all
+ranks take the same step, and what one saves is the state of all.
 
 `DistributedDataParallel` is not used: it averages in the backward pass of its own `forward`, and a
 method is called in two stages, twice for each part under gradient caching. One explicit exchange

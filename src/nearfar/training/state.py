@@ -105,7 +105,7 @@ class TrainingState:
             if len({names.get(name) for names in held}) > 1:
                 raise NearfarError(
                     f"{name} differs between ranks, and a checkpoint holds it once: a method must "
-                    "compute it from the rows of all ranks (nearfar.similarity.ranks.gather_rows)"
+                    "compute it from the rows of all ranks (similarity.gathering.gather_rows)"
                 )
 
     def _optimized(self) -> list[tuple[str, nn.Parameter]]:

@@ -10,8 +10,8 @@ from nearfar.errors import NearfarError
 from nearfar.objectives import nt_xent
 from nearfar.similarity import second_derivatives, tiles
 from nearfar.similarity.computing import computing
+from nearfar.similarity.gathering import gather_rows
 from nearfar.similarity.logsumexp import logsumexp
-from nearfar.similarity.ranks import gather_rows
 from nearfar.testing import run_on_ranks
 
 COUNTS = {2: (3, 5), 4: (3, 0, 4, 1)}
