@@ -21,7 +21,7 @@ from rich.console import Console
 from tools.command import run_command
 
 from nearfar.errors import require_known
-from nearfar.information.config import CriticConfig
+from nearfar.information.specs import CriticSpec
 from papers.bounds_bench.runs import measure_missing
 from papers.bounds_bench.tasks import TASKS
 from papers.bounds_bench.training import TRAINED_AS, Run
@@ -97,7 +97,7 @@ def runs_of(
 ) -> list[Run]:
     """Every run that the bounds are read from, all tasks of a seed before the next seed."""
     trained = list(dict.fromkeys(TRAINED_AS[bound] for bound in bounds))
-    critic = CriticConfig(kind=kind)  # pyright: ignore[reportArgumentType]
+    critic = CriticSpec(kind=kind)  # pyright: ignore[reportArgumentType]
     return [
         Run(task, objective, seed, critic)
         for seed in seeds

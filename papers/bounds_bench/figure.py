@@ -7,9 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nearfar.estimators.facts import BOUND_FACTS
 from papers.bounds_bench.tasks import STAIRCASE, TASKS
-from papers.bounds_bench.training import Run
+from papers.bounds_bench.training import BOUNDS, Run
 from papers.figures import COLOURS
 from papers.measurements import curve, distinct, values, where
 
@@ -25,10 +24,10 @@ def draw(data: pd.DataFrame) -> Figure:
     Args:
         data: Rows of `curve_rows` of the tasks to draw, of all seeds.
     """
-    rows = math.ceil(len(BOUND_FACTS) / _COLUMNS)
+    rows = math.ceil(len(BOUNDS) / _COLUMNS)
     figure = Figure((3.1 * _COLUMNS, 2.6 * rows + 0.4), layout="constrained")
     panels = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
-    for panel, (name, facts) in zip(panels.flat, BOUND_FACTS.items(), strict=True):
+    for panel, (name, facts) in zip(panels.flat, BOUNDS.items(), strict=True):
         _truth(panel)
         for place, task in enumerate(DRAWN):
             _estimates(panel, where(data, task=task, bound=name), TASKS[task].title, place)

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from tools.markdown import mean_and_sd, table
 
-from nearfar.estimators.facts import BOUND_FACTS
 from papers.bounds_bench.finite_samples import INFORMATION, PEER, SampleSet
 from papers.bounds_bench.tasks import OTHERS, TASKS
-from papers.bounds_bench.training import Run
+from papers.bounds_bench.training import BOUNDS, Run
 from papers.measurements import distinct, groups, values, where
 
 HEAD = f"""# Bounds on mutual information, measured
@@ -107,7 +106,7 @@ def _findings(data: pd.DataFrame) -> str:
                 bound: float(values(each, "mse").mean())
                 for bound, each in groups(where(rows, information=level), "bound")
             }
-            best.append(f"{BOUND_FACTS[min(errors, key=errors.__getitem__)].title} at {level:g}")
+            best.append(f"{BOUNDS[min(errors, key=errors.__getitem__)].title} at {level:g}")
         lines.append(f"- {TASKS[name].title}: least MSE has {', '.join(best)} nats.")
     return "\n".join([lines[0], "", *lines[1:], ""])
 
@@ -115,7 +114,7 @@ def _findings(data: pd.DataFrame) -> str:
 def _where(data: pd.DataFrame) -> str:
     """Of which bounds, on which variables, readings were not finite."""
     places = [
-        f"{BOUND_FACTS[bound].title} on {TASKS[task].title}"
+        f"{BOUNDS[bound].title} on {TASKS[task].title}"
         for (bound, task), rows in groups(data, "bound", "task")
         if values(rows, "not_finite").any()
     ]
@@ -133,8 +132,8 @@ def _tables(head: str, data: pd.DataFrame, column: str, title) -> list[str]:
             shown = [
                 _over_seeds(each) if measure == "bias" else number(each.mean()) for each in cells
             ]
-            rows.append([BOUND_FACTS[bound].title, *shown])
-        rows.sort(key=lambda row: [facts.title for facts in BOUND_FACTS.values()].index(row[0]))
+            rows.append([BOUNDS[bound].title, *shown])
+        rows.sort(key=lambda row: [facts.title for facts in BOUNDS.values()].index(row[0]))
         parts.append(table([words, *map(title, places)], rows))
     return parts
 

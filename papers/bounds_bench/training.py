@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nearfar.estimators.catalogue import BOUNDS
 from nearfar.estimators.donsker_varadhan import updated_log_moving_average
 from nearfar.estimators.scores import ScoreMatrix, Scores
-from nearfar.information.config import CriticConfig
+from nearfar.estimators.specs import critic_bounds
 from nearfar.information.critics import (
     JointCritic,
     Perceptron,
@@ -18,6 +17,7 @@ from nearfar.information.critics import (
     Standardised,
     build_critic,
 )
+from nearfar.information.specs import CriticSpec
 from papers.bounds_bench.tasks import TASKS
 
 READ_EVERY = 4
@@ -26,6 +26,7 @@ _MOVING_AVERAGE_RATE = 0.01
 _FIRST_LOOK = 4096
 """Samples that the columns are standardised by."""
 
+BOUNDS = critic_bounds()
 TRAINED_AS = {name: "jensen_shannon" if name == "smile" else name for name in BOUNDS}
 """The bound whose objective trains the critic of each: SMILE is another reading of one."""
 
@@ -47,7 +48,7 @@ class Run:
     task: str
     objective: str
     seed: int
-    critic: CriticConfig = field(default=CriticConfig())
+    critic: CriticSpec = field(default=CriticSpec())
     steps: int = 4000
     batch_size: int = 64
     learning_rate: float = 5e-4

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
-from nearfar.information.columns import Scaled, normal_scores
+from nearfar.information.samples import Scaled, normal_scores
 
 ANY = st.floats(allow_nan=False, allow_infinity=False)
 COLUMNS = arrays(np.float64, st.integers(1, 30), elements=ANY)

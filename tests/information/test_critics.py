@@ -3,8 +3,8 @@ import torch
 from torch.func import functional_call
 
 from nearfar.information import critics
-from nearfar.information.config import CriticConfig
 from nearfar.information.critics import OneHot, Standardised, build_critic, side_of
+from nearfar.information.specs import CriticSpec
 
 KINDS = ["separable", "joint"]
 
@@ -19,7 +19,7 @@ def pairs(count=12, classes=None):
 
 def critic_of(kind, x, z, classes=None):
     torch.manual_seed(0)
-    config = CriticConfig(kind=kind, hidden=16, layers=2, embedding_dim=8)
+    config = CriticSpec(kind=kind, hidden=16, layers=2, embedding_dim=8)
     return build_critic(config, side_of(x, None), side_of(z, classes))
 
 

@@ -11,10 +11,10 @@ from rich.console import Console
 
 import nearfar
 from nearfar.errors import NearfarError, SettingError
-from nearfar.information.config import CriticConfig
 from nearfar.information.result import read_mutual_information
+from nearfar.information.specs import CriticSpec
 
-SMALL = CriticConfig(hidden=32, layers=1, embedding_dim=8)
+SMALL = CriticSpec(hidden=32, layers=1, embedding_dim=8)
 QUICK = {"critic": SMALL, "batch_size": 64, "max_steps": 200, "learning_rate": 5e-3}
 
 
@@ -205,7 +205,6 @@ def test_a_bound_that_was_not_asked_for_is_an_error_that_names_the_nearest(one_n
         ({"max_steps": 0}, "max_steps is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"critic": CriticConfig(layers=0)}, "critic.layers is 0"),
         ({"device": "cpuu"}, "unknown device"),
     ],
 )
@@ -213,6 +212,11 @@ def test_impossible_settings_are_refused_in_one_line(settings, words):
     with pytest.raises(NearfarError, match=words) as refused:
         nearfar.estimate_mi(*gaussian_pairs(200, 1, 1.0), **settings)
     assert "\n" not in str(refused.value)
+
+
+def test_an_impossible_critic_is_refused_when_it_is_described():
+    with pytest.raises(SettingError, match=r"critic\.layers is 0"):
+        CriticSpec(layers=0)
 
 
 def test_progress_tells_rate_and_time_left(monkeypatch):

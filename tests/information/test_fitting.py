@@ -4,16 +4,15 @@ import pytest
 import torch
 from gaussians import gaussian_pairs
 
-from nearfar.estimators.catalogue import BOUNDS
+from nearfar.estimators.specs import critic_bounds
 from nearfar.information import fitting
-from nearfar.information.config import CriticConfig
 from nearfar.information.critics import Perceptron, build_critic, side_of
-from nearfar.information.fitting import fit
-from nearfar.information.learners import BoundLearner
-from nearfar.information.parts import split
-from nearfar.information.samples import Samples
+from nearfar.information.fitting import BoundLearner, fit
+from nearfar.information.samples import Samples, split
+from nearfar.information.specs import CriticSpec
 
-CONFIG = CriticConfig(hidden=16, layers=1, embedding_dim=4)
+BOUNDS = critic_bounds()
+CONFIG = CriticSpec(hidden=16, layers=1, embedding_dim=4)
 SAMPLES = Samples(*(torch.from_numpy(side).float() for side in gaussian_pairs(400, 1, 1.0)), None)
 PARTS = split(400, 16, 0)
 

@@ -8,12 +8,12 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 
 import nearfar
-from nearfar.information.config import CriticConfig
 from nearfar.information.ksg import ksg, ksg_of_labels
-from nearfar.information.parts import split
+from nearfar.information.samples import split
+from nearfar.information.specs import CriticSpec
 
 INFORMATION = 0.511
-SMALL = CriticConfig(hidden=32, layers=1, embedding_dim=8)
+SMALL = CriticSpec(hidden=32, layers=1, embedding_dim=8)
 QUICK = {"critic": SMALL, "batch_size": 64, "max_steps": 150, "learning_rate": 1e-2}
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfar.errors import NearfarError
-from nearfar.information.parts import batches, fewest_samples, split
+from nearfar.information.samples import batches, fewest_samples, split
 
 
 @given(st.integers(2, 40), st.integers(0, 500), st.integers(0, 2**31))

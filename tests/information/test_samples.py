@@ -6,8 +6,7 @@ import torch
 from gaussians import gaussian_pairs
 
 from nearfar.errors import NearfarError
-from nearfar.information.parts import split
-from nearfar.information.samples import paired_samples, repeated_in
+from nearfar.information.samples import paired_samples, repeated_in, split
 
 X, Z = gaussian_pairs(50, 2, 1.0)
 LABELS = np.arange(50) % 3

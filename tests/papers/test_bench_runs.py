@@ -17,10 +17,11 @@ from rich.console import Console
 from tools.machine import made_on
 
 from nearfar.errors import NearfarError
-from nearfar.estimators.catalogue import BOUNDS
-from nearfar.information.config import CriticConfig
+from nearfar.estimators.specs import critic_bounds
+from nearfar.information.specs import CriticSpec
 
-SMALL = CriticConfig(hidden=16, layers=1, embedding_dim=4)
+BOUNDS = critic_bounds()
+SMALL = CriticSpec(hidden=16, layers=1, embedding_dim=4)
 SHORT = Run("uniform", "info_nce", seed=0, critic=SMALL, steps=20)
 
 
@@ -73,7 +74,12 @@ def test_a_step_that_is_not_finite_is_not_learned_from(monkeypatch):
         return scores.paired.mean() * torch.nan
 
     plain = BOUNDS["info_nce"]
-    broken = SimpleNamespace(**(vars(plain) | {"objective": objective}))
+    broken = SimpleNamespace(
+        objective=objective,
+        estimate=plain.estimate,
+        needs_baseline=plain.needs_baseline,
+        needs_moving_average=plain.needs_moving_average,
+    )
     monkeypatch.setitem(training.BOUNDS, "info_nce", broken)
     found = measure(SHORT, nothing)
     monkeypatch.setitem(training.BOUNDS, "info_nce", plain)

@@ -17,8 +17,7 @@ from tests.recipes.small_recipe import small_recipe
 from nearfar.data.catalogue import SOURCES
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.protocols import evaluate
-from nearfar.information.config import CriticConfig
-from nearfar.information.config import check_settings as check_estimate
+from nearfar.information.specs import CriticSpec, EstimationSpec
 from nearfar.methods.specs import MoCoSpec
 from nearfar.recipes.assembly import (
     Format,
@@ -103,23 +102,20 @@ def test_what_no_setting_is_is_refused_by_name(recipe, tmp_path):
 def test_those_of_an_estimate_too(name, number):
     settings = {"batch_size": 8, "max_steps": 1, "learning_rate": 0.1, "seed": 0}
     with contextlib.suppress(SettingError):
-        check_estimate(("nwj",), CriticConfig(), **settings | {name: number})
+        EstimationSpec(**settings | {name: number})
         assert 0 <= number < 2**32
 
 
 @pytest.mark.parametrize("rate", NEVER[float])
 def test_and_its_rate(rate):
     with pytest.raises(SettingError, match="learning_rate"):
-        check_estimate(
-            ("nwj",), CriticConfig(), batch_size=8, max_steps=1, learning_rate=rate, seed=0
-        )
+        EstimationSpec(learning_rate=rate)
 
 
 def test_and_its_critic():
-    settings = {"batch_size": 8, "max_steps": 1, "learning_rate": 0.1, "seed": 0}
-    for _, make in changed(CriticConfig(), NEVER):
+    for _, make in changed(CriticSpec(), NEVER):
         with pytest.raises(SettingError, match="critic"):
-            check_estimate(("nwj",), make(), **settings)
+            make()
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from nearfar.errors import NearfarError
-from nearfar.information.config import CriticConfig
 from nearfar.information.result import (
     BoundEstimate,
     EstimationSettings,
     MutualInformation,
     PartSizes,
 )
+from nearfar.information.specs import CriticSpec
 from nearfar.report.build import write_report
 from nearfar.report.information import bounds_chart, curves_chart, information_section
 
@@ -46,7 +46,7 @@ FOUND = MutualInformation(
     classes=None,
     samples=PartSizes(6000, 1500, 2500),
     warnings=(),
-    settings=EstimationSettings(128, 300, 5e-4, 0, CriticConfig(), "CPU"),
+    settings=EstimationSettings(128, 300, 5e-4, 0, CriticSpec(), "CPU"),
     versions={"torch": "2.11"},
     seconds=12.0,
     command="nearfar mi a.npz:x '<b>.npz'",

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,35 +10,23 @@ from tyro.conf import Positional, arg
 
 from nearfar.bounds import check_range
 from nearfar.cli.arguments import parse
-from nearfar.information.config import DEFAULT_BOUNDS, CriticConfig, check_settings
+from nearfar.information.specs import EstimationSpec
 
 if TYPE_CHECKING:
     from nearfar.information.result import BoundEstimate, MutualInformation
     from nearfar.terminal import Terminal
 
 
-@dataclass(frozen=True)
-class MiArguments:
+class MiArguments(EstimationSpec):
     """Estimate the mutual information of two arrays from independent pairs, row by row.
 
     Critics learn from 60 % of the pairs, stop by 15 %, and the remaining 25 % give the values.
     """
 
-    x: Annotated[Positional[str], arg(metavar="X")]
+    x: Annotated[Positional[str], arg(metavar="X")] = field(kw_only=True)
     """.npy, .npz or .parquet of n rows; FILE:NAME where a file holds several arrays."""
-    z: Annotated[Positional[str], arg(metavar="Z")]
+    z: Annotated[Positional[str], arg(metavar="Z")] = field(kw_only=True)
     """Likewise, row by row the partners of X; whole numbers or text of shape (n,) are labels."""
-    bounds: tuple[str, ...] = DEFAULT_BOUNDS
-    """Any of donsker_varadhan mine nwj tuba jensen_shannon smile info_nce interpolated."""
-    batch_size: int = 128
-    """N: pairs scored with each other; InfoNCE cannot exceed log N. Needs 8 N pairs or more."""
-    max_steps: int = 5000
-    """Steps at most for each bound; 1000 without a gain end it earlier."""
-    learning_rate: float = 5e-4
-    """Of Adam, above 0."""
-    critic: CriticConfig = field(default_factory=CriticConfig)
-    seed: int = 0
-    """Decides the parts, the first weights and the order."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
     in_memory_mib: int = 2048
@@ -51,14 +39,6 @@ def run(words: Sequence[str]) -> None:
     """Runs `nearfar mi` with the words after it."""
     arguments = parse(MiArguments, "mi", words)
     check_range("--in-memory-mib", arguments.in_memory_mib, 0, 2**31 - 1)
-    check_settings(
-        arguments.bounds,
-        arguments.critic,
-        batch_size=arguments.batch_size,
-        max_steps=arguments.max_steps,
-        learning_rate=arguments.learning_rate,
-        seed=arguments.seed,
-    )
 
     from nearfar.data.array_file import read_array
     from nearfar.durable_files import check_writable, make_folder
@@ -83,12 +63,7 @@ def run(words: Sequence[str]) -> None:
     found = estimate_mi(
         x,
         z,
-        bounds=arguments.bounds,
-        critic=arguments.critic,
-        batch_size=arguments.batch_size,
-        max_steps=arguments.max_steps,
-        learning_rate=arguments.learning_rate,
-        seed=arguments.seed,
+        **{each.name: getattr(arguments, each.name) for each in fields(EstimationSpec)},
         device=arguments.device,
         console=console,
     )

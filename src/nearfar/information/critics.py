@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from nearfar.estimators.scores import ScoreMatrix, Scores, SeparableScores
-from nearfar.information.config import CriticConfig
+from nearfar.information.specs import CriticSpec
 
 Side = Float[Tensor, "n _"] | Int64[Tensor, " n"]
 """One side of the pairs: a row of numbers each, or a label each."""
@@ -77,7 +77,7 @@ class Perceptron(nn.Sequential):
         outputs: Width of the last layer.
     """
 
-    def __init__(self, side: Standardised | OneHot, config: CriticConfig, outputs: int) -> None:
+    def __init__(self, side: Standardised | OneHot, config: CriticSpec, outputs: int) -> None:
         # No batch-norm: the score of a pair must not depend on the other pairs of its batch.
         layers: list[nn.Module] = [side]
         width = side.width
@@ -97,7 +97,7 @@ class SeparableCritic(nn.Module):
     """
 
     def __init__(
-        self, config: CriticConfig, x: Standardised | OneHot, z: Standardised | OneHot
+        self, config: CriticSpec, x: Standardised | OneHot, z: Standardised | OneHot
     ) -> None:
         super().__init__()
         self.of_x = Perceptron(x, config, config.embedding_dim)
@@ -120,7 +120,7 @@ class JointCritic(nn.Module):
     """
 
     def __init__(
-        self, config: CriticConfig, x: Standardised | OneHot, z: Standardised | OneHot
+        self, config: CriticSpec, x: Standardised | OneHot, z: Standardised | OneHot
     ) -> None:
         super().__init__()
         self.of_x = nn.Sequential(x, _linear(x.width, config.hidden))
@@ -149,7 +149,7 @@ class JointCritic(nn.Module):
 
 
 def build_critic(
-    config: CriticConfig, x: Standardised | OneHot, z: Standardised | OneHot
+    config: CriticSpec, x: Standardised | OneHot, z: Standardised | OneHot
 ) -> SeparableCritic | JointCritic:
     """The critic that the settings ask for.
 

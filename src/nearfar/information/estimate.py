@@ -13,22 +13,19 @@ from scipy.stats import t as student_t
 from torch import Tensor
 
 from nearfar.errors import SettingError
-from nearfar.estimators.catalogue import BOUNDS
 from nearfar.estimators.discrete import label_entropy
-from nearfar.estimators.facts import BOUND_FACTS
+from nearfar.estimators.specs import BoundSpec, CriticBoundSpec
 from nearfar.information import reliability
-from nearfar.information.columns import Scaled
-from nearfar.information.config import (
-    DEFAULT_BOUNDS,
-    LABEL_BOUND,
-    CriticConfig,
-    check_settings,
-)
 from nearfar.information.critics import Perceptron, build_critic, side_of
-from nearfar.information.fitting import Fitted, estimates_on, fit
+from nearfar.information.fitting import (
+    BoundLearner,
+    Fitted,
+    LabelLearner,
+    Learner,
+    estimates_on,
+    fit,
+)
 from nearfar.information.ksg import LARGEST_DIMENSION, ksg, ksg_of_labels
-from nearfar.information.learners import BoundLearner, LabelLearner
-from nearfar.information.parts import Parts, batches, split
 from nearfar.information.progress import EstimationProgress
 from nearfar.information.result import (
     BoundEstimate,
@@ -36,7 +33,16 @@ from nearfar.information.result import (
     MutualInformation,
     PartSizes,
 )
-from nearfar.information.samples import Samples, paired_samples, repeated_in
+from nearfar.information.samples import (
+    Parts,
+    Samples,
+    Scaled,
+    batches,
+    paired_samples,
+    repeated_in,
+    split,
+)
+from nearfar.information.specs import CriticSpec, EstimationSpec
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.own_draws import OwnDraws
@@ -51,12 +57,12 @@ def estimate_mi(
     x: ArrayLike | Tensor,
     z: ArrayLike | Tensor,
     *,
-    bounds: Sequence[str] = DEFAULT_BOUNDS,
-    critic: CriticConfig = CriticConfig(),  # noqa: B008  (frozen)
-    batch_size: int = 128,
-    max_steps: int = 5000,
-    learning_rate: float = 5e-4,
-    seed: int = 0,
+    bounds: Sequence[str] = EstimationSpec.bounds,
+    critic: CriticSpec = EstimationSpec.critic,
+    batch_size: int = EstimationSpec.batch_size,
+    max_steps: int = EstimationSpec.max_steps,
+    learning_rate: float = EstimationSpec.learning_rate,
+    seed: int = EstimationSpec.seed,
     device: str = "auto",
     console: Console | None = None,
 ) -> MutualInformation:
@@ -71,7 +77,7 @@ def estimate_mi(
         x: `(n,)` or `(n, …)` real numbers; further dimensions are flattened.
         z: Likewise, row by row the partners of x; or `(n,)` whole numbers or strings, which are
             labels: Barber and Agakov's bound by a classifier is then estimated too.
-        bounds: Names from `nearfar.estimators.catalogue.BOUNDS`.
+        bounds: Names from `nearfar.estimators.specs`.
         critic: Kind and size of the networks.
         batch_size: N: the pairs that are scored with each other, in training and in the values;
             InfoNCE cannot exceed log N. The samples must be 8 N or more.
@@ -90,21 +96,18 @@ def estimate_mi(
             class.
         SettingError: A bound is not known, or a setting is out of range.
     """
-    check_settings(
-        bounds,
-        critic,
+    spec = EstimationSpec(
+        bounds=tuple(bounds),
         batch_size=batch_size,
         max_steps=max_steps,
         learning_rate=learning_rate,
+        critic=critic,
         seed=seed,
     )
     begun = time.monotonic()
     hardware = choose_hardware(device, "fp32")
     samples = paired_samples(x, z)
-    if samples.classes is not None:
-        bounds = (*(name for name in bounds if name != LABEL_BOUND), LABEL_BOUND)
-    elif LABEL_BOUND in bounds:
-        raise SettingError(f"{LABEL_BOUND} needs labels as z: whole numbers or strings, (n,)")
+    wanted = _wanted(spec.bounds, labelled=samples.classes is not None)
     settings = EstimationSettings(
         batch_size=batch_size,
         max_steps=max_steps,
@@ -131,10 +134,10 @@ def estimate_mi(
     placed = Parts(*(part.to(hardware.device) for part in vars(parts).values()))
 
     estimates = []
-    with EstimationProgress(console, len(bounds), max_steps) as progress:
-        for name in bounds:
-            progress.begin(_title(name))
-            learner = _learner(name, on_device, placed, critic, entropy, weights_seed)
+    with EstimationProgress(console, len(wanted), max_steps) as progress:
+        for bound in wanted:
+            progress.begin(bound.title)
+            learner = _learner(bound, on_device, placed, critic, entropy, weights_seed)
             fitted = fit(
                 learner.to(hardware.device),
                 on_device,
@@ -146,7 +149,7 @@ def estimate_mi(
                 tell=progress.step,
             )
             estimates.append(
-                _judged(name, fitted, on_device, placed, settings, ksg_value=by_neighbours)
+                _judged(bound, fitted, on_device, placed, settings, ksg_value=by_neighbours)
             )
     return MutualInformation(
         names=("x", "z"),
@@ -165,9 +168,16 @@ def estimate_mi(
     )
 
 
-def _title(name: str) -> str:
-    """The bound's name as papers write it."""
-    return "Barber-Agakov" if name == LABEL_BOUND else BOUND_FACTS[name].title
+def _wanted(names: Sequence[str], *, labelled: bool) -> list[BoundSpec]:
+    """The bounds to estimate; those by a classifier come last, and always where z is a label."""
+    bounds = [BoundSpec.named(name)() for name in names]
+    by_critic = [bound for bound in bounds if not bound.needs_labels]
+    if labelled:
+        return by_critic + [kind() for kind in BoundSpec.known().values() if kind.needs_labels]
+    for bound in bounds:
+        if bound.needs_labels:
+            raise SettingError(f"{bound.name} needs labels as z: whole numbers or strings, (n,)")
+    return by_critic
 
 
 def _ksg(samples: Samples, seed: int) -> float | None:
@@ -182,28 +192,27 @@ def _ksg(samples: Samples, seed: int) -> float | None:
 
 
 def _learner(
-    name: str,
+    bound: BoundSpec,
     samples: Samples,
     parts: Parts,
-    config: CriticConfig,
+    config: CriticSpec,
     entropy: float | None,
     seed: int,
-) -> BoundLearner | LabelLearner:
+) -> Learner:
     """What is trained for a bound, with first weights that depend on the seed alone."""
     x = side_of(samples.x[parts.training], None)
     with OwnDraws(seed):
-        if name == LABEL_BOUND:
+        if not isinstance(bound, CriticBoundSpec):
             assert samples.classes is not None
             assert entropy is not None
             return LabelLearner(Perceptron(x, config, samples.classes), entropy)
         z = side_of(samples.z[parts.training], samples.classes)
-        bound = BOUNDS[name]
         baseline = Perceptron(z, config, 1) if bound.needs_baseline else None
         return BoundLearner(bound, build_critic(config, x, z), baseline)
 
 
 def _effective_samples(
-    learner: BoundLearner | LabelLearner, samples: Samples, held_out: Sequence[Tensor]
+    learner: Learner, samples: Samples, held_out: Sequence[Tensor]
 ) -> float | None:
     """How many of the test samples the mean of exponentials rests on; None where there is none."""
     with torch.no_grad():
@@ -213,7 +222,7 @@ def _effective_samples(
 
 
 def _judged(
-    name: str,
+    bound: BoundSpec,
     fitted: Fitted,
     samples: Samples,
     parts: Parts,
@@ -232,9 +241,8 @@ def _judged(
     )
     training_value = float(estimates_on(fitted.learner, samples, learnt_from).mean())
     effective = _effective_samples(fitted.learner, samples, held_out)
-    limited = name != LABEL_BOUND and BOUND_FACTS[name].limited_by_batch
     reasons = (
-        reliability.near_ceiling(value, size) if limited else None,
+        reliability.near_ceiling(value, size) if bound.limited_by_batch else None,
         reliability.dominated(effective, len(held_out) * size),
         reliability.over_fitted(training_value, value, half_width),
         reliability.still_rising(fitted.curve, settings.max_steps),
@@ -242,14 +250,14 @@ def _judged(
         reliability.far_from_ksg(value, ksg_value),
     )
     return BoundEstimate(
-        bound=name,
-        title=_title(name),
+        bound=bound.name,
+        title=bound.title,
         value=value,
         interval=(value - half_width, value + half_width),
         sd=float(sd),
         batches=len(held_out),
-        is_lower_bound=name == LABEL_BOUND or BOUND_FACTS[name].valid_bound,
-        limited_by_batch=limited,
+        is_lower_bound=bound.valid_bound,
+        limited_by_batch=bound.limited_by_batch,
         steps=fitted.steps,
         best_step=fitted.best_step,
         training_value=training_value,

@@ -1,16 +1,105 @@
-"""Trains one learner on one part of the samples and stops it by another."""
+"""What is trained for each bound, on one part of the samples, and stopped by another."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int64
-from torch import Tensor
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from nearfar.information.learners import BoundLearner, LabelLearner
-from nearfar.information.parts import Parts, batches
-from nearfar.information.samples import Samples
+from nearfar.estimators.barber_agakov import barber_agakov
+from nearfar.estimators.donsker_varadhan import updated_log_moving_average
+from nearfar.estimators.specs import CriticBoundSpec
+from nearfar.information.critics import JointCritic, Perceptron, SeparableCritic, Side
+from nearfar.information.samples import Parts, Samples, batches
+
+_MOVING_AVERAGE_RATE = 0.01
+"""Weight of a batch in MINE's moving average: about the last hundred batches count."""
+
+
+class BoundLearner(nn.Module):
+    """A critic trained for one bound.
+
+    Args:
+        bound: The bound.
+        critic: Scores the pairs.
+        log_baseline: Network of z, for a bound that learns a baseline; else None.
+    """
+
+    def __init__(
+        self,
+        bound: CriticBoundSpec,
+        critic: SeparableCritic | JointCritic,
+        log_baseline: Perceptron | None,
+    ) -> None:
+        super().__init__()
+        self.bound = bound
+        self.critic = critic
+        self.log_baseline = log_baseline
+        self._log_moving_average: Tensor | None = None
+
+    def objective(self, x: Side, z: Side) -> Float[Tensor, ""]:
+        """What training maximises; in training mode, MINE's moving average takes the batch in."""
+        scores = self.critic(x, z)
+        average = self._log_moving_average
+        if self.bound.needs_moving_average and (self.training or average is None):
+            average = updated_log_moving_average(average, scores, _MOVING_AVERAGE_RATE)
+        if self.training:
+            self._log_moving_average = average
+        return self.bound.objective(scores, self._baseline(z), average)
+
+    def estimate(self, x: Side, z: Side) -> Float[Tensor, ""]:
+        """The bound on this batch, in nats."""
+        return self.bound.estimate(self.critic(x, z), self._baseline(z))
+
+    def log_weights(self, x: Side, z: Side) -> Float[Tensor, " n"] | None:
+        """Logarithm of each sample's share in the mean of exponentials, up to a constant.
+
+        `Σ_{j≠i} e^{f_ij}` of each x, or of each z in units of its baseline; None for bounds whose
+        exponentials are limited by the batch or clipped.
+        """
+        if not self.bound.averages_exponentials:
+            return None
+        scores = self.critic(x, z)
+        baseline = self._baseline(z)
+        if baseline is None:
+            return scores.unpaired_logsumexp()
+        return scores.unpaired_logsumexp_of_keys() - baseline
+
+    def _baseline(self, z: Side) -> Float[Tensor, " n"] | None:
+        """Logarithm of the baseline of each z."""
+        return None if self.log_baseline is None else self.log_baseline(z).squeeze(-1)
+
+
+class LabelLearner(nn.Module):
+    """A classifier of the label by x, for Barber and Agakov's bound.
+
+    Args:
+        classifier: Logits of the labels by x.
+        entropy: Of the labels, in nats.
+    """
+
+    def __init__(self, classifier: Perceptron, entropy: float) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self._entropy = entropy
+
+    def objective(self, x: Side, z: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
+        """The bound itself: its gradient is that of the cross-entropy."""
+        losses = F.cross_entropy(self.classifier(x), z, reduction="none")
+        return barber_agakov(-losses, self._entropy)
+
+    def estimate(self, x: Side, z: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
+        """`H(Z) − cross-entropy` on this batch, in nats."""
+        return self.objective(x, z)
+
+    def log_weights(self, x: Side, z: Int64[Tensor, " n"]) -> None:
+        """A classifier averages no exponential."""
+
+
+Learner = BoundLearner | LabelLearner
 
 CHECK_EVERY = 100
 """Steps between two looks at the validation part, fewer where these are few looks."""
@@ -31,7 +120,7 @@ class Fitted:
         broke_at: Step at which the objective was no longer finite, which ended training; else None.
     """
 
-    learner: BoundLearner | LabelLearner
+    learner: Learner
     curve: tuple[tuple[int, float], ...]
     steps: int
     best_step: int
@@ -39,7 +128,7 @@ class Fitted:
 
 
 def fit(
-    learner: BoundLearner | LabelLearner,
+    learner: Learner,
     samples: Samples,
     parts: Parts,
     *,
@@ -96,7 +185,7 @@ def fit(
 
 
 def estimates_on(
-    learner: BoundLearner | LabelLearner,
+    learner: Learner,
     samples: Samples,
     held_out: Sequence[Int64[Tensor, " batch"]],
 ) -> Tensor:
@@ -113,7 +202,7 @@ def estimates_on(
 
 
 def _look(
-    learner: BoundLearner | LabelLearner,
+    learner: Learner,
     samples: Samples,
     held_out: Sequence[Int64[Tensor, " batch"]],
 ) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 from scipy.special import digamma
 
-from nearfar.information.columns import normal_scores
+from nearfar.information.samples import normal_scores
 
 LARGEST_DIMENSION = 5
 """Columns of a side beyond which neighbours are too far away to tell a density."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from nearfar.errors import NearfarError, unknown_name
-from nearfar.information.config import CriticConfig
+from nearfar.information.specs import CriticSpec
 from nearfar.run_folder.manifest import read_beside_manifest, write_beside_manifest
 
 Nats = Annotated[float, BeforeValidator(lambda value: nan if value is None else value)]
@@ -71,7 +71,7 @@ class EstimationSettings:
     max_steps: int
     learning_rate: float
     seed: int
-    critic: CriticConfig
+    critic: CriticSpec
     device: str
 
 
