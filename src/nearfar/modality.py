@@ -34,8 +34,8 @@ def in_words(modality: Modality, shape: Sequence[int]) -> str:
         modality: What they are.
         shape: Of one example, without the batch.
     """
-    sides = _SIDES.get(modality, ())
-    if len(shape) != len(sides):
+    sides = _SIDES.get(modality)
+    if sides is None or len(shape) != len(sides):
         return f"{modality} of shape {tuple(shape)}"
     if modality == "images":
         return f"images of {shape[0]} channels, {shape[1]}×{shape[2]}"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.encoders.cifar_resnet import CIFARResNet, PaddedShortcut
+from nearfar.encoders.resnets import CIFARResNet, PaddedShortcut
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.spec import as_spec
 

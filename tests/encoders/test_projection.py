@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from nearfar.encoders.projection import ProjectionHead, ThreeLayerHead
+from nearfar.encoders.mlp import ProjectionHead, ThreeLayerHead
 
 
 def test_the_head_is_linear_batch_norm_relu_linear():

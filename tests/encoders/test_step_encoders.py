@@ -4,11 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.encoders.patch_gru import PatchGRU, RowGRU
 from nearfar.encoders.saved import load_encoder, save_encoder
-from nearfar.encoders.series_gru import SeriesGRU
 from nearfar.encoders.specs import EncoderSpec, PatchGRUSpec, SeriesGRUSpec
-from nearfar.encoders.steps import StepEncoder
+from nearfar.encoders.step_encoders import PatchGRU, RowGRU, SeriesGRU, StepEncoder
 from nearfar.errors import SettingError
 from nearfar.spec import as_spec
 

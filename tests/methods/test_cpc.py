@@ -9,7 +9,7 @@ from torch import nn
 
 from nearfar.encoders.specs import EncoderSpec, PatchGRUSpec, SeriesGRUSpec, SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.cpc import CPC
+from nearfar.methods.cpc import CPC, jittered, moved_crops
 from nearfar.methods.method import Method
 from nearfar.methods.specs import BYOLSpec, CPCSpec, CrossEntropySpec, SimCLRSpec
 from nearfar.spec import as_spec
@@ -17,7 +17,6 @@ from nearfar.testing import run_on_ranks
 from nearfar.testing.methods import resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
-from nearfar.views.patches import jittered, moved_crops
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 KINDS = {"series-gru": (2, 13), "patch-gru": (1, 11, 11)}

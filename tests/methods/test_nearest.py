@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfar.methods.nearest import nearest_is_of_own_group
+from nearfar.methods.embedding_scalars import nearest_is_of_own_group
 
 
 @given(seed=st.integers(0, 2**31), n=st.integers(2, 20), groups=st.integers(1, 6))

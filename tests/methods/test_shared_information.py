@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from nearfar.methods.byol import BYOL
+from nearfar.methods.embedding_scalars import shared_information
 from nearfar.methods.moco import MoCo
 from nearfar.methods.objective_specs import AlignUniformSpec, NTXentSpec, ObjectiveSpec
 from nearfar.methods.paco import PaCo
-from nearfar.methods.shared_information import shared_information
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import (
     BYOLSpec,

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.methods.shuffling import (
+from nearfar.methods.batch_norm import (
     encoded_as_keys,
     encoded_in_random_order,
     sees_several_companies,
+    split_batch_norm,
 )
-from nearfar.methods.split_batch_norm import split_batch_norm
 from nearfar.testing import run_on_ranks
 
 COUNTS = {2: (4, 4), 3: (5, 2, 6)}

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
-from nearfar.methods.split_batch_norm import SplitBatchNorm, split_batch_norm
+from nearfar.methods.batch_norm import SplitBatchNorm, split_batch_norm
 from nearfar.spec import as_spec
 
 LAYERS = {

@@ -7,7 +7,7 @@ import torch
 from cases.methods import sized
 from torch import nn
 
-from nearfar.encoders.projection import ProjectionHead
+from nearfar.encoders.mlp import ProjectionHead
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec, MoCoSpec, SimCLRSpec, SupConSpec
 from nearfar.objectives import nt_xent

@@ -6,7 +6,7 @@ from photos import photo_patches
 
 from nearfar.spec import as_spec
 from nearfar.views import fused
-from nearfar.views.colour_maps import colour_maps, hue_turns
+from nearfar.views.colour import colour_maps, hue_turns
 from nearfar.views.draws import draw
 from nearfar.views.exact import exact_views
 from nearfar.views.fused import fused_views

@@ -13,8 +13,8 @@ from nearfar.views.resampling import (
     gaussian_kernels,
     neighbours,
     resize_taps,
+    rotate,
 )
-from nearfar.views.rotation import rotate
 
 sides = st.integers(1, 40)
 

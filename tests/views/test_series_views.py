@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from nearfar.errors import SettingError
 from nearfar.spec import as_spec
-from nearfar.views.float_parameters import SeriesParameters
-from nearfar.views.series import series_view
+from nearfar.views.float_views import series_view
+from nearfar.views.parameters import SeriesParameters
 from nearfar.views.specs import SeriesViewsSpec, ViewsSpec
 
 SHAPE = (3, 20)

@@ -3,9 +3,9 @@ import torch
 
 from nearfar.errors import SettingError
 from nearfar.spec import as_spec
-from nearfar.views.float_parameters import VectorParameters
+from nearfar.views.float_views import vector_view
+from nearfar.views.parameters import VectorParameters
 from nearfar.views.specs import ScarfViewsSpec, ViewsSpec
-from nearfar.views.vectors import vector_view
 
 
 def _generator(seed=0):

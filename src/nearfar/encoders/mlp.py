@@ -1,17 +1,11 @@
-"""A multi-layer perceptron for vectors: tabular rows, or embeddings of another network."""
+"""Perceptrons: the backbone of vectors, and the heads between features and what a loss compares."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
 class MLP(nn.Sequential):
-    """Layers of one width: linear, batch-norm, ReLU.
-
-    Args:
-        features: Of the vectors.
-        width: Units of each layer, which is `num_features`.
-        depth: Number of layers.
-    """
+    """Layers of one width: linear, batch-norm, ReLU."""
 
     def __init__(self, *, features: int, width: int, depth: int) -> None:
         layers: list[nn.Module] = []
@@ -26,4 +20,37 @@ class MLP(nn.Sequential):
 
     def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch width"]:  # noqa: A002
         """Features of normalised vectors."""
+        return super().forward(input)
+
+
+class ProjectionHead(nn.Sequential):
+    """Linear, batch-norm, ReLU, linear (Chen et al. 2020, section 4.2)."""
+
+    def __init__(self, num_features: int, hidden: int, dim: int) -> None:
+        super().__init__(
+            nn.Linear(num_features, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, dim),
+        )
+
+    def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:  # noqa: A002
+        """Embeddings of a batch of features, not normalised."""
+        return super().forward(input)
+
+
+class ThreeLayerHead(nn.Sequential):
+    """Linear, ReLU, linear, ReLU, linear, without batch-norm (the published program of PaCo)."""
+
+    def __init__(self, num_features: int, hidden: int, dim: int) -> None:
+        super().__init__(
+            nn.Linear(num_features, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, dim),
+        )
+
+    def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:  # noqa: A002
+        """Embeddings of a batch of features, not normalised."""
         return super().forward(input)

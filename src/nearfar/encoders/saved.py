@@ -124,11 +124,7 @@ class SavedEncoder(nn.Module):
         return self.backbone(normalised.to(first.dtype))
 
     def check(self, shape: tuple[int, ...], modality: Modality | None = None) -> None:
-        """Refuse examples that this encoder cannot take.
-
-        Args:
-            shape: Of one example.
-            modality: What the examples are; None where only their shape is known.
+        """Refuse examples that this encoder cannot take; None where their modality is not known.
 
         Raises:
             NearfarError: Saying what it takes.
@@ -259,7 +255,6 @@ def _squashed(
 
 
 def _read_description(file: Path) -> EncoderDescription:
-    """`encoder.json`, checked."""
     text = _read(file)
     try:
         record = json.loads(text)

@@ -14,12 +14,7 @@ from nearfar.run_folder.manifest import read_beside_manifest, write_beside_manif
 
 
 def save_classifier(folder: Path, classifier: nn.Linear) -> None:
-    """Write `classifier.safetensors` into a folder, whole or not at all.
-
-    Args:
-        folder: Where; made if missing.
-        classifier: Weight `(classes, features)` and bias `(classes,)`, on the encoder's features.
-    """
+    """Write `classifier.safetensors` into a folder, whole or not at all."""
     tensors = {
         name: tensor.detach().float().cpu().contiguous()
         for name, tensor in classifier.state_dict().items()
@@ -30,10 +25,6 @@ def save_classifier(folder: Path, classifier: nn.Linear) -> None:
 
 def load_classifier(folder: Path, *, num_features: int) -> nn.Linear | None:
     """The classifier of a run, on the CPU; None where its method has none.
-
-    Args:
-        folder: The run's folder.
-        num_features: Width of the encoder's features.
 
     Raises:
         NearfarError: The file is damaged, not the one that the run wrote, or does not fit the

@@ -56,7 +56,6 @@ class SmallAlexNet(nn.Module):
 
 
 def _convolution(channels_in: int, channels_out: int, *, pool: bool) -> list[nn.Module]:
-    """3×3 convolution, batch-norm, ReLU, and max-pooling where asked for."""
     layers: list[nn.Module] = [
         nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels_out),
@@ -66,7 +65,6 @@ def _convolution(channels_in: int, channels_out: int, *, pool: bool) -> list[nn.
 
 
 def _linear(features_in: int, features_out: int) -> nn.Sequential:
-    """Linear layer, batch-norm, ReLU."""
     return nn.Sequential(
         nn.Linear(features_in, features_out, bias=False),
         nn.BatchNorm1d(features_out),
@@ -75,5 +73,4 @@ def _linear(features_in: int, features_out: int) -> nn.Sequential:
 
 
 def _pooled(side: int) -> int:
-    """Side of a map after 3×3 pooling of stride 2."""
     return (side - 3) // 2 + 1

@@ -1,12 +1,15 @@
 """Every backbone: its settings, what it takes and what it gives. Imports no torch."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
-from nearfar.encoders.timm_names import TIMM_PREFIX, timm_models
 from nearfar.errors import SettingError, unknown_name
 from nearfar.modality import ForExamples
 from nearfar.targets import imported
@@ -21,7 +24,7 @@ class EncoderSpec(ForExamples, noun="backbone"):
     """A backbone with random weights.
 
     Attributes:
-        gives_steps: It gives a vector for each step, which CPC asks for (`nearfar.encoders.steps`).
+        gives_steps: It gives a vector for each step, which CPC asks for (`step_encoders.py`).
         cuts_patches: Its steps are rows of patches of an image.
     """
 
@@ -55,11 +58,7 @@ class EncoderSpec(ForExamples, noun="backbone"):
         return imported(self.target)(**self.arguments(shape))
 
     def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
-        """What the target is called with.
-
-        Args:
-            shape: Of one example.
-        """
+        """What the target is called with."""
         raise NotImplementedError
 
 
@@ -78,7 +77,7 @@ class OwnImageEncoderSpec(EncoderSpec):
 class SmallResNetSpec(OwnImageEncoderSpec):
     """A small ResNet for images of 8 to 32 px."""
 
-    target = "nearfar.encoders.small_resnet:SmallResNet"
+    target = "nearfar.encoders.resnets:SmallResNet"
     name: Literal["small-resnet"] = "small-resnet"
     """Which backbone: one of ours, or timm/NAME for any of timm's."""
 
@@ -90,7 +89,7 @@ class CIFARResNetSpec(OwnImageEncoderSpec):
         blocks: Residual blocks of a stage.
     """
 
-    target = "nearfar.encoders.cifar_resnet:CIFARResNet"
+    target = "nearfar.encoders.resnets:CIFARResNet"
     blocks: ClassVar[int]
 
     def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -125,7 +124,7 @@ class SmallAlexNetSpec(OwnImageEncoderSpec):
 class PatchGRUSpec(OwnImageEncoderSpec):
     """Patches of an image, and a GRU down their rows, for CPC."""
 
-    target = "nearfar.encoders.patch_gru:PatchGRU"
+    target = "nearfar.encoders.step_encoders:PatchGRU"
     gives_steps, cuts_patches = True, True
     name: Literal["patch-gru"] = "patch-gru"
     """Which backbone: one of ours, or timm/NAME for any of timm's."""
@@ -170,7 +169,7 @@ class SeriesEncoderSpec(EncoderSpec):
 class SeriesResNetSpec(SeriesEncoderSpec):
     """A ResNet along time."""
 
-    target = "nearfar.encoders.series_resnet:SeriesResNet"
+    target = "nearfar.encoders.resnets:SeriesResNet"
     name: Literal["series-resnet"] = "series-resnet"
     """Which backbone: series-resnet, or series-gru for CPC."""
 
@@ -178,7 +177,7 @@ class SeriesResNetSpec(SeriesEncoderSpec):
 class SeriesGRUSpec(SeriesEncoderSpec):
     """Strided convolutions and a GRU along time, for CPC."""
 
-    target, gives_steps = "nearfar.encoders.series_gru:SeriesGRU", True
+    target, gives_steps = "nearfar.encoders.step_encoders:SeriesGRU", True
     name: Literal["series-gru"] = "series-gru"
     """Which backbone: series-gru (CPC) or series-resnet."""
 
@@ -205,9 +204,6 @@ def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
 
     It named stem, width and depth for every backbone, those that the backbone has not at their
     defaults.
-
-    Args:
-        values: Settings by name, of either form.
     """
     foreign = {"stem": "standard", "width": 32, "depth": 2}
     name = str(values.get("name", "small-resnet"))
@@ -223,3 +219,20 @@ def backbone_names() -> list[str]:
     """Every valid `encoder.name`: our backbones first, then timm's, each in order."""
     timm = sorted(TIMM_PREFIX + name for name in timm_models())
     return list(dict.fromkeys([*EncoderSpec.known(), *timm]))
+
+
+TIMM_PREFIX = "timm/"
+
+
+@cache
+def timm_models() -> dict[str, str]:
+    """Name of each of timm's models and of the file that defines it."""
+    spec = find_spec("timm")
+    if spec is None or not spec.submodule_search_locations:
+        return {}
+    models: dict[str, str] = {}
+    for file in (Path(spec.submodule_search_locations[0]) / "models").glob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        for name in re.findall(r"^@register_model\s*\ndef (\w+)\(", source, re.MULTILINE):
+            models[name] = file.stem
+    return models

@@ -7,18 +7,12 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import nn
 
-from nearfar.encoders.specs import TimmSpec
-from nearfar.encoders.timm_names import TIMM_PREFIX
+from nearfar.encoders.specs import TIMM_PREFIX, TimmSpec
 from nearfar.errors import SettingError
 
 
 def build_timm(spec: TimmSpec, *, channels: int, image_size: int) -> nn.Module:
     """Timm's model without classifier, tried on one image so that a misfit shows here.
-
-    Args:
-        spec: Which model, and its stem.
-        channels: Of the images.
-        image_size: Side of the images, in pixels.
 
     Raises:
         SettingError: It does not take such images, gives no vector, or has another stem.

@@ -18,9 +18,6 @@ def donsker_varadhan(scores: Scores) -> Float[Tensor, ""]:
     logarithm of a mean over a sample is too small on average (Jensen), so the value of a batch is
     biased upward: it is a bound for an endless sample only.
 
-    Args:
-        scores: Of N pairs.
-
     Returns:
         In nats. NaN where a score is NaN.
     """

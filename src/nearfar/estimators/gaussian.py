@@ -138,7 +138,6 @@ def correlated_log_ratio(
 
 
 def _factor(covariance: Tensor) -> Float[Tensor, "dim dim"]:
-    """Its Cholesky factor."""
     full = in_full_precision(covariance)
     if full.ndim != 2 or full.shape[0] != full.shape[1]:
         raise NearfarError(f"a covariance must be (dim, dim), and is {tuple(full.shape)}")
@@ -149,7 +148,6 @@ def _factor(covariance: Tensor) -> Float[Tensor, "dim dim"]:
 
 
 def _log_determinant(factor: Tensor) -> Float[Tensor, ""]:
-    """Log-determinant of the matrix with this Cholesky factor."""
     return 2 * factor.diagonal().log().sum()
 
 
@@ -160,6 +158,5 @@ def _require_correlation(correlation: float) -> None:
 
 
 def _require_dimension(dim: int) -> None:
-    """One or more."""
     if dim < 1:
         raise SettingError(f"dim is {dim}: it must be 1 or more")

@@ -9,7 +9,7 @@ from torch import Tensor
 from nearfar.errors import SettingError
 from nearfar.estimators.nwj import require_baseline
 from nearfar.estimators.scores import Scores, log_mean
-from nearfar.objectives.shares import log_add, minus_log_share
+from nearfar.objectives.precision import log_add, minus_log_share
 
 
 def info_nce_bound(scores: Scores) -> Float[Tensor, ""]:
@@ -19,9 +19,6 @@ def info_nce_bound(scores: Scores) -> Float[Tensor, ""]:
     x_i's own. It is equal for endless N where `f = log p(x,y) / (p(x)p(y))` plus any function of x.
     A lower bound on average for any critic that has not seen the batch, of small variance, and
     never above log N.
-
-    Args:
-        scores: Of N pairs.
 
     Returns:
         In nats, at most `log N`. NaN where a score is NaN.

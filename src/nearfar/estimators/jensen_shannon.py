@@ -16,9 +16,6 @@ def jensen_shannon(scores: Scores) -> Float[Tensor, ""]:
     `f = log p(x,y) / (p(x)p(y))`, and no estimate of mutual information: bounded terms make for a
     steady training, and the critic is then read by `jensen_shannon_information` or `smile`.
 
-    Args:
-        scores: Of N pairs.
-
     Returns:
         At most 0, to be maximised; `−log 4` where all scores are 0.
     """
@@ -35,9 +32,6 @@ def jensen_shannon_information(scores: Scores) -> Float[Tensor, ""]:
         I ≥ 1 + E_p(x,y)[f] − E_p(x)p(y)[e^f]
 
     is NWJ's bound of `f + 1`: a lower bound on average for any critic, with NWJ's variance.
-
-    Args:
-        scores: Of N pairs.
 
     Returns:
         In nats; minus infinity where an exponential overflows, NaN where a score is NaN.

@@ -15,9 +15,6 @@ def nwj(scores: Scores) -> Float[Tensor, ""]:
     is unbiased, so a lower bound on average for any critic that has not seen the batch; its
     variance grows like `e^I`, because a few scores make up the mean of `e^f`.
 
-    Args:
-        scores: Of N pairs.
-
     Returns:
         In nats; minus infinity where an exponential overflows, NaN where a score is NaN.
     """

@@ -6,8 +6,8 @@ either, and never how the scores are held.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from nearfar.errors import NearfarError
 from nearfar.objectives.checks import require_pairs, require_several
-from nearfar.objectives.precision import in_full_precision, without_autocast
+from nearfar.objectives.precision import in_full_precision, nan_if_infinite, without_autocast
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.pairs import Pairs
 from nearfar.similarity.softplus import softplus_sum
@@ -35,8 +35,7 @@ RowStatistic = Callable[
 """A number for each of some rows, from their scores with all keys and the place of their own."""
 
 
-@runtime_checkable
-class Scores(Protocol):
+class Scores(ABC):
     """Scores of N pairs, `f_ij = f(x_i, y_j)`, N at least 2, in float32 or float64.
 
     Attributes:
@@ -46,21 +45,21 @@ class Scores(Protocol):
     paired: Tensor
 
     def __len__(self) -> int:
-        """N."""
-        ...
+        return len(self.paired)
 
+    @abstractmethod
     def unpaired_logsumexp(self) -> Float[Tensor, " n"]:
         """For each x_i, `log Σ_{j≠i} exp(f_ij)`."""
-        ...
 
     def unpaired_logsumexp_of_keys(self) -> Float[Tensor, " n"]:
         """For each y_j, `log Σ_{i≠j} exp(f_ij)`."""
-        ...
+        return self.swapped().unpaired_logsumexp()
 
+    @abstractmethod
     def unpaired_softplus(self) -> Float[Tensor, " n"]:
         """For each x_i, `Σ_{j≠i} log(1 + exp(f_ij))`."""
-        ...
 
+    @abstractmethod
     def by_row(self, statistic: RowStatistic) -> Float[Tensor, " n"]:
         """For each x_i, a statistic of all its scores, for what no sum above gives.
 
@@ -69,14 +68,17 @@ class Scores(Protocol):
                 each one's own key, once or more; pure, because it may be called again for the
                 gradient.
         """
-        ...
 
+    @abstractmethod
     def swapped(self) -> "Scores":
         """The same scores with x and y in each other's place."""
-        ...
+
+    def _places(self) -> Int[Tensor, " n"]:
+        """The place of each x's own y."""
+        return torch.arange(len(self), device=self.paired.device)
 
 
-class ScoreMatrix:
+class ScoreMatrix(Scores):
     """Scores as a matrix, of any critic; memory grows with the square of N.
 
     Args:
@@ -98,17 +100,9 @@ class ScoreMatrix:
         self.matrix: Tensor = scores.masked_fill(scores == torch.inf, torch.nan)
         self.paired: Tensor = self.matrix.diagonal()
 
-    def __len__(self) -> int:
-        """N."""
-        return len(self.matrix)
-
     def unpaired_logsumexp(self) -> Float[Tensor, " n"]:
         """For each x_i, `log Σ_{j≠i} exp(f_ij)`."""
         return without_own(self.matrix, self._places(), -torch.inf).logsumexp(dim=1)
-
-    def unpaired_logsumexp_of_keys(self) -> Float[Tensor, " n"]:
-        """For each y_j, `log Σ_{i≠j} exp(f_ij)`."""
-        return self.swapped().unpaired_logsumexp()
 
     def unpaired_softplus(self) -> Float[Tensor, " n"]:
         """For each x_i, `Σ_{j≠i} log(1 + exp(f_ij))`."""
@@ -123,12 +117,8 @@ class ScoreMatrix:
         """The same scores with x and y in each other's place."""
         return ScoreMatrix(self.matrix.T)
 
-    def _places(self) -> Int[Tensor, " n"]:
-        """The place of each x's own y."""
-        return torch.arange(len(self), device=self.matrix.device)
 
-
-class SeparableScores:
+class SeparableScores(Scores):
     """Scores `f(x_i, y_j) = g(x_i) · h(y_j)`, never all held: memory grows with N.
 
     The sums are those of `nearfar.similarity`, computed as its `computing()` says.
@@ -144,25 +134,17 @@ class SeparableScores:
     def __init__(self, queries: Float[Tensor, "x dim"], keys: Float[Tensor, "y dim"]) -> None:
         require_pairs(queries, keys)
         require_several(queries, "a bound on mutual information")
-        self.queries: Tensor = _nan_if_infinite(queries)
-        self.keys: Tensor = _nan_if_infinite(keys)
+        self.queries: Tensor = nan_if_infinite(queries)
+        self.keys: Tensor = nan_if_infinite(keys)
         self.paired: Tensor = (self.queries * self.keys).sum(dim=1)
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.queries)
 
     def unpaired_logsumexp(self) -> Float[Tensor, " n"]:
         """For each x_i, `log Σ_{j≠i} exp(f_ij)`."""
-        return logsumexp(self.queries, self.keys, pairs=self._own_apart())
-
-    def unpaired_logsumexp_of_keys(self) -> Float[Tensor, " n"]:
-        """For each y_j, `log Σ_{i≠j} exp(f_ij)`."""
-        return self.swapped().unpaired_logsumexp()
+        return logsumexp(self.queries, self.keys, pairs=Pairs.all_but_own(self.queries))
 
     def unpaired_softplus(self) -> Float[Tensor, " n"]:
         """For each x_i, `Σ_{j≠i} log(1 + exp(f_ij))`."""
-        return softplus_sum(self.queries, self.keys, pairs=self._own_apart())
+        return softplus_sum(self.queries, self.keys, pairs=Pairs.all_but_own(self.queries))
 
     def by_row(self, statistic: RowStatistic) -> Float[Tensor, " n"]:
         """For each x_i, a statistic of all its scores, held for a few rows at a time."""
@@ -184,15 +166,6 @@ class SeparableScores:
     def swapped(self) -> "SeparableScores":
         """The same scores with x and y in each other's place."""
         return SeparableScores(self.keys, self.queries)
-
-    def _places(self) -> Int[Tensor, " n"]:
-        """The place of each x's own y."""
-        return torch.arange(len(self), device=self.queries.device)
-
-    def _own_apart(self) -> Pairs:
-        """All pairs but the true ones."""
-        places = self._places()
-        return Pairs(apart=(places, places))
 
 
 def without_own(
@@ -217,9 +190,3 @@ def log_mean_exp_of_unpaired(scores: Scores) -> Float[Tensor, ""]:
 def log_mean(log_sum: Float[Tensor, "*shape"], count: int) -> Float[Tensor, "*shape"]:
     """`log(sum / count)` of a sum of so many terms, given as its logarithm."""
     return log_sum - math.log(count)
-
-
-def _nan_if_infinite(embeddings: Tensor) -> Tensor:
-    """Full precision, infinity as NaN: e^−∞ would hide a broken row."""
-    rows = in_full_precision(embeddings)
-    return rows.masked_fill(rows.isinf(), torch.nan)

@@ -21,12 +21,11 @@ _POOLE = (
 
 
 class BoundSpec(Choice, noun="bound"):
-    """A bound on mutual information.
+    """A bound on mutual information; its docstring says what it is and what to mind.
 
     Attributes:
         title: Its name as papers write it.
         source: Where it comes from.
-        summary: What it is and what to mind, in a sentence or two.
         valid_bound: For any critic that has not seen the batch, the value of a batch is on average
             no more than the true mutual information.
         limited_by_batch: It cannot exceed log N of the batch that it is read from.
@@ -36,7 +35,6 @@ class BoundSpec(Choice, noun="bound"):
 
     title: ClassVar[str]
     source: ClassVar[str]
-    summary: ClassVar[str]
     valid_bound: ClassVar[bool]
     limited_by_batch: ClassVar[bool] = False
     averages_exponentials: ClassVar[bool] = False
@@ -104,16 +102,16 @@ class CriticBoundSpec(BoundSpec):
 
 
 class DonskerVaradhanSpec(CriticBoundSpec):
-    """Donsker-Varadhan's bound."""
+    """E[f] − log E[e^f].
+
+    The logarithm of a batch's mean is biased upward, the more so the higher the information and the
+    smaller the batch.
+    """
 
     title = "Donsker-Varadhan"
     source = (
         "Donsker and Varadhan 1983, Asymptotic evaluation of certain Markov process "
         "expectations for large time IV"
-    )
-    summary = (
-        "E[f] − log E[e^f]. The logarithm of a batch's mean is biased upward, the more so "
-        "the higher the information and the smaller the batch."
     )
     valid_bound, averages_exponentials = False, True
     value = "nearfar.estimators.donsker_varadhan:donsker_varadhan"
@@ -121,14 +119,12 @@ class DonskerVaradhanSpec(CriticBoundSpec):
 
 
 class MINESpec(CriticBoundSpec):
-    """MINE."""
+    """Donsker-Varadhan, trained with a moving average in the gradient's denominator; read in the
+    same way, with the same upward bias.
+    """
 
     title = "MINE"
     source = "Belghazi et al. 2018, Mutual Information Neural Estimation, arXiv:1801.04062"
-    summary = (
-        "Donsker-Varadhan, trained with a moving average in the gradient's denominator; "
-        "read in the same way, with the same upward bias."
-    )
     valid_bound, averages_exponentials, needs_moving_average = False, True, True
     value = "nearfar.estimators.donsker_varadhan:donsker_varadhan"
     trained_by = "nearfar.estimators.donsker_varadhan:mine"
@@ -136,44 +132,40 @@ class MINESpec(CriticBoundSpec):
 
 
 class NWJSpec(CriticBoundSpec):
-    """The bound of Nguyen, Wainwright and Jordan."""
+    """E[f] − E[e^f] / e. A lower bound on average, of a variance that grows like e^I."""
 
     title = "NWJ"
     source = (
         "Nguyen, Wainwright and Jordan 2010, Estimating divergence functionals and the "
         "likelihood ratio by convex risk minimization, arXiv:0809.0853"
     )
-    summary = "E[f] − E[e^f] / e. A lower bound on average, of a variance that grows like e^I."
     valid_bound, averages_exponentials = True, True
     value = "nearfar.estimators.nwj:nwj"
     name: Literal["nwj"] = "nwj"
 
 
 class TUBASpec(CriticBoundSpec):
-    """The tractable, unnormalised form of Barber and Agakov's bound."""
+    """1 + E[f − log a(y)] − E[e^f / a(y)] with a learned baseline a(y): NWJ whose critic need not
+    find the scale of each y. A lower bound on average, of high variance.
+    """
 
     title = "TUBA"
     source = _POOLE
-    summary = (
-        "1 + E[f − log a(y)] − E[e^f / a(y)] with a learned baseline a(y): NWJ whose "
-        "critic need not find the scale of each y. A lower bound on average, of high variance."
-    )
     valid_bound, averages_exponentials, needs_baseline = True, True, True
     value = "nearfar.estimators.nwj:tuba"
     name: Literal["tuba"] = "tuba"
 
 
 class JensenShannonSpec(CriticBoundSpec):
-    """A critic of the Jensen-Shannon divergence, read by NWJ."""
+    """A critic that learns to tell true pairs from others, read by NWJ's bound of f + 1.
+
+    Trains steadily; a lower bound on average, of NWJ's variance.
+    """
 
     title = "Jensen-Shannon"
     source = (
         "Hjelm et al. 2019, Learning deep representations by mutual information estimation "
         "and maximization, arXiv:1808.06670; read as in Poole et al. 2019, arXiv:1905.06922"
-    )
-    summary = (
-        "A critic that learns to tell true pairs from others, read by NWJ's bound of "
-        "f + 1. Trains steadily; a lower bound on average, of NWJ's variance."
     )
     valid_bound, averages_exponentials = True, True
     value = "nearfar.estimators.jensen_shannon:jensen_shannon_information"
@@ -182,16 +174,14 @@ class JensenShannonSpec(CriticBoundSpec):
 
 
 class SMILESpec(CriticBoundSpec):
-    """SMILE."""
+    """The critic of Jensen-Shannon, read by Donsker-Varadhan with the denominator's scores clipped:
+    little variance, and a bias of either sign. An estimate, not a bound.
+    """
 
     title = "SMILE"
     source = (
         "Song and Ermon 2020, Understanding the Limitations of Variational Mutual "
         "Information Estimators, arXiv:1910.06222"
-    )
-    summary = (
-        "The critic of Jensen-Shannon, read by Donsker-Varadhan with the denominator's "
-        "scores clipped: little variance, and a bias of either sign. An estimate, not a bound."
     )
     valid_bound = False
     value = "nearfar.estimators.jensen_shannon:smile"
@@ -200,16 +190,15 @@ class SMILESpec(CriticBoundSpec):
 
 
 class InfoNCEBoundSpec(CriticBoundSpec):
-    """The bound of InfoNCE."""
+    """log N − cross-entropy of finding a row's own key among N.
+
+    A lower bound on average, of little variance, which cannot exceed log N.
+    """
 
     title = "InfoNCE"
     source = (
         "van den Oord, Li and Vinyals 2018, Representation Learning with Contrastive "
         "Predictive Coding, arXiv:1807.03748"
-    )
-    summary = (
-        "log N − cross-entropy of finding a row's own key among N. A lower bound on "
-        "average, of little variance, which cannot exceed log N."
     )
     valid_bound, limited_by_batch = True, True
     value = "nearfar.estimators.info_nce:info_nce_bound"
@@ -217,29 +206,25 @@ class InfoNCEBoundSpec(CriticBoundSpec):
 
 
 class InterpolatedSpec(CriticBoundSpec):
-    """Between InfoNCE and TUBA."""
+    """Between InfoNCE and TUBA with a learned baseline; 1 % of the batch's own mean in the baseline
+    keeps the variance finite and lifts the ceiling by about log 100 nats. A lower bound on average.
+    """
 
     title = "InfoNCE–TUBA interpolation"
     source = _POOLE
-    summary = (
-        "Between InfoNCE and TUBA with a learned baseline; 1 % of the batch's own mean in "
-        "the baseline keeps the variance finite and lifts the ceiling by about log 100 nats. A "
-        "lower bound on average."
-    )
     valid_bound, needs_baseline = True, True
     value = "nearfar.estimators.info_nce:interpolated"
     name: Literal["interpolated"] = "interpolated"
 
 
 class BarberAgakovSpec(BoundSpec):
-    """Barber and Agakov's bound, by a classifier."""
+    """H(Z) − cross-entropy of a classifier of the labels z.
+
+    A lower bound on average, as far as the entropy is known.
+    """
 
     title = "Barber-Agakov"
     source = "Barber and Agakov 2003, The IM Algorithm, NIPS 16"
-    summary = (
-        "H(Z) − cross-entropy of a classifier of the labels z. A lower bound on average, as far as "
-        "the entropy is known."
-    )
     valid_bound, needs_labels = True, True
     name: Literal["barber_agakov"] = "barber_agakov"
 

@@ -13,7 +13,7 @@ from nearfar.data.choosing import choose
 from nearfar.data.source import Part
 from nearfar.evaluation.knn import KNNBank
 from nearfar.evaluation.progress import Say
-from nearfar.views.build import Views
+from nearfar.views.views import Views
 
 NEIGHBORS = 8
 GALLERY_QUERIES = 16

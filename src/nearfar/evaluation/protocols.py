@@ -31,7 +31,7 @@ from nearfar.evaluation.shots import class_accuracies, shot_groups
 from nearfar.evaluation.view_geometry import distance_arrays, geometry_records, view_geometry
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.thread_choice import ThreadChoice
-from nearfar.views.build import Views
+from nearfar.views.views import Views
 
 
 @dataclass(frozen=True)

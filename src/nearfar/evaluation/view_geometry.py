@@ -10,7 +10,7 @@ from nearfar.data.source import Part
 from nearfar.evaluation.features import check_finite, frozen
 from nearfar.evaluation.pictures import to_uint8
 from nearfar.evaluation.records import FeatureKind, Record
-from nearfar.views.build import Views
+from nearfar.views.views import Views
 
 
 def view_geometry(

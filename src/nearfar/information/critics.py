@@ -17,11 +17,7 @@ _HELD = 2**26
 
 
 class Standardised(nn.Module):
-    """Columns with mean 0 and variance 1 over the samples to learn from; constant ones become 0.
-
-    Args:
-        training: Samples of the training part alone.
-    """
+    """Columns with mean 0 and variance 1 over the samples to learn from; constant ones become 0."""
 
     def __init__(self, training: Float[Tensor, "n features"]) -> None:
         super().__init__()
@@ -38,11 +34,7 @@ class Standardised(nn.Module):
 
 
 class OneHot(nn.Module):
-    """Labels as rows with a single 1.
-
-    Args:
-        classes: Number of labels.
-    """
+    """Labels as rows with a single 1."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -54,12 +46,7 @@ class OneHot(nn.Module):
 
 
 def side_of(training: Side, classes: int | None) -> Standardised | OneHot:
-    """What brings one side of the pairs to a network.
-
-    Args:
-        training: That side of the training part.
-        classes: Number of labels where they are labels, else None.
-    """
+    """What brings one side of the pairs to a network."""
     return Standardised(training) if classes is None else OneHot(classes)
 
 
@@ -69,13 +56,7 @@ def _linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
 
 
 class Perceptron(nn.Sequential):
-    """One side, then linear layers with ReLU between them.
-
-    Args:
-        side: Standardises, or turns labels into rows.
-        config: `hidden` and `layers`.
-        outputs: Width of the last layer.
-    """
+    """One side, then linear layers with ReLU between them."""
 
     def __init__(self, side: Standardised | OneHot, config: CriticSpec, outputs: int) -> None:
         # No batch-norm: the score of a pair must not depend on the other pairs of its batch.
@@ -88,13 +69,7 @@ class Perceptron(nn.Sequential):
 
 
 class SeparableCritic(nn.Module):
-    """`f(x, z) = g(x) · h(z)`: two networks, N + N evaluations for N² scores.
-
-    Args:
-        config: Sizes of both networks.
-        x: What brings x to its network.
-        z: What brings z to its network.
-    """
+    """`f(x, z) = g(x) · h(z)`: two networks, N + N evaluations for N² scores."""
 
     def __init__(
         self, config: CriticSpec, x: Standardised | OneHot, z: Standardised | OneHot
@@ -112,11 +87,6 @@ class JointCritic(nn.Module):
     """`f(x, z)`, one network of both: N² evaluations for N² scores.
 
     The first layer is a sum of one of x and one of z, so that both are computed N times only.
-
-    Args:
-        config: `hidden` and `layers` of the network.
-        x: What brings x to it.
-        z: What brings z to it.
     """
 
     def __init__(
@@ -144,19 +114,12 @@ class JointCritic(nn.Module):
     def _of_block(
         self, first: Float[Tensor, "rows hidden"], second: Float[Tensor, "n hidden"]
     ) -> Float[Tensor, "rows n"]:
-        """Scores of some x with every z."""
         return self.of_both(first[:, None] + second[None]).squeeze(-1)
 
 
 def build_critic(
     config: CriticSpec, x: Standardised | OneHot, z: Standardised | OneHot
 ) -> SeparableCritic | JointCritic:
-    """The critic that the settings ask for.
-
-    Args:
-        config: `kind` and sizes.
-        x: What brings x to it.
-        z: What brings z to it.
-    """
+    """The critic that the settings ask for."""
     kind = {"separable": SeparableCritic, "joint": JointCritic}[config.kind]
     return kind(config, x, z)

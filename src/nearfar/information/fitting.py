@@ -20,13 +20,7 @@ _MOVING_AVERAGE_RATE = 0.01
 
 
 class BoundLearner(nn.Module):
-    """A critic trained for one bound.
-
-    Args:
-        bound: The bound.
-        critic: Scores the pairs.
-        log_baseline: Network of z, for a bound that learns a baseline; else None.
-    """
+    """A critic trained for one bound."""
 
     def __init__(
         self,
@@ -69,17 +63,11 @@ class BoundLearner(nn.Module):
         return scores.unpaired_logsumexp_of_keys() - baseline
 
     def _baseline(self, z: Side) -> Float[Tensor, " n"] | None:
-        """Logarithm of the baseline of each z."""
         return None if self.log_baseline is None else self.log_baseline(z).squeeze(-1)
 
 
 class LabelLearner(nn.Module):
-    """A classifier of the label by x, for Barber and Agakov's bound.
-
-    Args:
-        classifier: Logits of the labels by x.
-        entropy: Of the labels, in nats.
-    """
+    """A classifier of the label by x, for Barber and Agakov's bound."""
 
     def __init__(self, classifier: Perceptron, entropy: float) -> None:
         super().__init__()
@@ -189,13 +177,7 @@ def estimates_on(
     samples: Samples,
     held_out: Sequence[Int64[Tensor, " batch"]],
 ) -> Tensor:
-    """The estimate on each of some batches, in float64 on the CPU.
-
-    Args:
-        learner: In eval mode.
-        samples: All pairs.
-        held_out: Indices of each batch.
-    """
+    """The estimate on each of some batches, in float64 on the CPU."""
     with torch.no_grad():
         values = [learner.estimate(samples.x[batch], samples.z[batch]) for batch in held_out]
     return torch.stack(values).double().cpu()

@@ -86,7 +86,6 @@ def ksg_of_labels(
 
 
 def _chosen(count: int, random: np.random.Generator) -> Int64[ndarray, " chosen"]:
-    """Which samples are looked at."""
     return random.permutation(count)[:_MOST_SAMPLES]
 
 

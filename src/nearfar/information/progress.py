@@ -12,11 +12,6 @@ class EstimationProgress:
     """Shows the bound, its value on validation, steps a second and the most time that is left.
 
     Early stopping may end any bound before its last step, so the time left is an upper limit.
-
-    Args:
-        console: Where to; None shows nothing.
-        bounds: How many are trained.
-        max_steps: Steps of each at most.
     """
 
     def __init__(self, console: Console | None, bounds: int, max_steps: int) -> None:
@@ -35,21 +30,12 @@ class EstimationProgress:
         self._line.__exit__(*raised)
 
     def begin(self, title: str) -> None:
-        """The next bound.
-
-        Args:
-            title: Its name, for a person.
-        """
+        """The next bound."""
         self._begun_bounds += 1
         self._title = f"{title} ({self._begun_bounds}/{self._bounds})"
 
     def step(self, step: int, value: float) -> None:
-        """Show that `step` steps of this bound are taken, as often as a person can follow.
-
-        Args:
-            step: From 1.
-            value: Last estimate on the validation part, in nats.
-        """
+        """Show that `step` steps of this bound are taken, as often as a person can follow."""
         self._steps += 1
         if not self._line.due():
             return

@@ -26,12 +26,7 @@ they are Gaussian, 5 % of exponential ones, 1.2 % of cubed Gaussians or log-norm
 
 
 def near_ceiling(value: float, batch_size: int) -> str | None:
-    """A bound that the batch limits, near its limit.
-
-    Args:
-        value: In nats.
-        batch_size: N.
-    """
+    """A bound that the batch limits, near its limit."""
     gap = math.log(batch_size) - value
     if not gap < NEAR_CEILING:
         return None
@@ -42,22 +37,13 @@ def near_ceiling(value: float, batch_size: int) -> str | None:
 
 
 def effective_samples(log_weights: Float[Tensor, " n"]) -> float:
-    """How many equal weights would make a mean as uncertain: `(Σ w)² / Σ w²`, 1 to n.
-
-    Args:
-        log_weights: `log w`.
-    """
+    """How many equal weights would make a mean as uncertain: `(Σ w)² / Σ w²`, 1 to n."""
     log_weights = log_weights.double()
     return float((2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp())
 
 
 def dominated(effective: float | None, samples: int) -> str | None:
-    """A mean of exponentials that a few samples make up.
-
-    Args:
-        effective: Of `effective_samples`; None where no exponential is averaged.
-        samples: That the mean is over.
-    """
+    """A mean of exponentials that a few samples make up."""
     if effective is None or effective >= min(FEWEST_EFFECTIVE, samples / 2):
         return None
     return (
@@ -67,13 +53,7 @@ def dominated(effective: float | None, samples: int) -> str | None:
 
 
 def over_fitted(training: float, test: float, half_width: float) -> str | None:
-    """A critic that knows the samples it learned from by heart.
-
-    Args:
-        training: Estimate on the training part, in nats.
-        test: Estimate on the test part.
-        half_width: Of the interval of the test part.
-    """
+    """A critic that knows the samples it learned from by heart."""
     if not training - test > OVERFIT + half_width:
         return None
     return (
@@ -83,12 +63,7 @@ def over_fitted(training: float, test: float, half_width: float) -> str | None:
 
 
 def still_rising(curve: Sequence[tuple[int, float]], max_steps: int) -> str | None:
-    """Training that was cut off while it still improved.
-
-    Args:
-        curve: `(step, value in nats on the validation part)` of every look, the first at step 0.
-        max_steps: Allowed.
-    """
+    """Training that was cut off while it still improved."""
     last_step, last = curve[-1]
     before = max(value for step, value in curve if step <= 0.75 * max_steps)
     if last_step < max_steps or not last - before > RISING:
@@ -99,12 +74,7 @@ def still_rising(curve: Sequence[tuple[int, float]], max_steps: int) -> str | No
 
 
 def broke(broke_at: int | None, best_step: int) -> str | None:
-    """Training that ended in numbers that are not finite.
-
-    Args:
-        broke_at: The step; None where it did not.
-        best_step: The step that the kept critic is from.
-    """
+    """Training that ended in numbers that are not finite."""
     if broke_at is None:
         return None
     return (
@@ -113,12 +83,7 @@ def broke(broke_at: int | None, best_step: int) -> str | None:
 
 
 def far_from_ksg(value: float, ksg: float | None) -> str | None:
-    """An estimate far from that of nearest neighbours.
-
-    Args:
-        value: In nats.
-        ksg: In nats; None where the dimension is too high for it.
-    """
+    """An estimate far from that of nearest neighbours."""
     if ksg is None:
         return None
     nats, share = KSG_APART
@@ -133,12 +98,7 @@ def far_from_ksg(value: float, ksg: float | None) -> str | None:
 
 
 def repeated(count: int, test: int) -> str | None:
-    """Test samples that are copies of samples to learn from.
-
-    Args:
-        count: Of them.
-        test: Samples of the test part.
-    """
+    """Test samples that are copies of samples to learn from."""
     if not count > 0.01 * test:
         return None
     return (
@@ -176,12 +136,7 @@ def carried_by_few(column: Float[ndarray, " n"], share: float = FEW_VALUES) -> i
 
 
 def heavy_tails(name: str, values: Float[ndarray, "n features"]) -> str | None:
-    """Columns with outliers or heavy tails.
-
-    Args:
-        name: Of the side, x or z.
-        values: Finite, one row a sample.
-    """
+    """Columns with outliers or heavy tails."""
     counts = {place: carried_by_few(column) for place, column in enumerate(values.T)}
     few = {place: count for place, count in counts.items() if count}
     if not few:

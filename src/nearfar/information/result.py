@@ -131,9 +131,6 @@ class MutualInformation:
     def save(self, path: Path) -> None:
         """Write a JSON file, whole or not at all, named by the manifest beside it if there is one.
 
-        Args:
-            path: The file; its folder must exist.
-
         Raises:
             NearfarError: The disk is full or refuses.
         """
@@ -143,9 +140,6 @@ class MutualInformation:
 
 def read_mutual_information(path: Path) -> MutualInformation:
     """What `MutualInformation.save` wrote.
-
-    Args:
-        path: The file.
 
     Raises:
         NearfarError: There is none, it is damaged, or not as the manifest beside it says.

@@ -126,11 +126,7 @@ exponentials blow up on its standardised columns."""
 
 
 def normal_scores(values: Float[ndarray, " n"]) -> Float[ndarray, " n"]:
-    """`Φ⁻¹((r − ½) / n)` of each value's rank r, from 1; equal values share their mean rank.
-
-    Args:
-        values: Finite.
-    """
+    """`Φ⁻¹((r − ½) / n)` of each value's rank r, from 1; equal values share their mean rank."""
     return ndtri((rankdata(values) - 0.5) / len(values))
 
 

@@ -6,13 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.methods.method import Method
+from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.momentum import follow, frozen_copy, rising_momentum
 from nearfar.methods.specs import BYOLSpec
 from nearfar.objectives import byol, uniformity
 from nearfar.similarity.gathering import gather_rows
-
-Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
 class BYOL(Method):
@@ -27,13 +25,6 @@ class BYOL(Method):
     rises to 1 (`rising_momentum`). Projector and predictor are linear, batch-norm, ReLU, linear.
     Each view passes both networks by itself, and the target's batch-norm normalises by the batch,
     as the online network's does.
-
-    Args:
-        spec: Widths and first momentum.
-        encoder: A module with `num_features`; trained here, and all that is kept afterwards.
-
-    Raises:
-        SettingError: A setting is out of range.
     """
 
     def __init__(self, spec: BYOLSpec, encoder: nn.Module) -> None:
@@ -48,7 +39,7 @@ class BYOL(Method):
         self.spec = spec
         self._last: tuple[Tensor, Tensor] | None = None
 
-    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
+    def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Both views' predictions, then both views' targets.
 
         Raises:

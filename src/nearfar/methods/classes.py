@@ -38,10 +38,6 @@ def build_classifier(num_features: int, class_counts: Int64[Tensor, " classes"])
     A class without an example starts, and without a gradient stays, where it is never predicted:
     zero weight and a bias of `NEVER_PREDICTED`. A random row that nothing ever pushes down would
     win some predictions.
-
-    Args:
-        num_features: Width of the encoder's features.
-        class_counts: Examples of each class in what is learnt from.
     """
     classifier = nn.Linear(num_features, len(class_counts))
     with torch.no_grad():

@@ -8,17 +8,16 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.encoders.steps import PatchEncoder, StepEncoder, Steps
+from nearfar.encoders.step_encoders import PatchEncoder, StepEncoder, Steps
 from nearfar.errors import SettingError
-from nearfar.methods.method import Method
+from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.specs import CPCSpec
 from nearfar.objectives import n_pair
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
 from nearfar.similarity.gathering import gather_rows
-from nearfar.views.patches import Patches, jittered, kept_side, moved_crops
 
-Views = tuple[Float[Tensor, "batch *shape"], ...]
+Patches = Float[Tensor, "patches channels side side"]
 Grid = Float[Tensor, "batch _ columns dim"]
 
 
@@ -41,10 +40,6 @@ class CPC(Method):
     In training the patches of an image can be changed, each by itself: by a crop put back at
     another place, as in their paper, and in brightness and contrast, where Hénaff et al. (2020)
     change colours. What patches share by overlap or by accident then tells less of what comes next.
-
-    Args:
-        spec: How many steps are predicted, and how patches are changed.
-        encoder: Gives steps; trained here, and all that is kept afterwards.
 
     Raises:
         SettingError: The encoder gives no steps, or not more than are to be predicted; patches are
@@ -75,7 +70,7 @@ class CPC(Method):
         )
         self._last: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def embed(self, views: Views) -> tuple[Grid, ...]:
+    def embed(self, views: ViewsOfBatch) -> tuple[Grid, ...]:
         """Vectors z and c of the first view, then of the second, and so on."""
         return tuple(vectors for view in views for vectors in self._steps(view))
 
@@ -160,5 +155,52 @@ def _nearest_is_positive(predictions: Grid, targets: Grid) -> float:
 
 
 def _by_place(grid: Grid) -> tuple[Float[Tensor, "batch dim"], ...]:
-    """The vectors of all examples at each step and column."""
     return grid.flatten(1, 2).unbind(dim=1)
+
+
+def kept_side(side: int, share: float) -> int:
+    """Side of the crop of a patch, in whole pixels, 1 or more."""
+    return max(1, round(share * side))
+
+
+def moved_crops(patches: Patches, share: float) -> Patches:
+    """A random square of each patch, put back at a random place (van den Oord et al. 2018).
+
+    What is left of the patch repeats the nearest pixels of the square, so that no frame shows.
+
+    Args:
+        patches: Squares of images, in any units.
+        share: Side of the crop over the patch's, above 0 and up to 1: 60 of 64 px in their paper.
+
+    Returns:
+        Patches of the same shape. All is drawn from torch's generator of the patches' device.
+    """
+    kept = kept_side(patches.shape[-1], share)
+    return _moved(_moved(patches, 2, kept), 3, kept)
+
+
+def jittered(patches: Patches, deviation: float) -> Patches:
+    """Another brightness and contrast for each patch, the same for all its channels.
+
+    Args:
+        patches: Normalised: each channel of the data has mean 0 and deviation 1.
+        deviation: Of the normal logarithm of the contrast, a factor, and of the normal brightness,
+            which is added; 0 or more. Zero changes nothing.
+
+    Returns:
+        Patches of the same shape. All is drawn from torch's generator of the patches' device.
+    """
+    shape = (2, len(patches), 1, 1, 1)
+    contrast, brightness = deviation * torch.randn(shape, device=patches.device).to(patches.dtype)
+    return patches * contrast.exp() + brightness
+
+
+def _moved(patches: Patches, side: int, kept: int) -> Patches:
+    """A random stretch of `kept` pixels along one side of each patch, put back at random."""
+    count, size = len(patches), patches.shape[side]
+    device = patches.device
+    start, place = torch.randint(size - kept + 1, (2, count, 1), device=device)
+    source = start + (torch.arange(size, device=device) - place).clamp(0, kept - 1)
+    shape = [count, 1, 1, 1]
+    shape[side] = size
+    return patches.gather(side, source.view(shape).expand_as(patches))

@@ -7,13 +7,11 @@ from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from nearfar.methods.classes import build_classifier, require_labels_of
-from nearfar.methods.method import Method
+from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec
 from nearfar.objectives import balanced_softmax
 from nearfar.objectives.precision import in_full_precision
 from nearfar.similarity.gathering import gather_rows
-
-Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
 class CrossEntropy(Method):
@@ -46,7 +44,7 @@ class CrossEntropy(Method):
         self.register_buffer("class_counts", class_counts.clone(), persistent=False)
         self._last: tuple[Tensor, Tensor] | None = None
 
-    def embed(self, views: Views) -> tuple[Float[Tensor, "batch classes"], ...]:
+    def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch classes"], ...]:
         """Logits of each view, all of which pass the encoder together."""
         return self.classifier(self.encoder(torch.cat(views))).chunk(len(views))
 

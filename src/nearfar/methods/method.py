@@ -6,6 +6,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+ViewsOfBatch = tuple[Float[Tensor, "batch *shape"], ...]
+"""Normalised views of a batch; row i of each is of example i."""
+
 
 class Method(nn.Module, ABC):
     """Turns views of a batch into a loss.
@@ -18,19 +21,14 @@ class Method(nn.Module, ABC):
     All state is in parameters and buffers, so that a checkpoint holds it.
 
     Attributes:
-        encoder: What is kept after training: images `(batch, channels, height, width)` to features
-            `(batch, num_features)`.
+        encoder: A module with `num_features`, from examples to features `(batch, num_features)`;
+            trained, and all that is kept afterwards.
     """
 
     encoder: nn.Module
 
     def forward(self, views: tuple[Tensor, ...], labels: Tensor | None = None) -> Float[Tensor, ""]:
-        """The loss of the normalised views of a batch, a scalar mean in nats.
-
-        Args:
-            views: Of each, row i is of example i.
-            labels: Of the examples; methods that learn without do not read them.
-        """
+        """The loss of the views of a batch, a scalar mean in nats."""
         return self.loss(self.embed(views), labels)
 
     @abstractmethod

@@ -7,20 +7,17 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.methods.method import Method
+from nearfar.methods.batch_norm import encoded_as_keys, split_batch_norm
+from nearfar.methods.embedding_scalars import shared_information
+from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
-from nearfar.methods.shared_information import shared_information
-from nearfar.methods.shuffling import encoded_as_keys
 from nearfar.methods.specs import MoCoSpec
-from nearfar.methods.split_batch_norm import split_batch_norm
 from nearfar.objectives import alignment, info_nce, uniformity
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
 from nearfar.similarity.gathering import gather_rows
-
-Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
 class MoCo(Method):
@@ -61,7 +58,7 @@ class MoCo(Method):
         self._last: tuple[Tensor, Tensor] | None = None
         self._entering: Tensor | None = None
 
-    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
+    def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """The first view's queries and the second's keys; where symmetric, the reverse as well.
 
         Raises:

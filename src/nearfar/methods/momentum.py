@@ -13,11 +13,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def frozen_copy(network: Network) -> Network:
-    """A network of the same weights that takes no gradient, so that no optimiser sees it.
-
-    Args:
-        network: Left as it is; nothing is drawn.
-    """
+    """A network of the same weights that takes no gradient, so that no optimiser sees it."""
     return copy.deepcopy(network).requires_grad_(False)
 
 

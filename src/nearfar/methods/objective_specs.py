@@ -38,9 +38,6 @@ class ObjectiveSpec(Choice, noun="objective"):
     def candidates(self, batch_size: int) -> int | None:  # noqa: ARG002  most have none
         """Rows of two views among which an anchor's positive is one and all are alike.
 
-        Args:
-            batch_size: Examples in a step.
-
         Returns:
             How many; None where the loss is not the logarithm of a share among candidates.
         """

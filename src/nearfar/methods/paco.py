@@ -7,20 +7,18 @@ import torch.distributed as dist
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
-from nearfar.encoders.projection import ProjectionHead, ThreeLayerHead
+from nearfar.encoders.mlp import ProjectionHead, ThreeLayerHead
+from nearfar.methods.batch_norm import encoded_as_keys
 from nearfar.methods.classes import build_classifier, require_labels_of
-from nearfar.methods.method import Method
+from nearfar.methods.embedding_scalars import shared_information
+from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
-from nearfar.methods.shared_information import shared_information
-from nearfar.methods.shuffling import encoded_as_keys
 from nearfar.methods.specs import PaCoSpec
 from nearfar.objectives import alignment, paco
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.computing import computing
 from nearfar.similarity.gathering import gather_rows
-
-Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
 class PaCo(Method):
@@ -43,9 +41,6 @@ class PaCo(Method):
         encoder: A module with `num_features`; trained here, and kept with the classifier.
         class_counts: Training examples of each class. A class without any has no centre in the
             loss and is never predicted.
-
-    Raises:
-        SettingError: A setting is out of range.
     """
 
     class_counts: Tensor
@@ -76,7 +71,7 @@ class PaCo(Method):
         self._last: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._entering: dict[str, Tensor] | None = None
 
-    def embed(self, views: Views) -> tuple[Float[Tensor, "batch _"], ...]:
+    def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch _"], ...]:
         """The first view's queries, the second's keys, and the centres' logits of the first.
 
         Raises:

@@ -50,11 +50,7 @@ def triplet_of_views(views: Embeddings, *, margin: float = 1.0) -> Float[Tensor,
 
 
 class PairwiseObjective(nn.Module):
-    """The function that a spec names, with its settings.
-
-    Args:
-        spec: Of the objective.
-    """
+    """The function that a spec names, with its settings."""
 
     def __init__(self, spec: ObjectiveSpec) -> None:
         super().__init__()
@@ -85,11 +81,7 @@ class PairwiseObjective(nn.Module):
 
 
 class LearntSigmoid(nn.Module):
-    """`sigmoid` with a scale and a bias that are learnt.
-
-    Args:
-        spec: Of the objective; it has no settings.
-    """
+    """`sigmoid` with a scale and a bias that are learnt."""
 
     def __init__(self, spec: ObjectiveSpec) -> None:  # noqa: ARG002  all are built alike
         super().__init__()

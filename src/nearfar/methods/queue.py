@@ -36,19 +36,12 @@ class Queue(nn.Module):
         return min(int(self.entered), self.size)
 
     def rows(self, column: str) -> Shaped[Tensor, "filled *row"]:
-        """The filled rows of a column, in the order of their slots: a view, good until `enqueue`.
-
-        Args:
-            column: One of the names given at the beginning.
-        """
+        """The filled rows of a column, by their slots: a view, good until `enqueue`."""
         return cast(Tensor, getattr(self, column))[: len(self)]
 
     @torch.no_grad()
     def enqueue(self, **columns: Shaped[Tensor, "_ ..."]) -> None:
         """Let rows enter, the first as the oldest; of more than `size`, the last stay.
-
-        Args:
-            columns: Rows of every column, as many of each; what belongs together has one place.
 
         Raises:
             NearfarError: A column is missing or unknown, or columns differ in their rows.

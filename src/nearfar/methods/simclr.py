@@ -8,28 +8,17 @@ import torch.distributed as dist
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from nearfar.encoders.projection import ProjectionHead
-from nearfar.methods.method import Method
-from nearfar.methods.nearest import nearest_is_of_own_group
-from nearfar.methods.shared_information import shared_information
+from nearfar.encoders.mlp import ProjectionHead
+from nearfar.methods.embedding_scalars import nearest_is_of_own_group, shared_information
+from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.objectives import alignment, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.gathering import gather_rows
 
-Views = tuple[Float[Tensor, "batch *shape"], ...]
-
 
 class SimCLR(Method):
-    """SimCLR (Chen et al. 2020): encoder, projection head, NT-Xent or another pairwise objective.
-
-    Args:
-        spec: The objective with its settings, and the head's widths.
-        encoder: A module with `num_features`; trained here, and all that is kept afterwards.
-
-    Raises:
-        SettingError: A setting that is impossible, or that the objective does not have.
-    """
+    """SimCLR (Chen et al. 2020): encoder, projection head, an objective over pairs of views."""
 
     def __init__(self, spec: SimCLRSpec, encoder: nn.Module) -> None:
         super().__init__()
@@ -43,7 +32,7 @@ class SimCLR(Method):
         self.objective = spec.objective.build()
         self._last: tuple[Tensor, ...] | None = None
 
-    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
+    def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Embeddings of each view, all of which pass the encoder together."""
         return self.projection(self.encoder(torch.cat(views))).chunk(len(views))
 

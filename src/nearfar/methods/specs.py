@@ -66,18 +66,11 @@ class MethodSpec(Choice, noun="method"):
         return super().build(encoder)
 
     def chance_loss(self, batch_size: int) -> float | None:  # noqa: ARG002  most have none
-        """The loss where all embeddings are equal, in nats; None where that is no guessing.
-
-        Args:
-            batch_size: Examples in a step.
-        """
+        """The loss where all embeddings are equal, in nats; None where that is no guessing."""
         return None
 
     def require_views(self, count: int) -> None:
         """Refuse fewer or more views than the method compares.
-
-        Args:
-            count: Views of each example.
 
         Raises:
             SettingError: The method compares two, and there are more; or views, and there is one.
@@ -329,9 +322,6 @@ class CPCSpec(MethodSpec):
 
     def require_patches(self, encoder: str) -> None:
         """Refuse changes of patches where there are none.
-
-        Args:
-            encoder: What cuts no patches, in the words of the message.
 
         Raises:
             SettingError: Naming the setting and the encoder that has patches.

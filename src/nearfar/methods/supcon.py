@@ -7,17 +7,14 @@ import torch.distributed as dist
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from nearfar.encoders.projection import ProjectionHead
+from nearfar.encoders.mlp import ProjectionHead
 from nearfar.methods.classes import require_labels_of
-from nearfar.methods.method import Method
-from nearfar.methods.nearest import nearest_is_of_own_group
-from nearfar.methods.shared_information import shared_information
+from nearfar.methods.embedding_scalars import nearest_is_of_own_group, shared_information
+from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.specs import SupConSpec
 from nearfar.objectives import alignment, supcon, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.gathering import gather_rows
-
-Views = tuple[Float[Tensor, "batch *shape"], ...]
 
 
 class SupCon(Method):
@@ -26,13 +23,6 @@ class SupCon(Method):
     Every view of every image of an anchor's class is its positive; with V views an anchor has V − 1
     of them at least, so no batch is without. The second stage, a linear classifier on the encoder
     with its weights held, is what the evaluation's linear probe fits to the run's features.
-
-    Args:
-        spec: Temperature, kind of loss and the head's widths.
-        encoder: A module with `num_features`; trained here, and all that is kept afterwards.
-
-    Raises:
-        SettingError: A temperature or a width that is not above 0, or an unknown kind.
     """
 
     def __init__(self, spec: SupConSpec, encoder: nn.Module) -> None:
@@ -45,7 +35,7 @@ class SupCon(Method):
         self.kind: Literal["out", "in"] = spec.kind
         self._last: tuple[Tensor, Tensor] | None = None
 
-    def embed(self, views: Views) -> tuple[Float[Tensor, "batch dim"], ...]:
+    def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Embeddings of each view, all of which pass the encoder together."""
         return self.projection(self.encoder(torch.cat(views))).chunk(len(views))
 

@@ -3,15 +3,11 @@
 from nearfar.objectives.alignment_uniformity import align_uniform, alignment, uniformity
 from nearfar.objectives.balanced_softmax import balanced_softmax
 from nearfar.objectives.byol import byol
-from nearfar.objectives.clip import clip
-from nearfar.objectives.contrastive import contrastive
 from nearfar.objectives.debiased import debiased_neg, debiased_pos
 from nearfar.objectives.decorrelation import barlow_twins, vicreg
-from nearfar.objectives.decoupled import decoupled
-from nearfar.objectives.info_nce import info_nce
-from nearfar.objectives.n_pair import n_pair
+from nearfar.objectives.info_nce import clip, contrastive, info_nce, n_pair
 from nearfar.objectives.nce import nce
-from nearfar.objectives.nt_xent import nt_xent
+from nearfar.objectives.nt_xent import decoupled, nt_xent
 from nearfar.objectives.paco import paco
 from nearfar.objectives.sigmoid import sigmoid
 from nearfar.objectives.supcon import supcon

@@ -78,9 +78,8 @@ def uniformity(embeddings: Float[Tensor, "batch dim"], *, t: float = 2.0) -> Flo
     require_positive("t", t)
     with without_autocast(embeddings):
         rows = unit_rows(embeddings)
-        itself = torch.arange(len(rows), device=rows.device)
         # On the sphere ‖x − y‖² = 2 − 2 x·y.
-        potentials = logsumexp(rows, rows, scale=2 * t, pairs=Pairs(apart=(itself, itself)))
+        potentials = logsumexp(rows, rows, scale=2 * t, pairs=Pairs.all_but_own(rows))
         pairs = len(rows) * (len(rows) - 1)
         return potentials.logsumexp(dim=0) - 2 * t - math.log(pairs)
 

@@ -6,8 +6,7 @@ from torch import Tensor
 
 from nearfar.errors import NearfarError
 from nearfar.objectives.checks import require_a_row, require_labels, require_rows
-from nearfar.objectives.precision import in_full_precision
-from nearfar.objectives.shares import minus_log_share
+from nearfar.objectives.precision import in_full_precision, minus_log_share
 
 
 def balanced_softmax(

@@ -90,7 +90,6 @@ def require_finite(name: str, value: float | Tensor) -> None:
 
 
 def _require_scalar(name: str, value: Tensor) -> None:
-    """A tensor without dimensions."""
     if value.ndim:
         raise SettingError(
             f"{name} is a tensor of shape {tuple(value.shape)}: it must be one number, of shape ()"

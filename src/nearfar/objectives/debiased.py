@@ -27,8 +27,7 @@ from nearfar.objectives.checks import (
     require_several,
 )
 from nearfar.objectives.negatives import Negatives, negatives_of
-from nearfar.objectives.precision import unit_rows, without_autocast
-from nearfar.objectives.shares import log_add, minus_log_share
+from nearfar.objectives.precision import log_add, minus_log_share, unit_rows, without_autocast
 from nearfar.similarity.one_core import rows_on_one_core
 
 
@@ -202,7 +201,6 @@ def _debiased_pos(
 
 
 def _require_views(views: Sequence[Tensor], what: str) -> None:
-    """Two views or more of several examples."""
     if isinstance(views, Tensor) or len(views) < 2:
         raise NearfarError(f"{what} needs a sequence of 2 views or more, each (batch, dim)")
     for view in views[1:]:
@@ -219,7 +217,6 @@ def _log_positives(units: Sequence[Tensor], temperature: float) -> Float[Tensor,
 
 
 def _log_mean(logarithms: Float[Tensor, "rows terms"]) -> Float[Tensor, " rows"]:
-    """Logarithm of the mean along each row."""
     return logarithms.logsumexp(dim=1) - math.log(logarithms.shape[1])
 
 

@@ -16,8 +16,7 @@ from nearfar.objectives.checks import (
     require_positive,
     require_rows,
 )
-from nearfar.objectives.precision import in_full_precision, unit_rows, without_autocast
-from nearfar.objectives.shares import log_add
+from nearfar.objectives.precision import in_full_precision, log_add, unit_rows, without_autocast
 from nearfar.similarity.logsumexp import logsumexp
 from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs

@@ -1,6 +1,5 @@
 """The sigmoid loss of SigLIP: every pair is a yes-or-no question of its own."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -53,9 +52,6 @@ def sigmoid(
     with without_autocast(first):
         first, second = unit_rows(first), unit_rows(second)
         scale, bias = scalar_in_full_precision(scale), scalar_in_full_precision(bias)
-        places = torch.arange(len(first), device=first.device)
-        others = softplus_sum(
-            first, second, scale=scale, bias=bias, pairs=Pairs(apart=(places, places))
-        )
+        others = softplus_sum(first, second, scale=scale, bias=bias, pairs=Pairs.all_but_own(first))
         own = (first * second).sum(dim=1) * scale + bias
         return (others - F.logsigmoid(own)).mean()

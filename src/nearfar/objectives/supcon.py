@@ -13,8 +13,7 @@ from nearfar.objectives.checks import (
     require_positive,
     require_rows,
 )
-from nearfar.objectives.precision import unit_rows, without_autocast
-from nearfar.objectives.shares import minus_log_share
+from nearfar.objectives.precision import minus_log_share, unit_rows, without_autocast
 from nearfar.similarity.logsumexp import split_logsumexp
 from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
@@ -82,13 +81,12 @@ def supcon(
                 " differ: use larger batches, or several views of each example"
             )
         rows = unit_rows(embeddings).index_select(0, order)
-        itself = torch.arange(len(rows), device=rows.device)
         positives, negatives = split_logsumexp(
             rows,
             rows,
             scale=1 / temperature,
             groups=(classes, classes),
-            pairs=Pairs(apart=(itself, itself)),
+            pairs=Pairs.all_but_own(rows),
         )
         positives = positives.index_select(0, anchors)
         negatives = negatives.index_select(0, anchors)

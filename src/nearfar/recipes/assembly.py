@@ -20,7 +20,7 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.own_draws import OwnDraws
 from nearfar.training.ranks import Ranks
-from nearfar.views.build import Views
+from nearfar.views.views import Views
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,6 @@ def semi_hard(
 
 
 def _semi_hard(rows: Tensor, *, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`semi_hard`."""
     with torch.autocast(rows.device.type, enabled=False):
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         block = max(1, SORTED // max(1, len(rows)))

@@ -119,7 +119,6 @@ def _gathered(
 
 
 def _bytes(tensor: Tensor) -> Tensor:
-    """The memory of a contiguous tensor."""
     return tensor.view(-1).view(torch.uint8)
 
 

@@ -75,15 +75,9 @@ def split_logsumexp(
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Log-sum-exp of each query over the keys of its own group, and over all others, in one pass.
 
-    Both come from the same tiles. Order the rows by group: tiles without a pair of one group, then
-    most of them, need no mask.
-
-    Args:
-        queries: As for `logsumexp`.
-        keys: As for `logsumexp`.
-        groups: A number for each query and for each key; equal numbers are of one group.
-        scale: As for `logsumexp`.
-        pairs: Which pairs take part in either sum.
+    `groups` holds a number for each query and for each key; equal numbers are of one group. Both
+    sums come from the same tiles. Order the rows by group: tiles without a pair of one group, then
+    most of them, need no mask. Other arguments as for `logsumexp`.
 
     Returns:
         Own group's and the others'; each as `logsumexp` returns it.
@@ -127,12 +121,6 @@ def dense_logsumexps(
     sums: Sums,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " count"] | None]:
     """For every row of `queries @ keys.T + bias`: log of the sum of exp.
-
-    Args:
-        queries: One row each; any float type, computed as it is.
-        keys: One column each.
-        bias: Added to every similarity of a key.
-        sums: Which sums are wanted.
 
     Returns:
         The rows' log-sum-exp; and the columns', or that over each row's own group, or None.

@@ -104,7 +104,6 @@ class _OnOneCore(torch.autograd.Function):
 def _gradients(
     scalar: Tensor, leaves: list[Tensor], needed: Sequence[bool], by: Tensor, **how: bool
 ) -> tuple[Tensor | None, ...]:
-    """The gradient of each leaf that needs one."""
     of = [leaf for leaf, has in zip(leaves, needed, strict=True) if has]
     found = iter(torch.autograd.grad(scalar, of, by, allow_unused=True, **how))
     return tuple(next(found) if has else None for has in needed)

@@ -35,6 +35,16 @@ class Pairs:
     together: Numbers | None = None
     mask: MaskTile | None = None
 
+    @classmethod
+    def all_but_own(cls, rows: Tensor) -> "Pairs":
+        """All pairs but those of a query with the key of the same place.
+
+        Args:
+            rows: As many as there are queries and keys.
+        """
+        places = torch.arange(len(rows), device=rows.device)
+        return cls(apart=(places, places))
+
     def left_out(
         self, rows: slice, keys: slice, device: torch.device
     ) -> Bool[Tensor, "rows keys"] | None:
@@ -57,11 +67,6 @@ class Pairs:
 
         Where only `apart` is given and its numbers seldom meet (a row and itself), most tiles need
         none; finding out costs one sort of the numbers, not a comparison of all pairs.
-
-        Args:
-            tile: Rows and columns of a tile.
-            rows: Number of queries.
-            keys: Number of keys.
         """
         shape = (-(-rows // tile), -(-keys // tile))
         if self.together is not None or self.mask is not None:
@@ -74,11 +79,6 @@ class Pairs:
         """Tiles in which, as far as one sort tells, no pair takes part: they need no computing.
 
         Where `together` is given and rows are in the order of its numbers, most tiles are such.
-
-        Args:
-            tile: As for `touched_tiles`.
-            rows: Number of queries.
-            keys: Number of keys.
         """
         if self.together is None:
             return torch.zeros((-(-rows // tile), -(-keys // tile)), dtype=torch.bool)

@@ -20,11 +20,7 @@ FewBits = Literal["bfloat16", "int8"]
 
 
 def fast_few_bits(device: torch.device) -> FewBits | None:
-    """In which few bits this processor multiplies matrices in hardware; None: in none of them.
-
-    Args:
-        device: A GPU is fast enough in float32.
-    """
+    """In which few bits this processor multiplies matrices in hardware; None: in none of them."""
     if device.type != "cpu":
         return None
     if torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported():
@@ -83,14 +79,7 @@ class Bfloat16Rows:
 class Int8Rows:
     """Rows in whole numbers from −127 to 127, each with a scale of its own; sums are exact.
 
-    Args:
-        residuals: Rows less the centre.
-        offsets: Added to the products of a row, in float64.
-        width: At least as many as there are rows.
-
-    Attributes:
-        row_error: Largest ‖f − f̃‖ of a row and its rounding.
-        offset_error: Largest error of an offset, and of adding it.
+    Takes, holds and gives what `Bfloat16Rows` does.
     """
 
     def __init__(
@@ -108,15 +97,7 @@ class Int8Rows:
     def products(
         self, less: Float[Tensor, "m dim"], out: BFloat16[Tensor, "m width"]
     ) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
-        """Write `e·f + offset`, which bfloat16 rounds once more.
-
-        Args:
-            less: Queries less the centre, e.
-            out: Where to.
-
-        Returns:
-            ‖e − ẽ‖ and ‖ẽ‖ of every query and its rounding.
-        """
+        """See `Bfloat16Rows.products`."""
         rounded, scales = _whole(less)
         whole = torch.empty(len(less), PRODUCT_BLOCK, dtype=torch.int32)
         for start in range(0, len(self._rounded), PRODUCT_BLOCK):
@@ -139,5 +120,4 @@ def _whole(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _longest(rows: Tensor) -> float:
-    """The largest norm of a row."""
     return float(rows.norm(dim=1).max())

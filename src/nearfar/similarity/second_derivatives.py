@@ -139,7 +139,6 @@ class _SecondDerivatives(Transformable):
 
 
 def _blocks(leaves: list[Any], computing: Computing) -> Iterator[slice]:
-    """This rank's blocks of rows."""
     queries, keys = leaves[0], leaves[0] if leaves[1] is None else leaves[1]
     size = max(1, PAIRS_AT_ONCE // max(1, len(keys)))
     for number, first in enumerate(range(0, len(queries), size)):

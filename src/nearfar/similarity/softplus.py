@@ -63,8 +63,6 @@ def _dense_sums(queries: Tensor, keys: Tensor, bias: Tensor, pairs: Pairs) -> Te
 
 
 class _TiledSoftplusSum(Transformable):
-    """The sums tile by tile."""
-
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         queries: Tensor, keys: Tensor, bias: Tensor, pairs: Pairs, computing: Computing

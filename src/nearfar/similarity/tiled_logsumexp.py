@@ -172,7 +172,6 @@ def _gradients(
     shift: float | None,
     kept: Kept | None = None,
 ) -> Gradients:
-    """The gradients of queries, keys and bias, from incoming ones and the sums themselves."""
     by_row, by_second, rows, second = further
     first = _Share(by_row, rows)
     own = _Share(by_second, second) if sums.groups is not None else None
@@ -233,7 +232,6 @@ def _logsumexps(
 
 
 def _empty_sum(count: int, like: Tensor, shift: float | None) -> "_ShiftedSum | _RunningSum":
-    """A log-sum-exp of so many rows to which nothing was added yet."""
     return _RunningSum(count, like) if shift is None else _ShiftedSum(count, like, shift)
 
 

@@ -108,7 +108,6 @@ class Bank:
         return few_bits
 
     def _blocks(self, most: int) -> list[slice]:
-        """The bank in blocks of about one size."""
         return _even_blocks(len(self), most)
 
     def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -26,12 +26,7 @@ _OLDEST = (8, 0)
 
 
 def why_not_triton(queries: Float[Tensor, "n dim"], sums: Sums) -> str | None:
-    """Why the kernels cannot compute these sums, as half a sentence; None where they can.
-
-    Args:
-        queries: As `triton_logsumexps` gets them; the keys are of the same type and device.
-        sums: Which sums are wanted.
-    """
+    """Why the kernels cannot compute these sums, as half a sentence; None where they can."""
     if find_spec("triton") is None:
         return "Triton is not installed"
     if queries.dtype != torch.float32:
@@ -59,17 +54,8 @@ def triton_logsumexps(
     The forward pass waits once for the GPU, to learn how far similarities can spread. A gradient
     that is to be differentiated again (`create_graph=True`) is computed by tiles.
 
-    Args:
-        queries: One row each, float32, where `why_not_triton` has no objection.
-        keys: One column each; the very tensor `queries` where the matrix is symmetric, without a
-            bias and with pairs that are symmetric too.
-        bias: Added to every similarity of a key.
-        sums: Which sums are wanted.
-        computing: How precisely, and who shares the rows.
-        plan: How to cut the matrix; by default as suits the device.
-
-    Returns:
-        The rows' log-sum-exp; and the columns', or that over each row's own group, or None.
+    Arguments and returns as for `tiled_logsumexps`, of float32 rows to which `why_not_triton` has
+    no objection; `plan` says how to cut the matrix, by default as suits the device.
     """
     symmetric = keys is queries and bias is None
     if plan is None:
@@ -95,16 +81,10 @@ class _TritonLogSumExp(Transformable):
         plan: Plan,
         found: "_Found",
     ) -> tuple[Tensor, Tensor]:
-        from nearfar.similarity.triton_matrix import KernelMatrix, learn_facts
+        from nearfar.similarity.triton_matrix import learn_facts
 
         facts = learn_facts(queries, queries if keys is None else keys, bias, sums)
-        matrix = KernelMatrix(
-            plan.operand(queries),
-            None if keys is None else plan.operand(keys),
-            facts,
-            computing,
-            plan,
-        )
+        matrix = _matrix(queries, keys, facts, computing, plan)
         rows, columns = matrix.logsumexps(columns=sums.columns)
         found.sums_of_rows, found.sums_of_columns, found.facts = rows, columns, facts
         if columns is not None:
@@ -133,17 +113,8 @@ class _TritonLogSumExp(Transformable):
             )
             return *gradients, None, None, None, None
 
-        from nearfar.similarity.triton_matrix import KernelMatrix
-
         rows, columns = ctx.found.sums_of_rows, ctx.found.sums_of_columns
-        facts, computing, plan = ctx.found.facts, ctx.computing, ctx.plan
-        matrix = KernelMatrix(
-            plan.operand(queries),
-            None if keys is None else plan.operand(keys),
-            facts,
-            computing,
-            plan,
-        )
+        matrix = _matrix(queries, keys, ctx.found.facts, ctx.computing, ctx.plan)
         by = torch.stack((by_row, by_second)) if len(rows) == 2 else by_row[None]
         of_rows, of_columns = (by, rows), None
         if keys is None:
@@ -154,15 +125,19 @@ class _TritonLogSumExp(Transformable):
             of_rows, of_columns, ctx.needs_input_grad[:3]
         )
         dim = queries.shape[1]
-        return (
-            None if to_queries is None else to_queries[:, :dim],
-            None if to_keys is None else to_keys[:, :dim],
-            to_bias,
-            None,
-            None,
-            None,
-            None,
+        to_queries, to_keys = (
+            None if each is None else each[:, :dim] for each in (to_queries, to_keys)
         )
+        return to_queries, to_keys, to_bias, None, None, None, None
+
+
+def _matrix(
+    queries: Tensor, keys: Tensor | None, facts: Any, computing: Computing, plan: Plan
+) -> Any:
+    from nearfar.similarity.triton_matrix import KernelMatrix
+
+    columns = None if keys is None else plan.operand(keys)
+    return KernelMatrix(plan.operand(queries), columns, facts, computing, plan)
 
 
 @dataclass

@@ -260,7 +260,6 @@ class KernelMatrix:
             )
 
     def _blocks_of_rank(self, rows: int, cut: Cut) -> range:
-        """The blocks of rows that this rank computes."""
         return range(self.computing.rank, -(-rows // cut.rows), self.computing.ranks)
 
     def _block_dim(self) -> int:
@@ -284,7 +283,6 @@ Shares = tuple[Float[Tensor, "sums count"], Float[Tensor, "sums count"]] | None
 def _launch(
     kernel: Any, grid: tuple[int, int], cut: Cut, *arguments: Any, **constants: Any
 ) -> None:
-    """Start a kernel on the operands' device."""
     with torch.cuda.device_of(arguments[0]):
         # Triton is about to change its default for fused multiply-adds.
         kernel[grid](
@@ -294,7 +292,6 @@ def _launch(
 
 
 def _batches(blocks: range, size: int) -> Iterator[range]:
-    """The blocks, at most `size` at a time."""
     for first in range(0, len(blocks), max(size, 1)):
         yield blocks[first : first + size]
 

@@ -25,7 +25,7 @@ from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.own_draws import OwnDraws
-from nearfar.training.pair_noise import views_of_batch
+from nearfar.training.pair_noise import MakeViews, views_of_batch
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
 from nearfar.training.resuming import Saver, find_start, new_start, settings_of
@@ -63,19 +63,10 @@ class Batches(Protocol):
         ...
 
 
-@runtime_checkable
-class Views(Protocol):
-    """What the loop asks of the views; `RandomViews` gives it."""
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """One or more random views of a batch."""
-        ...
-
-
 @own_defaults()
 def train(
     method: Method,
-    views: Views,
+    views: MakeViews,
     batches: Batches,
     config: TrainingSpec,
     run_folder: RunFolder,
@@ -296,7 +287,7 @@ def _backward(
 
 def _step_without_effect(
     method: Method,
-    views: Views,
+    views: MakeViews,
     images: Tensor,
     labels: Tensor | None,
     hardware: Hardware,

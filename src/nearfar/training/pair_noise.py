@@ -13,10 +13,13 @@ from torch import Tensor
 
 from nearfar.errors import SettingError
 
+MakeViews = Callable[[Tensor, torch.Generator], tuple[Tensor, ...]]
+"""One or more random views of each example of a batch, such as `nearfar.views.views.Views`."""
+
 
 @runtime_checkable
 class SingleViews(Protocol):
-    """Views that can be drawn one by one; `RandomViews` and `FloatViews` give them."""
+    """Views that can be drawn one by one; `nearfar.views.views.Views` are."""
 
     count: int
 
@@ -26,7 +29,7 @@ class SingleViews(Protocol):
 
 
 def views_of_batch(
-    views: Callable[[Tensor, torch.Generator], tuple[Tensor, ...]],
+    views: MakeViews,
     examples: Tensor,
     labels: Tensor | None,
     generator: torch.Generator,

@@ -1,12 +1,17 @@
-"""Colour operations as published, each with its own parameter for every image of a batch.
+"""Colour operations, each with its own parameter for every image of a batch.
 
-Images are float32 in 0 to 1 and every operation clamps its result to that range, as torchvision's
-do. Brightness and contrast work for any number of channels; saturation, hue and grey for 3.
+As published they take images, float32 in 0 to 1, and clamp the result to that range, as
+torchvision's do. Brightness and contrast work for any number of channels; saturation, hue and grey
+for 3. `colour_maps` is what they come to as one linear map, without clamps.
 """
+
+import math
 
 import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
+
+from nearfar.views.draws import Draws
 
 # ITU-R BT.601 luma, with the digits torchvision uses.
 LUMA = (0.2989, 0.587, 0.114)
@@ -36,12 +41,7 @@ def saturation(images: Images, factor: Factors) -> Images:
 
 
 def hue(images: Images, shift: Factors) -> Images:
-    """Turn the hue of every pixel by a share of the colour circle, in HSV.
-
-    Args:
-        images: Images of 3 channels.
-        shift: -0.5 to 0.5.
-    """
+    """Turn the hue of every pixel by a share of the colour circle, in HSV."""
     red, green, blue = images.unbind(1)
     value = images.amax(dim=1)
     chroma = value - images.amin(dim=1)
@@ -79,10 +79,60 @@ def luma(images: Images) -> Float32[Tensor, "batch 1 height width"]:
 
 
 def _scaled(images: Tensor, factor: Tensor) -> Tensor:
-    """Each image times its own factor."""
     return images * factor[:, None, None, None]
 
 
 def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
     """`factor` parts of the images and the rest of the other, clamped."""
     return torch.lerp(other.expand_as(images), images, factor[:, None, None, None]).clamp_(0, 1)
+
+
+def colour_maps(
+    draws: Draws, channels: int
+) -> tuple[Float32[Tensor, "batch channels channels"], Float32[Tensor, "batch channels"]]:
+    """What jitter, and grey after it, come to without clamps.
+
+    Brightness and contrast scale all channels by the product of their factors, and contrast adds
+    its share of the mean grey back. Saturation blends with luma. Hue turns about the grey axis.
+
+    Returns:
+        A matrix for every pixel's channels, and weights for the image's mean channels before
+        jitter, whose weighted sum is added to every channel.
+    """
+    gain = (draws.brightness * draws.contrast)[:, None, None]
+    returned = (draws.brightness * (1 - draws.contrast))[:, None]
+    if channels != 3:
+        mixing = gain * torch.eye(channels, device=gain.device)
+        return mixing, (returned / channels).expand(-1, channels)
+    luma = torch.tensor(LUMA, device=gain.device).expand(len(gain), 3)
+    turn = hue_turns(draws.hue)
+    turned_luma = (luma[:, None] @ turn).squeeze(1)
+    saturation = draws.saturation[:, None]
+    # Without clamps only two orders matter: hue changes the luma that saturation and contrast see.
+    place = draws.order.argsort(dim=1)[:, :, None]
+    contrast_place, saturation_place, hue_place = place[:, 1], place[:, 2], place[:, 3]
+    shade = torch.where(hue_place < saturation_place, turned_luma, luma)
+    mixing = saturation[:, :, None] * turn + ((1 - saturation) * shade)[:, None]
+    grey = luma[:, None] @ mixing
+    mixing = gain * torch.where(draws.grey[:, None, None], grey, mixing)
+    dulled = torch.where(
+        saturation_place < hue_place, torch.lerp(luma, turned_luma, saturation), turned_luma
+    )
+    return mixing, returned * torch.where(hue_place < contrast_place, dulled, luma)
+
+
+def hue_turns(shift: Float32[Tensor, " batch"]) -> Float32[Tensor, "batch 3 3"]:
+    """Rotations of red, green and blue about the grey axis.
+
+    Args:
+        shift: Share of the circle; at 1/3 red becomes green, as in HSV.
+    """
+    angle = 2 * math.pi * shift[:, None, None]
+    grey = torch.full((3, 3), 1 / 3, device=shift.device)
+    across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
+    across = across.to(shift.device) / math.sqrt(3)
+    return (
+        grey
+        + torch.cos(angle) * (torch.eye(3, device=shift.device) - grey)
+        + torch.sin(angle) * across
+    )

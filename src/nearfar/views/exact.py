@@ -14,8 +14,8 @@ from nearfar.views.resampling import (
     gaussian_kernels,
     neighbours,
     resize_taps,
+    rotate,
 )
-from nearfar.views.rotation import rotate
 
 
 def exact_views(

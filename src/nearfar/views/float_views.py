@@ -10,23 +10,112 @@ from torch import Tensor
 from nearfar.errors import SettingError
 from nearfar.modality import Modality, in_words
 from nearfar.standardising import standardised
-from nearfar.views.statistics import check_statistics
+from nearfar.views.parameters import SeriesParameters, VectorParameters
+from nearfar.views.specs import ScarfViewsSpec, SeriesViewsSpec, VectorViewsSpec
+from nearfar.views.views import Views
 
 
-class FloatViews:
-    """One or more random views of every series or vector, as `RandomViews` is of images.
+def series_view(
+    series: Float32[Tensor, "batch channels steps"],
+    parameters: SeriesParameters,
+    generator: torch.Generator,
+) -> Float32[Tensor, "batch channels steps"]:
+    """Crop and stretch, scale, add noise, mask a stretch of time, drop channels.
 
-    The same examples and the same state of the generator give the same views, bit by bit, on the
-    same machine. There is no other state.
+    Noise and scaling are Um et al. 2017 (jittering, scaling), the crop is their window slicing,
+    stretched back by linear interpolation; Eldele et al. 2021 (TS-TCC) take noise and scaling for
+    contrast too. What is masked becomes 0: the channel's mean.
 
     Args:
-        view: Makes one view of a batch that is normalised: `series_view` or `vector_view`.
-        parameters: What the first and the second view are drawn from, and all others in turn.
-        shape: Of one example.
-        mean: Mean of each channel or feature.
-        std: Standard deviation of each; above 0.
-        modality: What the examples are.
-        count: Views of each example.
+        series: Of mean 0 and deviation 1 in each channel, on the device of the views.
+        parameters: What to draw from.
+        generator: The only source of randomness, on any device.
+    """
+    batch, channels, steps = series.shape
+    device = series.device
+    share, start, masked, begin = _uniform(generator, 4, batch, device=device).unbind()
+    views = _stretched(series, share, start, parameters.crop_length)
+    if parameters.scaling:
+        views = views * (
+            1 + parameters.scaling * _normal(generator, batch, channels, 1, like=series)
+        )
+    if parameters.noise:
+        views = views + parameters.noise * _normal(generator, *series.shape, like=series)
+    # At 0.5 of a step, a mask shorter than that hides none.
+    length = (masked * parameters.time_mask * steps).round()
+    first = (begin * (steps - length + 1)).floor()
+    step = torch.arange(steps, device=device)
+    hidden = (step >= first[:, None]) & (step < (first + length)[:, None])
+    if parameters.channel_drop:
+        drawn = _uniform(generator, batch, channels, device=device)
+        dropped = drawn < parameters.channel_drop
+        dropped &= drawn < drawn.amax(dim=1, keepdim=True)  # the last one stays
+        return views.masked_fill(hidden[:, None] | dropped[:, :, None], 0.0)
+    return views.masked_fill(hidden[:, None], 0.0)
+
+
+def _stretched(
+    series: Float32[Tensor, "batch channels steps"],
+    share: Float32[Tensor, " batch"],
+    start: Float32[Tensor, " batch"],
+    crop_length: tuple[float, float],
+) -> Float32[Tensor, "batch channels steps"]:
+    """A piece of each series at the length of the whole, interpolated linearly."""
+    steps = series.shape[2]
+    low, high = crop_length
+    pace = low + (high - low) * share
+    first = start * (1 - pace) * (steps - 1)
+    step = torch.arange(steps, device=series.device)
+    position = (first[:, None] + pace[:, None] * step).clamp(max=steps - 1)
+    before = position.floor()
+    weight = (position - before)[:, None]
+    left = before.long()[:, None].expand_as(series)
+    right = (left + 1).clamp(max=steps - 1)
+    return torch.lerp(series.gather(2, left), series.gather(2, right), weight)
+
+
+def _uniform(generator: torch.Generator, *shape: int, device: torch.device) -> Tensor:
+    """Numbers of 0 to 1, drawn on the generator's device."""
+    return torch.rand(shape, generator=generator, device=generator.device).to(device)
+
+
+def _normal(generator: torch.Generator, *shape: int, like: Tensor) -> Tensor:
+    """Standard normal numbers, drawn on the generator's device."""
+    return torch.randn(shape, generator=generator, device=generator.device).to(like.device)
+
+
+def vector_view(
+    vectors: Float32[Tensor, "batch features"],
+    parameters: VectorParameters,
+    generator: torch.Generator,
+) -> Float32[Tensor, "batch features"]:
+    """Replace features by those of other vectors, mix another vector in, add noise.
+
+    SCARF (Bahri et al. 2022) draws a corrupted feature from all of the training data; here, as
+    for the mixture (Verma et al. 2021, DACL), the other vectors are those of the batch.
+
+    Args:
+        vectors: Of mean 0 and deviation 1 in each feature, on the device of the views.
+        parameters: What to draw from.
+        generator: The only source of randomness, on any device.
+    """
+    batch, _ = vectors.shape
+    device, where = vectors.device, {"generator": generator, "device": generator.device}
+    corrupted = (torch.rand(vectors.shape, **where) < parameters.corruption).to(device)
+    donors = torch.randint(batch, vectors.shape, **where).to(device)
+    views = torch.where(corrupted, vectors.gather(0, donors), vectors)
+    weight = (parameters.mixup * torch.rand(batch, 1, **where)).to(device)
+    partner = torch.randint(batch, (batch,), **where).to(device)
+    views = torch.lerp(views, vectors[partner], weight)
+    if parameters.noise:
+        views = views + parameters.noise * torch.randn(vectors.shape, **where).to(device)
+    return views
+
+
+class FloatViews(Views):
+    """Views of series `(batch, channels, steps)` or vectors `(batch, features)`; see `Views`.
+
+    Originals are float32 or float64; normalised views are float32, others of the originals' type.
 
     Raises:
         SettingError: Mean and deviation do not fit the shape.
@@ -43,58 +132,51 @@ class FloatViews:
         modality: Modality,
         count: int = 2,
     ) -> None:
-        check_statistics(mean, std, count=shape[0], examples=in_words(modality, shape))
-        self.parameters = parameters
-        self.count = count
+        examples = in_words(modality, shape)
+        super().__init__(parameters, mean, std, count=count, channels=shape[0], examples=examples)
         self.shape = shape
-        self.modality = modality
+        self._in_words = examples
         self._view = view
-        self._mean = torch.tensor(tuple(mean), dtype=torch.float64)
-        self._std = torch.tensor(tuple(std), dtype=torch.float64)
-
-    def __call__(
-        self, images: Tensor, generator: torch.Generator
-    ) -> tuple[Float32[Tensor, "batch ..."], ...]:
-        """`count` views of every example, normalised with mean and standard deviation.
-
-        Args:
-            images: Originals, `(batch, channels, steps)` or `(batch, features)`, float32 or
-                float64, on the device where the views are wanted.
-            generator: The only source of randomness, on any device.
-        """
-        return tuple(self.draw(images, generator, view=view) for view in range(self.count))
 
     @torch.no_grad()
     def draw(
         self,
-        images: Tensor,
+        examples: Tensor,
         generator: torch.Generator,
         view: int = 0,
         normalise: bool = True,
     ) -> Float[Tensor, "batch ..."]:
-        """One view of every example.
-
-        Args:
-            images: Originals, float32 or float64, on the device where the views are wanted.
-            generator: The only source of randomness, on any device.
-            view: An even number draws from the first view's parameters, an odd one from the
-                second's.
-            normalise: Give views of mean 0 and deviation 1, float32; else in the units and the
-                type of the originals.
-
-        Raises:
-            SettingError: The examples are of another type or shape than these views are for.
-        """
-        known = images.dtype in (torch.float32, torch.float64)
-        if not known or tuple(images.shape[1:]) != self.shape:
-            kind = str(images.dtype).removeprefix("torch.")
+        """One view of every example; see `Views.draw`."""
+        known = examples.dtype in (torch.float32, torch.float64)
+        if not known or tuple(examples.shape[1:]) != self.shape:
+            kind = str(examples.dtype).removeprefix("torch.")
             raise SettingError(
-                f"views need float32 or float64 {in_words(self.modality, self.shape)}, not {kind} "
-                f"{tuple(images.shape)}"
+                f"views need float32 or float64 {self._in_words}, not {kind} "
+                f"{tuple(examples.shape)}"
             )
-        mean, std = self._mean.to(images.device), self._std.to(images.device)
-        views = self._view(standardised(images, mean, std), self.parameters[view % 2], generator)
+        mean, std = self._mean.to(examples.device), self._std.to(examples.device)
+        views = self._view(standardised(examples, mean, std), self.parameters[view % 2], generator)
         if normalise:
             return views
-        sides = (-1,) + (1,) * (images.ndim - 2)
-        return (views.double() * std.view(sides) + mean.view(sides)).to(images.dtype)
+        sides = (-1,) + (1,) * (examples.ndim - 2)
+        return (views.double() * std.view(sides) + mean.view(sides)).to(examples.dtype)
+
+
+def float_views(
+    spec: SeriesViewsSpec | VectorViewsSpec | ScarfViewsSpec,
+    shape: tuple[int, ...],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> FloatViews:
+    """Views of series `(channels, steps)` or vectors `(features,)`."""
+    view = series_view if isinstance(spec, SeriesViewsSpec) else vector_view
+    return FloatViews(
+        view,
+        spec.parameters(),
+        shape=shape,
+        mean=mean,
+        std=std,
+        modality=spec.takes,
+        count=spec.count,
+    )

@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from nearfar.views.colour_maps import colour_maps
+from nearfar.views.colour import colour_maps
 from nearfar.views.draws import Draws
 from nearfar.views.parameters import ViewParameters
 from nearfar.views.resampling import (
@@ -20,8 +20,9 @@ from nearfar.views.resampling import (
     gaussian_kernels,
     neighbours,
     resize_taps,
+    rotate,
+    turned_positions,
 )
-from nearfar.views.rotation import rotate, turned_positions
 
 # Values in a micro-batch of views on a CPU: small enough for a core's caches, large enough that
 # starting each operation costs little.

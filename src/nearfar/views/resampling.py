@@ -99,12 +99,7 @@ def blur_taps(kernels: Float32[Tensor, "batch taps"], index: Int64[Tensor, "side
 def along_rows(
     images: Float32[Tensor, "batch channels rows columns"], taps: Taps
 ) -> Float32[Tensor, "batch channels target columns"]:
-    """New rows, each the weighted sum of its taps among the old ones.
-
-    Args:
-        images: Any images.
-        taps: One set an image, the same for all of its channels.
-    """
+    """New rows, each the weighted sum of its taps among the old ones."""
     count, channels, rows, columns = images.shape
     target, number = taps.index.shape[1:]
     first = torch.arange(0, count * channels * rows, rows, device=images.device)
@@ -124,3 +119,28 @@ def along_columns(
 ) -> Float32[Tensor, "batch channels rows target"]:
     """New columns, each the weighted sum of its taps among the old ones."""
     return along_rows(images.transpose(2, 3), taps).transpose(2, 3)
+
+
+def rotate(
+    images: Float32[Tensor, "batch channels size size"], angle: Float32[Tensor, " batch"]
+) -> Float32[Tensor, "batch channels size size"]:
+    """Turn each image by its angle; bilinear, and black where it turns in from outside.
+
+    Args:
+        images: Square images.
+        angle: Degrees, counter-clockwise.
+    """
+    size = images.shape[-1]
+    across, down = turned_positions(angle, size)
+    grid = torch.stack((across, down), dim=3)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def turned_positions(
+    angle: Float32[Tensor, " batch"], size: int
+) -> tuple[Float32[Tensor, "batch size size"], Float32[Tensor, "batch size size"]]:
+    """Where each pixel of a turned view comes from: across and down, -1 to 1 from edge to edge."""
+    axis = (torch.arange(size, device=angle.device) + 0.5) * (2 / size) - 1
+    radians = torch.deg2rad(angle)[:, None, None]
+    cosine, sine = torch.cos(radians), torch.sin(radians)
+    return cosine * axis - sine * axis[:, None], sine * axis + cosine * axis[:, None]

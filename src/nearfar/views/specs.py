@@ -12,11 +12,16 @@ from annotated_types import Ge, Le
 from nearfar.errors import SettingError
 from nearfar.modality import ForExamples
 from nearfar.spec import NotNegative, Share, settings_of
-from nearfar.views.float_parameters import SeriesParameters, VectorParameters
-from nearfar.views.parameters import ViewParameters
+from nearfar.views.parameters import (
+    SeriesParameters,
+    SidePixels,
+    VectorParameters,
+    ViewParameters,
+    require_shares,
+)
 
 if TYPE_CHECKING:
-    from nearfar.views.build import Views
+    from nearfar.views.views import Views
 
 
 class ViewsSpec(ForExamples, noun="preset of views"):
@@ -96,12 +101,12 @@ class ImageViewsSpec(ViewsSpec):
         preset: The first view's parameters and the second's, where they are not the usual ones.
     """
 
-    target: ClassVar[str] = "nearfar.views.build:image_views"
+    target: ClassVar[str] = "nearfar.views.random_views:image_views"
     preset: ClassVar[tuple[dict[str, Any], dict[str, Any]]]
 
     implementation: Literal["fused", "exact"] = "fused"
     """fused is fast; exact follows the published order of operations step by step."""
-    size: Annotated[int, Ge(1), Le(4096)] | None = None
+    size: SidePixels | None = None
     """Side of a view in pixels; the image's own side where left out."""
     crop_scale: tuple[float, float] | None = None
     """Smallest and largest share of the area that a crop keeps; 0 to 1."""
@@ -210,7 +215,7 @@ class DigitsViewsSpec(ImageViewsSpec):
 class SeriesViewsSpec(ViewsSpec):
     """Views of series, in standard deviations of their channels."""
 
-    target, takes = "nearfar.views.build:series_views", "series"
+    target, takes = "nearfar.views.float_views:float_views", "series"
     name: Literal["series"] = "series"
     """series for series; simclr and others for images; vectors or scarf for vectors."""
     crop_length: tuple[float, float] = (0.5, 1.0)
@@ -226,7 +231,7 @@ class SeriesViewsSpec(ViewsSpec):
 
     def check(self) -> None:
         """The crop can be drawn."""
-        self.parameters()
+        require_shares("views.crop_length", self.crop_length)
 
     def parameters(self) -> tuple[SeriesParameters, SeriesParameters]:
         """The parameters of both views."""
@@ -238,13 +243,13 @@ class SeriesViewsSpec(ViewsSpec):
 class VectorViewsSpec(ViewsSpec):
     """Views of vectors, in standard deviations of their features."""
 
-    target, takes = "nearfar.views.build:vector_views", "vectors"
+    target, takes = "nearfar.views.float_views:float_views", "vectors"
     name: Literal["vectors"] = "vectors"
     """vectors or scarf for vectors; series for series; simclr and others for images."""
     corruption: Share = 0.3
     """Probability that a feature is taken from another vector of the batch."""
     mixup: Annotated[float, Ge(0), Le(0.5)] = 0.2
-    """Largest weight of another vector that is mixed in."""
+    """Largest weight of another vector that is mixed in; from a half on it would be the view."""
     noise: NotNegative = 0.1
     """Deviation of added normal noise, in deviations of the feature."""
 
@@ -257,7 +262,7 @@ class VectorViewsSpec(ViewsSpec):
 class ScarfViewsSpec(ViewsSpec):
     """SCARF's: the vector as it is, and one with features of others (Bahri et al. 2022)."""
 
-    target, takes = "nearfar.views.build:vector_views", "vectors"
+    target, takes = "nearfar.views.float_views:float_views", "vectors"
     name: Literal["scarf"] = "scarf"
     """vectors or scarf for vectors; series for series; simclr and others for images."""
     corruption: Share = 0.6
@@ -272,9 +277,6 @@ def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of views as they are written now, from those that version 0.1 wrote.
 
     It called the name `preset`, and named all settings of all kinds of views.
-
-    Args:
-        values: Settings by name, as version 0.1 wrote them.
     """
     renamed = {"name" if key == "preset" else key: value for key, value in values.items()}
     name = str(renamed.setdefault("name", "simclr"))

@@ -1,13 +1,143 @@
-"""Overlapping patches and a GRU down their rows: CPC's encoder of images."""
+"""What CPC asks of an encoder, and those that give it.
+
+A step encoder gives a vector for each step of an example, and one for all steps up to it.
+"""
 
 import math
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from nearfar.encoders.steps import PatchChange, Steps
 from nearfar.errors import SettingError
+
+Vectors = Float[Tensor, "batch num_steps columns num_features"]
+Steps = tuple[Vectors, Vectors]
+PatchChange = Callable[[Tensor], Tensor]
+"""Of patches `(patches, channels, side, side)`, to patches of the same shape."""
+
+
+@runtime_checkable
+class StepEncoder(Protocol):
+    """An encoder of series, or of images read as rows of patches; any module of this shape will do.
+
+    Attributes:
+        num_features: Width of features, of z and of c.
+        num_steps: Steps that an example has.
+    """
+
+    num_features: int
+    num_steps: int
+
+    def steps(self, examples: Tensor) -> Steps:
+        """Vectors z and c of each step and column.
+
+        Returns:
+            z, each of which knows one step and what is close before it, and c, each of which knows
+            all steps up to its own. Nothing in either depends on a later step. Series have one
+            column.
+        """
+        ...
+
+
+@runtime_checkable
+class PatchEncoder(StepEncoder, Protocol):
+    """A step encoder that cuts images into patches, which can be changed before they are encoded.
+
+    Attributes:
+        patch: Side of a patch, in pixels.
+    """
+
+    patch: int
+
+    def steps(self, examples: Tensor, change: PatchChange | None = None) -> Steps:
+        """Vectors z and c of each step and column.
+
+        Args:
+            examples: A normalised batch.
+            change: What is done to all patches of the batch, each by itself, once they are cut.
+        """
+        ...
+
+
+_MOST_STEPS = 128
+_KERNEL, _STRIDE = 4, 2
+
+
+class CausalConvolution(nn.Module):
+    """A convolution of stride 2 that sees no later step, ReLU after layer-norm over channels.
+
+    Padded with zeros at the beginning alone: output t sees inputs up to 2t + 1. A last step that
+    fills no stride is left out, so that n steps become ⌊n/2⌋.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels_in, channels_out, _KERNEL, _STRIDE)
+        # Over channels alone: statistics over time would tell each step of later ones.
+        self.norm = nn.LayerNorm(channels_out)
+
+    def forward(self, series: Float[Tensor, "batch _ _"]) -> Float[Tensor, "batch channels steps"]:
+        """The layer's output."""
+        padded = F.pad(series, (_KERNEL - _STRIDE, 0))
+        return F.relu(self.norm(self.conv(padded).transpose(1, 2))).transpose(1, 2)
+
+
+class SeriesGRU(nn.Module):
+    """CPC's encoder of series (van den Oord et al. 2018, section 3.1), for any length.
+
+    Convolutions of 4 steps and stride 2 halve the series once, and then until at most 128 steps z
+    are left; a GRU over them gives the contexts c. Theirs has five such layers of strides 5, 4, 2,
+    2, 2 for 20 480 samples of speech, which are 128 steps, no norm, and a GRU of half the width.
+    With S the product of the strides, z and c of step t know no input after S·(t + 1) − 1, of which
+    z knows the last 3·S − 2.
+
+    Features are the mean of c over the steps: theirs too come from c, and for one vector of a whole
+    sequence they pool z or c over all places (section 2.2).
+
+    Args:
+        channels: Channels of the series.
+        width: A quarter of the width of z and of c, which is `num_features`.
+        steps: Length of the series; decides how often they are halved.
+
+    Raises:
+        SettingError: The series are of one step.
+    """
+
+    def __init__(self, *, channels: int, width: int, steps: int) -> None:
+        super().__init__()
+        if steps < _STRIDE:
+            raise SettingError("series-gru halves series, and these are of 1 step: choose longer")
+        layers, self.num_steps = 1, steps // _STRIDE
+        while self.num_steps > _MOST_STEPS:
+            layers, self.num_steps = layers + 1, self.num_steps // _STRIDE
+        self.num_features = 4 * width
+        self.stride = _STRIDE**layers
+        self.convolutions = nn.Sequential(
+            *(
+                CausalConvolution(self.num_features if layer else channels, self.num_features)
+                for layer in range(layers)
+            )
+        )
+        self.gru = nn.GRU(self.num_features, self.num_features, batch_first=True)
+
+    def forward(
+        self, series: Float[Tensor, "batch channels steps"]
+    ) -> Float[Tensor, "batch features"]:
+        """Features of normalised series."""
+        return self.steps(series)[1].mean(dim=(1, 2))
+
+    def steps(self, series: Float[Tensor, "batch channels steps"]) -> Steps:
+        """Vectors z and c of each step, `(batch, num_steps, 1, num_features)`."""
+        steps = self.convolutions(series).transpose(1, 2)
+        # In full precision: what is rounded at a step would be carried on to all later ones.
+        with torch.autocast(series.device.type, enabled=False):
+            contexts, _ = self.gru(steps.to(self.gru.weight_ih_l0.dtype))
+        return steps.unsqueeze(2), contexts.unsqueeze(2)
+
 
 _SMALLEST_SIDE = 8
 
@@ -18,9 +148,6 @@ class RowGRU(nn.Module):
     Inputs and states enter by convolutions over three columns, so that the state of row r and
     column j sees the columns j − 1 to j + 1 of row r, one more to either side of row r − 1, and so
     on; no row after r.
-
-    Args:
-        dim: Width of inputs and states.
     """
 
     def __init__(self, dim: int) -> None:

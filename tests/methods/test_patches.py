@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfar.views.patches import jittered, kept_side, moved_crops
+from nearfar.methods.cpc import jittered, kept_side, moved_crops
 
 
 def patches_of(count: int, channels: int, side: int) -> torch.Tensor:

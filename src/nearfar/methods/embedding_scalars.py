@@ -1,14 +1,16 @@
-"""How many nats two views of an example are seen to share, by the critic that a method learns."""
+"""What methods log of their embeddings: nats that views share, and whether the nearest is right."""
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from nearfar.estimators.info_nce import info_nce_bound
 from nearfar.estimators.scores import SeparableScores
 from nearfar.objectives.precision import unit_rows
+from nearfar.similarity.extremes import hardest
+from nearfar.similarity.pairs import Pairs
 
 
 @torch.no_grad()
@@ -46,3 +48,16 @@ def _scores(first: Tensor, second: Tensor, temperature: float | None) -> Separab
     if temperature is None:
         return SeparableScores(first, second)
     return SeparableScores(unit_rows(first) / temperature, unit_rows(second))
+
+
+def nearest_is_of_own_group(
+    rows: Float[Tensor, "n dim"], groups: Integer[Tensor, " n"]
+) -> Float[Tensor, ""]:
+    """Share of rows whose most similar other row, by cosine, is of their group.
+
+    Returns:
+        0 to 1, without gradient.
+    """
+    rows = unit_rows(rows)
+    _, nearest = hardest(rows, rows, pairs=Pairs.all_but_own(rows), largest=True)
+    return (groups[nearest] == groups).float().mean()
