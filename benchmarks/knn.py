@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nearfar.evaluation.knn import KNNBank
 from nearfar.similarity import top_k
-from nearfar.similarity.rounded_rows import Numbers
+from nearfar.similarity.rounded_rows import FewBits
 
 BANK, QUERIES, DIM, K, CLASSES, TEMPERATURE = 50_000, 1_024, 512, 200, 10, 0.1
 ROUNDS = 5
@@ -71,7 +71,7 @@ def _contenders_of(
     k = min(K, len(bank))
     columns = unit_bank.T.contiguous()
 
-    def with_numbers(numbers: Numbers | None) -> None:
+    def with_numbers(numbers: FewBits | None) -> None:
         fast, top_k.fast_few_bits = top_k.fast_few_bits, lambda device: numbers  # noqa: ARG005
         try:
             ours.predict(queries, K, TEMPERATURE)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
-from nearfar.cli.setting_tables import in_words, options
+from nearfar.cli.setting_tables import as_typed, options
 from nearfar.recipes.names import DEFAULT_RECIPE, RECIPES
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Recipes(Listing):
         known = RECIPES[name]
         training = known.training
         time = training and f"{training.short} on {training.on}"
-        changed = [(option, in_words(value)) for option, value in _options(known).items()]
+        changed = [(option, as_typed(value)) for option, value in _options(known).items()]
         return Story(
             title=name,
             summary=known.summary,

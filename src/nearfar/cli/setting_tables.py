@@ -30,10 +30,10 @@ def options(settings: Any, prefix: str = "--") -> dict[str, Any]:
     return told
 
 
-def in_words(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """A setting as it is typed: "0.3 1.0"."""
     if isinstance(value, tuple):
-        return " ".join(map(in_words, value))
+        return " ".join(map(as_typed, value))
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -62,7 +62,7 @@ def settings_grid(kind: type[Choice], title: str) -> list[Grid]:
     rows = [
         (
             each["name"].replace("_", "-"),
-            in_words(each["default"]),
+            as_typed(each["default"]),
             each["allowed"] if len(each["allowed"]) < 26 else "",
             each["help"],
         )

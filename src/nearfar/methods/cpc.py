@@ -18,7 +18,7 @@ from nearfar.similarity.extremes import hardest
 from nearfar.similarity.gathering import gather_rows
 
 Patches = Float[Tensor, "patches channels side side"]
-Grid = Float[Tensor, "batch _ columns dim"]
+StepGrid = Float[Tensor, "batch _ columns dim"]
 
 
 class CPC(Method):
@@ -70,13 +70,13 @@ class CPC(Method):
         )
         self._last: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def embed(self, views: ViewsOfBatch) -> tuple[Grid, ...]:
+    def embed(self, views: ViewsOfBatch) -> tuple[StepGrid, ...]:
         """Vectors z and c of the first view, then of the second, and so on."""
         return tuple(vectors for view in views for vectors in self._steps(view))
 
     def loss(
         self,
-        embedded: tuple[Grid, ...],
+        embedded: tuple[StepGrid, ...],
         labels: Tensor | None = None,  # noqa: ARG002  every method takes them; this one learns without
     ) -> Float[Tensor, ""]:
         """Mean over the steps ahead and the views, among the examples of all ranks."""
@@ -138,13 +138,13 @@ def _check_crop(spec: CPCSpec, side: int) -> None:
         )
 
 
-def _mean_n_pair(predictions: Grid, targets: Grid) -> Float[Tensor, ""]:
+def _mean_n_pair(predictions: StepGrid, targets: StepGrid) -> Float[Tensor, ""]:
     """Mean over all places of each prediction's loss among all examples' targets of its place."""
     places = zip(_by_place(predictions), _by_place(targets), strict=True)
     return torch.stack([n_pair(*rows) for rows in places]).mean()
 
 
-def _nearest_is_positive(predictions: Grid, targets: Grid) -> float:
+def _nearest_is_positive(predictions: StepGrid, targets: StepGrid) -> float:
     """Share of predictions whose largest dot product among the targets is with their own."""
     own = torch.arange(len(targets), device=targets.device)
     right = [
@@ -154,7 +154,7 @@ def _nearest_is_positive(predictions: Grid, targets: Grid) -> float:
     return float(torch.stack(right).mean())
 
 
-def _by_place(grid: Grid) -> tuple[Float[Tensor, "batch dim"], ...]:
+def _by_place(grid: StepGrid) -> tuple[Float[Tensor, "batch dim"], ...]:
     return grid.flatten(1, 2).unbind(dim=1)
 
 

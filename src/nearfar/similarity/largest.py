@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-GROUP = 8
+GROUP_SIZE = 8
 """Columns whose maximum stands for them in a first round."""
 
 
@@ -23,17 +23,17 @@ def largest(
         k: At most n.
     """
     columns = values.shape[1]
-    groups = columns // GROUP
+    groups = columns // GROUP_SIZE
     if values.device.type != "cpu":
         return values.topk(k, dim=1)
     if groups < 2 * k:
         where = largest_places(values, k)
     else:
-        maxima = values[:, : groups * GROUP].unflatten(1, (GROUP, groups)).amax(dim=1)
+        maxima = values[:, : groups * GROUP_SIZE].unflatten(1, (GROUP_SIZE, groups)).amax(dim=1)
         chosen = largest_places(maxima, k)
-        steps = torch.arange(0, groups * GROUP, groups)
+        steps = torch.arange(0, groups * GROUP_SIZE, groups)
         where = (chosen.unsqueeze(1) + steps.view(1, -1, 1)).flatten(1)
-        rest = torch.arange(groups * GROUP, columns)
+        rest = torch.arange(groups * GROUP_SIZE, columns)
         where = torch.cat([where, rest.expand(len(values), -1)], dim=1)
         where = where.gather(1, largest_places(values.gather(1, where), k))
     top = values.gather(1, where)

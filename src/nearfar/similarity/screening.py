@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from nearfar.similarity.largest import GROUP, largest, largest_places
+from nearfar.similarity.largest import GROUP_SIZE, largest, largest_places
 from nearfar.similarity.rounded_rows import (
     FLOAT32_ROUNDING,
     Bfloat16Rows,
@@ -67,7 +67,7 @@ class Screen:
     what tells them apart. What may be among the best is then compared in float32.
 
     Args:
-        bank: One row each, on the CPU; at least `GROUP · MORE` times the k that is asked for.
+        bank: One row each, on the CPU; at least `GROUP_SIZE · MORE` times the k that is asked for.
         few_bits: What the rows are rounded to.
     """
 
@@ -77,8 +77,8 @@ class Screen:
         column = group = 0
         clusters = list(_clusters(bank))
         for _, members in clusters:
-            groups = -(-len(members) // GROUP)
-            width = groups * GROUP
+            groups = -(-len(members) // GROUP_SIZE)
+            width = groups * GROUP_SIZE
             wheres.append((slice(column, column + width), slice(group, group + groups)))
             rows.append(torch.nn.functional.pad(members, (0, width - len(members)), value=-1))
             first_columns.append(torch.arange(column, column + groups))
@@ -148,7 +148,7 @@ class Screen:
         """`search` after the first look."""
         maxima = torch.empty(len(look.queries), len(self._steps))
         for number, part in enumerate(self.parts):
-            within = look.held[:, part.columns].unflatten(1, (GROUP, -1)).amax(dim=1)
+            within = look.held[:, part.columns].unflatten(1, (GROUP_SIZE, -1)).amax(dim=1)
             reach = look.add[:, [number]] + look.error[:, [number]]
             maxima[:, part.groups] = _upper(within, reach)
         values, indices, certain = self._compare(look, maxima, FEW * k, k)
@@ -166,9 +166,9 @@ class Screen:
         groups = largest_places(maxima, count)
         part = self._part_of_group[groups]
         reach = look.add.gather(1, part) + look.error.gather(1, part)
-        steps = torch.arange(GROUP) * self._steps[groups].unsqueeze(2)
+        steps = torch.arange(GROUP_SIZE) * self._steps[groups].unsqueeze(2)
         columns = (self._first_columns[groups].unsqueeze(2) + steps).flatten(1)
-        found = look.held.gather(1, columns).unflatten(1, (count, GROUP))
+        found = look.held.gather(1, columns).unflatten(1, (count, GROUP_SIZE))
         # In falling order, so that those worth a comparison come first.
         upper, chosen = largest(_upper(found, reach.unsqueeze(2)).flatten(1), count)
         rows = self.rows[columns.gather(1, chosen)]

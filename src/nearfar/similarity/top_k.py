@@ -7,7 +7,7 @@ from torch import Tensor
 from nearfar.errors import SettingError
 from nearfar.similarity.largest import largest
 from nearfar.similarity.rounded_rows import FewBits, fast_few_bits
-from nearfar.similarity.screening import GROUP, MORE, Screen
+from nearfar.similarity.screening import GROUP_SIZE, MORE, Screen
 from nearfar.similarity.threads import for_each, on_one_core
 
 QUERY_BLOCK = 256
@@ -20,7 +20,7 @@ SCREENED_BANK_BLOCK = 57344
 # Bank rows multiplied at once in float32: so many stay in a core's cache.
 PRODUCT_BLOCK = 1024
 # A first look in few bits pays where a block of the bank is at least so many times larger than k.
-SCREEN_FROM = GROUP * MORE
+SCREEN_FROM = GROUP_SIZE * MORE
 
 
 class Bank:

@@ -22,7 +22,7 @@ INTERPRETED: bool = knobs.runtime.interpret
 """Whether these kernels were imported for Triton's interpreter, which computes on the CPU."""
 
 
-class Side(NamedTuple):
+class SideNumbers(NamedTuple):
     """What the rows, or the keys, carry beside their values: vectors, None where not asked for.
 
     Attributes:
@@ -43,7 +43,7 @@ class Side(NamedTuple):
     logsumexp: Any = None
 
 
-class Vectors(NamedTuple):
+class BlockNumbers(NamedTuple):
     """A block of a side."""
 
     apart: Any
@@ -83,7 +83,7 @@ def _own_vector(pointer, group, start, count, BLOCK: tl.constexpr):
 @no_type_check
 def _vectors(side, start, count, BLOCK: tl.constexpr):
     """A block of all that a side carries."""
-    return Vectors(
+    return BlockNumbers(
         _vector(side.apart, start, count, BLOCK),
         _vector(side.together, start, count, BLOCK),
         _vector(side.group, start, count, BLOCK),

@@ -16,7 +16,7 @@ from torch import Tensor
 from nearfar.similarity import triton_kernels as kernels
 from nearfar.similarity.computing import Computing
 from nearfar.similarity.pairs import Sums
-from nearfar.similarity.triton_kernels import Side
+from nearfar.similarity.triton_kernels import SideNumbers
 from nearfar.similarity.triton_plan import Cut, Plan
 
 _LOG2_E = 1.4426950408889634
@@ -37,8 +37,8 @@ class Facts:
     """
 
     shift: float | None
-    queries: Side
-    keys: Side
+    queries: SideNumbers
+    keys: SideNumbers
 
 
 def learn_facts(queries: Tensor, keys: Tensor, bias: Tensor | None, sums: Sums) -> Facts:
@@ -55,12 +55,12 @@ def learn_facts(queries: Tensor, keys: Tensor, bias: Tensor | None, sums: Sums) 
     short = all(limits.min <= low and high <= limits.max for low, high in ranges)
     kind = torch.int32 if short else torch.int64
 
-    def side(which: int, bias: Tensor | None) -> Side:
+    def side(which: int, bias: Tensor | None) -> SideNumbers:
         vectors = [
             None if pair is None else pair[which].to(queries.device, kind).contiguous()
             for pair in numbers
         ]
-        return Side(*vectors, bias=None if bias is None else bias.contiguous())
+        return SideNumbers(*vectors, bias=None if bias is None else bias.contiguous())
 
     return Facts(shift, side(0, None), side(1, bias))
 
@@ -172,7 +172,7 @@ class KernelMatrix:
         self.computing.add_up(*(x for x in found if x is not None))
         return found
 
-    def _with_shares(self, side: Side, shares: "Shares") -> Side:
+    def _with_shares(self, side: SideNumbers, shares: "Shares") -> SideNumbers:
         """A side with what turns its exponents into weights."""
         if shares is None:
             return side
@@ -186,7 +186,7 @@ class KernelMatrix:
         return side._replace(by=factor)
 
     def _gradients_by_rows(
-        self, queries: Side, keys: Side, wanted: tuple[bool, bool, bool]
+        self, queries: SideNumbers, keys: SideNumbers, wanted: tuple[bool, bool, bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """One pass for the queries; another, with the roles exchanged, for keys and bias."""
         to_queries = to_keys = to_bias = None
@@ -197,7 +197,7 @@ class KernelMatrix:
         return to_queries, to_keys if wanted[1] else None, to_bias if wanted[2] else None
 
     def _to_rows(
-        self, rows: Tensor, keys: Tensor, row_side: Side, key_side: Side
+        self, rows: Tensor, keys: Tensor, row_side: SideNumbers, key_side: SideNumbers
     ) -> tuple[Tensor, Tensor | None]:
         """Gradients to this rank's rows and their bias; 0 for other ranks' rows."""
         cut = self.plan.gradient
@@ -216,7 +216,7 @@ class KernelMatrix:
         return gradient, None if bias_parts is None else bias_parts.sum(0)
 
     def _gradients_by_slabs(
-        self, queries: Side, keys: Side, wanted: tuple[bool, bool, bool]
+        self, queries: SideNumbers, keys: SideNumbers, wanted: tuple[bool, bool, bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Slabs of weights pass through memory, so that each is computed once for both sides."""
         to_queries = torch.zeros_like(self.queries, dtype=torch.float32) if wanted[0] else None
@@ -235,7 +235,9 @@ class KernelMatrix:
                     to_bias[columns] += weights.sum(0, dtype=torch.float32)
         return to_queries, to_keys, to_bias
 
-    def _slabs(self, queries: Side, keys: Side) -> Iterator[tuple[slice, slice, Tensor]]:
+    def _slabs(
+        self, queries: SideNumbers, keys: SideNumbers
+    ) -> Iterator[tuple[slice, slice, Tensor]]:
         """This rank's slabs of weights, each in a buffer that the next one reuses."""
         cut, slab = self.plan.gradient, self.plan.slab
         rows, columns = len(self.queries), len(self.columns)

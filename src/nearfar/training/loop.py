@@ -28,7 +28,7 @@ from nearfar.training.own_draws import OwnDraws
 from nearfar.training.pair_noise import MakeViews, views_of_batch
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
-from nearfar.training.resuming import Saver, find_start, new_start, settings_of
+from nearfar.training.resuming import Saver, checkpoint_settings, find_start, new_start
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 from nearfar.training.thread_choice import ThreadChoice, Work
@@ -119,7 +119,7 @@ def train(
     steps_per_epoch = batches.steps_per_epoch
     total_steps = config.epochs * steps_per_epoch
     record_every = math.ceil(total_steps / _MOST_RECORDS)
-    settings = settings_of(
+    settings = checkpoint_settings(
         config, hardware, experiment or {}, seed=seed, steps_per_epoch=steps_per_epoch
     )
 

@@ -51,7 +51,7 @@ class Settings:
     hardware: dict[str, Any]
 
 
-def settings_of(
+def checkpoint_settings(
     config: TrainingSpec,
     hardware: Hardware,
     experiment: Mapping[str, Any],
