@@ -8,7 +8,7 @@ import torch
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.report import charts
-from nearfar.report.map_chart import map_figure
+from nearfar.report.map_chart import embedding_map
 from nearfar.report.run_files import RunFiles
 from nearfar.spec import to_json
 
@@ -89,7 +89,7 @@ def test_the_map_marks_wrong_answers_and_counts_each_image_once():
         "shown_labels": np.array([0, 0, 0, 1, 1, 1]),
         "shown_predictions": np.array([1, 0, 0, 1, 1, 0]),
     }
-    figure = map_figure(arrays, ["cat", "<b>dog</b>"])
+    figure = embedding_map(arrays, ["cat", "<b>dog</b>"])
     rows = [row for trace in figure.data for row in trace.customdata]
     assert sorted(rows) == list(range(6))
     wrong = {
@@ -110,7 +110,7 @@ def test_a_class_that_is_all_wrong_is_no_cross_in_the_legend():
         "shown_labels": np.array([0, 0, 1, 1]),
         "shown_predictions": np.array([0, 0, 0, 0]),
     }
-    figure = map_figure(arrays, ["cat", "dog"])
+    figure = embedding_map(arrays, ["cat", "dog"])
     legend = {trace.name: trace.marker.symbol for trace in figure.data if trace.showlegend}
     assert legend["dog"] == "circle"
 
@@ -124,7 +124,7 @@ def test_no_two_classes_share_a_colour(classes):
         "shown_labels": labels,
         "shown_predictions": labels,
     }
-    figure = map_figure(arrays, [f"kind {label}" for label in range(classes)])
+    figure = embedding_map(arrays, [f"kind {label}" for label in range(classes)])
     drawn = [trace for trace in figure.data if not trace.showlegend]
     colours = [trace.meta["colour"] for trace in drawn]
     assert len(colours) == len(set(colours)) == (classes if classes <= 10 else 9)
@@ -146,12 +146,12 @@ def test_long_names_are_shortened_and_keep_their_ends():
 def test_the_name_of_a_class_in_two_groups_stands_in_the_larger_one():
     points = np.array([[0, 0], [0, 1], [1, 0], [9, 9], [9, 8]], np.float32)
     arrays = {"shown_map": points, "shown_labels": np.zeros(5, int)}
-    label = map_figure(arrays, ["cat"]).layout.annotations[0]
+    label = embedding_map(arrays, ["cat"]).layout.annotations[0]
     assert [label.x, label.y] in points[:3].tolist()
 
 
 def test_the_map_needs_no_labels():
-    figure = map_figure({"shown_map": np.zeros((3, 2), np.float32)}, [])
+    figure = embedding_map({"shown_map": np.zeros((3, 2), np.float32)}, [])
     assert figure.data[0].customdata == (0, 1, 2)
     assert not figure.layout.showlegend
 

@@ -124,11 +124,7 @@ class SavedEncoder(nn.Module):
         return self.backbone(normalised.to(first.dtype))
 
     def check(self, shape: tuple[int, ...], modality: Modality | None = None) -> None:
-        """Refuse examples that this encoder cannot take; None where their modality is not known.
-
-        Raises:
-            NearfarError: Saying what it takes.
-        """
+        """Refuse examples that this encoder cannot take; None where their modality is not known."""
         # Images of any height and width are brought to its own.
         fixed = 1 if self.modality == "images" else len(self.shape)
         alike = len(shape) == len(self.shape)

@@ -47,11 +47,7 @@ def tuba(scores: Scores, log_baseline: Float[Tensor, " n"]) -> Float[Tensor, ""]
 
 
 def require_baseline(scores: Scores, log_baseline: Tensor) -> None:
-    """A number for each y.
-
-    Raises:
-        NearfarError: It is something else.
-    """
+    """A number for each y."""
     if log_baseline.shape != (len(scores),):
         raise NearfarError(
             f"log_baseline must be one number for each of {len(scores)} y,"

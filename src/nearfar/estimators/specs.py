@@ -62,9 +62,6 @@ class CriticBoundSpec(BoundSpec):
         Args:
             scores: Of N pairs.
             log_baseline: `log a(y)` of each y, for a bound that needs it.
-
-        Raises:
-            SettingError: The baseline is missing.
         """
         return imported(self.value)(scores, *self._baseline(log_baseline))
 
@@ -80,9 +77,6 @@ class CriticBoundSpec(BoundSpec):
             scores: Of N pairs.
             log_baseline: As for `estimate`.
             log_moving_average: From `updated_log_moving_average`, for a bound that needs it.
-
-        Raises:
-            SettingError: What it needs is missing.
         """
         function = imported(self.trained_by or self.value)
         if not self.needs_moving_average:

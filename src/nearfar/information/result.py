@@ -114,11 +114,7 @@ class MutualInformation:
     command: str | None = None
 
     def __getitem__(self, bound: str) -> BoundEstimate:
-        """The estimate of a bound.
-
-        Raises:
-            SettingError: It was not asked for.
-        """
+        """The estimate of a bound."""
         for estimate in self.estimates:
             if estimate.bound == bound:
                 return estimate
@@ -129,11 +125,7 @@ class MutualInformation:
         return json.loads(_ADAPTER.dump_json(self))
 
     def save(self, path: Path) -> None:
-        """Write a JSON file, whole or not at all, named by the manifest beside it if there is one.
-
-        Raises:
-            NearfarError: The disk is full or refuses.
-        """
+        """Write a JSON file, whole or not at all, and name it in the manifest beside it."""
         content = _ADAPTER.dump_json(self, indent=2) + b"\n"
         write_beside_manifest(path.parent, {path.name: content})
 

@@ -53,11 +53,7 @@ class SplitBatchNorm(_BatchNorm):
         return split
 
     def forward(self, input: Float[Tensor, "batch channels ..."]) -> Tensor:  # noqa: A002
-        """The batch normalised part by part, or by the running statistics in evaluation mode.
-
-        Raises:
-            SettingError: A part would have fewer than 2 examples.
-        """
+        """The batch normalised part by part, or by the running statistics in evaluation mode."""
         if not self.training:
             return super().forward(input)
         if len(input) < 2 * self.splits:

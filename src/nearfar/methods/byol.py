@@ -40,11 +40,7 @@ class BYOL(Method):
         self._last: tuple[Tensor, Tensor] | None = None
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
-        """Both views' predictions, then both views' targets.
-
-        Raises:
-            SettingError: There are more than two views.
-        """
+        """Both views' predictions, then both views' targets."""
         self.spec.require_views(len(views))
         predictions = [self.predictor(self.projector(self.encoder(view))) for view in views]
         with torch.no_grad():

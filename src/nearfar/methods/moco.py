@@ -42,7 +42,7 @@ class MoCo(Method):
             `batch_norm_splits` its batch-norm layers are replaced, their weights kept.
 
     Raises:
-        SettingError: A setting is out of range, or the encoder has no batch-norm to split.
+        SettingError: There is no batch-norm to split.
     """
 
     def __init__(self, spec: MoCoSpec, encoder: nn.Module) -> None:
@@ -59,11 +59,7 @@ class MoCo(Method):
         self._entering: Tensor | None = None
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
-        """The first view's queries and the second's keys; where symmetric, the reverse as well.
-
-        Raises:
-            SettingError: There are more than two views.
-        """
+        """The first view's queries and the second's keys; where symmetric, the reverse as well."""
         self.spec.require_views(len(views))
         first, second = views
         key_networks = self.momentum_encoder, self.momentum_head

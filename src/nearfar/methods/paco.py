@@ -72,11 +72,7 @@ class PaCo(Method):
         self._entering: dict[str, Tensor] | None = None
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch _"], ...]:
-        """The first view's queries, the second's keys, and the centres' logits of the first.
-
-        Raises:
-            SettingError: There are more than two views.
-        """
+        """The first view's queries, the second's keys, and the centres' logits of the first."""
         self.spec.require_views(len(views))
         first, second = views
         features = self.encoder(first)
@@ -89,12 +85,7 @@ class PaCo(Method):
         embedded: tuple[Float[Tensor, "batch _"], ...],
         labels: Integer[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
-        """PaCo of all ranks' queries; the ranks share the work.
-
-        Raises:
-            NearfarError: There is not one label for each example, or a label names a class that had
-                no example when the classes were counted.
-        """
+        """PaCo of all ranks' queries; the ranks share the work."""
         labels = gather_rows(require_labels_of(embedded[0], labels, "PaCo", len(self.class_counts)))
         queries, keys, logits = map(gather_rows, embedded)
         self._last = queries.detach(), keys, logits.detach(), labels

@@ -68,9 +68,6 @@ class PairwiseObjective(nn.Module):
         Args:
             views: Row i of each is of example i.
             labels: Of the examples; read only where false negatives are dropped.
-
-        Raises:
-            NearfarError: False negatives are to be dropped and there are no labels.
         """
         if self.drop_false_negatives == "no":
             return self.function(views, **self.settings)

@@ -41,11 +41,7 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, **columns: Shaped[Tensor, "_ ..."]) -> None:
-        """Let rows enter, the first as the oldest; of more than `size`, the last stay.
-
-        Raises:
-            NearfarError: A column is missing or unknown, or columns differ in their rows.
-        """
+        """Let rows enter, the first as the oldest; of more than `size`, the last stay."""
         counts = {name: len(rows) for name, rows in columns.items()}
         if set(counts) != set(self.columns) or len(set(counts.values())) != 1:
             raise NearfarError(

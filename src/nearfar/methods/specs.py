@@ -70,11 +70,7 @@ class MethodSpec(Choice, noun="method"):
         return None
 
     def require_views(self, count: int) -> None:
-        """Refuse fewer or more views than the method compares.
-
-        Raises:
-            SettingError: The method compares two, and there are more; or views, and there is one.
-        """
+        """Refuse fewer or more views than the method compares."""
         if count < self.least_views:
             raise SettingError(
                 f"views.count is {count}: {self.title} compares views of each example, "
@@ -87,11 +83,7 @@ class MethodSpec(Choice, noun="method"):
             )
 
     def require_encoder(self, encoder: EncoderSpec) -> None:
-        """Refuse an encoder that does not give what the method asks for.
-
-        Raises:
-            SettingError: The method needs a vector for each step, and the encoder gives none.
-        """
+        """Refuse an encoder that does not give what the method asks for."""
         if self.needs_steps and not encoder.gives_steps:
             known = EncoderSpec.known().items()
             giving = [f"{name} ({each.takes})" for name, each in known if each.gives_steps]
@@ -101,15 +93,7 @@ class MethodSpec(Choice, noun="method"):
             )
 
     def require_labels(self, labelled: bool, source: str) -> None:
-        """Refuse data without labels where the method learns from them.
-
-        Args:
-            labelled: Whether what it would learn from has labels.
-            source: Name of the data.
-
-        Raises:
-            SettingError: The method needs labels and there are none.
-        """
+        """Refuse data without labels where the method learns from them."""
         if self.needs_labels and not labelled:
             raise SettingError(
                 f"{self.title} learns from labels, and the part of {source} to learn from has "
@@ -321,11 +305,7 @@ class CPCSpec(MethodSpec):
     logarithm of its contrast."""
 
     def require_patches(self, encoder: str) -> None:
-        """Refuse changes of patches where there are none.
-
-        Raises:
-            SettingError: Naming the setting and the encoder that has patches.
-        """
+        """Refuse changes of patches where there are none."""
         for name in ("patch_crop", "patch_jitter"):
             if (value := getattr(self, name)) != getattr(CPCSpec, name):
                 raise SettingError(

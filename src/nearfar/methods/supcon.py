@@ -44,11 +44,7 @@ class SupCon(Method):
         embedded: tuple[Float[Tensor, "batch dim"], ...],
         labels: Integer[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Supervised contrast of all views of the batches of all ranks, which share the work.
-
-        Raises:
-            NearfarError: There is not one label for each example.
-        """
+        """Supervised contrast of all views of the batches of all ranks, which share the work."""
         labels = gather_rows(require_labels_of(embedded[0], labels, "SupCon"))
         rows = gather_rows(torch.stack(embedded, dim=1))
         self._last = (rows.detach(), labels)

@@ -63,12 +63,7 @@ def with_log_prior(
 
 
 def require_class_counts(class_counts: Tensor, labels: Tensor, classes: int) -> None:
-    """A count for each class, above 0 where a label names it.
-
-    Raises:
-        NearfarError: There are more or fewer counts than classes, one is negative or not whole, or
-            an example's class has count 0.
-    """
+    """A count for each class, above 0 where a label names it."""
     whole = not class_counts.is_complex() and class_counts.dtype != torch.bool
     if class_counts.is_floating_point():
         whole = bool((class_counts == class_counts.round()).all() and class_counts.isfinite().all())

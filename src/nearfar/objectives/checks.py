@@ -10,11 +10,7 @@ from nearfar.errors import NearfarError, SettingError, unknown_name
 
 
 def require_pairs(first: Tensor, second: Tensor) -> None:
-    """Two embeddings of each example, as two `(batch, dim)` tensors of one shape.
-
-    Raises:
-        NearfarError: They are not matrices, or their shapes differ.
-    """
+    """Two embeddings of each example, as two `(batch, dim)` tensors of one shape."""
     if first.ndim != 2 or first.shape != second.shape:
         raise NearfarError(
             "embeddings of two views must both be (batch, dim), and are"
@@ -23,11 +19,7 @@ def require_pairs(first: Tensor, second: Tensor) -> None:
 
 
 def require_several(embeddings: Tensor, what: str) -> None:
-    """At least two rows, for what compares an example with another one.
-
-    Raises:
-        NearfarError: There are fewer.
-    """
+    """At least two rows, for what compares an example with another one."""
     if embeddings.shape[0] < 2:
         raise NearfarError(
             f"{what} compares examples with each other and needs a batch of 2 or more,"
@@ -36,41 +28,25 @@ def require_several(embeddings: Tensor, what: str) -> None:
 
 
 def require_a_row(tensor: Tensor, what: str) -> None:
-    """At least one row, for what is a mean over rows.
-
-    Raises:
-        NearfarError: There is none.
-    """
+    """At least one row, for what is a mean over rows."""
     if not len(tensor):
         raise NearfarError(f"{what} is a mean over examples and needs one or more, not 0")
 
 
 def require_positive(name: str, value: float) -> None:
-    """A finite number above 0.
-
-    Raises:
-        SettingError: It is 0, negative, infinite or no number.
-    """
+    """A finite number above 0."""
     if not 0 < value < float("inf"):
         raise SettingError(f"{name} is {value}: it must be a number above 0")
 
 
 def require_not_negative(name: str, value: float) -> None:
-    """A finite number, 0 or above.
-
-    Raises:
-        SettingError: It is negative, infinite or no number.
-    """
+    """A finite number, 0 or above."""
     if not 0 <= value < float("inf"):
         raise SettingError(f"{name} is {value}: it must be a number, 0 or above")
 
 
 def require_scale(name: str, value: float | Tensor) -> None:
-    """A finite number above 0, or a tensor of one number, which is not looked at.
-
-    Raises:
-        SettingError: It is something else.
-    """
+    """A finite number above 0, or a tensor of one number, which is not looked at."""
     if isinstance(value, Tensor):
         _require_scalar(name, value)
     else:
@@ -78,11 +54,7 @@ def require_scale(name: str, value: float | Tensor) -> None:
 
 
 def require_finite(name: str, value: float | Tensor) -> None:
-    """A finite number, or a tensor of one number, which is not looked at.
-
-    Raises:
-        SettingError: It is something else.
-    """
+    """A finite number, or a tensor of one number, which is not looked at."""
     if isinstance(value, Tensor):
         _require_scalar(name, value)
     elif not math.isfinite(value):
@@ -97,26 +69,13 @@ def _require_scalar(name: str, value: Tensor) -> None:
 
 
 def require_one_of(name: str, value: str, known: Iterable[str]) -> None:
-    """A word out of a few.
-
-    Raises:
-        SettingError: It is another one.
-    """
+    """A word out of a few."""
     if value not in (words := tuple(known)):
         raise unknown_name(name, value, words)
 
 
 def require_rows(name: str, tensor: Tensor, dim: int | None = None) -> None:
-    """A matrix with one row an example.
-
-    Args:
-        name: What it is called where it was passed.
-        tensor: What was passed.
-        dim: The length that its rows must have, or None.
-
-    Raises:
-        NearfarError: It is no matrix, or its rows have another length.
-    """
+    """A matrix with one row an example."""
     if tensor.ndim != 2 or (dim is not None and tensor.shape[1] != dim):
         wanted = f"(batch, {'dim' if dim is None else dim})"
         raise NearfarError(f"{name} must be {wanted}, and are {tuple(tensor.shape)}")
@@ -132,9 +91,6 @@ def require_labels(
         rows: How many there must be.
         name: What they are called where they were passed.
         classes: The number of classes, or None where it may be any.
-
-    Raises:
-        NearfarError: They are not whole numbers, not one for each row, or out of range.
     """
     whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
     if not whole:

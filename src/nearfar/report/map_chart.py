@@ -11,7 +11,7 @@ _NO_GREYS = (0, 1, 2, 4, 5, 6, 7, 9)
 """Colours of the page that stand out among grey points."""
 
 
-def map_figure(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) -> go.Figure:
+def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) -> go.Figure:
     """The map of test examples: a colour a class, wrong kNN answers as crosses, names in place.
 
     Eyes tell about ten colours apart. Of more classes, the eight with most examples on show have

@@ -12,7 +12,7 @@ from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality, one
 from nearfar.report import charts
 from nearfar.report.information import information_section
-from nearfar.report.map_chart import classes_in_colour, map_figure
+from nearfar.report.map_chart import classes_in_colour, embedding_map
 from nearfar.report.pictures import contact_sheet, picture
 from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_table import further_measures, score_table
@@ -178,7 +178,7 @@ def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
     names = _class_names(arrays)
     sheet = contact_sheet(arrays["shown_images"]) if "shown_images" in arrays else None
     return {
-        "figure": map_figure(arrays, names),
+        "figure": embedding_map(arrays, names),
         "count": len(arrays["shown_map"]),
         "labelled": labels is not None,
         "classes": 0 if labels is None else len(np.unique(labels)),

@@ -35,11 +35,7 @@ class Transformable(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> NoReturn:  # noqa: ARG004
-        """Refused.
-
-        Raises:
-            NearfarError: Always.
-        """
+        """Refused."""
         raise NearfarError(
             "similarities computed by tiles have no forward-mode derivative (jvp, jacfwd,"
             " torch.func.hessian): use reverse mode (grad, vjp, jacrev of jacrev), or compute them"

@@ -116,9 +116,6 @@ class FloatViews(Views):
     """Views of series `(batch, channels, steps)` or vectors `(batch, features)`; see `Views`.
 
     Originals are float32 or float64; normalised views are float32, others of the originals' type.
-
-    Raises:
-        SettingError: Mean and deviation do not fit the shape.
     """
 
     def __init__(

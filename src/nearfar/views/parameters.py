@@ -97,11 +97,7 @@ class VectorParameters:
 
 
 def require_shares(name: str, ends: tuple[float, float]) -> None:
-    """A range of shares of a whole.
-
-    Raises:
-        SettingError: It is not above 0 and at most 1, the smallest first.
-    """
+    """A range of shares of a whole."""
     low, high = ends
     if not 0 < low <= high <= 1:
         raise SettingError(f"{name} is {low:g} to {high:g}: needs 0 < smallest <= largest <= 1")

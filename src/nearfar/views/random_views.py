@@ -19,9 +19,6 @@ class RandomViews(Views):
     """Views of images, `(batch, channels, height, width)` uint8 of 0 to 255; see `Views`.
 
     A view is `(batch, channels, size, size)` float32.
-
-    Raises:
-        SettingError: Mean and deviation do not fit the channels.
     """
 
     def __init__(
