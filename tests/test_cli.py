@@ -16,12 +16,13 @@ from PIL import Image
 import nearfar
 from nearfar.cli import app, main
 from nearfar.cli.arguments import option_names, parse
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import CIFAR10Spec, FolderSpec, SourceSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.config_json import read_recipe
+from nearfar.spec import Nested
 from nearfar.training.schedules import ScheduleSpec
 from nearfar.training.specs import OptimizerSpec
 from nearfar.views.specs import ViewsSpec
@@ -230,14 +231,15 @@ class Wanted:
     """What the tests below read."""
 
     sure: bool = True
-    data: DataConfig = field(default_factory=DataConfig)
+    data: Nested[SourceSpec] = field(default_factory=CIFAR10Spec)
 
 
 def test_switches_can_be_turned_off_and_are_known():
     assert "--no-sure" in option_names(Wanted)
-    assert "--data.no-download" in option_names(Wanted)
-    wanted = parse(Wanted, "test", ["--no-sure", "--data.no-download", "--data.test_fraction=0.5"])
-    assert wanted == Wanted(sure=False, data=DataConfig(test_fraction=0.5))
+    assert "--data.no-download" in option_names(Wanted, default=Wanted())
+    words = ["--no-sure", "--data.no-download", "--data.held_out=0.5"]
+    wanted = parse(Wanted, "test", words, Wanted())
+    assert wanted == Wanted(sure=False, data=CIFAR10Spec(held_out=0.5))
 
 
 def test_a_misspelt_switch_is_refused():
@@ -357,7 +359,7 @@ def test_embed_brings_images_to_squares_as_the_run_learnt_but_whole(tmp_path):
     assert fit_for(tmp_path, None) == "squash"  # an encoder without its run
     for learnt, expected in (("crop", "squash"), ("pad", "pad"), ("squash", "squash")):
         run = tmp_path / learnt
-        recipe = Recipe(data=DataConfig(name="folder", root=tmp_path, fit=learnt))
+        recipe = Recipe(data=FolderSpec(root=tmp_path, fit=learnt))
         RunFolder.create(run).write_config(recipe_to_json(recipe, run=run))
         assert fit_for(run, None) == fit_for(run / "encoder.safetensors", None) == expected
         assert fit_for(run, "crop") == "crop"

@@ -10,8 +10,7 @@ from nearfar.cli.embed import EmbedArguments
 from nearfar.cli.evaluate import EvaluateArguments
 from nearfar.cli.report import ReportArguments
 from nearfar.data.array_file import read_array
-from nearfar.data.catalogue import check_data_config
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import FolderSpec, NpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.paths import user_path
@@ -67,7 +66,9 @@ def test_every_option_of_a_command(home):
         home / "pictures",
         home / "x.npz",
     )
-    assert parse(EvaluateArguments, "evaluate", ["r", "--data.root=~/d"]).data.root == home / "d"
+    of_folder = EvaluateArguments(Path("r"), data=FolderSpec())
+    read = parse(EvaluateArguments, "evaluate", ["r", "--data.root=~/d"], of_folder)
+    assert read.data.root == home / "d"
     assert parse(ReportArguments, "report", ["~/a", "b"]).runs == (home / "a", Path("b"))
 
 
@@ -78,7 +79,7 @@ def test_every_option_of_a_command(home):
         (["report", ""], "an empty name"),
         (["train", "--out="], "--out: an empty name"),
         (["train", f"--out={LONG}"], "--out: xxxxxxxx"),
-        (["train", "--data.root", ""], "--data.root: an empty name"),
+        (["train", "simclr-pictures", "--data.root", ""], "--data.root: an empty name"),
         (["mi", "x.npy", "y.npy", "--out", LONG], "--out: xxxxxxxx"),
     ],
 )
@@ -95,7 +96,7 @@ def test_paths_in_files_and_in_python(home):
     np.savez(home / "x.npz", a=np.arange(3.0), b=np.arange(4.0))
     assert len(read_array("~/x.npy", limit_mib=1, setting="")) == 3
     assert len(read_array("~/x.npz:b", limit_mib=1, setting="")) == 4
-    check_data_config(DataConfig(name="npz", root=Path("~/x.npz")))
+    NpzSpec(root=Path("~/x.npz")).require_root()
     with pytest.raises(NearfarError, match=str(home / "no")):
         load_encoder("~/no")
 
@@ -108,4 +109,4 @@ def test_a_root_in_config_json_that_no_file_can_have(root):
     values = recipe_to_json(Recipe())
     values["data"] |= {"name": "folder", "root": root}
     with pytest.raises(SettingError):
-        check_data_config(recipe_from_json(values).data)
+        recipe_from_json(values).data.require_root()

@@ -5,8 +5,11 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from nearfar import plugins
+from nearfar.cli import main
 from nearfar.cli.train import _read
-from nearfar.errors import NearfarError
+from nearfar.data.sources import load_source
+from nearfar.data.specs import SourceSpec
+from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.objective_specs import ObjectiveSpec
 
 OBJECTIVE = """
@@ -17,6 +20,29 @@ class GentleSpec(ObjectiveSpec):
     function = "nearfar.objectives:nt_xent"
     name: Literal["gentle"] = "gentle"
     temperature: float = 2.0
+"""
+
+SOURCE = """
+from typing import Annotated, Literal
+from annotated_types import Ge
+from nearfar.data.specs import SourceSpec
+
+class StepsSpec(SourceSpec):
+    target, modality = "steps_source:load_steps", "series"
+    summary = "steps up and down"
+    classes, train_examples, size, licence = 2, 40, "1 channel × 16 steps", "CC0"
+    citation, home = "nobody 2026", "example.org"
+    name: Literal["steps"] = "steps"
+    height: Annotated[float, Ge(0)] = 1.0
+    \"\"\"Of a step.\"\"\"
+
+def load_steps(spec):
+    import numpy as np
+    from nearfar.data.arrays import source_from_series
+    labels = np.arange(50) % 2
+    up = np.arange(16) >= 8
+    series = np.where(labels[:, None] == 1, up, ~up) * spec.height
+    return source_from_series(series, labels, name=spec.name)
 """
 
 
@@ -34,6 +60,7 @@ def added(tmp_path, monkeypatch):
     yield add
     plugins.load_plugins.cache_clear()
     ObjectiveSpec.choices.pop("gentle", None)
+    SourceSpec.choices.pop("steps", None)
 
 
 def test_an_objective_of_another_package_is_chosen_and_set_by_name(added):
@@ -43,6 +70,30 @@ def test_an_objective_of_another_package_is_chosen_and_set_by_name(added):
     assert (objective.name, objective.temperature) == ("gentle", 3.0)
     assert objective.build().settings == {"temperature": 3.0}
     assert "gentle" in ObjectiveSpec.owners("temperature")
+
+
+def test_a_source_of_another_package_is_chosen_listed_and_loaded(added, capsys):
+    added(SOURCE, "steps_source")
+    data = _read(["--data", "steps", "--data.height", "3", "--data.held-out", "0"]).data
+    source = load_source(data)
+    assert (source.name, source.modality, source.num_classes) == ("steps", "series", 2)
+    assert (len(source.train), len(source.test)) == (40, 10)
+    assert float(source.train.examples.max()) == 3.0
+    assert data.most_to_learn_from() == 40
+    with pytest.raises(SettingError, match=r"height is -1\.0: it must be 0 or more"):
+        SourceSpec.named("steps")(height=-1.0)
+    with pytest.raises(SettingError, match="digits has no such setting, it belongs to steps"):
+        _read(["--data", "digits", "--data.height", "3"])
+    main(["data"])
+    assert [*map(str.split, capsys.readouterr().out.splitlines())][-4][:3] == [
+        "steps",
+        "series",
+        "40",
+    ]
+    main(["data", "steps"])
+    told = capsys.readouterr().out
+    assert "Steps up and down." in told
+    assert "Of a step." in told
 
 
 def test_one_that_cannot_be_loaded_is_named(added):

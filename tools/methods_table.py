@@ -13,8 +13,8 @@ import torch
 from cases.methods import CASES, LEARNS, sized
 from torch import Tensor, nn
 
-from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
+from nearfar.data.specs import DigitsSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.knn import KNNBank
 from nearfar.recipes.assembly import assemble
@@ -96,7 +96,7 @@ def learnt() -> dict[str, str]:
 def learns(case: MethodCase, folder: Path) -> tuple[float, float]:
     """KNN accuracy on digits, before and after ten epochs, in percent."""
     recipe = simclr_digits()
-    digits = load_digits(DataConfig())
+    digits = load_digits(DigitsSpec())
     taught, asked = digits.train, digits.test
     assert asked is not None
     images, questions = taught.examples, asked.examples

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nearfar.data.array_likes import refuse_masked
 from nearfar.data.arrays import looks_channels_first
-from nearfar.data.config import DataConfig
 from nearfar.data.float_arrays import vectors_of
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
+from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features
@@ -258,7 +258,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return Recipe(
             recipe="ContrastiveEncoder",
             # There is no check that could look at rows held out: all are learnt from.
-            data=DataConfig(held_out=0.0),
+            data=DigitsSpec(held_out=0.0),
             seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
             views=views,
             encoder=encoder,

@@ -16,15 +16,15 @@ def data_at_hand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-FOLDER = "--data.name folder --data.root pics"
+FOLDER = "--data folder --data.root pics"
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         ("train pics", f"pics is no recipe but data of your own: nearfar train {FOLDER} --data.im"),
-        ("train rows.parquet", "nearfar train simclr-wine --data.name parquet --data.root rows.p"),
-        ("train arrays.npz", "nearfar train --data.name npz --data.root arrays.npz"),
+        ("train rows.parquet", "nearfar train simclr-wine --data parquet --data.root rows.p"),
+        ("train arrays.npz", "nearfar train --data npz --data.root arrays.npz"),
         ("train no/pics", "unknown recipe 'no/pics'"),
         ("train simclr-digit", "did you mean 'simclr-digits'?"),
         ("train simclr", "simclr is a method, not a recipe: nearfar train simclr-digits (or "),
@@ -34,12 +34,13 @@ FOLDER = "--data.name folder --data.root pics"
             "train cifar10",
             "cifar10 is a source of data, not a recipe: nearfar train simclr-cifar10",
         ),
-        ("train wav", "wav is a source of data, not a recipe: nearfar train --data.name wav"),
-        ("train --data pics", f"--data is a group of settings: write {FOLDER}"),
-        ("train simclr-fashion --data=pics", f"--data is a group of settings: write {FOLDER}"),
-        ("train --data cifar10", "did you mean --data.name cifar10?"),
-        ("train --data", "did you mean --data.name?"),
-        ("train --data.root pics", "or say what your own data are: --data.name folder"),
+        ("train wav", "wav is a source of data, not a recipe: nearfar train --data wav"),
+        ("train --data pics", f"--data names a source: write {FOLDER}"),
+        ("train simclr-fashion --data=pics", f"--data names a source: write {FOLDER}"),
+        ("train --data cifar11", "unknown data source 'cifar11': did you mean 'cifar10"),
+        ("train --data", "--data names no data source: choose one of digits, fashion-mnist, "),
+        ("train --data.root pics", "or say what your own data are: --data folder"),
+        ("train --data folder --data.download", "folder has no such setting, it belongs to fash"),
     ],
 )
 def test_a_word_in_the_wrong_place_leads_on(words, said, capsys):

@@ -16,7 +16,7 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.cli.setting_tables import options
 from nearfar.cli.train import TrainArguments
-from nearfar.data.catalogue import SOURCES
+from nearfar.data.specs import SourceSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.config_json import recipe_to_json
@@ -24,7 +24,7 @@ from nearfar.recipes.names import RECIPES
 from nearfar.spec import Above0
 
 NAMES = {
-    "data": list(SOURCES),
+    "data": list(SourceSpec.known()),
     "methods": list(MethodSpec.choices),
     "objectives": sorted(objectives.__all__),
     "recipes": list(RECIPES),

@@ -9,6 +9,7 @@ from tests.comparison.fake_runs import COUNTS, fake_record
 from tools.comparison.experiments import experiments
 from tools.comparison.records import RecordFile, fingerprint
 
+from nearfar.data.specs import STL10Spec
 from nearfar.errors import NearfarError
 from nearfar.training.specs import AdamWSpec
 
@@ -57,13 +58,18 @@ def test_a_run_has_one_record(tmp_path):
     "recipe",
     [
         changed("data", root=Path("elsewhere")),
-        changed("data", workers=0, in_memory_mib=1, download=True),
+        changed("data", download=True),
         changed("training", threads=2, knn_every=0, checkpoint_every=3, keep_checkpoints=5),
         replace(RECIPE, recipe="another-name"),
     ],
 )
 def test_where_images_lie_and_what_is_saved_do_not_tell_runs_apart(recipe):
     assert fingerprint(recipe) == fingerprint(RECIPE)
+
+
+def test_nor_do_how_many_read_and_what_is_held_in_memory():
+    stream, hold = STL10Spec(workers=0, in_memory_mib=1), STL10Spec(train_part="train")
+    assert fingerprint(replace(RECIPE, data=stream)) == fingerprint(replace(RECIPE, data=hold))
 
 
 @pytest.mark.parametrize(

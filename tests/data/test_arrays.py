@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nearfar.data.arrays import source_from_arrays
-from nearfar.data.config import DataConfig
 from nearfar.data.sources import load_source
+from nearfar.data.specs import NpzSpec
 from nearfar.errors import NearfarError, SettingError
 
 IMAGES = np.random.RandomState(0).randint(0, 256, (20, 6, 5, 3)).astype(np.uint8)
@@ -17,7 +17,7 @@ LABELS = np.arange(20) % 2
 
 
 def _load(path, **settings):
-    return load_source(DataConfig(name="npz", root=path, **settings))
+    return load_source(NpzSpec(root=path, **settings))
 
 
 @given(arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 3, st.integers(1, 4))))

@@ -7,10 +7,10 @@ from hypothesis.extra.numpy import arrays
 from source_files import write_images
 
 from nearfar.data import normalisation
-from nearfar.data.config import DataConfig
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, StreamedExamples
 from nearfar.data.sources import load_source
+from nearfar.data.specs import FolderSpec
 
 
 @given(arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 4)))
@@ -52,8 +52,5 @@ def test_streamed_images_are_taken_from_the_whole_part(monkeypatch):
 
 def test_streamed_images_count_as_held_ones(tmp_path):
     write_images(tmp_path, [f"{n}.png" for n in range(12)])
-    parts = [
-        load_source(DataConfig(name="folder", root=tmp_path, in_memory_mib=mib)).train
-        for mib in (0, 64)
-    ]
+    parts = [load_source(FolderSpec(root=tmp_path, in_memory_mib=mib)).train for mib in (0, 64)]
     assert channel_statistics(parts[0]) == channel_statistics(parts[1])

@@ -11,8 +11,8 @@ from source_files import python2_pickle, served, write_cifar
 from torchvision import datasets
 
 from nearfar.data.cifar_pickles import read_pickled_dict
-from nearfar.data.config import DataConfig
 from nearfar.data.sources import load_source
+from nearfar.data.specs import CIFAR10Spec, SourceSpec
 from nearfar.errors import NearfarError
 
 SETS = {10: ("cifar10", datasets.CIFAR10), 100: ("cifar100", datasets.CIFAR100)}
@@ -37,7 +37,7 @@ def _let_torchvision_know(monkeypatch, dataset, folder):
 def test_it_reads_what_torchvision_reads(tmp_path, monkeypatch, classes, python, inside):
     folder = write_cifar(tmp_path, classes, python=python)
     name, dataset = SETS[classes]
-    source = load_source(DataConfig(name=name, root=folder if inside else tmp_path))
+    source = load_source(SourceSpec.named(name)(root=folder if inside else tmp_path))
     _let_torchvision_know(monkeypatch, dataset, folder)
     for part, train in ((source.train, True), (source.test, False)):
         expected = dataset(tmp_path, train=train)
@@ -57,14 +57,14 @@ def test_the_download_is_torchvision_s(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", _md5(archive))
     with served(mirror) as address:
         monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}/{archive.name}")
-        source = load_source(DataConfig(name="cifar10", root=tmp_path / "new", download=True))
+        source = load_source(CIFAR10Spec(root=tmp_path / "new", download=True))
     assert len(source.train) == 60
 
 
 def test_missing_files_say_what_to_put_where(tmp_path):
     for name in ("cifar10", "cifar100"):
         with pytest.raises(NearfarError, match=r"unpack cifar-10+-python.tar.gz there") as caught:
-            load_source(DataConfig(name=name, root=tmp_path))
+            load_source(SourceSpec.named(name)(root=tmp_path))
         assert "\n" not in str(caught.value)
 
 
@@ -83,7 +83,7 @@ def test_nothing_in_a_file_is_executed(tmp_path, protocol):
     attack = {"data": _Attack(os.mkdir, str(trace)), "labels": [1]}
     (folder / "data_batch_3").write_bytes(pickle.dumps(attack, protocol=protocol))
     with pytest.raises(NearfarError, match=r"data_batch_3: not a CIFAR file \(names .*mkdir"):
-        load_source(DataConfig(name="cifar10", root=tmp_path))
+        load_source(CIFAR10Spec(root=tmp_path))
     assert not trace.exists()
 
 
@@ -143,7 +143,7 @@ def test_a_nested_value_is_left_as_it_is_and_refused_by_what_reads_it(tmp_path):
     batch = b"\x80\x02}U\x06labels]" + _nested(60) + b"asU\x04dataK\x01s."
     (folder / "test_batch").write_bytes(batch)
     with pytest.raises(NearfarError, match="data is no table"):
-        load_source(DataConfig(name="cifar10", root=tmp_path))
+        load_source(CIFAR10Spec(root=tmp_path))
 
 
 def test_an_index_of_the_memory_takes_no_memory(tmp_path):
@@ -157,7 +157,7 @@ def test_keys_from_outside_are_named_shortly_and_not_obeyed(tmp_path):
     keys = {f"key \x1b[31m {number}" + "x" * 200: 1 for number in range(30)}
     (folder / "test_batch").write_bytes(python2_pickle(keys))
     with pytest.raises(NearfarError, match=r"no data, only key \\x1b.* and 22 more") as caught:
-        load_source(DataConfig(name="cifar10", root=tmp_path))
+        load_source(CIFAR10Spec(root=tmp_path))
     assert len(str(caught.value)) < 700
 
 
@@ -213,7 +213,7 @@ def test_batches_that_do_not_fit_are_refused(tmp_path, batch, words):
     folder = write_cifar(tmp_path, 10)
     (folder / "test_batch").write_bytes(python2_pickle(batch))
     with pytest.raises(NearfarError, match=rf"test_batch.*{words}"):
-        load_source(DataConfig(name="cifar10", root=tmp_path))
+        load_source(CIFAR10Spec(root=tmp_path))
 
 
 @pytest.mark.parametrize("kind", [np.float32, object])

@@ -10,14 +10,14 @@ from source_files import idx_bytes, served, write_fashion
 from torchvision import datasets
 
 from nearfar.data import fashion_mnist
-from nearfar.data.config import DataConfig
 from nearfar.data.idx import read_idx
 from nearfar.data.sources import load_source
+from nearfar.data.specs import FashionMNISTSpec
 from nearfar.errors import NearfarError
 
 
 def _config(root, **settings):
-    return DataConfig(name="fashion-mnist", root=root, **settings)
+    return FashionMNISTSpec(root=root, **settings)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -43,7 +43,7 @@ def test_a_root_below_home_may_be_written_with_a_tilde(tmp_path, monkeypatch):
 
 def test_debian_s_package_is_found_without_a_root(tmp_path, monkeypatch):
     monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", write_fashion(tmp_path, train=7))
-    assert len(load_source(DataConfig(name="fashion-mnist")).train) == 7
+    assert len(load_source(FashionMNISTSpec()).train) == 7
 
 
 def real_files() -> Path | None:
@@ -64,7 +64,7 @@ def test_the_real_files():
 def test_missing_files_say_what_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path / "none")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for config in (_config(tmp_path), DataConfig(name="fashion-mnist")):
+    for config in (_config(tmp_path), FashionMNISTSpec()):
         with pytest.raises(NearfarError, match=r"train-images-idx3-ubyte.*dataset-fashion") as got:
             load_source(config)
         assert "\n" not in str(got.value)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from PIL import Image
 
-from nearfar.data.config import DataConfig
 from nearfar.data.fingerprint import part_fingerprint, source_fingerprint
 from nearfar.data.source import JoinedExamples, Part, Source
 from nearfar.data.sources import load_source
+from nearfar.data.specs import FolderSpec
 
 
 def part(seed: int = 0, count: int = 6, labels: bool = True) -> Part:
@@ -70,9 +70,7 @@ def folder(tmp_path):
 
 
 def loaded(root, stream: bool) -> Source:
-    return load_source(
-        DataConfig(name="folder", root=root, in_memory_mib=0 if stream else 64, image_size=8)
-    )
+    return load_source(FolderSpec(root=root, in_memory_mib=0 if stream else 64, image_size=8))
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -7,10 +7,10 @@ from hypothesis.extra.numpy import arrays
 
 from nearfar.data.arrays import source_from_series, source_from_vectors
 from nearfar.data.batches import TrainingBatches, evaluation_batches
-from nearfar.data.config import DataConfig
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part
 from nearfar.data.sources import load_source
+from nearfar.data.specs import SourceSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.spec import as_spec
 from nearfar.views.specs import ViewsSpec
@@ -137,7 +137,7 @@ def test_test_parts_must_be_alike():
 def _npz(tmp_path, name, **arrays):
     path = tmp_path / "file.npz"
     np.savez(path, **arrays)
-    return load_source(DataConfig(name=name, root=path, test_fraction=0.25))
+    return load_source(SourceSpec.named(name)(root=path, test_fraction=0.25))
 
 
 def test_npz_files_of_series_and_vectors_are_read_by_their_keys(tmp_path):

@@ -8,14 +8,14 @@ from PIL import Image
 from source_files import write_images
 
 from nearfar.data.batches import evaluation_batches
-from nearfar.data.config import DataConfig
 from nearfar.data.sources import load_source
+from nearfar.data.specs import FolderSpec
 from nearfar.data.streamed_files import StreamedFiles
 from nearfar.errors import NearfarError
 
 
 def _load(root, **settings):
-    return load_source(DataConfig(name="folder", root=root, **settings))
+    return load_source(FolderSpec(root=root, **settings))
 
 
 def _levels(part):

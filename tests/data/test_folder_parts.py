@@ -5,14 +5,14 @@ import pytest
 from scipy.io import wavfile
 from source_files import write_images
 
-from nearfar.data.config import DataConfig
 from nearfar.data.part_names import part_named, part_within
 from nearfar.data.sources import load_source
+from nearfar.data.specs import FolderSpec, WavSpec
 from nearfar.errors import NearfarError
 
 
 def _load(root, **settings):
-    return load_source(DataConfig(name="folder", root=root, **settings))
+    return load_source(FolderSpec(root=root, **settings))
 
 
 def _write(root, *folders, each=2):
@@ -225,7 +225,7 @@ def test_sounds_have_parts_too(tmp_path, judged):
             folder = tmp_path / "sounds" / part / label
             folder.mkdir(parents=True)
             wavfile.write(folder / "1.wav", 8000, np.arange(20, dtype=np.int16))
-    source = load_source(DataConfig(name="wav", root=tmp_path))
+    source = load_source(WavSpec(root=tmp_path))
     assert source.class_names == ("a", "b")
     assert source.test.names == [f"sounds/{judged}/{label}/1.wav" for label in "ab"]
 
@@ -235,7 +235,7 @@ def test_sounds_to_judge_by_without_classes_are_left_out_and_counted(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
         for number in range(5):
             wavfile.write(tmp_path / folder / f"{number}.wav", 8000, np.arange(20, dtype=np.int16))
-    source = load_source(DataConfig(name="wav", root=tmp_path))
+    source = load_source(WavSpec(root=tmp_path))
     assert source.class_names == ("a", "b")
     assert {name.split("/")[0] for name in [*source.train.names, *source.test.names]} == {"train"}
     assert source.notes[1].startswith("left out test/ (5 sounds): it has none of the class folders")

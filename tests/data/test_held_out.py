@@ -6,12 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfar.data.catalogue import check_data_config, held_out_count, most_to_learn_from
-from nearfar.data.config import DataConfig
 from nearfar.data.held_out import held_out_rows, hold_out
 from nearfar.data.labels import class_counts
 from nearfar.data.source import Part, Source, StreamedExamples
+from nearfar.data.source_spec import held_out_count
 from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.data.specs import DigitsSpec, FashionMNISTSpec, FolderSpec, STL10Spec
 from nearfar.errors import SettingError
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(torch.tensor)
@@ -54,7 +54,7 @@ def test_at_most_5000_and_of_a_few_at_least_one():
 
 @pytest.mark.parametrize("changes", [{}, {"imbalance_factor": 10.0}, {"label_noise": 0.25}])
 def test_what_is_held_out_is_not_learnt_from_and_its_labels_are_true(changes):
-    config = DataConfig(**changes)
+    config = DigitsSpec(**changes)
     source = load_source(config)
     taught = hold_out(source, config)
     part = part_to_learn_from(taught.source, config)
@@ -78,9 +78,9 @@ def test_what_is_held_out_is_not_learnt_from_and_its_labels_are_true(changes):
 
 
 def test_zero_learns_from_all_and_so_do_data_without_labels():
-    source = load_source(DataConfig())
+    source = load_source(DigitsSpec())
     bare = replace(source, train=Part(source.train.examples))
-    for loaded, config in ((source, DataConfig(held_out=0.0)), (bare, DataConfig())):
+    for loaded, config in ((source, DigitsSpec(held_out=0.0)), (bare, DigitsSpec())):
         taught = hold_out(loaded, config)
         assert taught.held_out is None
         assert taught.source is loaded
@@ -101,7 +101,7 @@ class Streamed(StreamedExamples):
     "examples", [Streamed(), torch.arange(20.0)[:, None], torch.arange(20.0)[:, None, None]]
 )
 def test_streamed_images_series_and_vectors_alike(examples):
-    taught = hold_out(Source("any", Part(examples, torch.arange(20) % 2)), DataConfig(held_out=0.2))
+    taught = hold_out(Source("any", Part(examples, torch.arange(20) % 2)), DigitsSpec(held_out=0.2))
     kept, held = (
         [int(part.examples[row]) for row in range(len(part))]
         for part in (taught.source.train, taught.held_out)
@@ -112,15 +112,15 @@ def test_streamed_images_series_and_vectors_alike(examples):
 
 
 def test_how_many_there_are_to_learn_from_is_known_before_anything_is_read():
-    assert most_to_learn_from(DataConfig()) == 1297 - 130
-    assert most_to_learn_from(DataConfig(held_out=0.0)) == 1297
-    assert most_to_learn_from(DataConfig(name="fashion-mnist")) == 55_000
-    assert most_to_learn_from(DataConfig(name="stl10", train_part="both")) is None
-    assert most_to_learn_from(DataConfig(name="folder")) is None
-    assert len(hold_out(load_source(DataConfig()), DataConfig()).source.train) == 1297 - 130
+    assert DigitsSpec().most_to_learn_from() == 1297 - 130
+    assert DigitsSpec(held_out=0.0).most_to_learn_from() == 1297
+    assert FashionMNISTSpec().most_to_learn_from() == 55_000
+    assert STL10Spec(train_part="both").most_to_learn_from() is None
+    assert FolderSpec().most_to_learn_from() is None
+    assert len(hold_out(load_source(DigitsSpec()), DigitsSpec()).source.train) == 1297 - 130
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_impossible_shares_are_refused(share):
     with pytest.raises(SettingError, match=r"data\.held_out"):
-        check_data_config(DataConfig(held_out=share))
+        DigitsSpec(held_out=share)

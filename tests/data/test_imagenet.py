@@ -12,16 +12,16 @@ from source_files import write_images
 from torchvision.datasets import ImageFolder, imagenet
 
 from nearfar.data.batches import evaluation_batches
-from nearfar.data.config import DataConfig
 from nearfar.data.source import StreamedExamples
 from nearfar.data.sources import load_source
+from nearfar.data.specs import ImageNetSpec
 from nearfar.errors import NearfarError
 
 WNIDS = ("n01440764", "n01443537", "n02979186")
 
 
 def _config(root, **settings):
-    return DataConfig(name="imagenet", root=root, **settings)
+    return ImageNetSpec(root=root, **settings)
 
 
 def _write(root):

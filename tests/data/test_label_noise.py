@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nearfar.data.config import DataConfig
 from nearfar.data.label_noise import with_label_noise
 from nearfar.data.labels import class_counts
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.data.specs import DigitsSpec, FolderSpec
 from nearfar.errors import SettingError
 
 
@@ -59,8 +59,8 @@ def test_the_choice_never_changes():
 
 
 def test_learning_sees_the_noise_and_the_evaluation_does_not():
-    clean = load_source(DataConfig())
-    config = DataConfig(label_noise=0.25, imbalance_factor=10.0, held_out=0.0)
+    clean = load_source(DigitsSpec())
+    config = DigitsSpec(label_noise=0.25, imbalance_factor=10.0, held_out=0.0)
     source = load_source(config)
     learnt = part_to_learn_from(source, config)
     tail = load_source(replace(config, label_noise=0.0))
@@ -76,7 +76,7 @@ def test_learning_sees_the_noise_and_the_evaluation_does_not():
 
 
 def test_without_labels_there_is_nothing_to_mix_up(tmp_path):
-    config = DataConfig(label_noise=0.1)
+    config = DigitsSpec(label_noise=0.1)
     for part in (Part(torch.zeros(4, 1, 1, 1, dtype=torch.uint8)), labelled(4, 1).train):
         with pytest.raises(SettingError, match=r"data.label_noise=0.1: .* leave it out") as caught:
             part_to_learn_from(Source("bare", part), config)
@@ -87,4 +87,4 @@ def test_without_labels_there_is_nothing_to_mix_up(tmp_path):
     for number in range(3):
         Image.new("L", (8, 8), number).save(tmp_path / "flat" / f"{number}.png")
     with pytest.raises(SettingError, match=r"label_noise=0.1: .* no labels"):
-        load_source(DataConfig(name="folder", root=tmp_path / "flat", label_noise=0.1))
+        load_source(FolderSpec(root=tmp_path / "flat", label_noise=0.1))

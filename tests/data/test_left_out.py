@@ -6,14 +6,14 @@ from PIL import Image, features
 from scipy.io import wavfile
 from source_files import write_images
 
-from nearfar.data.config import DataConfig
 from nearfar.data.image_files import _BY_CONTENT, _BY_ENDING, SUFFIXES
 from nearfar.data.sources import load_source
+from nearfar.data.specs import FolderSpec, WavSpec
 from nearfar.errors import NearfarError
 
 
 def _load(root, **settings):
-    return load_source(DataConfig(name="folder", root=root, **({"test_fraction": 0.0} | settings)))
+    return load_source(FolderSpec(root=root, **({"test_fraction": 0.0} | settings)))
 
 
 def _picture():
@@ -136,7 +136,7 @@ def test_sounds_are_counted_and_known_by_their_content_too(tmp_path):
     for name in ("a/x.mp3", "c/y.flac", "c/z.flac"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    source = load_source(DataConfig(name="wav", root=tmp_path, test_fraction=0.0))
+    source = load_source(WavSpec(root=tmp_path, test_fraction=0.0))
     assert source.train.names == ["a/1.WAV", "a/2.Wave", "b/3"]
     assert source.notes == (
         "left out, as no sounds: 2 .flac, 1 .mp3",

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from source_files import write_stl10
 
-from nearfar.data.config import DataConfig
 from nearfar.data.labels import class_counts
 from nearfar.data.long_tail import long_tail, long_tail_sizes
 from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.data.specs import DigitsSpec, STL10Spec
 from nearfar.errors import NearfarError, SettingError
 
 
@@ -138,8 +138,8 @@ def test_what_cannot_be_thinned_is_refused_in_one_line(source, factor, words):
 
 
 def test_a_loaded_source_has_the_tail_of_its_settings():
-    whole = load_source(DataConfig())
-    config = DataConfig(imbalance_factor=20.0, seed=4)
+    whole = load_source(DigitsSpec())
+    config = DigitsSpec(imbalance_factor=20.0, seed=4)
     tail = load_source(config)
     assert (
         class_counts(tail.train, 10).tolist()
@@ -160,9 +160,7 @@ def test_unlabelled_examples_stay(tmp_path):
     names.write_text("one\ntwo\n")
     np.ones(3, np.uint8).tofile(tmp_path / "stl10_binary" / "test_y.bin")
     for in_memory_mib in (0, 100):
-        config = DataConfig(
-            name="stl10", root=tmp_path, imbalance_factor=2.0, in_memory_mib=in_memory_mib
-        )
+        config = STL10Spec(root=tmp_path, imbalance_factor=2.0, in_memory_mib=in_memory_mib)
         source = load_source(config)
         assert (len(source.train), len(source.unlabelled)) == (3, 5)
         both = part_to_learn_from(source, replace(config, train_part="both"))

@@ -3,13 +3,13 @@ import pytest
 import torch
 
 from nearfar.data import packaged
-from nearfar.data.config import DataConfig
 from nearfar.data.sources import load_source
+from nearfar.data.specs import BasicMotionsSpec, JapaneseVowelsSpec, SourceSpec
 from nearfar.errors import NearfarError
 
 
 def test_japanese_vowels_are_the_makers_and_go_on_with_their_last_value():
-    source = load_source(DataConfig(name="japanese-vowels"))
+    source = load_source(JapaneseVowelsSpec())
     train, test = source.train.examples, source.test.examples
     assert (train.shape, test.shape) == ((270, 12, 29), (370, 12, 29))
     assert torch.bincount(source.train.labels).tolist() == [30] * 9
@@ -21,7 +21,7 @@ def test_japanese_vowels_are_the_makers_and_go_on_with_their_last_value():
 
 
 def test_basic_motions_are_the_makers():
-    source = load_source(DataConfig(name="basic-motions"))
+    source = load_source(BasicMotionsSpec())
     assert source.train.examples.shape == source.test.examples.shape == (40, 6, 100)
     assert source.class_names == ("badminton", "running", "standing", "walking")
     assert torch.bincount(source.train.labels).tolist() == [10] * 4
@@ -35,7 +35,7 @@ def test_basic_motions_are_the_makers():
     ],
 )
 def test_tables_have_a_fixed_test_part(name, train, test, classes):
-    source, again = (load_source(DataConfig(name=name)) for _ in range(2))
+    source, again = (load_source(SourceSpec.named(name)()) for _ in range(2))
     assert source.train.examples.shape == train
     assert len(source.test) == test
     assert source.class_names == classes
@@ -47,4 +47,4 @@ def test_tables_have_a_fixed_test_part(name, train, test, classes):
 def test_a_missing_package_is_told_with_its_remedy(monkeypatch):
     monkeypatch.setattr(packaged, "find_spec", lambda name: None)
     with pytest.raises(NearfarError, match=r"pip install 'nearfar\[series\]'"):
-        load_source(DataConfig(name="basic-motions"))
+        load_source(BasicMotionsSpec())

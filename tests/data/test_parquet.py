@@ -6,15 +6,15 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from nearfar.data.config import DataConfig
 from nearfar.data.sources import load_source
+from nearfar.data.specs import ParquetSpec
 from nearfar.errors import NearfarError, SettingError
 
 
 def _load(tmp_path, columns, **settings):
     path = tmp_path / "table.parquet"
     parquet.write_table(pa.table(columns), path)
-    return load_source(DataConfig(name="parquet", root=path, test_fraction=0.0, **settings))
+    return load_source(ParquetSpec(root=path, test_fraction=0.0, **settings))
 
 
 def test_columns_of_numbers_are_features_in_their_order(tmp_path):
@@ -65,7 +65,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
     path = tmp_path / "table.parquet"
     path.write_text("no table")
     with pytest.raises(NearfarError, match="not a readable Parquet file"):
-        load_source(DataConfig(name="parquet", root=path))
+        load_source(ParquetSpec(root=path))
 
 
 def _frame(rows=200):
@@ -96,7 +96,7 @@ def test_the_index_of_pandas_is_no_feature(tmp_path, how):
     path = tmp_path / "table.parquet"
     table.to_parquet(path)
     settings = {"name": "parquet", "root": path, "test_fraction": 0.0}
-    source = load_source(DataConfig(**settings, label_column="kind"))
+    source = load_source(ParquetSpec(**settings, label_column="kind"))
     np.testing.assert_array_equal(source.train.examples, table[list("abcd")])
     assert [note for note in source.notes if "index" in note] == (
         [f"left out the index column{'s' * (len(index) > 1)} of pandas: {', '.join(index)}"]
@@ -105,7 +105,7 @@ def test_the_index_of_pandas_is_no_feature(tmp_path, how):
     )
     if how == "named":  # what is asked for by its name stays within reach
         table.drop(columns="kind").to_parquet(path)
-        source = load_source(DataConfig(**settings, label_column="row"))
+        source = load_source(ParquetSpec(**settings, label_column="row"))
         np.testing.assert_array_equal(source.train.labels, table.index)
         np.testing.assert_array_equal(source.train.examples, table[list("abcd")])
         assert not any("index" in note for note in source.notes)
@@ -122,7 +122,7 @@ def test_damaged_words_of_pandas_are_told(tmp_path, written):
     table = pa.table({"a": [1.0, 2.0]}).replace_schema_metadata({"pandas": written})
     parquet.write_table(table, path)
     with pytest.raises(NearfarError, match="index columns is damaged"):
-        load_source(DataConfig(name="parquet", root=path))
+        load_source(ParquetSpec(root=path))
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,7 @@ def test_labels_of_several_row_groups_keep_their_values(tmp_path):
     words = [f"class {n % 7}" for n in range(1000)]
     table = pa.table({"a": np.arange(1000.0), "kind": words})
     parquet.write_table(table, path, row_group_size=90)
-    source = load_source(
-        DataConfig(name="parquet", root=path, label_column="kind", test_fraction=0.0)
-    )
+    source = load_source(ParquetSpec(root=path, label_column="kind", test_fraction=0.0))
     assert [source.class_names[label] for label in source.train.labels] == words
 
 
@@ -156,7 +154,7 @@ def test_lists_of_several_row_groups_and_whole_numbers_are_read(tmp_path):
     path = tmp_path / "table.parquet"
     values = np.arange(300).reshape(100, 3)
     parquet.write_table(pa.table({"v": values.tolist()}), path, row_group_size=30)
-    source = load_source(DataConfig(name="parquet", root=path, test_fraction=0.0))
+    source = load_source(ParquetSpec(root=path, test_fraction=0.0))
     np.testing.assert_array_equal(source.train.examples, values)
 
 
@@ -165,7 +163,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
     table = pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], names=["a", "a"])
     parquet.write_table(table, path)
     with pytest.raises(NearfarError, match="two columns are called a"):
-        load_source(DataConfig(name="parquet", root=path))
+        load_source(ParquetSpec(root=path))
 
 
 ROWS = 600_000
@@ -181,7 +179,7 @@ def test_what_a_file_decodes_to_is_limited_not_what_it_takes(tmp_path, kind):
     path = tmp_path / "table.parquet"
     parquet.write_table(pa.table({"a": EQUAL[kind]}), path)
     assert path.stat().st_size < 2**19
-    config = DataConfig(name="parquet", root=path, test_fraction=0.0, in_memory_mib=4)
+    config = ParquetSpec(root=path, test_fraction=0.0, in_memory_mib=4)
     with pytest.raises(SettingError, match=r"5 MiB of columns, over data.in_memory_mib=4"):
         load_source(config)
     assert len(load_source(replace(config, in_memory_mib=8)).train) * 100 >= ROWS
@@ -191,7 +189,7 @@ def test_columns_that_are_left_out_are_not_read(tmp_path):
     path = tmp_path / "table.parquet"
     names = [f"{n:01000d}.png" for n in range(3000)]
     parquet.write_table(pa.table({"names": names, "a": np.arange(3000.0)}), path)
-    config = DataConfig(name="parquet", root=path, test_fraction=0.0, in_memory_mib=1)
+    config = ParquetSpec(root=path, test_fraction=0.0, in_memory_mib=1)
     assert len(load_source(config).train) == 3000
 
 
@@ -205,9 +203,7 @@ def test_text_that_shares_beginnings_is_limited_too(tmp_path):
         column_encoding={"kind": "DELTA_BYTE_ARRAY"},
     )
     assert path.stat().st_size < 2**18
-    config = DataConfig(
-        name="parquet", root=path, label_column="kind", test_fraction=0.0, in_memory_mib=4
-    )
+    config = ParquetSpec(root=path, label_column="kind", test_fraction=0.0, in_memory_mib=4)
     with pytest.raises(SettingError, match=r"over data.in_memory_mib=4"):
         load_source(config)
     assert load_source(replace(config, in_memory_mib=64)).num_classes == 1000
@@ -217,7 +213,5 @@ def test_long_words_that_repeat_count_once(tmp_path):
     path = tmp_path / "table.parquet"
     words = [letter * 10_000 for letter in "ab"] * 500  # 10 MB if each row held its own
     parquet.write_table(pa.table({"a": np.arange(1000.0), "kind": words}), path)
-    config = DataConfig(
-        name="parquet", root=path, label_column="kind", test_fraction=0.0, in_memory_mib=1
-    )
+    config = ParquetSpec(root=path, label_column="kind", test_fraction=0.0, in_memory_mib=1)
     assert load_source(config).train.labels.bincount().tolist() == [500, 500]

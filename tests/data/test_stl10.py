@@ -10,14 +10,14 @@ from source_files import served, write_stl10
 from torchvision import datasets
 
 from nearfar.data.batches import TrainingBatches, evaluation_batches
-from nearfar.data.config import DataConfig
 from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.data.specs import STL10Spec
 from nearfar.data.stl10 import STL10Images
 from nearfar.errors import NearfarError, SettingError
 
 
 def _config(root, **settings):
-    return DataConfig(name="stl10", root=root, **settings)
+    return STL10Spec(root=root, **settings)
 
 
 def _all(images):

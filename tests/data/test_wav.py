@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import wavfile
 
-from nearfar.data.config import DataConfig
 from nearfar.data.file_reading import UnreadableFileError
 from nearfar.data.sources import load_source
+from nearfar.data.specs import WavSpec
 from nearfar.data.wav_files import read_wav
 from nearfar.errors import NearfarError, SettingError
 
@@ -25,7 +25,7 @@ def _tone(steps, height=1000):
 
 
 def _load(root, **settings):
-    return load_source(DataConfig(name="wav", root=root, **settings))
+    return load_source(WavSpec(root=root, **settings))
 
 
 @pytest.mark.parametrize(

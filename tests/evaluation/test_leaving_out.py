@@ -9,9 +9,9 @@ from rich.console import Console
 from torch import nn
 
 from nearfar.data.choosing import choose
-from nearfar.data.config import DataConfig
 from nearfar.data.source import Source
 from nearfar.data.sources import load_source
+from nearfar.data.specs import DigitsSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.config import PROTOCOLS, EvaluationConfig
 from nearfar.evaluation.protocols import evaluate
@@ -87,7 +87,7 @@ def short_fits():
 @pytest.fixture(scope="module")
 def source():
     """Four digits without names of classes, of one of which there are many training images."""
-    digits = load_source(DataConfig())
+    digits = load_source(DigitsSpec())
     train, test = digits.train, digits.test
     rows = [(train.labels == c).nonzero().squeeze(1)[: 8 if c else 24] for c in range(4)]
     judged = (test.labels < 4).nonzero().squeeze(1)[:20]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.data.config import DataConfig
 from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.data.sources import load_source
+from nearfar.data.specs import DigitsSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.config import PROTOCOLS, EvaluationConfig
 from nearfar.evaluation.protocols import evaluate
@@ -35,7 +35,7 @@ class Projecting(nn.Module):
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_source(DataConfig())
+    return load_source(DigitsSpec())
 
 
 def some(part, count, labels=True):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from nearfar.data.config import DataConfig
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source
+from nearfar.data.specs import DigitsSpec
 from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.evaluation.features import raw_features
@@ -74,7 +74,7 @@ def judged(source):
 
 def test_pictures_and_their_negatives_read_nearly_the_same():
     """Of bright pictures, cosines of pixels as they are all but point one way."""
-    digits = load_source(DataConfig())
+    digits = load_source(DigitsSpec())
     train, test = (
         Part((part.examples // 4 + bright).to(torch.uint8), part.labels)
         for part, bright in ((digits.train, 180), (digits.test, 180))

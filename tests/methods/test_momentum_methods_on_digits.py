@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
+from nearfar.data.specs import DigitsSpec
 from nearfar.evaluation.knn import KNNBank
 from nearfar.recipes.assembly import Assembly, assemble
 from nearfar.recipes.names import recipe_named
@@ -15,7 +15,7 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
 from nearfar.training.schedules import CosineSpec
 
-DIGITS = load_digits(DataConfig())
+DIGITS = load_digits(DigitsSpec())
 
 
 def error_of_knn(run: Assembly) -> float:

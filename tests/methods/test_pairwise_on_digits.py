@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.data.config import DataConfig
 from nearfar.data.digits import load_digits
+from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.simclr import SimCLR
@@ -19,7 +19,7 @@ from nearfar.training.loop import train
 from nearfar.training.schedules import CosineSpec
 from nearfar.views.specs import DigitsViewsSpec
 
-DIGITS = load_digits(DataConfig())
+DIGITS = load_digits(DigitsSpec())
 
 
 @pytest.mark.parametrize("objective", ObjectiveSpec.choices)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import NpzSpec
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.specs import SimCLRSpec
@@ -35,7 +35,7 @@ def small_recipe(folder: Path, **changes) -> Recipe:
         write_images(file)
     recipe = Recipe(
         recipe="simclr-digits",
-        data=DataConfig(name="npz", root=file),
+        data=NpzSpec(root=file),
         views=DigitsViewsSpec(),
         encoder=SmallResNetSpec(width=4),
         method=SimCLRSpec(projection_hidden=8, projection_dim=4),

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from nearfar.data.catalogue import SOURCES
 from nearfar.errors import SettingError
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.recipes.check import check_settings
@@ -12,7 +11,7 @@ from nearfar.recipes.names import RECIPES, recipe_named
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_pass(name, tmp_path):
     recipe = recipe_named(name)
-    if SOURCES[recipe.data.name].root in ("folder", "file"):
+    if recipe.data.root_needed:
         # Where it lies is all that such a recipe leaves open.
         recipe = replace(recipe, data=replace(recipe.data, root=tmp_path))
     check_settings(recipe)

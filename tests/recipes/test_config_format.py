@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nearfar.data.specs import DigitsSpec, FolderSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.objective_specs import DebiasedNegSpec
 from nearfar.methods.specs import MoCoSpec, SimCLRSpec
@@ -17,6 +18,9 @@ from nearfar.training.config_format import FORMAT, in_current_format
 
 KEPT = json.loads(Path(__file__).with_name("recipes.json").read_text())["recipes"]
 """As version 0.1 wrote them, in format 1."""
+
+KEPT_DATA = {**KEPT["simclr-digits"]["data"], "seed": 5}
+"""Of the source digits, all settings of all sources named."""
 
 
 def run_with(config: dict, folder: Path) -> Path:
@@ -37,6 +41,21 @@ def test_every_recipe_is_written_in_todays_format_and_read_again(name, tmp_path)
     folder.write_config(recipe_to_json(recipe))
     assert json.loads(folder.config.read_text())["format"] == FORMAT
     assert read_recipe(folder.path) == recipe
+
+
+@pytest.mark.parametrize("changed", [{"workers": 7}, {"in_memory_mib": 1}, {"test_fraction": 0.4}])
+def test_settings_that_a_source_had_without_effect_in_format_1_go(changed):
+    recipe = recipe_from_json(in_current_format({"data": KEPT_DATA | changed}))
+    assert recipe.data == DigitsSpec(seed=5)
+    files = {"name": "folder", "root": "pictures", "fit": "pad"}
+    recipe = recipe_from_json(in_current_format({"data": KEPT_DATA | files | changed}))
+    assert recipe.data == FolderSpec(root=Path("pictures"), fit="pad", seed=5, **changed)
+
+
+def test_settings_that_no_source_had_in_format_1_are_refused():
+    for strange, said in (({"wrkers": 2}, "did you mean"), ({"fit": "pad"}, "digits has no such")):
+        with pytest.raises(SettingError, match=said):
+            recipe_from_json(in_current_format({"data": KEPT_DATA | strange}))
 
 
 def test_settings_of_the_objective_that_a_run_of_format_1_had_are_the_objectives():

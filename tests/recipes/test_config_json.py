@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import CIFAR10Spec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
@@ -44,7 +44,7 @@ share = st.floats(0.01, 1)
         | st.builds(DropsSpec, warmup_share=st.just(0.0), epochs=st.just((0.5,))),
     ),
     data=st.builds(
-        DataConfig,
+        CIFAR10Spec,
         root=st.none() | st.text("abc/ äß.", min_size=1).map(Path),
         download=st.booleans(),
     ),

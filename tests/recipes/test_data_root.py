@@ -10,7 +10,7 @@ from rich.console import Console
 from small_recipe import small_recipe, write_images
 
 from nearfar.cli import main
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import CIFAR10Spec, FolderSpec
 from nearfar.errors import SettingError
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.data_root import refuse_lost_data
@@ -21,7 +21,7 @@ from nearfar.run_folder.folder import RunFolder
 
 def _run(folder, root):
     """A run folder whose settings alone are there."""
-    recipe = Recipe(data=DataConfig(name="folder", root=root))
+    recipe = Recipe(data=FolderSpec(root=root))
     RunFolder.create(folder).write_config(recipe_to_json(recipe, run=folder))
     return folder
 
@@ -81,7 +81,7 @@ def test_data_that_are_gone_are_told_with_both_places(tmp_path, capsys):
     assert "nor at" in " ".join(capsys.readouterr().err.split())
     # Other data are none of the run's, and what can be fetched need not be there.
     refuse_lost_data(tmp_path / "x", replace(recipe.data, root=tmp_path / "none"))
-    refuse_lost_data(tmp_path / "x", replace(recipe.data, download=True))
+    refuse_lost_data(tmp_path / "x", CIFAR10Spec(root=recipe.data.root, download=True))
 
 
 def test_a_run_on_a_relative_root_is_judged_and_resumed_from_elsewhere(tmp_path, monkeypatch):

@@ -14,7 +14,6 @@ import pytest
 import torch
 from tests.recipes.small_recipe import small_recipe
 
-from nearfar.data.catalogue import SOURCES
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.protocols import evaluate
 from nearfar.information.specs import CriticSpec, EstimationSpec
@@ -88,7 +87,7 @@ def of_every_method():
 
 @pytest.mark.parametrize("recipe", of_every_method())
 def test_what_no_setting_is_is_refused_by_name(recipe, tmp_path):
-    if SOURCES[recipe.data.name].root == "folder":
+    if recipe.data.root_needed:
         recipe = replace(recipe, data=replace(recipe.data, root=tmp_path))
     for name, make in changed(recipe, NEVER):
         with pytest.raises(SettingError) as refusal:

@@ -5,6 +5,7 @@ import torch
 from small_recipe import small_recipe
 
 from nearfar.data.held_out import hold_out
+from nearfar.data.specs import STL10Spec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.knn_check import knn_check
 from nearfar.run_folder.folder import RunFolder
@@ -65,7 +66,7 @@ def test_what_is_held_out_is_in_no_batch_and_batches_number_images_as_the_source
 def test_of_an_unlabelled_part_no_labelled_image_is_learnt_from(tmp_path):
     recipe = small_recipe(tmp_path)
     assembly = assemble(replace(recipe, data=replace(recipe.data, held_out=0.0)))
-    config = replace(assembly.recipe.data, train_part="unlabelled")
+    config = STL10Spec(train_part="unlabelled", held_out=0.0)
     judge = knn_check(replace(assembly, recipe=replace(assembly.recipe, data=config)))
     assert judge is not None
     assert judge(assembly.method.encoder)["asked"] == "held out"

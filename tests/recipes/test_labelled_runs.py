@@ -11,8 +11,8 @@ from rich.console import Console
 from small_recipe import small_recipe
 from tests.data.source_files import write_cifar
 
-from nearfar.data.config import DataConfig
 from nearfar.data.sources import load_source
+from nearfar.data.specs import DigitsSpec, NpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.saved_classifier import load_classifier
 from nearfar.errors import SettingError
@@ -77,9 +77,7 @@ def test_supcon_s_second_stage_is_the_linear_probe(tmp_path: Path):
 
 @pytest.mark.parametrize("method", [BalancedSoftmaxSpec(), PACO], ids=lambda each: each.name)
 def test_a_long_tail_is_judged_by_size_of_class(tmp_path: Path, method: MethodSpec):
-    recipe = small_recipe(
-        tmp_path, method=method, data=DataConfig(name="digits", imbalance_factor=60.0)
-    )
+    recipe = small_recipe(tmp_path, method=method, data=DigitsSpec(imbalance_factor=60.0))
     recipe = replace(recipe, evaluation=replace(recipe.evaluation, baselines=False))
     records = run(recipe, tmp_path / "run")
     for protocol in ("classifier", "linear_probe", "knn"):
@@ -100,9 +98,7 @@ def test_data_without_labels_or_of_one_class_are_refused_before_anything_is_writ
     np.savez(tmp_path / "plain.npz", images=images)
     np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(96, np.int64))
     for file, said in (("plain", "learns from labels.*has none"), ("one", "are of one class")):
-        recipe = small_recipe(
-            tmp_path, method=method, data=DataConfig(name="npz", root=tmp_path / f"{file}.npz")
-        )
+        recipe = small_recipe(tmp_path, method=method, data=NpzSpec(root=tmp_path / f"{file}.npz"))
         with pytest.raises(SettingError, match=said):
             run(recipe, tmp_path / "run")
         assert not (tmp_path / "run").exists()

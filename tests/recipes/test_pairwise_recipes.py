@@ -35,7 +35,7 @@ def trained(recipe, folder, root):
     """The recipe's first epoch; the records of its steps."""
     recipe = replace(
         recipe,
-        data=replace(recipe.data, root=root, workers=0),
+        data=replace(recipe.data, root=root),
         training=replace(
             recipe.training,
             epochs=1,

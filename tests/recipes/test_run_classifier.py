@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from small_recipe import small_recipe, write_images
 from torch import nn
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import NpzSpec
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError
 from nearfar.recipes import run
@@ -61,7 +61,7 @@ def test_the_same_data_judge_it_again(trained):
 
 def test_other_data_leave_it_out_with_a_note(trained, tmp_path, capsys):
     folder, _ = trained
-    other = DataConfig(name="npz", root=write_images(tmp_path / "other.npz", seed=9))
+    other = NpzSpec(root=write_images(tmp_path / "other.npz", seed=9))
     target = evaluate_run(folder, data=other, console=Console(width=200))
     assert classified(target.path) == []
     assert "classifier is left out" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from rich.console import Console
 from safetensors.numpy import load_file
 from small_recipe import small_recipe, write_images
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import NpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.recipes.assembly import assemble, format_of, untrained_encoder
@@ -214,7 +214,7 @@ def test_other_data_are_judged_beside_the_run_and_leave_it_alone(lightly_judged,
     run = tmp_path / "run"
     shutil.copytree(lightly_judged, run)
     before = (run / "evaluation.json").read_bytes()
-    other = DataConfig(name="npz", root=write_images(tmp_path / "other.npz", seed=9))
+    other = NpzSpec(root=write_images(tmp_path / "other.npz", seed=9))
     found = evaluate_run(run, data=other, console=Console(quiet=True))
     assert found.path.parent == run
     assert re.fullmatch(r"on-other-[0-9a-f]{8}", found.path.name)
@@ -231,7 +231,7 @@ def test_scores_on_one_data_set_do_not_overwrite_those_on_another(lightly_judged
     quiet = Console(quiet=True)
 
     def judged(file, seed, **settings):
-        data = DataConfig(name="npz", root=write_images(tmp_path / file, seed=seed))
+        data = NpzSpec(root=write_images(tmp_path / file, seed=seed))
         return evaluate_run(run, data=data, console=quiet, **settings)
 
     first = judged("a/other.npz", 8)
@@ -251,7 +251,7 @@ def test_scores_on_one_data_set_do_not_overwrite_those_on_another(lightly_judged
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_scores_overwrite_no_run_and_nothing_else(trained, tmp_path, overwrite):
-    data = DataConfig(name="npz", root=write_images(tmp_path / "other.npz", seed=9))
+    data = NpzSpec(root=write_images(tmp_path / "other.npz", seed=9))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
     (tmp_path / "file").touch()
@@ -275,7 +275,7 @@ def test_the_runs_own_data_elsewhere_leave_the_run_as_it_was(trained, tmp_path):
 
 
 def test_data_of_other_channels_are_refused(trained, tmp_path):
-    other = DataConfig(name="npz", root=write_images(tmp_path / "rgb.npz", channels=3))
+    other = NpzSpec(root=write_images(tmp_path / "rgb.npz", channels=3))
     with pytest.raises(SettingError, match="takes images of 1 channels"):
         evaluate_run(trained[0], data=other, console=Console(quiet=True))
 

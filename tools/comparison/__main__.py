@@ -123,7 +123,7 @@ def compare(arguments: Arguments, wanted: dict[str, Recipe], page: Path, console
 
 def job_of(name: str, recipe: Recipe, seed: int, arguments: Arguments) -> Job:
     """The run of an experiment and a seed."""
-    data = replace(recipe.data, root=arguments.data_root or recipe.data.root)
+    data = recipe.data.at(arguments.data_root or recipe.data.place)
     recipe = replace(recipe, seed=seed, data=data)
     return Job(name, recipe, arguments.out / f"{name}-seed{seed}")
 

@@ -75,7 +75,7 @@ class Job:
             return
         begun = read_recipe(self.folder)
         # Where the images lie does not change what comes out.
-        begun = replace(begun, data=replace(begun.data, root=self.recipe.data.root))
+        begun = replace(begun, data=begun.data.at(self.recipe.data.place))
         if begun != self.recipe:
             raise NearfarError(
                 f"{self.folder} holds a run with other settings than {self.recipe.recipe} has "

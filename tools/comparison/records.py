@@ -82,7 +82,7 @@ def fingerprint(recipe: Recipe) -> str:
     del settings["recipe"]
     for room, names in _DECIDE_NOTHING.items():
         for name in names:
-            del settings[room][name]
+            settings[room].pop(name, None)
     text = json.dumps(_without_none(settings), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,17 +1,18 @@
 """`nearfar data [NAME]`: the sources of examples, at a glance or one with licence and citation."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
-from nearfar.data.catalogue import SOURCES, SourceInfo
+from nearfar.cli.setting_tables import setting_facts, settings_grid
+from nearfar.data.specs import SourceSpec
 from nearfar.recipes.names import recipes_with
 
 
 @dataclass(frozen=True)
 class DataArguments(ListingArguments):
-    """List the sources of examples that --data.name takes, or tell all of one."""
+    """List the sources of examples that --data takes, or tell all of one."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -20,7 +21,7 @@ def run(words: Sequence[str]) -> None:
 
 
 class Data(Listing):
-    """The sources of images, series and vectors."""
+    """The sources, those of plug-ins among them."""
 
     command, noun = "data", "data source"
     foot = (
@@ -30,21 +31,21 @@ class Data(Listing):
 
     def names(self) -> list[str]:
         """Every source."""
-        return list(SOURCES)
+        return list(SourceSpec.known())
 
     def tables(self) -> list[Grid]:
         """A line for each."""
         head = ("source", "holds", "to learn from", "classes", "needs (--data.root)")
-        return [Grid(head, [_row(name, source) for name, source in SOURCES.items()])]
+        return [Grid(head, [_row(name, source) for name, source in SourceSpec.known().items()])]
 
     def story(self, name: str) -> Story:
-        """What it holds, whose it is, and where it comes from."""
-        source, recipes = SOURCES[name], recipes_with(data=name)
+        """What it holds, whose it is, where it comes from, and its settings."""
+        source, recipes = SourceSpec.named(name), recipes_with(data=name)
+        root = f" --data.root {source.root_kind.upper()}" if source.root_kind else ""
         return Story(
             title=name,
             summary=f"{source.summary[0].upper()}{source.summary[1:]}.",
-            command=f"nearfar train {recipes[0] if recipes else f'--data.name {name}'}"
-            + _ROOTS[source.root],
+            command=f"nearfar train {recipes[0] if recipes else f'--data {name}'}{root}",
             facts={
                 "holds": source.modality,
                 "size": source.size,
@@ -54,31 +55,32 @@ class Data(Listing):
                 "home": source.home or "",
                 "recipes": ", ".join(recipes),
             },
+            grids=settings_grid(source, f"Settings (--data.NAME VALUE, after --data {name})"),
         )
 
     def facts(self, name: str) -> dict[str, Any]:
         """The same for programs."""
-        return {"name": name, **asdict(SOURCES[name]), "recipes": recipes_with(data=name)}
+        source = SourceSpec.named(name)
+        stated = ("summary", "modality", "train_examples", "classes", "size", "licence")
+        whose = ("citation", "home", "root_kind")
+        return {
+            "name": name,
+            **{fact: getattr(source, fact) for fact in (*stated, *whose)},
+            "settings": setting_facts(source),
+            "recipes": recipes_with(data=name),
+        }
 
 
-_ROOTS = {
-    "none": "",
-    "optional": " --data.root FOLDER",
-    "folder": " --data.root FOLDER",
-    "file": " --data.root FILE",
-}
-"""The option that says where a source is, by `SourceInfo.root`."""
-
-
-def _row(name: str, source: SourceInfo) -> tuple[str, ...]:
+def _row(name: str, source: type[SourceSpec]) -> tuple[str, ...]:
     """One line of the table."""
-    needs = {"none": "nothing", "file": "a file"}.get(source.root, "a folder")
+    needs = f"a {source.root_kind}" if source.root_kind else "nothing"
+    downloads = name in SourceSpec.owners("download")
     return (
         name,
         source.modality,
-        _count(source.train_images),
+        _count(source.train_examples),
         _count(source.classes),
-        needs + (", or --data.download" if source.downloads else ""),
+        needs + (", or --data.download" if downloads else ""),
     )
 
 

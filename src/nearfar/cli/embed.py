@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from nearfar.bounds import check_range
 from nearfar.cli.arguments import parse
-from nearfar.data.config import Fit
+from nearfar.data.source_spec import Fit
 from nearfar.durable_files import check_writable, write_durably
 from nearfar.errors import NearfarError, SettingError
 

@@ -1,20 +1,22 @@
 """`nearfar evaluate RUN`: judge a run's encoder again, also on other data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
-from nearfar.data.catalogue import check_data_config
-from nearfar.data.config import DataConfig
+from nearfar.cli.choices import choose
+from nearfar.data.specs import DigitsSpec, SourceSpec
+from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
 from nearfar.evaluation.config import EvaluationConfig
+from nearfar.paths import user_path
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.data_root import refuse_lost_data
-from nearfar.recipes.recipe import Recipe
+from nearfar.spec import Nested
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class EvaluateArguments:
 
     run: Annotated[Positional[Path], arg(metavar="RUN")]
     """Folder of the run."""
-    data: DataConfig = field(default_factory=DataConfig)
+    data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     out: Annotated[Path | None, arg(metavar="DIR")] = None
     """Folder for what is found; left out, the run itself, or of other data a folder inside it."""
@@ -39,7 +41,7 @@ def run(words: Sequence[str]) -> None:
     """Runs `nearfar evaluate` with the words after it."""
     arguments = _read(words)
     refuse_lost_data(arguments.run, arguments.data)
-    check_data_config(arguments.data)
+    arguments.data.require_root()
     check_evaluation(arguments.evaluation)
 
     from nearfar.recipes.run import evaluate_run
@@ -54,17 +56,16 @@ def run(words: Sequence[str]) -> None:
 
 
 def _read(words: Sequence[str]) -> EvaluateArguments:
-    """Reads the words once for the run and the source's name, then with the defaults they bring."""
-    first = parse(EvaluateArguments, "evaluate", words)
-    recipe = read_recipe(first.run)
-    again = parse(EvaluateArguments, "evaluate", words, _defaults(first.run, recipe, recipe.data))
-    if again.data.name == recipe.data.name:
-        return again
-    # Another source: where the run's own one lies says nothing of it.
-    other = DataConfig(name=again.data.name)
-    return parse(EvaluateArguments, "evaluate", words, _defaults(first.run, recipe, other))
-
-
-def _defaults(run_folder: Path, recipe: Recipe, data: DataConfig) -> EvaluateArguments:
-    """The run's own settings."""
-    return EvaluateArguments(run_folder, data=data, evaluation=recipe.evaluation)
+    """Reads the run's folder, which brings the defaults, then its data, then all other options."""
+    if not words or words[0] in ("--help", "-h"):
+        return parse(EvaluateArguments, "evaluate", words)
+    if words[0].startswith("-"):
+        raise SettingError("the run comes before all options: nearfar evaluate RUN …")
+    run = user_path(words[0])
+    recipe = read_recipe(run)
+    of_run = EvaluateArguments(run, data=recipe.data, evaluation=recipe.evaluation)
+    chosen, left = choose(of_run, words)
+    if chosen.data.name != recipe.data.name:
+        # Another source: where the run's own one lies says nothing of it.
+        chosen = replace(chosen, data=type(chosen.data)())
+    return parse(EvaluateArguments, "evaluate", left, chosen)

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nearfar.data.catalogue import check_data_config
-from nearfar.data.config import DataConfig, Fit
 from nearfar.data.folder import load_all_images
 from nearfar.data.image_files import pillow_quiet, read_image
 from nearfar.data.source import Part
+from nearfar.data.source_spec import Fit, ImageFilesSpec
+from nearfar.data.specs import FolderSpec
 from nearfar.encoders.saved import SavedEncoder
 from nearfar.errors import SettingError
 from nearfar.evaluation.features import extract_features
@@ -60,21 +60,20 @@ def folder_features(
     """
     _check_takes_files(encoder)
     where = choose_hardware(device, "fp32").device
-    config = DataConfig(
-        name="folder",
+    config = FolderSpec(
         root=folder.expanduser(),
-        channels=encoder.shape[0],
+        channels=1 if encoder.shape[0] == 1 else 3,
         image_size=encoder.shape[1],
         fit=fit,
         max_corrupt=max_corrupt,
     )
-    check_data_config(config)
+    config.require_root()
     source = load_all_images(config)
     encoder = encoder.to(where)
     said: list[str] = []
     with ThreadChoice(where, say=said.append) as threads:
         features = extract_features(
-            encoder, source.train, device=where, workers=config.workers, threads=threads
+            encoder, source.train, device=where, workers=config.readers, threads=threads
         )
     return FolderFeatures(list(source.train.names or ()), features, (*source.notes, *said))
 
@@ -97,7 +96,8 @@ def fit_for(encoder: Path, asked: Fit | None) -> Fit:
     run = RunFolder(encoder if encoder.is_dir() else encoder.parent)
     if not run.config.exists():
         return "squash"
-    learnt = read_recipe(run.path).data.fit
+    data = read_recipe(run.path).data
+    learnt = data.fit if isinstance(data, ImageFilesSpec) else "crop"
     return "squash" if learnt == "crop" else learnt
 
 

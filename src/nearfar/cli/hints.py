@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from nearfar.data.catalogue import SOURCES
+from nearfar.data.specs import SourceSpec
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
@@ -25,8 +25,10 @@ def refuse_misplaced(words: Sequence[str]) -> None:
     for word, following in zip(words, [*words, ""][1:], strict=True):
         option, given, value = word.partition("=")
         value = value if given else following
-        if option == "--data":
-            raise _data_alone(value)
+        if option != "--data" or value in SourceSpec.known():
+            continue
+        if value and (options := own_data(Path(value))):
+            raise SettingError(f"--data names a source: write {options}")
 
 
 def own_data(path: Path) -> str:
@@ -40,7 +42,7 @@ def own_data(path: Path) -> str:
         kind = "folder" if path.is_dir() else kinds.get(path.suffix) if path.is_file() else None
     except OSError:  # a name too long for any file, or a folder that may not be entered
         return ""
-    return f"--data.name {kind} --data.root {path}" if kind else ""
+    return f"--data {kind} --data.root {path}" if kind else ""
 
 
 def _no_recipe(name: str) -> SettingError:
@@ -52,13 +54,13 @@ def _no_recipe(name: str) -> SettingError:
             f"{name} is an objective, not a recipe: take a recipe of SimCLR with "
             f"--method.objective {name}, such as nearfar train simclr-digits"
         )
-    if name in SOURCES:
+    if name in SourceSpec.known():
         if fitting := recipes_with(data=name):
             return SettingError(
                 f"{name} is a source of data, not a recipe: nearfar train {_one_of(fitting)}"
             )
         return SettingError(
-            f"{name} is a source of data, not a recipe: nearfar train --data.name {name}"
+            f"{name} is a source of data, not a recipe: nearfar train --data {name}"
         )
     options = "" if get_close_matches(name, RECIPES, n=1, cutoff=0.8) else own_data(Path(name))
     if options:
@@ -68,14 +70,6 @@ def _no_recipe(name: str) -> SettingError:
             f"{name} is no recipe but data of your own: nearfar train {recipe}{options}{more}"
         )
     return unknown_name("recipe", name, RECIPES)
-
-
-def _data_alone(value: str) -> SettingError:
-    """The error for the group of settings of the data that was given as one."""
-    if value and (options := own_data(Path(value))):
-        return SettingError(f"--data is a group of settings: write {options}")
-    meant = f"--data.name {value}" if value and not value.startswith("-") else "--data.name"
-    return SettingError(f"--data is a group of settings: did you mean {meant}?")
 
 
 def _recipes_of(method: str) -> str:

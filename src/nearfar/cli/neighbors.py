@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from nearfar.bounds import check_range
 from nearfar.cli.arguments import parse
-from nearfar.data.config import Fit
+from nearfar.data.source_spec import Fit
 from nearfar.errors import SettingError
 
 

@@ -11,7 +11,7 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_misplaced
 from nearfar.cli.train_help import print_help
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.config import EvaluationConfig
@@ -42,7 +42,7 @@ class TrainArguments:
     """Go on with an interrupted run, exactly as it would have gone; takes no other option."""
     seed: int = 0
     """Seeds the weights, the order of the data and the views."""
-    data: DataConfig = field(default_factory=DataConfig)
+    data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
     views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)

@@ -9,13 +9,12 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from nearfar.data.catalogue import download_folder
 from nearfar.data.cifar_pickles import read_pickled_dict
-from nearfar.data.config import DataConfig
 from nearfar.data.downloads import download
 from nearfar.data.folder_tree import some
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
+from nearfar.data.specs import CIFARSpec
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 
@@ -61,14 +60,14 @@ _CIFAR100 = _Layout(
 )
 
 
-def load_cifar10(config: DataConfig) -> Source:
+def load_cifar10(spec: CIFARSpec) -> Source:
     """Read CIFAR-10 from `cifar-10-batches-py`.
 
     torchvision downloads it; its own reader would unpickle the files, which executes what is in
     them, so they are read with `read_pickled_dict` and need no known checksum.
 
     Args:
-        config: `root` (that folder or the one above it) and `download`.
+        spec: `root` (that folder or the one above it) and `download`.
 
     Returns:
         50 000 images to learn from and 10 000 for test, 3×32×32.
@@ -76,14 +75,14 @@ def load_cifar10(config: DataConfig) -> Source:
     Raises:
         NearfarError: If files are missing or damaged.
     """
-    return _load("cifar10", _CIFAR10, config)
+    return _load("cifar10", _CIFAR10, spec)
 
 
-def load_cifar100(config: DataConfig) -> Source:
+def load_cifar100(spec: CIFARSpec) -> Source:
     """Read CIFAR-100, with its 100 fine labels, from `cifar-100-python`; see `load_cifar10`.
 
     Args:
-        config: `root` (that folder or the one above it) and `download`.
+        spec: `root` (that folder or the one above it) and `download`.
 
     Returns:
         50 000 images to learn from and 10 000 for test, 3×32×32.
@@ -91,24 +90,24 @@ def load_cifar100(config: DataConfig) -> Source:
     Raises:
         NearfarError: If files are missing or damaged.
     """
-    return _load("cifar100", _CIFAR100, config)
+    return _load("cifar100", _CIFAR100, spec)
 
 
-def _load(name: str, layout: _Layout, config: DataConfig) -> Source:
+def _load(name: str, layout: _Layout, spec: CIFARSpec) -> Source:
     """Read one of the two sets."""
-    folder = _find_folder(layout, config)
+    folder = _find_folder(layout, spec)
     class_names = _class_names(folder / layout.names, layout.names_key)
     train = _read_part([folder / file for file in layout.train], layout, len(class_names))
     test = _read_part([folder / layout.test], layout, len(class_names))
     return Source(name, train, test, class_names=class_names)
 
 
-def _find_folder(layout: _Layout, config: DataConfig) -> Path:
+def _find_folder(layout: _Layout, spec: CIFARSpec) -> Path:
     """The folder that holds all the files, downloaded if need be and allowed."""
-    base = download_folder(config)
+    base = spec.folder
     places = [base / layout.folder, base]
     found = _first_complete(places, layout)
-    if found is None and config.download:
+    if found is None and spec.download:
         download(layout.torchvision_name, base)
         found = _first_complete(places, layout)
     if found is None:

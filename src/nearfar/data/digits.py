@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
-from nearfar.data.config import DataConfig
 from nearfar.data.source import Part, Source
+from nearfar.data.specs import DigitsSpec
 
 TEST_SIZE = 500
 SPLIT_SEED = 0
 
 
-def load_digits(config: DataConfig) -> Source:  # noqa: ARG001  (every loader takes the config)
+def load_digits(spec: DigitsSpec) -> Source:  # noqa: ARG001  (every loader takes the spec)
     """Read the digits and split them.
 
     The split is fixed: `sklearn.model_selection.train_test_split` over the indices with
@@ -18,7 +18,7 @@ def load_digits(config: DataConfig) -> Source:  # noqa: ARG001  (every loader ta
     Intensities 0 to 16 become 0 to 255.
 
     Args:
-        config: Nothing in it changes this source.
+        spec: Nothing in it changes this source.
 
     Returns:
         1297 images to learn from and 500 for test, 1×8×8.

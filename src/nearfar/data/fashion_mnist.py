@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nearfar.data.catalogue import download_folder
-from nearfar.data.config import DataConfig
 from nearfar.data.downloads import download
 from nearfar.data.idx import read_idx
 from nearfar.data.source import Part, Source
+from nearfar.data.specs import FashionMNISTSpec
 from nearfar.errors import NearfarError
 
 CLASS_NAMES = (
@@ -35,14 +34,14 @@ _FILES = tuple(
 _LARGEST_FILE = 60_000 * 28 * 28
 
 
-def load_fashion_mnist(config: DataConfig) -> Source:
+def load_fashion_mnist(spec: FashionMNISTSpec) -> Source:
     """Read Fashion-MNIST, gzipped or not.
 
-    Looked for in `config.root`; without a root in the folder of Debian's package
-    dataset-fashion-mnist, then in the cache. `config.download` lets torchvision fetch it.
+    Looked for in `spec.root`; without a root in the folder of Debian's package
+    dataset-fashion-mnist, then in the cache. `spec.download` lets torchvision fetch it.
 
     Args:
-        config: `root` and `download`.
+        spec: `root` and `download`.
 
     Returns:
         60 000 images to learn from and 10 000 for test, 1×28×28.
@@ -50,19 +49,19 @@ def load_fashion_mnist(config: DataConfig) -> Source:
     Raises:
         NearfarError: If files are missing or damaged.
     """
-    folder = _find_folder(config)
+    folder = _find_folder(spec)
     train, test = (_read_part(folder, part) for part in ("train", "t10k"))
     return Source("fashion-mnist", train, test, class_names=CLASS_NAMES)
 
 
-def _find_folder(config: DataConfig) -> Path:
+def _find_folder(spec: FashionMNISTSpec) -> Path:
     """The folder that holds all four files, downloaded if need be and allowed."""
-    base = download_folder(config)
+    base = spec.folder
     places = [base, base / "FashionMNIST" / "raw"]
-    if config.root is None:
+    if spec.root is None:
         places.insert(0, DEBIAN_FOLDER)
     found = _first_complete(places)
-    if found is None and config.download:
+    if found is None and spec.download:
         download("FashionMNIST", base)
         found = _first_complete(places)
     if found is None:

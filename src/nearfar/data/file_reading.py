@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from nearfar.data.config import DataConfig
 from nearfar.errors import NearfarError
 
 _MOST_NAMED = 20
@@ -33,17 +32,20 @@ class FileReader:
 
     Args:
         root: Folder that all of them are below.
-        config: `max_corrupt` and `workers`.
         total: Number of files that `max_corrupt` is a share of.
         kind: What a file holds, for messages.
+        max_corrupt: Largest share of unreadable files.
+        threads: How many read; 0 is one.
     """
 
-    def __init__(self, root: Path, config: DataConfig, *, total: int, kind: str) -> None:
+    def __init__(
+        self, root: Path, *, total: int, kind: str, max_corrupt: float, threads: int
+    ) -> None:
         self.root = root
         self.kind = kind
-        self.max_corrupt = config.max_corrupt
+        self.max_corrupt = max_corrupt
         self.total = total
-        self.threads = max(1, config.workers)
+        self.threads = max(1, threads)
         self.faults: dict[Path, str] = {}
 
     def keep_good(self, read: Callable[[Path], T], files: Sequence[Path]) -> dict[Path, T]:

@@ -8,7 +8,6 @@ from statistics import median
 import numpy as np
 import torch
 
-from nearfar.data.config import DataConfig, Fit
 from nearfar.data.file_reading import FileReader
 from nearfar.data.folder_listing import Listing, list_all, list_parts, lost_classes, part_of
 from nearfar.data.image_files import (
@@ -19,6 +18,8 @@ from nearfar.data.image_files import (
     read_image,
 )
 from nearfar.data.source import Part, Source
+from nearfar.data.source_spec import Fit
+from nearfar.data.specs import FolderSpec
 from nearfar.data.splits import split_with_note
 from nearfar.data.streamed_files import StreamedFiles
 from nearfar.errors import NearfarError
@@ -30,7 +31,7 @@ _MUCH = 0.25
 """Share of its area from which on an image that loses it is told of."""
 
 
-def load_folder(config: DataConfig) -> Source:
+def load_folder(spec: FolderSpec) -> Source:
     """Read a folder of images of any size and mode.
 
     Folders named as parts (train, val, test and their like) are the parts; else sub-folders are
@@ -39,7 +40,7 @@ def load_folder(config: DataConfig) -> Source:
     are known before training.
 
     Args:
-        config: `root`, `image_size`, `fit`, `channels`, `test_fraction`, `max_corrupt`,
+        spec: `root`, `image_size`, `fit`, `channels`, `test_fraction`, `max_corrupt`,
             `in_memory_mib` and `workers`.
 
     Returns:
@@ -48,16 +49,16 @@ def load_folder(config: DataConfig) -> Source:
     Raises:
         NearfarError: If there are no images, too many unreadable ones, or classes do not fit.
     """
-    assert config.root is not None
+    assert spec.root is not None
     with pillow_quiet():
-        return _load(config, *list_parts(config.root, IMAGES))
+        return _load(spec, *list_parts(spec.root, IMAGES))
 
 
-def load_all_images(config: DataConfig) -> Source:
+def load_all_images(spec: FolderSpec) -> Source:
     """Read every image of a folder at any depth, however it is laid out, in one part.
 
     Args:
-        config: As `load_folder` takes it; nothing is held out.
+        spec: As `load_folder` takes it; nothing is held out.
 
     Returns:
         The source, without labels and without a test part.
@@ -65,29 +66,35 @@ def load_all_images(config: DataConfig) -> Source:
     Raises:
         NearfarError: If there are no images, or too many unreadable ones.
     """
-    assert config.root is not None
+    assert spec.root is not None
     with pillow_quiet():
-        return _load(replace(config, test_fraction=0.0), [list_all(config.root, IMAGES)], [])
+        return _load(replace(spec, test_fraction=0.0), [list_all(spec.root, IMAGES)], [])
 
 
-def _load(config: DataConfig, listings: list[Listing], notes: list[str]) -> Source:
+def _load(spec: FolderSpec, listings: list[Listing], notes: list[str]) -> Source:
     """Read the files of the listings, each a part."""
-    root = config.root
+    root = spec.root
     assert root is not None
     for listing in listings:
         notes += listing.notes
     files = [path for listing in listings for path in listing.files]
-    reader = FileReader(root, config, total=len(files), kind=IMAGES.name)
+    reader = FileReader(
+        root,
+        total=len(files),
+        kind=IMAGES.name,
+        max_corrupt=spec.max_corrupt,
+        threads=spec.workers,
+    )
     headers = reader.keep_good(read_header, files)
-    shape, shape_notes = _common_shape(list(headers.values()), config)
+    shape, shape_notes = _common_shape(list(headers.values()), spec)
     notes += shape_notes
 
-    in_memory = len(headers) * prod(shape) <= config.in_memory_mib * 2**20
+    in_memory = len(headers) * prod(shape) <= spec.in_memory_mib * 2**20
     parts: list[Part] = []
     classes: list[str] | None = None
     for listing in listings:
         rows = [row for row, path in enumerate(listing.files) if path in headers]
-        images, rows = _read_all(reader, listing, rows, shape, config.fit, in_memory)
+        images, rows = _read_all(reader, listing, rows, shape, spec.fit, in_memory)
         if not rows:
             which = "test" if parts else "train"
             raise NearfarError(f"{root}: not one image of the {which} part can be read")
@@ -99,7 +106,7 @@ def _load(config: DataConfig, listings: list[Listing], notes: list[str]) -> Sour
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
         train, test, note = split_with_note(
-            train, config.test_fraction, missing="no test part", examples="images"
+            train, spec.test_fraction, missing="no test part", examples="images"
         )
         notes += note
     class_names = None if classes is None else tuple(classes)
@@ -107,14 +114,14 @@ def _load(config: DataConfig, listings: list[Listing], notes: list[str]) -> Sour
 
 
 def _common_shape(
-    headers: list[ImageHeader], config: DataConfig
+    headers: list[ImageHeader], spec: FolderSpec
 ) -> tuple[tuple[int, int, int], list[str]]:
     """The shape that all images are brought to, and notes where that changes some."""
-    channels = config.channels or max(header.channels for header in headers)
+    channels = spec.channels or max(header.channels for header in headers)
     sizes = {(header.height, header.width) for header in headers}
     height, width = min(sizes)
-    if config.image_size is not None:
-        shape, notes = (channels, config.image_size, config.image_size), []
+    if spec.image_size is not None:
+        shape, notes = (channels, spec.image_size, spec.image_size), []
     elif len(sizes) == 1 and min(height, width) <= LARGEST_SIDE:
         return (channels, height, width), []
     else:
@@ -125,7 +132,7 @@ def _common_shape(
             f"images of {len(sizes)} sizes (short sides {min(short_sides)} to {max(short_sides)} "
             f"px) are brought to {side}×{side}; data.image_size changes that"
         ]
-    return shape, notes + _fit_note(headers, config.fit)
+    return shape, notes + _fit_note(headers, spec.fit)
 
 
 def _fit_note(headers: list[ImageHeader], fit: Fit) -> list[str]:

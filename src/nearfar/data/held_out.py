@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from nearfar.data.catalogue import held_out_count
 from nearfar.data.choosing import choose
-from nearfar.data.config import DataConfig
 from nearfar.data.source import Part, Source
+from nearfar.data.source_spec import SourceSpec, held_out_count
 
 HELD_OUT_SEED = 1
 """Seed of the choice, fixed: runs of every seed, and of every method, learn from the same ones."""
@@ -32,17 +31,17 @@ class Taught:
     rows: Int64[Tensor, " n"]
 
 
-def hold_out(source: Source, config: DataConfig) -> Taught:
-    """Take `config.held_out` of the labelled training examples away from learning.
+def hold_out(source: Source, spec: SourceSpec) -> Taught:
+    """Take `spec.held_out` of the labelled training examples away from learning.
 
     Of a long tail they are taken after it was made, so that learning sees a tenth less of every
     class. Without labels there is nothing to check, and nothing is held out.
 
     Args:
         source: From `load_source`; it keeps all of its examples for the evaluation.
-        config: `held_out`.
+        spec: `held_out`.
     """
-    chosen = held_out_rows(source.train.labels, config.held_out)
+    chosen = held_out_rows(source.train.labels, spec.held_out)
     if not len(chosen):
         return Taught(source, None, torch.arange(len(source.train)))
     kept = torch.ones(len(source.train), dtype=torch.bool)

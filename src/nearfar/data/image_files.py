@@ -13,9 +13,9 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageOps
 
-from nearfar.data.config import Fit
 from nearfar.data.file_reading import UnreadableFileError, shown
 from nearfar.data.folder_tree import FileKind
+from nearfar.data.source_spec import Fit
 
 # Pillow would try every format it knows, among them PostScript, which it hands to an interpreter.
 # Left out besides: formats whose inner pictures escape the limit below (ICO, ICNS), films, and

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from nearfar.data.config import DataConfig, Fit
 from nearfar.data.folder_listing import Listing, list_by_class
 from nearfar.data.image_files import IMAGES
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
+from nearfar.data.source_spec import Fit
+from nearfar.data.specs import ImageNetSpec
 from nearfar.data.streamed_files import StreamedFiles
 from nearfar.errors import NearfarError
 
@@ -14,14 +15,14 @@ DEFAULT_SIDE = 256
 _ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz")
 
 
-def load_imagenet(config: DataConfig) -> Source:
+def load_imagenet(spec: ImageNetSpec) -> Source:
     """List ImageNet from `train/` and `val/`, each with one folder a class (n01440764, …).
 
     Where the folders are missing but the three published archives are there, torchvision checks
     and unpacks them first. Files are not decoded before they are needed.
 
     Args:
-        config: `root`, `image_size` (256 where left out) and `fit`.
+        spec: `root`, `image_size` (256 where left out) and `fit`.
 
     Returns:
         The training images, and the validation images as test part.
@@ -29,17 +30,17 @@ def load_imagenet(config: DataConfig) -> Source:
     Raises:
         NearfarError: If the folders are missing or not laid out by class.
     """
-    root = config.root
+    root = spec.root
     assert root is not None
     if not all((root / part).is_dir() for part in ("train", "val")):
         _unpack(root)
-    side = config.image_size or DEFAULT_SIDE
+    side = spec.image_size or DEFAULT_SIDE
     train_files, test_files = (_list_part(root / part) for part in ("train", "val"))
-    train, wnids = _part(train_files, root, side, config.fit, None)
-    test, _ = _part(test_files, root, side, config.fit, wnids)
+    train, wnids = _part(train_files, root, side, spec.fit, None)
+    test, _ = _part(test_files, root, side, spec.fit, wnids)
     notes = [f"train/: {note}" for note in train_files.notes]
     notes += [f"val/: {note}" for note in test_files.notes]
-    if config.fit == "crop":
+    if spec.fit == "crop":
         notes.append("images are cut to their centre squares as they are read (data.fit crop)")
     return Source("imagenet", train, test, class_names=_describe(wnids), notes=tuple(notes))
 

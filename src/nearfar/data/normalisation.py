@@ -51,9 +51,9 @@ def _of_levels(
 
 
 def _of_floats(
-    examples: Float[Tensor, "n channels steps"] | Float[Tensor, "n features"],
+    examples: Float[Tensor, "n columns *rest"],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of series or vectors, by their second side."""
+    """Mean and deviation of real numbers, by their second side."""
     values = examples.double().transpose(0, 1).flatten(1)
     mean, std = values.mean(dim=1), values.std(dim=1, correction=0)
     # What its own type cannot tell from a constant is one: dividing would only enlarge rounding.

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from nearfar.data.arrays import source_from_arrays, source_from_series, source_from_vectors
-from nearfar.data.config import DataConfig
 from nearfar.data.source import Source
+from nearfar.data.source_spec import OwnDataSpec
 from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.modality import Modality
 from nearfar.npy_headers import declared_in
 
-# Source: what its arrays are called, and what makes a source of them.
-_KINDS: dict[str, tuple[str, Callable[..., Source]]] = {
-    "npz": ("images", source_from_arrays),
-    "series-npz": ("series", source_from_series),
-    "vectors-npz": ("vectors", source_from_vectors),
+# What the arrays hold, and are called, and what makes a source of them.
+_KINDS: dict[Modality, Callable[..., Source]] = {
+    "images": source_from_arrays,
+    "series": source_from_series,
+    "vectors": source_from_vectors,
 }
 # zipfile's word for unknown compression and for encryption is RuntimeError.
 UNREADABLE = (
@@ -33,14 +34,14 @@ UNREADABLE = (
 """What NumPy and zipfile raise on a damaged file."""
 
 
-def load_npz(config: DataConfig) -> Source:
+def load_npz(spec: OwnDataSpec) -> Source:
     """Read the arrays of an .npz file: examples, and maybe labels and a test part.
 
     They are called `images`, `labels`, `test_images` and `test_labels`; in the source `series-npz`
     `series` and `test_series` stand for the images, in `vectors-npz` `vectors` and `test_vectors`.
 
     Args:
-        config: `name` says which; `root` is the file; `test_fraction` splits it where it has no
+        spec: `modality` says what; `root` is the file; `test_fraction` splits it where it has no
             test part.
 
     Returns:
@@ -50,12 +51,12 @@ def load_npz(config: DataConfig) -> Source:
         NearfarError: If the file is damaged, holds pickled objects, or its arrays do not fit.
         SettingError: If its arrays are larger than `in_memory_mib`.
     """
-    path = config.root
+    path = spec.root
     assert path is not None
-    what, source_from = _KINDS[config.name]
+    what, source_from = spec.modality, _KINDS[spec.modality]
     try:
-        arrays = _read_arrays(path, what, config.in_memory_mib * 2**20)
-        return source_from(**arrays, test_fraction=config.test_fraction, name=config.name)
+        arrays = _read_arrays(path, what, spec.in_memory_mib * 2**20)
+        return source_from(**arrays, test_fraction=spec.test_fraction, name=spec.name)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
     except UNREADABLE as error:

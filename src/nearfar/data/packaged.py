@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 
 from nearfar.data.arrays import source_from_series, source_from_vectors
-from nearfar.data.config import DataConfig
 from nearfar.data.float_arrays import padded
 from nearfar.data.source import Source
+from nearfar.data.source_spec import SourceSpec
 from nearfar.errors import NearfarError
 
 TEST_FRACTION = 0.3
 """Share of scikit-learn's tables held out for test, always the same rows."""
 
 
-def load_japanese_vowels(config: DataConfig) -> Source:  # noqa: ARG001  (every loader takes it)
+def load_japanese_vowels(spec: SourceSpec) -> Source:  # noqa: ARG001  (every loader takes it)
     """Read the Japanese vowels inside sktime: nine speakers say /ae/.
 
     Utterances of 7 to 29 steps are brought to 29: every channel goes on with its last value.
@@ -30,7 +30,7 @@ def load_japanese_vowels(config: DataConfig) -> Source:  # noqa: ARG001  (every 
     return _from_sktime("japanese-vowels", "load_japanese_vowels")
 
 
-def load_basic_motions(config: DataConfig) -> Source:  # noqa: ARG001
+def load_basic_motions(spec: SourceSpec) -> Source:  # noqa: ARG001
     """Read the basic motions inside sktime: a watch's sensors while its wearer moves.
 
     Returns:
@@ -42,7 +42,7 @@ def load_basic_motions(config: DataConfig) -> Source:  # noqa: ARG001
     return _from_sktime("basic-motions", "load_basic_motions")
 
 
-def load_wine(config: DataConfig) -> Source:  # noqa: ARG001
+def load_wine(spec: SourceSpec) -> Source:  # noqa: ARG001
     """Read scikit-learn's wines: 13 chemical measures of wines of three growers.
 
     Returns:
@@ -54,7 +54,7 @@ def load_wine(config: DataConfig) -> Source:  # noqa: ARG001
     return _from_sklearn("wine", bundled())
 
 
-def load_breast_cancer(config: DataConfig) -> Source:  # noqa: ARG001
+def load_breast_cancer(spec: SourceSpec) -> Source:  # noqa: ARG001
     """Read scikit-learn's breast cancers: 30 measures of cell nuclei, benign or malignant.
 
     Returns:

@@ -8,11 +8,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from nearfar.data.catalogue import download_folder
-from nearfar.data.config import DataConfig
 from nearfar.data.downloads import download
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source, StreamedExamples
+from nearfar.data.specs import STL10Spec
 from nearfar.errors import NearfarError
 
 _SHAPE = (3, 96, 96)
@@ -61,14 +60,14 @@ class STL10Images(StreamedExamples):
         return _upright(torch.from_numpy(np.fromfile(self.path, np.uint8)))
 
 
-def load_stl10(config: DataConfig) -> Source:
+def load_stl10(spec: STL10Spec) -> Source:
     """Read STL-10 from `stl10_binary`; torchvision downloads it.
 
     The unlabelled part (2.8 GB) streams unless it is what is learnt from and fits
     `in_memory_mib`; where its file is missing, the source has no such part.
 
     Args:
-        config: `root` (that folder or the one above it), `download`, `train_part` and
+        spec: `root` (that folder or the one above it), `download`, `train_part` and
             `in_memory_mib`.
 
     Returns:
@@ -77,10 +76,10 @@ def load_stl10(config: DataConfig) -> Source:
     Raises:
         NearfarError: If files are missing or damaged.
     """
-    folder = _find_folder(config)
+    folder = _find_folder(spec)
     names = (folder / "class_names.txt").read_text(encoding="utf-8", errors="replace").split()
     train, test = (
-        _read_part(folder / f"{part}_X.bin", folder / f"{part}_y.bin", len(names), config)
+        _read_part(folder / f"{part}_X.bin", folder / f"{part}_y.bin", len(names), spec)
         for part in ("train", "test")
     )
     source = Source("stl10", train, test, class_names=tuple(names))
@@ -89,17 +88,17 @@ def load_stl10(config: DataConfig) -> Source:
         note = f"{unlabelled} is missing: no unlabelled part"
         return replace(source, notes=(note,))
     images = STL10Images(unlabelled)
-    if config.train_part == "train":
+    if spec.train_part == "train":
         return replace(source, unlabelled=Part(images))
-    return replace(source, unlabelled=Part(_held(images, config)))
+    return replace(source, unlabelled=Part(_held(images, spec)))
 
 
-def _find_folder(config: DataConfig) -> Path:
+def _find_folder(spec: STL10Spec) -> Path:
     """The folder that holds the labelled parts, downloaded if need be and allowed."""
-    base = download_folder(config)
+    base = spec.folder
     places = [base / "stl10_binary", base]
     found = _first_complete(places)
-    if found is None and config.download:
+    if found is None and spec.download:
         download("STL10", base, split="train")
         found = _first_complete(places)
     if found is None:
@@ -119,19 +118,19 @@ def _first_complete(places: list[Path]) -> Path | None:
     return None
 
 
-def _read_part(image_file: Path, label_file: Path, classes: int, config: DataConfig) -> Part:
+def _read_part(image_file: Path, label_file: Path, classes: int, spec: STL10Spec) -> Part:
     """Images and labels of one part; the file counts classes from 1."""
     images = STL10Images(image_file)
     numbers = np.fromfile(label_file, np.uint8)
     labels, _ = encode_labels(
         numbers, len(images), what=str(label_file), classes=range(1, classes + 1)
     )
-    return Part(_held(images, config), labels)
+    return Part(_held(images, spec), labels)
 
 
-def _held(images: STL10Images, config: DataConfig) -> UInt8[Tensor, "n 3 96 96"] | STL10Images:
+def _held(images: STL10Images, spec: STL10Spec) -> UInt8[Tensor, "n 3 96 96"] | STL10Images:
     """The images in memory where they fit, else streamed."""
-    fits = len(images) * _IMAGE_BYTES <= config.in_memory_mib * 2**20
+    fits = len(images) * _IMAGE_BYTES <= spec.in_memory_mib * 2**20
     return images.in_memory() if fits else images
 
 

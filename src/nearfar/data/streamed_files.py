@@ -11,9 +11,9 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from nearfar.data.config import Fit
 from nearfar.data.image_files import UnreadableImageError, read_image
 from nearfar.data.source import StreamedExamples
+from nearfar.data.source_spec import Fit
 
 
 class StreamedFiles(StreamedExamples):

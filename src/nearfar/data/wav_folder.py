@@ -5,23 +5,23 @@ from statistics import median
 import numpy as np
 import torch
 
-from nearfar.data.config import DataConfig
 from nearfar.data.file_reading import FileReader
 from nearfar.data.folder_listing import list_parts, lost_classes, part_of
 from nearfar.data.source import Part, Source
+from nearfar.data.specs import WavSpec
 from nearfar.data.splits import split_with_note
 from nearfar.data.wav_files import SOUNDS, Sound, read_wav
 from nearfar.errors import NearfarError, SettingError
 
 
-def load_wav(config: DataConfig) -> Source:
+def load_wav(spec: WavSpec) -> Source:
     """Read a folder of WAV files of one sampling rate, laid out as a folder of images.
 
-    Sounds are cut at the end, or go on with silence, to `config.length` steps: the median length
+    Sounds are cut at the end, or go on with silence, to `spec.length` steps: the median length
     where it is left out.
 
     Args:
-        config: `root`, `length`, `test_fraction`, `max_corrupt`, `in_memory_mib` and `workers`.
+        spec: `root`, `length`, `test_fraction`, `max_corrupt`, `in_memory_mib` and `workers`.
 
     Returns:
         The source, held in memory, with file names relative to `root`.
@@ -31,7 +31,7 @@ def load_wav(config: DataConfig) -> Source:
             channels, or classes do not fit.
         SettingError: If the sounds are larger than `in_memory_mib`.
     """
-    root = config.root
+    root = spec.root
     assert root is not None
     listings, notes = list_parts(root, SOUNDS)
     for listing in listings:
@@ -39,16 +39,22 @@ def load_wav(config: DataConfig) -> Source:
     files = [path for listing in listings for path in listing.files]
     # Told by the files, before any is decoded; as float32, samples take up to 4 times as much.
     held = sum(path.stat().st_size for path in files if path.exists())
-    if held > config.in_memory_mib * 2**20:
+    if held > spec.in_memory_mib * 2**20:
         raise SettingError(
             f"{root}: {held / 2**20:.0f} MiB of sound, over data.in_memory_mib="
-            f"{config.in_memory_mib}: raise it, or cut the files"
+            f"{spec.in_memory_mib}: raise it, or cut the files"
         )
-    reader = FileReader(root, config, total=len(files), kind=SOUNDS.name)
+    reader = FileReader(
+        root,
+        total=len(files),
+        kind=SOUNDS.name,
+        max_corrupt=spec.max_corrupt,
+        threads=spec.workers,
+    )
     sounds = reader.keep_good(read_wav, files)
     _check_alike(list(sounds.values()), str(root))
     lengths = [sound.samples.shape[1] for sound in sounds.values()]
-    length = config.length or int(median(lengths))
+    length = spec.length or int(median(lengths))
     if set(lengths) != {length}:
         notes.append(
             f"sounds of {min(lengths)} to {max(lengths)} steps are brought to {length}: cut, or "
@@ -72,7 +78,7 @@ def load_wav(config: DataConfig) -> Source:
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
         train, test, note = split_with_note(
-            train, config.test_fraction, missing="no test part", examples="sounds"
+            train, spec.test_fraction, missing="no test part", examples="sounds"
         )
         notes += note
     class_names = None if classes is None else tuple(classes)

@@ -108,7 +108,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
             batch_size=recipe.training.batch_size,
             seed=recipe.seed,
             device=hardware.device,
-            workers=recipe.data.workers,
+            workers=recipe.data.readers,
             rank=ranks.rank,
             ranks=ranks.count,
             modality=part.modality,
@@ -126,7 +126,7 @@ def _numbers(taught: Taught, recipe: Recipe, labelled: int, count: int) -> Int64
         labelled: Examples of the whole training part.
         count: Examples to learn from.
     """
-    if recipe.data.train_part == "unlabelled":
+    if recipe.data.learns_from == "unlabelled":
         return torch.arange(count)
     unlabelled = torch.arange(count - len(taught.rows)) + labelled
     return torch.cat([taught.rows, unlabelled])

@@ -5,7 +5,6 @@ number of images, a missing file) is refused when they are there, still before t
 """
 
 from nearfar.bounds import check_numbers, check_seed
-from nearfar.data.catalogue import SOURCES, check_data_config, most_to_learn_from
 from nearfar.errors import SettingError
 from nearfar.evaluation.check import check_evaluation
 from nearfar.launch import launched
@@ -25,8 +24,8 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     """
     check_numbers(recipe)
     check_seed("seed", recipe.seed)
-    check_data_config(recipe.data)
-    held = modality or SOURCES[recipe.data.name].modality
+    recipe.data.require_root()
+    held = modality or recipe.data.modality
     recipe.views.require_modality(held)
     recipe.encoder.require_modality(held)
     recipe.method.require_encoder(recipe.encoder)
@@ -38,7 +37,7 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
             "views, and views.count is 1"
         )
     # Data that are given, not loaded, are not as many as the recipe's source has.
-    known = most_to_learn_from(recipe.data) if modality is None else None
+    known = recipe.data.most_to_learn_from() if modality is None else None
     if known is not None:
         recipe.training.require_examples(known, labelled=True)
     recipe.training.require_ranks(launched().ranks)

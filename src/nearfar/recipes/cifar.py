@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import CIFAR10Spec, CIFAR100Spec
 from nearfar.encoders.specs import CIFARResNet32Spec, TimmSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import DebiasedPosSpec, NTXentSpec
@@ -22,7 +22,7 @@ CIFAR = Family(
 )
 
 # Figures of the literature are of encoders that learnt from the whole training part.
-_CIFAR10 = DataConfig(name="cifar10", held_out=0.0)
+_CIFAR10 = CIFAR10Spec(held_out=0.0)
 _RESNET18 = TimmSpec(name="timm/resnet18", stem="small")
 
 
@@ -205,7 +205,7 @@ def paco_cifar100_lt() -> Recipe:
     """
     return Recipe(
         # The 10 847 images of the literature, none held out.
-        data=DataConfig(name="cifar100", imbalance_factor=100.0, held_out=0.0),
+        data=CIFAR100Spec(imbalance_factor=100.0, held_out=0.0),
         views=MoCoV2ViewsSpec(),
         encoder=CIFARResNet32Spec(width=16),
         method=PaCoSpec(

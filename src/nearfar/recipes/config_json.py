@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from nearfar.data.specs import SourceSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError, unknown_name
 from nearfar.methods.specs import MethodSpec
@@ -21,6 +22,7 @@ _RECIPE = TypeAdapter(Recipe)
 Settings = TypeVar("Settings")
 
 _SPECS: dict[str, type[Spec]] = {
+    "data": SourceSpec,
     "views": ViewsSpec,
     "encoder": EncoderSpec,
     "method": MethodSpec,
@@ -39,8 +41,8 @@ def recipe_to_json(recipe: Recipe, *, run: Path | None = None) -> dict[str, Any]
     """
     values = _RECIPE.dump_python(recipe, mode="json")
     values |= {room: to_json(getattr(recipe, room)) for room in _SPECS}
-    if run is not None and recipe.data.root is not None:
-        values["data"] |= both_roots(recipe.data.root, run)
+    if run is not None and recipe.data.place is not None:
+        values["data"] |= both_roots(recipe.data.place, run)
     return values
 
 

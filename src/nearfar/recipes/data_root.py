@@ -7,11 +7,10 @@ as one that begins at the run, which stands where run and data were moved togeth
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nearfar.data.config import DataConfig
+from nearfar.data.source_spec import SourceSpec
 from nearfar.errors import SettingError
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.config_format import read_config
@@ -20,15 +19,13 @@ FROM_RUN = "root_from_run"
 """Key among the settings of `data` in `config.json`, beside `root`."""
 
 
-def with_absolute_root(data: DataConfig) -> DataConfig:
+def with_absolute_root(data: SourceSpec) -> SourceSpec:
     """The same data, named by a path that holds in every working folder.
 
     Args:
         data: With or without a root, which may begin with `~`.
     """
-    if data.root is None:
-        return data
-    return replace(data, root=data.root.expanduser().absolute())
+    return data if data.place is None else data.at(data.place.expanduser().absolute())
 
 
 def both_roots(root: Path, run: Path) -> dict[str, str]:
@@ -60,7 +57,7 @@ def tried_roots(data: Mapping[str, Any], run: Path) -> list[Path]:
     return list(dict.fromkeys(tried))
 
 
-def refuse_lost_data(run: Path, data: DataConfig) -> None:
+def refuse_lost_data(run: Path, data: SourceSpec) -> None:
     """Refuse to go on where the run's own data are in none of their places.
 
     Args:
@@ -71,10 +68,10 @@ def refuse_lost_data(run: Path, data: DataConfig) -> None:
         SettingError: Naming the places.
     """
     settings = read_config(RunFolder.open(run)).get("data")
-    if data.root is None or data.download or not isinstance(settings, dict):
+    if data.place is None or data.may_download or not isinstance(settings, dict):
         return
     tried = tried_roots(settings, run)
-    if data.root in tried and not any(root.exists() for root in tried):
+    if data.place in tried and not any(root.exists() for root in tried):
         raise SettingError(
             f"the data of {run} are not at {' nor at '.join(str(root) for root in tried)}: put "
             "them back, or evaluate with --data.root where they are now"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import NTXentSpec
@@ -39,7 +39,7 @@ def _measured(*rows: Figure, seeds: tuple[int, ...] = (0,), page: str = "") -> F
 def _digits_recipe(method: MethodSpec, epochs: int) -> Recipe:
     """A small ResNet on two views of each digit."""
     return Recipe(
-        data=DataConfig(name="digits"),
+        data=DigitsSpec(),
         views=DigitsViewsSpec(),
         encoder=SmallResNetSpec(width=32),
         method=method,
@@ -124,7 +124,7 @@ def cpc_digits() -> Recipe:
     It learns, and stays behind raw pixels.
     """
     return Recipe(
-        data=DataConfig(name="digits"),
+        data=DigitsSpec(),
         # One view, and no jitter: what is drawn once for an image would give all its rows away.
         views=DigitsViewsSpec(count=1, crop_scale=(0.6, 1.0), rotation=0.0, jitter=0.0),
         encoder=PatchGRUSpec(width=16),

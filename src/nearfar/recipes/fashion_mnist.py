@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import FashionMNISTSpec
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import (
@@ -87,7 +87,7 @@ def shared_setup(method: MethodSpec, **changes: Any) -> Recipe:
         changes: Fields of `Recipe` in which the recipe differs, each as a whole.
     """
     recipe = Recipe(
-        data=DataConfig(name="fashion-mnist"),
+        data=FashionMNISTSpec(),
         views=_VIEWS,
         encoder=SmallResNetSpec(width=16),
         method=method,

@@ -38,14 +38,14 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float | str
         return None
     seed, bank = assembly.recipe.seed, assembly.taught.source.train
     queries = assembly.taught.held_out
-    learnt_from = queries is None and assembly.recipe.data.train_part != "unlabelled"
+    learnt_from = queries is None and assembly.recipe.data.learns_from != "unlabelled"
     asked = "trained on" if learnt_from else "held out"
     if queries is None:
         count = max(1, min(LEARNT_QUERIES, int(len(bank) * LEARNT_SHARE)))
         queries, bank = _cut(bank, count, seed, most=MOST_BANK)
     elif len(bank) > MOST_BANK:
         bank, _ = _cut(bank, MOST_BANK, seed, most=0)
-    workers, device = assembly.recipe.data.workers, assembly.hardware.device
+    workers, device = assembly.recipe.data.readers, assembly.hardware.device
     k = min(NEIGHBORS, len(bank))
     # Of all labelled images: a small class may have been drawn for the queries alone.
     num_classes = int(labelled.labels.max()) + 1

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from nearfar.data.config import DataConfig
 from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Source
+from nearfar.data.source_spec import SourceSpec
 from nearfar.errors import NearfarError
 from nearfar.run_folder import names
 from nearfar.run_folder.folder import RunFolder
@@ -14,7 +14,7 @@ _PLAIN_NAME = 40
 
 
 def folder_for(
-    run: RunFolder, data: DataConfig, source: Source, *, out: Path | None, overwrite: bool
+    run: RunFolder, data: SourceSpec, source: Source, *, out: Path | None, overwrite: bool
 ) -> RunFolder:
     """The folder for the scores on other data, free or to be replaced; it is not made here.
 
@@ -31,7 +31,7 @@ def folder_for(
     """
     where = out
     if where is None:
-        name = source.name if data.root is None else data.root.stem or data.root.name
+        name = source.name if data.place is None else data.place.stem or data.place.name
         plain = re.sub(r"[^\w.-]+", "-", name)[:_PLAIN_NAME].strip("-.") or source.name
         where = run.path / f"on-{plain}-{source_fingerprint(source)[:8]}"
     target = RunFolder(where)
@@ -54,7 +54,7 @@ def folder_for(
     return target
 
 
-def said_first(run: RunFolder, data: DataConfig, source: Source) -> str:
+def said_first(run: RunFolder, data: SourceSpec, source: Source) -> str:
     """What a reader of the page must know before all else: whose encoder, and on what.
 
     Args:
@@ -62,7 +62,7 @@ def said_first(run: RunFolder, data: DataConfig, source: Source) -> str:
         data: What it is judged on.
         source: The same, read.
     """
-    where = "" if data.root is None else f" at {data.root}"
+    where = "" if data.place is None else f" at {data.place}"
     return (
         f"These are the scores of the encoder of the run {run.path.resolve()}, judged on "
         f"{source.name}{where}. What is said of training is of that run, on its own data."

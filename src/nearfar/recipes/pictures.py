@@ -1,6 +1,6 @@
 """Recipes for pictures of your own. Imports nothing heavy."""
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import FolderSpec
 from nearfar.encoders.specs import TimmSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import NTXentSpec
@@ -29,7 +29,7 @@ def simclr_pictures() -> Recipe:
     untrained network, and says so where it does not beat them.
     """
     return Recipe(
-        data=DataConfig(name="folder", image_size=64),
+        data=FolderSpec(image_size=64),
         # Crops of a fifth or more, jitter, grey and blur: the views that photographs are learnt by.
         views=MoCoV2ViewsSpec(),
         encoder=TimmSpec(name="timm/resnet18"),

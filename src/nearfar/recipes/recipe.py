@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
@@ -19,7 +19,7 @@ class Recipe:
     """Name of the recipe that this run began from."""
     seed: int = 0
     """Seeds the weights, the order of the data and the views."""
-    data: DataConfig = field(default_factory=DataConfig)
+    data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
     views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from torch import nn
 
-from nearfar.data.config import DataConfig
 from nearfar.data.source import Source
 from nearfar.data.sources import load_source
+from nearfar.data.specs import SourceSpec
 from nearfar.durable_files import check_writable, make_folder
 from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
@@ -130,7 +130,7 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
 def evaluate_run(
     run: Path | str,
     *,
-    data: DataConfig | None = None,
+    data: SourceSpec | None = None,
     evaluation: EvaluationConfig | None = None,
     out: Path | str | None = None,
     overwrite: bool = False,
@@ -307,7 +307,7 @@ def _judge(
             run_folder=target,
             first=first,
             device=device,
-            workers=recipe.data.workers,
+            workers=recipe.data.readers,
             threads=threads,
             say=say,
         )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import SourceSpec
 from nearfar.encoders.specs import EncoderSpec, MLPSpec, SeriesGRUSpec, SeriesResNetSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import NTXentSpec
@@ -31,7 +31,7 @@ def _small_recipe(
     """What so small sets of data share."""
     return Recipe(
         # So few that all are learnt from: a tenth of them would tell next to nothing.
-        data=DataConfig(name=data, held_out=0.0),
+        data=SourceSpec.named(data)(held_out=0.0),
         views=views,
         encoder=encoder,
         method=method,

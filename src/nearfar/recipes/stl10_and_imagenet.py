@@ -1,6 +1,6 @@
 """Recipes for STL-10 and ImageNet, with the settings of their sources. Imports nothing heavy."""
 
-from nearfar.data.config import DataConfig
+from nearfar.data.specs import ImageNetSpec, STL10Spec
 from nearfar.encoders.specs import SmallAlexNetSpec, TimmSpec
 from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.objective_specs import AlignUniformSpec
@@ -46,7 +46,7 @@ def align_uniform_stl10() -> Recipe:
     batch_size = 768
     return Recipe(
         # Figures of the literature are of encoders that learnt from the whole training part.
-        data=DataConfig(name="stl10", train_part="both", held_out=0.0),
+        data=STL10Spec(train_part="both", held_out=0.0),
         # v1's views are the source's, but for the crops: jitter of 0.4 four times, grey, no blur.
         views=MoCoV1ViewsSpec(size=64, crop_scale=(0.08, 1.0)),
         encoder=SmallAlexNetSpec(width=96),
@@ -85,7 +85,7 @@ def moco2_imagenet() -> Recipe:
     """
     return Recipe(
         # Figures of the literature are of encoders that learnt from the whole training part.
-        data=DataConfig(name="imagenet", held_out=0.0),
+        data=ImageNetSpec(held_out=0.0),
         views=MoCoV2ViewsSpec(size=224),
         encoder=TimmSpec(name="timm/resnet50"),
         method=MoCoSpec(

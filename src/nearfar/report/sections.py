@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nearfar.data.catalogue import SOURCES
+from nearfar.data.specs import SourceSpec
 from nearfar.evaluation.config import BASELINED
 from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality, one
@@ -88,7 +88,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
 
 def _modality(config: Mapping[str, Any]) -> Modality:
     """What the run's examples are; images where its source is not known."""
-    source = SOURCES.get(config.get("data", {}).get("name"))
+    source = SourceSpec.known().get(config.get("data", {}).get("name"))
     return "images" if source is None else source.modality
 
 

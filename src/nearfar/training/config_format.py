@@ -6,6 +6,7 @@ Format 1, which no number names, has all settings of a method's objective flat b
 from collections.abc import Mapping
 from typing import Any
 
+from nearfar.data.specs import in_current_form as data_in_current_form
 from nearfar.encoders.specs import in_current_form as encoder_in_current_form
 from nearfar.errors import NearfarError, SettingError
 from nearfar.run_folder.folder import CONFIG_FORMAT as FORMAT
@@ -54,6 +55,7 @@ def in_current_format(config: Mapping[str, Any]) -> dict[str, Any]:
     if format_of(config) == FORMAT:
         return values
     rooms = {
+        "data": data_in_current_form,
         "training": training_in_current_form,
         "views": views_in_current_form,
         "encoder": encoder_in_current_form,

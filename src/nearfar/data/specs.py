@@ -1,0 +1,316 @@
+"""Every source of examples: its settings, what it holds, whose it is. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal
+
+from nearfar.data.source_spec import (
+    ImageFilesSpec,
+    InMemory,
+    OwnDataSpec,
+    PublicSpec,
+    Readers,
+    SourceSpec,
+    TrainPart,
+)
+from nearfar.errors import SettingError
+from nearfar.spec import Count, Share
+
+
+class DigitsSpec(SourceSpec):
+    """The handwritten digits inside scikit-learn."""
+
+    target = "nearfar.data.digits:load_digits"
+    summary = "1797 handwritten digits: 1297 to learn from, 500 for test"
+    classes, train_examples, size = 10, 1297, "8 × 8, grey"
+    licence = "CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)"
+    citation = (
+        "Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning "
+        "Repository, doi:10.24432/C50P49"
+    )
+    home = "archive.ics.uci.edu/dataset/80"
+    name: Literal["digits"] = "digits"
+    """Which source; `nearfar data` lists them."""
+
+
+class FashionMNISTSpec(PublicSpec):
+    """Fashion-MNIST, from its four IDX files."""
+
+    target = "nearfar.data.fashion_mnist:load_fashion_mnist"
+    summary = "photographs of clothes: 60 000 to learn from, 10 000 for test"
+    classes, train_examples, size, licence = 10, 60_000, "28 × 28, grey", "MIT"
+    citation = (
+        "Xiao, Rasul and Vollgraf 2017, Fashion-MNIST: a Novel Image Dataset for Benchmarking "
+        "Machine Learning Algorithms, arXiv:1708.07747"
+    )
+    home = "github.com/zalandoresearch/fashion-mnist"
+    name: Literal["fashion-mnist"] = "fashion-mnist"
+    """Which source; `nearfar data` lists them."""
+
+
+class CIFARSpec(PublicSpec):
+    """What both CIFARs share."""
+
+    train_examples, size = 50_000, "32 × 32, RGB"
+    licence = "none stated by its makers; images collected from the web"
+    citation = (
+        "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, technical report, "
+        "University of Toronto"
+    )
+    home = "www.cs.toronto.edu/~kriz/cifar.html"
+
+
+class CIFAR10Spec(CIFARSpec):
+    """CIFAR-10, from its "python version"."""
+
+    target = "nearfar.data.cifar:load_cifar10"
+    summary = "photographs of animals and vehicles: 50 000 to learn from, 10 000 for test"
+    classes = 10
+    name: Literal["cifar10"] = "cifar10"
+    """Which source; `nearfar data` lists them."""
+
+
+class CIFAR100Spec(CIFARSpec):
+    """CIFAR-100 with its fine labels, from its "python version"."""
+
+    target = "nearfar.data.cifar:load_cifar100"
+    summary = "photographs of 100 kinds of things: 50 000 to learn from, 10 000 for test"
+    classes = 100
+    name: Literal["cifar100"] = "cifar100"
+    """Which source; `nearfar data` lists them."""
+
+
+class STL10Spec(PublicSpec):
+    """STL-10, with its unlabelled part."""
+
+    target = "nearfar.data.stl10:load_stl10"
+    summary = "photographs: 5000 to learn from, 8000 for test, 100 000 unlabelled"
+    classes, train_examples, size = 10, 5_000, "96 × 96, RGB"
+    licence = (
+        "none stated by its makers; images taken from ImageNet, whose terms allow non-commercial "
+        "research and teaching only"
+    )
+    citation = (
+        "Coates, Lee and Ng 2011, An Analysis of Single-Layer Networks in Unsupervised Feature "
+        "Learning, AISTATS"
+    )
+    home = "cs.stanford.edu/~acoates/stl10"
+    name: Literal["stl10"] = "stl10"
+    """Which source; `nearfar data` lists them."""
+    train_part: TrainPart = "train"
+    """Part to learn from without labels; `both` is the training part and the unlabelled one."""
+    in_memory_mib: InMemory = 2048
+    """Largest size that is held in memory; a larger part streams from disk."""
+    workers: Readers = 2
+    """Processes that read a streamed part; 0 reads in the main process."""
+
+    @property
+    def learns_from(self) -> TrainPart:
+        """`train_part`."""
+        return self.train_part
+
+    @property
+    def readers(self) -> int:
+        """`workers`."""
+        return self.workers
+
+    def check(self) -> None:
+        """Label noise needs labels that are learnt from."""
+        if self.label_noise and self.train_part != "train":
+            raise SettingError(
+                f"data.label_noise is {self.label_noise:g}: with data.train_part {self.train_part} "
+                "nothing is learnt from labels; leave one of the two out"
+            )
+
+
+class ImageNetSpec(ImageFilesSpec):
+    """ImageNet (ILSVRC 2012), always streamed from its image files."""
+
+    target = "nearfar.data.imagenet:load_imagenet"
+    summary = "ILSVRC 2012 photographs: 1 281 167 to learn from, 50 000 (validation) for test"
+    classes, train_examples = 1000, 1_281_167
+    size = "any, RGB; streamed at data.image_size (256 where left out)"
+    licence = (
+        "ImageNet's terms of access: non-commercial research and teaching only; its makers do not "
+        "own the images"
+    )
+    citation = (
+        "Deng et al. 2009, ImageNet: A Large-Scale Hierarchical Image Database, CVPR; Russakovsky "
+        "et al. 2015, ImageNet Large Scale Visual Recognition Challenge, IJCV 115"
+    )
+    home = "www.image-net.org"
+    name: Literal["imagenet"] = "imagenet"
+    """Which source; `nearfar data` lists them."""
+
+
+class FolderSpec(ImageFilesSpec, OwnDataSpec):
+    """Any folder of image files."""
+
+    target = "nearfar.data.folder:load_folder"
+    summary = "a folder of image files, one sub-folder a class, or flat without labels"
+    name: Literal["folder"] = "folder"
+    """Which source; `nearfar data` lists them."""
+    channels: Literal[1, 3] | None = None
+    """1 turns images grey, 3 makes them RGB; left out, the folder decides."""
+    in_memory_mib: InMemory = 2048
+    """Largest decoded size that is held in memory; a larger folder streams from disk."""
+    max_corrupt: Share = 0.01
+    """Largest share of unreadable images to skip before the run is refused."""
+
+
+class NpzSpec(OwnDataSpec):
+    """Images in an .npz file."""
+
+    target, root_kind = "nearfar.data.npz:load_npz", "file"
+    summary = "a NumPy .npz file: images, and maybe labels, test_images, test_labels"
+    size = "any, any number of channels"
+    name: Literal["npz"] = "npz"
+    """Which source; `nearfar data` lists them."""
+
+
+class JapaneseVowelsSpec(SourceSpec):
+    """The Japanese vowels inside sktime."""
+
+    target, modality = "nearfar.data.packaged:load_japanese_vowels", "series"
+    summary = "nine men say /ae/: 270 utterances to learn from, 370 for test"
+    classes, train_examples = 9, 270
+    size = "12 channels (LPC cepstrum) × 29 steps; shorter ones go on with their last value"
+    licence = "CC BY 4.0 (UCI repository); the copy read here ships inside sktime (BSD)"
+    citation = (
+        "Kudo, Toyama and Shimbo 1999, Multidimensional Curve Classification Using Passing-Through "
+        "Regions, Pattern Recognition Letters 20, doi:10.24432/C5NS47"
+    )
+    home = "archive.ics.uci.edu/dataset/128"
+    name: Literal["japanese-vowels"] = "japanese-vowels"
+    """Which source; `nearfar data` lists them."""
+
+
+class BasicMotionsSpec(SourceSpec):
+    """The basic motions inside sktime."""
+
+    target, modality = "nearfar.data.packaged:load_basic_motions", "series"
+    summary = "a watch's sensors in four activities: 40 recordings to learn from, 40 for test"
+    classes, train_examples = 4, 40
+    size = "6 channels (accelerometer, gyroscope) × 100 steps"
+    licence = "none stated by its makers; the copy read here ships inside sktime (BSD)"
+    citation = (
+        "Bagnall et al. 2018, The UEA Multivariate Time Series Classification Archive, "
+        "arXiv:1811.00075"
+    )
+    home = "www.timeseriesclassification.com"
+    name: Literal["basic-motions"] = "basic-motions"
+    """Which source; `nearfar data` lists them."""
+
+
+class WavSpec(OwnDataSpec):
+    """A folder of WAV files."""
+
+    target, modality = "nearfar.data.wav_folder:load_wav", "series"
+    summary = "a folder of WAV files of one rate, one sub-folder a class, or flat without labels"
+    size = "data.length steps (their median where left out), any number of channels"
+    name: Literal["wav"] = "wav"
+    """Which source; `nearfar data` lists them."""
+    length: Count | None = None
+    """Steps that the sounds are cut or padded to; their median length where left out."""
+    max_corrupt: Share = 0.01
+    """Largest share of unreadable sounds to skip before the run is refused."""
+    workers: Readers = 2
+    """Threads that read files; 0 is one."""
+
+
+class SeriesNpzSpec(OwnDataSpec):
+    """Series in an .npz file."""
+
+    target, root_kind, modality = "nearfar.data.npz:load_npz", "file", "series"
+    summary = (
+        "a NumPy .npz file: series (n, channels, steps), and maybe labels, test_series, test_labels"
+    )
+    name: Literal["series-npz"] = "series-npz"
+    """Which source; `nearfar data` lists them."""
+
+
+class WineSpec(SourceSpec):
+    """The wines inside scikit-learn."""
+
+    target, modality = "nearfar.data.packaged:load_wine", "vectors"
+    summary = "178 wines of three growers: 125 to learn from, 53 for test"
+    classes, train_examples, size = 3, 125, "13 features (chemical measures)"
+    licence = "CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)"
+    citation = (
+        "Aeberhard and Forina 1992, Wine, UCI Machine Learning Repository, doi:10.24432/C5PC7J"
+    )
+    home = "archive.ics.uci.edu/dataset/109"
+    name: Literal["wine"] = "wine"
+    """Which source; `nearfar data` lists them."""
+
+
+class BreastCancerSpec(SourceSpec):
+    """The breast cancers inside scikit-learn."""
+
+    target, modality = "nearfar.data.packaged:load_breast_cancer", "vectors"
+    summary = "569 biopsies, benign or malignant: 398 to learn from, 171 for test"
+    classes, train_examples, size = 2, 398, "30 features (measures of cell nuclei)"
+    licence = "CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)"
+    citation = (
+        "Wolberg, Mangasarian, Street and Street 1993, Breast Cancer Wisconsin (Diagnostic), UCI "
+        "Machine Learning Repository, doi:10.24432/C5DW2B"
+    )
+    home = "archive.ics.uci.edu/dataset/17"
+    name: Literal["breast-cancer"] = "breast-cancer"
+    """Which source; `nearfar data` lists them."""
+
+
+class ParquetSpec(OwnDataSpec):
+    """The rows of a Parquet table."""
+
+    target, root_kind, modality = "nearfar.data.parquet:load_parquet", "file", "vectors"
+    summary = "a Parquet table: columns of numbers, and maybe one of labels (data.label_column)"
+    size = "any number of features"
+    name: Literal["parquet"] = "parquet"
+    """Which source; `nearfar data` lists them."""
+    label_column: str | None = None
+    """Column that holds the labels; left out, there are none."""
+
+
+class VectorsNpzSpec(OwnDataSpec):
+    """Vectors in an .npz file."""
+
+    target, root_kind, modality = "nearfar.data.npz:load_npz", "file", "vectors"
+    summary = (
+        "a NumPy .npz file: vectors (n, features), and maybe labels, test_vectors, test_labels"
+    )
+    size = "any number of features"
+    name: Literal["vectors-npz"] = "vectors-npz"
+    """Which source; `nearfar data` lists them."""
+
+
+_FORMAT_1: dict[str, Any] = {
+    "root": None,
+    "download": False,
+    "train_part": "train",
+    "image_size": None,
+    "fit": "crop",
+    "channels": None,
+    "length": None,
+    "label_column": None,
+}
+"""Settings that version 0.1 wrote for every source and refused where a source did not have them."""
+_WITHOUT_EFFECT = ("test_fraction", "max_corrupt", "in_memory_mib", "workers")
+"""Those that it wrote, took, and did not look at where a source did not have them."""
+
+
+def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a source as they are written now, from those that version 0.1 wrote.
+
+    It named the settings of all sources for each; those that the source has not go.
+
+    Args:
+        values: Settings by name, as version 0.1 wrote them.
+    """
+    own = {each.name for each in fields(SourceSpec.named(str(values.get("name", "digits"))))}
+    return {
+        key: value
+        for key, value in values.items()
+        if key in own
+        or not (key in _WITHOUT_EFFECT or (key in _FORMAT_1 and value == _FORMAT_1[key]))
+    }
