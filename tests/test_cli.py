@@ -29,8 +29,8 @@ from nearfar.views.specs import ViewsSpec
 
 # A run of seconds on the digits, given as a person would give it.
 QUICK = ["train", "--training.epochs", "1", "--encoder.width", "4", "--training.device", "cpu"]
-QUICK += ["--evaluation.knn", "5", "0.1", "--evaluation.labels-per-class", "1"]
-QUICK += ["--evaluation.draws", "2"]
+QUICK += ["--evaluation.knn.votes", "5", "0.1", "--evaluation.few-labels.labels-per-class", "1"]
+QUICK += ["--evaluation.few-labels.draws", "2"]
 
 
 def refusal(capsys, *words):
@@ -145,10 +145,17 @@ def test_version(capsys):
         ("mi x.npy z.npy --in-memory-mib -1", "--in-memory-mib is -1"),
         ("train --seed 4294967296", "seed is 4294967296"),
         ("train --evaluation.seed 4294967296", "evaluation.seed is 4294967296"),
-        ("train --evaluation.knn 5 inf", "evaluation.knn is inf: it must be a finite number"),
+        (
+            "train --evaluation.knn.votes 5 inf",
+            "votes is inf: it must be a finite number",
+        ),
         (f"train --encoder.width {10**30}", "encoder.width is a number of 31 digits"),
         (f"train --views.size {10**9}", "views.size is 1000000000"),
-        (f"train --evaluation.labels-per-class 1 {2**63}", "evaluation.labels_per_class is"),
+        (f"train --evaluation.few-labels.draws {2**63}", "evaluation.few_labels.draws is"),
+        (
+            "train --evaluation.labels-per-class 1",
+            "did you mean '--evaluation.few-labels.labels-per-class'?",
+        ),
         (f"train --seed {'9' * 5000}", "--seed"),
         ("data --all", "unknown setting '--all': choose one of --json, --no-json"),
         ("objectives nt_xent more", "objectives does not know what to do with 'more'"),
@@ -277,7 +284,7 @@ def test_without_out_every_run_gets_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def test_evaluate_takes_what_the_run_had(trained, capsys):
-    assert main(["evaluate", str(trained), "--evaluation.labels-per-class", "2"]) == 0
+    assert main(["evaluate", str(trained), "--evaluation.few-labels.labels-per-class", "2"]) == 0
     told = capsys.readouterr().out
     assert "2 labels per class" in told
     assert "k = 5, T = 0.1" in told

@@ -24,7 +24,14 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A page's training commands are run as written but for their length.
-SHORT = ["--training.epochs", "1", "--training.knn-every", "0", "--evaluation.draws", "2"]
+SHORT = [
+    "--training.epochs",
+    "1",
+    "--training.knn-every",
+    "0",
+    "--evaluation.few-labels.draws",
+    "2",
+]
 
 
 def blocks(page: Path, language: str) -> list[tuple[str, str]]:

@@ -56,6 +56,8 @@ print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sy
         ["recipes", "simclr-digits"],
         ["recipes", "simclr-digts"],
         ["methods", "simclr"],
+        ["protocols", "knn"],
+        ["train", "--evaluation.knn.votes", "0", "0.1"],
         ["objectives"],
         ["objectives", "--json"],
     ],

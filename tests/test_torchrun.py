@@ -15,8 +15,8 @@ from nearfar.run_folder.folder import RunFolder
 pytestmark = pytest.mark.slow
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "nearfar"]
 QUICK = ["train", "simclr-digits", "--encoder.width", "4", "--training.device", "cpu"]
-QUICK += ["--evaluation.knn", "5", "0.1", "--evaluation.labels-per-class", "1"]
-QUICK += ["--evaluation.draws", "2", "--training.knn-every", "0"]
+QUICK += ["--evaluation.knn.votes", "5", "0.1", "--evaluation.few-labels.labels-per-class", "1"]
+QUICK += ["--evaluation.few-labels.draws", "2", "--training.knn-every", "0"]
 LONG = [*QUICK, "--training.epochs", "40", "--training.schedule.warmup-share", "0.025"]
 SHORTER = [*QUICK, "--training.epochs", "12", "--training.schedule.warmup-share", "0.1"]
 PATIENCE_S = 120

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfar.cli import main as nearfar
+from nearfar.evaluation.specs import measure_of
 from nearfar.run_folder.folder import RunFolder
 from tools.markdown import mean_and_sd, table, with_section
 
@@ -39,26 +40,14 @@ def finished_run(recipe: str, seed: int) -> Path:
     return run
 
 
-def protocol_title(record: dict[str, Any]) -> str:
-    """A record's protocol in words."""
-    parameters = record["parameters"]
-    if record["protocol"] == "knn":
-        return f"kNN, k={parameters['k']}, T={parameters['temperature']:g}"
-    if record["protocol"] == "few_labels":
-        count = parameters["labels_per_class"]
-        return f"{count} label{'s' if count > 1 else ''} a class, probe"
-    if record["protocol"] == "linear_probe":
-        return "all labels, linear probe"
-    return record["protocol"]
-
-
 def figures(runs: list[Path]) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Records by protocol and feature, one for each run; of accuracies top-1."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for run in runs:
         for record in RunFolder(run).read_evaluation():
             if record["metric"] != "top5":
-                by_feature = found.setdefault(protocol_title(record), {})
+                title = measure_of(record["protocol"]).alone(record["parameters"])
+                by_feature = found.setdefault(title, {})
                 by_feature.setdefault(record["features"], []).append(record)
     return found
 

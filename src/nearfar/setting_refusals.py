@@ -37,6 +37,7 @@ def allowed(hint: Any) -> str:
         return " or ".join(words)
     kinds = {int: "whole", float: "", bool: "yes or no"}
     said = [kinds[each] for each in kinds if each in _types_of(hint)]
+    said = said if len(said) == 1 else []  # of pairs of different kinds, neither tells
     bounds = _range_in_words(_metadata(hint))
     return ", ".join(each for each in (*said, bounds) if each)
 

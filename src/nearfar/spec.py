@@ -27,7 +27,7 @@ from nearfar.plugins import load_plugins
 from nearfar.setting_refusals import refusal
 from nearfar.targets import imported
 
-AnyChoice = TypeVar("AnyChoice", bound="Choice")
+AnyNamed = TypeVar("AnyNamed", bound="Named")
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
 
@@ -98,44 +98,38 @@ class Spec:
         return unknown_name("setting", cls.room + name, names)
 
 
-class Choice(Spec):
-    """A spec that is one of several. A subclass can be chosen as soon as it is defined.
+class Named(Spec):
+    """A spec that is known by its name as soon as its class is defined.
 
-    The base of a kind is `class MethodSpec(Choice, noun="method")`; what is to be chosen inherits
-    from it, and its field `name` is a literal.
+    The base of a kind is `class ProtocolSpec(Named, noun="protocol")`; what is of the kind inherits
+    from it and has a `name`.
 
     Attributes:
         noun: What a person calls it; given for the base alone.
-        choices: Every choice by name; what plug-ins add stands in `known()` too.
-        own: Settings that mean another thing in another choice, as a learning rate does: they are
-            not kept where another is chosen in place of this one.
+        choices: All of the kind by name; what plug-ins add stands in `known()` too.
         target: "module:attribute" of what builds the thing; imported when it is built.
-        name: Tells the choices apart.
     """
 
     noun: ClassVar[str] = ""
     choices: ClassVar[dict[str, Any]]
-    own: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str] = ""
-
-    name: str = ""
 
     def __init_subclass__(cls, noun: str = "", **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         if noun:
             cls.noun, cls.choices = noun, {}
-        elif cls.name and "name" in cls.__dict__:
-            cls.choices[cls.name] = cls
+        elif cls.__dict__.get("name"):
+            cls.choices[cls.__dict__["name"]] = cls
 
     @classmethod
-    def known(cls: "type[AnyChoice]") -> "dict[str, type[AnyChoice]]":
-        """Every choice by name, those of plug-ins among them."""
+    def known(cls: "type[AnyNamed]") -> "dict[str, type[AnyNamed]]":
+        """All of the kind by name, those of plug-ins among them."""
         load_plugins()
         return cls.choices
 
     @classmethod
-    def named(cls: "type[AnyChoice]", name: str) -> "type[AnyChoice]":
-        """The choice of a name.
+    def named(cls: "type[AnyNamed]", name: str) -> "type[AnyNamed]":
+        """The one of a name.
 
         Raises:
             SettingError: There is none; the message names the nearest.
@@ -145,6 +139,23 @@ class Choice(Spec):
         if name not in cls.known():
             raise unknown_name(cls.noun, name, cls.choices)
         return cls.choices[name]
+
+    def build(self, *arguments: Any, **more: Any) -> Any:
+        """What the spec describes: its target, called with the spec and what the run knows."""
+        return imported(self.target)(self, *arguments, **more)
+
+
+class Choice(Named):
+    """A spec that is one of several, which its setting `name`, a literal, tells apart.
+
+    Attributes:
+        own: Settings that mean another thing in another choice, as a learning rate does: they are
+            not kept where another is chosen in place of this one.
+    """
+
+    own: ClassVar[tuple[str, ...]] = ()
+
+    name: str = ""
 
     @classmethod
     def check_name(cls, name: Any) -> None:
@@ -178,10 +189,6 @@ class Choice(Spec):
         return [
             each for each, other in cls.known().items() if name in {f.name for f in fields(other)}
         ]
-
-    def build(self, *arguments: Any, **more: Any) -> Any:
-        """What the spec describes: its target, called with the spec and what the run knows."""
-        return imported(self.target)(self, *arguments, **more)
 
 
 class _Made:

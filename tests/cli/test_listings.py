@@ -1,4 +1,4 @@
-"""`nearfar data|methods|objectives|recipes`: a table that fits a screen, all of one, or JSON."""
+"""The listing commands, such as `nearfar data`: a table that fits a screen, all of one, or JSON."""
 
 import inspect
 import json
@@ -17,6 +17,7 @@ from nearfar.cli.choices import choose
 from nearfar.cli.setting_tables import options
 from nearfar.cli.train import TrainArguments
 from nearfar.data.specs import SourceSpec
+from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.config_json import recipe_to_json
@@ -27,6 +28,7 @@ NAMES = {
     "data": list(SourceSpec.known()),
     "methods": list(MethodSpec.choices),
     "objectives": sorted(objectives.__all__),
+    "protocols": list(ProtocolSpec.choices),
     "recipes": list(RECIPES),
 }
 EACH = [(command, name) for command, names in NAMES.items() for name in names]
@@ -73,7 +75,7 @@ def test_a_name_tells_all_of_that_thing_alone(command, name, capsys):
     assert said.startswith(name)
     assert "…" not in said
     commands = [line for line in said.splitlines() if line.startswith("  $ ")]
-    assert len(commands) == (command != "objectives")
+    assert len(commands) == (command not in ("objectives", "protocols"))
     others = [line for line in said.splitlines() if line not in commands]
     assert max(map(cell_len, others)) <= 80
 

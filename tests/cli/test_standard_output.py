@@ -15,8 +15,8 @@ from nearfar.standard_streams import Output
 from nearfar.terminal import Terminal
 
 RUN = ["train", "--training.epochs", "1", "--encoder.width", "4", "--training.device", "cpu"]
-RUN += ["--evaluation.knn", "5", "0.1", "--evaluation.labels-per-class", "1"]
-RUN += ["--evaluation.draws", "2", "--evaluation.no-baselines"]
+RUN += ["--evaluation.knn.votes", "5", "0.1", "--evaluation.few-labels.labels-per-class", "1"]
+RUN += ["--evaluation.few-labels.draws", "2", "--evaluation.no-baselines"]
 
 
 def nearfar(words, ending, **settings):

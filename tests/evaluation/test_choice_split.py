@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from nearfar.evaluation import linear_probe as module
 from nearfar.evaluation.choice_split import choice_split, copies
-from nearfar.evaluation.forms import Form
+from nearfar.evaluation.forms import Form, Transform
 from nearfar.evaluation.linear_probe import choose_penalty, fit
-from nearfar.evaluation.transforms import Transform
 
 
 def films(pictures=24, originals=40, classes=4, dim=50, seed=0):

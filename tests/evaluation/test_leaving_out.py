@@ -12,9 +12,8 @@ from nearfar.data.choosing import choose
 from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
-from nearfar.errors import SettingError
-from nearfar.evaluation.config import PROTOCOLS, EvaluationConfig
-from nearfar.evaluation.protocols import evaluate
+from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec, ProtocolSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.console import print_scores
 from nearfar.recipes.recipe import Recipe
@@ -23,6 +22,7 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.views.specs import DigitsViewsSpec
 
 VIEWS = DigitsViewsSpec().build((1, 8, 8), mean=(0.3,), std=(0.3,))
+PROTOCOLS = tuple(ProtocolSpec.known())
 RECORDS = {
     "knn": {"knn"},
     "few_labels": {"few_labels"},
@@ -95,8 +95,11 @@ def source():
 
 
 def judge(source, folder, *left_out, baselines=False):
-    config = EvaluationConfig(
-        knn=((5, 0.1),), labels_per_class=(1,), draws=1, leave_out=left_out, baselines=baselines
+    config = EvaluationSpec.by(
+        KNNSpec(votes=((5, 0.1),)),
+        FewLabelsSpec(labels_per_class=(1,), draws=1),
+        leave_out=left_out,
+        baselines=baselines,
     )
     run = RunFolder.create(folder)
     run.write_config(recipe_to_json(Recipe(evaluation=config)))
@@ -166,7 +169,7 @@ def test_all_left_out_leaves_views_and_the_reasons(source, tmp_path):
     assert set(evaluation.arrays) == BARE
     assert shown == 0
     assert told.split() == f"note left out by evaluation.leave_out: {', '.join(PROTOCOLS)}".split()
-    assert "No accuracy could be compared: evaluation.leave_out names kNN" in page
+    assert "evaluation.leave_out names few labels, kNN and linear probe." in page
     assert "Not judged yet" not in page
     for title in SECTIONS.values():
         assert "Left out by evaluation.leave_out." in section(page, title), title
@@ -202,20 +205,3 @@ def test_features_are_taken_only_where_a_protocol_needs_them(source, tmp_path):
 def test_classes_without_names_are_charted_without_map_and_gallery(source, tmp_path):
     _, _, _, page = judge(source, tmp_path / "run", "map", "gallery")
     assert "Accuracy of each class by its training" in page
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (EvaluationConfig(leave_out=("linear-probe",)), "did you mean 'linear_probe'"),
-        (EvaluationConfig(leave_out=("map", "galery")), "did you mean 'gallery'"),
-        (EvaluationConfig(leave_out=("zzz",)), "unknown protocol in evaluation.leave_out 'zzz'"),
-        (EvaluationConfig(knn=()), "--evaluation.leave-out knn"),
-        (EvaluationConfig(labels_per_class=()), "--evaluation.leave-out few_labels"),
-    ],
-)
-def test_what_cannot_be_left_out_is_refused_before_any_work(source, config, message):
-    encoder = Encoder()
-    with pytest.raises(SettingError, match=message):
-        evaluate(encoder, source, config)
-    assert encoder.shown == 0

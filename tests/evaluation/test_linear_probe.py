@@ -8,9 +8,8 @@ from scipy.optimize import minimize
 from nearfar.errors import NearfarError
 from nearfar.evaluation import linear_probe as module
 from nearfar.evaluation.few_labels import FEW_LABELS_L2, draw_labels, few_label_hits
-from nearfar.evaluation.forms import Form
+from nearfar.evaluation.forms import Form, Transform
 from nearfar.evaluation.linear_probe import choose_penalty, fit, linear_probe
-from nearfar.evaluation.transforms import Transform
 
 AS_IS = Transform("as is")
 

@@ -6,14 +6,14 @@ from nearfar.data.arrays import source_from_series, source_from_vectors
 from nearfar.data.source import Part
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import EncoderSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.features import MOST_RAW_STEPS, raw_features
 from nearfar.evaluation.pictures import DRAWN_STEPS, thumbnails
-from nearfar.evaluation.protocols import evaluate
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 from nearfar.spec import as_spec
 from nearfar.views.specs import ViewsSpec
 
-QUICK = EvaluationConfig(knn=((3, 0.1),), labels_per_class=(2,), draws=2)
+QUICK = EvaluationSpec.by(KNNSpec(votes=((3, 0.1),)), FewLabelsSpec(labels_per_class=(2,), draws=2))
 
 
 def _judged(tmp_path, source, encoder, preset):

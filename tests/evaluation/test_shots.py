@@ -10,16 +10,24 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nearfar.data.source import Part, Source
-from nearfar.evaluation.accuracy import LabelledFeatures, classifier_records
-from nearfar.evaluation.config import EvaluationConfig
-from nearfar.evaluation.protocols import evaluate
-from nearfar.evaluation.shots import class_accuracies, shot_groups
+from nearfar.evaluation.accuracy import (
+    LabelledFeatures,
+    class_accuracies,
+    shot_groups,
+)
+from nearfar.evaluation.classifier import classifier_records
+from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 
 SIZES = (150, 101, 100, 20, 19, 4)
 """Training images of each class: two of many, two of medium, two of few."""
 GROUPS = {"many": {0, 1}, "medium": {2, 3}, "few": {4, 5}}
 TEST = (5, 6, 7, 8, 9, 10)
-QUICK = EvaluationConfig(knn=((5, 0.1), (20, 0.5)), labels_per_class=(2,), draws=3, baselines=False)
+QUICK = EvaluationSpec.by(
+    KNNSpec(votes=((5, 0.1), (20, 0.5))),
+    FewLabelsSpec(labels_per_class=(2,), draws=3),
+    baselines=False,
+)
 
 
 class Pixels(nn.Module):
@@ -168,7 +176,9 @@ def test_of_few_classes_the_lowest_counts_as_predicted_too():
 
 
 def test_a_classifier_is_among_the_records_of_the_encoder_alone():
-    config = EvaluationConfig(knn=((5, 0.1),), labels_per_class=(2,), draws=2)
+    config = EvaluationSpec.by(
+        KNNSpec(votes=((5, 0.1),)), FewLabelsSpec(labels_per_class=(2,), draws=2)
+    )
     evaluation = evaluate(
         Pixels(), source(), config, classifier=chooser(torch.eye(6)), untrained=Pixels()
     )

@@ -2,17 +2,18 @@
 
 import pytest
 import torch
+from torch import nn
 
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
-from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records
-from nearfar.evaluation.config import EvaluationConfig
-from nearfar.evaluation.features import raw_features
-from nearfar.evaluation.progress import silent
-from nearfar.evaluation.transforms import transforms
+from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.forms import transforms
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 
-CONFIG = EvaluationConfig(knn=((5, 0.07),), labels_per_class=(5,), draws=2)
+CONFIG = EvaluationSpec.by(
+    KNNSpec(votes=((5, 0.07),)), FewLabelsSpec(labels_per_class=(5,), draws=2)
+)
 
 
 def by_name(features):
@@ -55,20 +56,12 @@ def test_few_rows_and_constant_features_are_no_trouble(shape):
 
 
 def judged(source):
-    """Top-1 by protocol of raw data."""
-    data = LabelledFeatures(
-        "raw",
-        raw_features(source.train, source.train),
-        source.train.labels,
-        raw_features(source.test, source.train),
-        source.test.labels,
-        10,
-    )
-    records, _ = accuracy_records(data, CONFIG, silent)
+    """Top-1 of raw data by protocol."""
+    records = evaluate(nn.Flatten(), source, CONFIG).records
     return {
         record.protocol: (record.value, record.parameters["transform"])
         for record in records
-        if record.metric == "top1"
+        if (record.features, record.metric) == ("raw", "top1")
     }
 
 

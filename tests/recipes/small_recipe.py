@@ -7,7 +7,7 @@ import numpy as np
 
 from nearfar.data.specs import NpzSpec
 from nearfar.encoders.specs import SmallResNetSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import CosineSpec
@@ -47,6 +47,8 @@ def small_recipe(folder: Path, **changes) -> Recipe:
             precision="fp32",
             knn_every=1,
         ),
-        evaluation=EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2),
+        evaluation=EvaluationSpec.by(
+            KNNSpec(votes=((5, 0.1),)), FewLabelsSpec(labels_per_class=(1,), draws=2)
+        ),
     )
     return replace(recipe, **changes)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from nearfar.evaluation.config import EvaluationConfig
 from rich.console import Console
 from torch import nn
 
@@ -17,7 +18,6 @@ from nearfar.data.specs import SourceSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
-from nearfar.evaluation.config import EvaluationConfig
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe

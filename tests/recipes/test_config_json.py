@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nearfar.data.specs import CIFAR10Spec
 from nearfar.errors import NearfarError, SettingError
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
 from nearfar.recipes.names import RECIPES, recipe_named
 from nearfar.recipes.recipe import Recipe
@@ -49,9 +49,17 @@ share = st.floats(0.01, 1)
         download=st.booleans(),
     ),
     evaluation=st.builds(
-        EvaluationConfig,
-        knn=st.lists(st.tuples(st.integers(1, 500), share), max_size=4).map(tuple),
-        labels_per_class=st.lists(st.integers(1, 50), max_size=4).map(tuple),
+        EvaluationSpec.by,
+        st.builds(
+            KNNSpec,
+            votes=st.lists(st.tuples(st.integers(1, 500), share), min_size=1).map(tuple),
+        ),
+        st.builds(
+            FewLabelsSpec,
+            labels_per_class=st.lists(st.integers(1, 50), min_size=1).map(tuple),
+        ),
+        baselines=st.booleans(),
+        leave_out=st.sets(st.sampled_from(["map", "knn"])).map(tuple),
     ),
 )
 def test_any_settings_survive_the_way_through_json(views, training, data, evaluation):
@@ -72,7 +80,10 @@ def test_what_is_left_out_keeps_its_default():
         ({"training": 3}, "training: its settings must be an object"),
         ({"training": {"optimizer": "adam"}}, "unknown optimiser 'adam'"),
         ({"views": {"name": "simclr", "crop_scale": [0.1]}}, "views.crop_scale"),
-        ({"evaluation": {"knn": [[1, 2, 3]]}}, "evaluation.knn"),
+        ({"evaluation": {"knn": {"votes": [[1, 2, 3]]}}}, "evaluation.knn.votes"),
+        ({"evaluation": {"knn": {"vote": [[1, 2]]}}}, "did you mean 'evaluation.knn.votes'"),
+        ({"evaluation": {"knn": {"votes": []}}}, "--evaluation.leave-out knn"),
+        ({"evaluation": {"leave_out": ["zzz"]}}, "unknown protocol in evaluation.leave_out 'zzz'"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(values, said):

@@ -15,7 +15,7 @@ import torch
 from tests.recipes.small_recipe import small_recipe
 
 from nearfar.errors import NearfarError, SettingError
-from nearfar.evaluation.protocols import evaluate
+from nearfar.evaluation.evaluate import evaluate
 from nearfar.information.specs import CriticSpec, EstimationSpec
 from nearfar.methods.specs import MoCoSpec
 from nearfar.recipes.assembly import (

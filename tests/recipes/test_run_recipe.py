@@ -152,7 +152,12 @@ def test_a_run_that_is_judged_is_not_judged_again_by_resume(trained, tmp_path, m
 
 
 @pytest.mark.parametrize(
-    "change", [{"draws": 3}, {"seed": 1}, {"leave_out": ("few_labels", "linear_probe", "map")}]
+    "change",
+    [
+        {"few_labels": {"draws": 3}},
+        {"seed": 1},
+        {"leave_out": ("few_labels", "linear_probe", "map")},
+    ],
 )
 def test_a_run_judged_by_other_settings_is_judged_again_by_resume(lightly_judged, tmp_path, change):
     run = tmp_path / "run"

@@ -7,9 +7,11 @@ import re
 import pytest
 import torch
 from rich.console import Console
+from torch import nn
 
-from nearfar.evaluation.accuracy import LabelledFeatures, accuracy_records
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.data.source import Part, Source
+from nearfar.evaluation.judged import Judged
+from nearfar.evaluation.specs import FewLabelsSpec, LinearProbeSpec
 from nearfar.recipes import under_way
 from nearfar.recipes.under_way import saying
 
@@ -19,15 +21,24 @@ def told():
     """What the probes of 3000 classes say, as (what, done), with fits that are cut short."""
     labels = torch.cat((torch.arange(3000), torch.arange(300)))
     features = torch.randn(3300, 4, generator=torch.Generator().manual_seed(0))
-    data = LabelledFeatures("encoder", features, labels, features[:50], labels[:50], 3000)
-    config = EvaluationConfig(labels_per_class=(1,), draws=1, leave_out=("knn",))
+    train = Part(features, labels, modality="vectors")
+    test = Part(features[:50], labels[:50], modality="vectors")
     said = []
+    judged = Judged(
+        "encoder",
+        nn.Identity(),
+        Source("many", train, test),
+        say=lambda what, done=None: said.append((what, done)),
+    )
+    assert judged.labelled  # so that features are taken before
+    said.clear()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("nearfar.evaluation.softmax_regression.MAX_STEPS", 2)
         patched.setattr("nearfar.evaluation.linear_probe.FORM_LIMIT", 300)
         patched.setattr("nearfar.evaluation.few_labels.FORM_LIMIT", 300)
         patched.setattr("nearfar.evaluation.linear_probe.CHOICE_LIMIT", 300)
-        accuracy_records(data, config, lambda what, done=None: said.append((what, done)))
+        for protocol in (LinearProbeSpec(), FewLabelsSpec(labels_per_class=(1,), draws=1)):
+            protocol.run(judged)
     return said
 
 

@@ -61,7 +61,7 @@ def test_a_page_that_reaches_out_would_be_noticed(browser, one, tmp_path):
 
 def test_charts_wait_until_they_come_near(browser, one):
     browser.show(one, width=1200, height=900)
-    browser.wait_for("document.querySelector('#run-1-labels').dataset.drawn")
+    browser.wait_for("document.querySelector('#run-1-accuracies-1').dataset.drawn")
     assert browser.evaluate("document.querySelector('#run-1-map').dataset.drawn") is None
 
 

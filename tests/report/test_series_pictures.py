@@ -1,6 +1,6 @@
 import numpy as np
 
-from nearfar.report.series_pictures import SIDE, line_plot, with_series_drawn
+from nearfar.report.pictures import SIDE, line_plot, with_series_drawn
 
 
 def _ink(plot):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nearfar.evaluation.records import FeatureKind
+from nearfar.evaluation.specs import FewLabelsSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import settings_of
 from tools.comparison.claims import CONFIDENCE, Claim, outcome
@@ -71,7 +72,8 @@ def _protocol(
 ) -> str:
     """How it was done: command, data, seeds, what was judged, versions, hardware, time."""
     shared = next(iter(experiments.values()))
-    tests, draws = scores.test_images(next(iter(scores.runs))), shared.evaluation.draws
+    tests = scores.test_images(next(iter(scores.runs)))
+    draws = shared.evaluation.of(FewLabelsSpec).draws
     environments = [each for name in scores.runs for each in scores.environments(name)]
     hardware = sorted({each.hardware for each in environments})
     versions = sorted({_versions(each) for each in environments})

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("nearfar.cli.data", "list the sources of examples, or tell all of one"),
     "recipes": ("nearfar.cli.recipes", "list the recipes of `nearfar train`, or tell all of one"),
     "methods": ("nearfar.cli.methods", "list the methods and what they need, or tell all of one"),
+    "protocols": ("nearfar.cli.protocols", "list the protocols that judge, or tell all of one"),
     "objectives": ("nearfar.cli.objectives", "list the objectives, or tell all of one"),
 }
 

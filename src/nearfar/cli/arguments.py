@@ -15,7 +15,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from nearfar.errors import SettingError, unknown_name
 from nearfar.paths import user_path
-from nearfar.spec import Choice
+from nearfar.spec import Choice, default_of
 from nearfar.standard_streams import reasonable_width
 
 Arguments = TypeVar("Arguments")
@@ -132,7 +132,7 @@ def option_names(kind: type, prefix: str = "--", default: Any = None) -> list[st
     names = []
     for field in fields(kind):
         name = prefix + field.name.replace("_", "-")
-        held = getattr(default, field.name, None)
+        held = getattr(default, field.name, default_of(field))
         hint = type(held) if is_dataclass(held) else hints[field.name]
         if tyro.conf.Positional in getattr(hint, "__metadata__", ()):
             continue

@@ -11,8 +11,7 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.errors import SettingError
-from nearfar.evaluation.check import check_evaluation
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.paths import user_path
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.data_root import refuse_lost_data
@@ -30,7 +29,7 @@ class EvaluateArguments:
     run: Annotated[Positional[Path], arg(metavar="RUN")]
     """Folder of the run."""
     data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)
     out: Annotated[Path | None, arg(metavar="DIR")] = None
     """Folder for what is found; left out, the run itself, or of other data a folder inside it."""
     overwrite: bool = False
@@ -42,7 +41,6 @@ def run(words: Sequence[str]) -> None:
     arguments = _read(words)
     refuse_lost_data(arguments.run, arguments.data)
     arguments.data.require_root()
-    check_evaluation(arguments.evaluation)
 
     from nearfar.recipes.run import evaluate_run
 

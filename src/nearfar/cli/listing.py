@@ -1,4 +1,4 @@
-"""What `nearfar data|methods|objectives|recipes` share: a table of all, one in full, or JSON."""
+"""What the listing commands, such as `nearfar methods`, share: a table, one in full, or JSON."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
 from nearfar.cli.setting_tables import as_typed, options
+from nearfar.evaluation.specs import measure_of
 from nearfar.recipes.names import DEFAULT_RECIPE, RECIPES
 
 if TYPE_CHECKING:
@@ -107,15 +108,12 @@ def _family(title: str, family: "Sequence[KnownRecipe]") -> Grid:
     return Grid(("recipe", "method", "data", "time", "top-1 expected"), rows, title + several)
 
 
-_SHORT = {"knn": "kNN", "few_labels": "few labels", "linear_probe": "probe"}
-
-
 def _headline(figures: "Figures") -> str:
     """The first figure; in brackets where the source has published it."""
     if not figures.rows:
         return "depends on the data"
     first = figures.rows[0]
-    told = f"{first.value} {_SHORT.get(first.protocol, first.protocol)}"
+    told = f"{first.value} {measure_of(first.protocol).short}"
     return told if figures.seeds else f"({told})"
 
 

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from nearfar.cli.docstrings import setting_texts
 from nearfar.cli.listing import Grid
 from nearfar.setting_refusals import allowed
-from nearfar.spec import Choice, default_of
+from nearfar.spec import Choice, Named, default_of
 
 
 def options(settings: Any, prefix: str = "--") -> dict[str, Any]:
@@ -39,11 +39,11 @@ def as_typed(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def setting_facts(kind: type[Choice]) -> list[dict[str, Any]]:
-    """Every setting of a choice: name, default, what it may be, and what it does.
+def setting_facts(kind: type[Named]) -> list[dict[str, Any]]:
+    """Every setting of a spec: name, default, what it may be, and what it does.
 
     Args:
-        kind: The choice's class.
+        kind: Its class.
     """
     hints, texts, told = get_type_hints(kind, include_extras=True), setting_texts(kind), []
     for each in fields(kind):
@@ -57,8 +57,8 @@ def setting_facts(kind: type[Choice]) -> list[dict[str, Any]]:
     return told
 
 
-def settings_grid(kind: type[Choice], title: str) -> list[Grid]:
-    """The same as a table; none for a choice without settings."""
+def settings_grid(kind: type[Named], title: str) -> list[Grid]:
+    """The same as a table; none for a spec without settings."""
     rows = [
         (
             each["name"].replace("_", "-"),

@@ -14,7 +14,7 @@ from nearfar.cli.train_help import print_help
 from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.launch import said_by_first_rank
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
 from nearfar.recipes.check import check_settings
@@ -47,7 +47,7 @@ class TrainArguments:
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)
 
 
 def run(words: Sequence[str]) -> None:

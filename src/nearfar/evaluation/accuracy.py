@@ -1,36 +1,49 @@
-"""The protocols that give accuracies, on features that are given."""
+"""Accuracies from scores: over all test examples, and over classes of many, medium and few."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
-from nearfar.evaluation.config import EvaluationConfig
-from nearfar.evaluation.few_labels import (
-    FEW_LABELS_L2,
-    choose_form_for_few,
-    draw_labels,
-    few_label_hits,
-)
-from nearfar.evaluation.forms import forms
-from nearfar.evaluation.knn import KNNBank, hits, top_accuracy, vote
-from nearfar.evaluation.knn_form import choose_transforms
-from nearfar.evaluation.linear_probe import linear_probe
-from nearfar.evaluation.progress import Say, Told, silent, within
-from nearfar.evaluation.records import FeatureKind, Metric, Protocol, Record, over_draws
-from nearfar.evaluation.shots import ShotGroup
-from nearfar.evaluation.softmax_regression import MAX_STEPS
-from nearfar.evaluation.transforms import Transform, is_too_large_to_whiten, transforms
+from nearfar.evaluation.forms import Transform, is_too_large_to_whiten, transforms
+from nearfar.evaluation.records import FeatureKind, Record
 
 FEATURE_NAMES: dict[FeatureKind, str] = {
     "encoder": "the encoder",
     "untrained": "the untrained encoder",
     "raw": "raw data",
 }
-TOPS: tuple[tuple[Metric, int], ...] = (("top1", 1), ("top5", 5))
+TOPS = {"top1": 1, "top5": 5}
+Shots = Literal["many", "medium", "few"]
+MANY_ABOVE = 100
+"""Training examples above which a class is of the many-shot classes."""
+FEW_BELOW = 20
+"""Training examples below which a class is of the few-shot classes."""
+IMBALANCE = 2
+"""Times the smallest class that the largest one is, at least, where sizes are told apart."""
+
+
+@dataclass(frozen=True)
+class ShotGroup:
+    """The classes of about one size.
+
+    Attributes:
+        shots: Which size.
+        classes: Number of classes.
+        test: `(m,)`, which test examples are of these classes; at least one is.
+    """
+
+    shots: Shots
+    classes: int
+    test: Bool[Tensor, " m"]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a record of this group says of it."""
+        return {"shots": self.shots, "classes": self.classes}
 
 
 @dataclass(frozen=True)
@@ -59,99 +72,8 @@ class LabelledFeatures:
         return transforms(self.train)
 
 
-def knn_records(
-    data: LabelledFeatures, presets: tuple[tuple[int, float], ...], seed: int = 0
-) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """KNN accuracies for every preset, each with the transform that serves it on training data.
-
-    Args:
-        data: Features and labels.
-        presets: k and temperature of each vote.
-        seed: Seeds the split that chooses the transforms.
-
-    Returns:
-        The records, and the first preset's predicted class of every test image.
-    """
-    chosen = choose_transforms(
-        data.train,
-        data.train_labels,
-        presets,
-        data.transforms,
-        num_classes=data.num_classes,
-        seed=seed,
-    )
-    scores: dict[int, Float[Tensor, "m classes"]] = {}
-    # One search for all presets that share a transform.
-    for transform in dict.fromkeys(chosen):
-        places = [place for place, each in enumerate(chosen) if each is transform]
-        bank = KNNBank(transform(data.train), data.train_labels, num_classes=data.num_classes)
-        most = max(presets[place][0] for place in places)
-        similarities, indices = bank.neighbors(transform(data.test), most)
-        labels = data.train_labels[indices]
-        for place in places:
-            k, temperature = presets[place]
-            scores[place] = vote(similarities[:, :k], labels[:, :k], temperature, data.num_classes)
-    records = []
-    for place, (k, temperature) in enumerate(presets):
-        parameters: dict[str, float | int | str] = {"k": k, "temperature": temperature}
-        if k > len(data.train):
-            parameters["k_used"] = len(data.train)
-        parameters["transform"] = chosen[place].name
-        records += score_records("knn", data, scores[place], parameters)
-    return records, scores[0].argmax(dim=1)
-
-
-def linear_probe_records(
-    data: LabelledFeatures, seed: int, told: Told = silent
-) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """Accuracies of the linear probe on all labels.
-
-    Args:
-        data: Features and labels.
-        seed: Seeds the splits that choose form and penalty.
-        told: Told how far the work is.
-
-    Returns:
-        The records, and the predicted class of every test image.
-    """
-    probe = linear_probe(
-        data.train,
-        data.train_labels,
-        num_classes=data.num_classes,
-        seed=seed,
-        offered=data.transforms,
-        told=told,
-    )
-    scores = probe.log_probabilities(data.test).exp()
-    parameters = {
-        "l2": probe.l2,
-        "converged": probe.converged,
-        "transform": probe.form.name,
-    }
-    return score_records("linear_probe", data, scores, parameters), scores.argmax(dim=1)
-
-
-def classifier_records(
-    data: LabelledFeatures, classifier: nn.Linear
-) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """Accuracies of the classifier that the method trained together with its encoder.
-
-    Args:
-        data: The encoder's features and the labels.
-        classifier: From features to one logit a class, on the CPU.
-
-    Returns:
-        The records, and the predicted class of every test image.
-    """
-    with torch.no_grad():
-        logits = classifier(data.test).double()
-    # Ranks alone count; a class that can be predicted has a score above 0.
-    scores = logits - logits.amin(dim=1, keepdim=True) + 1
-    return score_records("classifier", data, scores, {}), scores.argmax(dim=1)
-
-
 def score_records(
-    protocol: Protocol,
+    protocol: str,
     data: LabelledFeatures,
     scores: Float[Tensor, "m classes"],
     parameters: dict[str, Any],
@@ -159,7 +81,7 @@ def score_records(
     """Top-1 and top-5 over all test images, and top-1 of many-, medium- and few-shot classes.
 
     Args:
-        protocol: That gave the scores.
+        protocol: Name of the measure.
         data: Features and labels.
         scores: Of every class for every test image, above 0 where it is predicted at all.
         parameters: Of the protocol.
@@ -173,7 +95,7 @@ def score_records(
             len(data.test),
             parameters=parameters,
         )
-        for metric, top in TOPS
+        for metric, top in TOPS.items()
     ]
     right = hits(scores, data.test_labels, 1)
     for group in data.groups:
@@ -181,104 +103,6 @@ def score_records(
         told = {**parameters, **group.parameters}
         records.append(Record(protocol, data.kind, "top1", value, count, parameters=told))
     return records
-
-
-def few_label_records(
-    data: LabelledFeatures, config: EvaluationConfig, told: Told = silent
-) -> list[Record]:
-    """Top-1 over draws for every number of labels a class that at least one class has.
-
-    The draws give every class as many labels. So many, medium and few tell here how good the
-    features are of classes that the encoder saw often and seldom.
-
-    Args:
-        data: Features and labels.
-        config: Labels a class, draws, seed.
-        told: Told how far the work is.
-    """
-    largest_class = int(torch.bincount(data.train_labels).max())
-    offered = forms(data.train, data.transforms)
-    asked = [count for count in config.labels_per_class if count <= largest_class]
-    records, done = [], 0.0
-    for per_class in asked:
-        # Work grows with the labels; to choose a form takes about as long as the draws.
-        share = per_class / sum(asked)
-        of_count = _of_count(told, per_class)
-        to_choose = within(of_count, done, done + share / 2)
-        to_fit = within(of_count, done + share / 2, done + share)
-        done += share
-        form = choose_form_for_few(
-            data.train,
-            data.train_labels,
-            offered,
-            per_class,
-            num_classes=data.num_classes,
-            seed=config.seed,
-            told=to_choose,
-        )
-        draws = draw_labels(data.train_labels, per_class, config.draws, seed=config.seed)
-        right = few_label_hits(
-            data.train,
-            data.train_labels,
-            data.test,
-            data.test_labels,
-            draws,
-            form=form,
-            num_classes=data.num_classes,
-            told=to_fit,
-        )
-        parameters = {
-            "labels_per_class": per_class,
-            "draws": config.draws,
-            "l2": FEW_LABELS_L2,
-            "transform": form.name,
-        }
-        records.append(_over_draws(data.kind, right, parameters))
-        for group in data.groups:
-            of_group = [draw[group.test] for draw in right]
-            of_draws = _over_draws(data.kind, of_group, {**parameters, **group.parameters})
-            records.append(of_draws)
-    return records
-
-
-def _of_count(told: Told, per_class: int) -> Told:
-    """Says of how many labels a class the probes are."""
-    return lambda what, done: told(f"{per_class} per class, {what}", done)
-
-
-def _over_draws(
-    kind: FeatureKind, right: list[Bool[Tensor, " m"]], parameters: dict[str, Any]
-) -> Record:
-    """Mean and spread of the accuracy over draws, from what is right in each."""
-    values = [float(draw.double().mean()) for draw in right]
-    mean, sd = over_draws(values)
-    told = {**parameters, "values": values}
-    return Record("few_labels", kind, "top1", mean, len(right[0]), sd, told)
-
-
-def notes_on(train_labels: Int64[Tensor, " n"], config: EvaluationConfig) -> list[str]:
-    """What the settings ask for and the training examples cannot give.
-
-    Args:
-        train_labels: Class of every training image.
-        config: What is asked for.
-    """
-    notes = []
-    for k, _ in dict.fromkeys(config.knn) if config.runs("knn") else ():
-        if k > len(train_labels):
-            notes.append(f"kNN with k={k}: the bank holds {len(train_labels)} examples, all vote")
-    counts = torch.bincount(train_labels)
-    counts = counts[counts > 0]
-    for count in config.labels_per_class if config.runs("few_labels") else ():
-        short = int((counts < count).sum())
-        if short == len(counts):
-            notes.append(f"few labels: no class has {count} training examples, left out")
-        elif short:
-            notes.append(
-                f"few labels: {short} of {len(counts)} classes have fewer than {count} training"
-                " examples and give all they have"
-            )
-    return notes
 
 
 def notes_on_forms(data: LabelledFeatures) -> list[str]:
@@ -296,50 +120,74 @@ def notes_on_forms(data: LabelledFeatures) -> list[str]:
     ]
 
 
-def notes_after(records: list[Record]) -> list[str]:
-    """Which figures a probe gave that had not come to rest, so that a rested one may be higher.
+def shot_groups(
+    class_counts: Int64[Tensor, " classes"], test_labels: Int64[Tensor, " m"]
+) -> tuple[ShotGroup, ...]:
+    """Classes of more than 100, of 20 to 100 and of fewer than 20 training examples.
+
+    A group without test examples is left out, and so is a class without training examples: no
+    protocol can know it. There are no groups where sizes tell nothing: where the largest class is
+    less than twice as large as the smallest, or all are in one group.
 
     Args:
-        records: All that were measured.
-    """
-    return [
-        f"linear probe of {FEATURE_NAMES[record.features]}: not at rest after {MAX_STEPS}"
-        " steps, one at rest may read more or less"
-        for record in records
-        if record.metric == "top1"
-        and "shots" not in record.parameters
-        and record.parameters.get("converged") is False
-    ]
-
-
-def accuracy_records(
-    data: LabelledFeatures, config: EvaluationConfig, say: Say
-) -> tuple[list[Record], dict[Protocol, Int64[Tensor, " m"]]]:
-    """Every accuracy of one kind of features.
-
-    Args:
-        data: Features and labels.
-        config: Which protocols.
-        say: Told what is under way.
+        class_counts: Training examples of each class.
+        test_labels: Class of each test example.
 
     Returns:
-        The records, and the predicted class of every test image: by the first kNN preset and by the
-        linear probe, as far as they are not left out.
+        Many, medium and few, as far as there are any; none or two and more.
     """
-    records: list[Record] = []
-    predictions: dict[Protocol, Int64[Tensor, " m"]] = {}
-    if config.runs("knn"):
-        say(f"kNN on {len(data.train)} examples: {data.kind}")
-        records, predictions["knn"] = knn_records(data, config.knn, config.seed)
-    if config.runs("linear_probe"):
-        say(f"linear probe: {data.kind}")
-        probed, predictions["linear_probe"] = linear_probe_records(
-            data, config.seed, lambda what, done: say(f"linear probe: {data.kind}, {what}", done)
-        )
-        records += probed
-    if config.runs("few_labels"):
-        say(f"probes with few labels: {data.kind}")
-        records += few_label_records(
-            data, config, lambda what, done: say(f"few labels: {data.kind}, {what}", done)
-        )
-    return records, predictions
+    present = class_counts[class_counts > 0]
+    if len(present) == 0 or int(present.max()) < IMBALANCE * int(present.min()):
+        return ()
+    many, few = class_counts > MANY_ABOVE, (class_counts > 0) & (class_counts < FEW_BELOW)
+    medium = (class_counts > 0) & ~many & ~few
+    members: dict[Shots, Bool[Tensor, " classes"]] = {"many": many, "medium": medium, "few": few}
+    groups = tuple(
+        ShotGroup(shots, int(group.sum()), group[test_labels])
+        for shots, group in members.items()
+        if bool(group[test_labels].any())
+    )
+    return groups if len(groups) > 1 else ()
+
+
+def class_accuracies(
+    predictions: Int64[Tensor, " m"], test_labels: Int64[Tensor, " m"], classes: int
+) -> Tensor:
+    """Share of right predictions for each class; NaN for a class without test examples.
+
+    Args:
+        predictions: Predicted class of each test example.
+        test_labels: True class of each.
+        classes: Number of classes.
+    """
+    right = torch.bincount(test_labels[predictions == test_labels], minlength=classes)
+    return right / torch.bincount(test_labels, minlength=classes)
+
+
+def hits(
+    scores: Float[Tensor, "m classes"], labels: Int64[Tensor, " m"], k: int
+) -> Bool[Tensor, " m"]:
+    """Of which examples the class is among the k highest scores.
+
+    Equal scores rank by class number. With a vote, a class that got none (score 0) is never
+    counted as predicted, even where fewer than k classes got one.
+
+    Args:
+        scores: Above 0 for a class that is predicted at all.
+        labels: The true classes, each below the number of columns.
+        k: 1 for top-1; at most the number of classes is used.
+    """
+    ranked = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
+    own = scores.gather(1, labels.unsqueeze(1)).squeeze(1)
+    return (ranked == labels.unsqueeze(1)).any(dim=1) & (own > 0)
+
+
+def top_accuracy(scores: Float[Tensor, "m classes"], labels: Int64[Tensor, " m"], k: int) -> float:
+    """Share of examples whose class is among the k highest scores, as in `hits`.
+
+    Args:
+        scores: Above 0 for a class that is predicted at all.
+        labels: The true classes, each below the number of columns.
+        k: 1 for top-1; at most the number of classes is used.
+    """
+    return float(hits(scores, labels, k).double().mean())

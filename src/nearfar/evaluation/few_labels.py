@@ -1,22 +1,113 @@
 """The linear probe with a handful of labels a class, over several draws of them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from nearfar.errors import SettingError
+from nearfar.evaluation.accuracy import LabelledFeatures, hits, notes_on_forms
 from nearfar.evaluation.choice_split import choice_split
-from nearfar.evaluation.forms import Form
-from nearfar.evaluation.knn import hits
+from nearfar.evaluation.forms import Form, forms
+from nearfar.evaluation.judged import Found, Judged, Told, silent, within
 from nearfar.evaluation.linear_probe import FORM_LIMIT, fit
-from nearfar.evaluation.progress import Told, silent, within
+from nearfar.evaluation.records import FeatureKind, Record, over_draws
+from nearfar.evaluation.specs import FewLabelsSpec
 
 FEW_LABELS_L2 = 1e-4
 """The one penalty of every few-label probe: no label is spared to choose it."""
 MOST_CHOICE_DRAWS, CHOICE_LABELS = 3, 2_000
 """Draws that choose the form: so many, fewer where they are larger than 2000 labels together."""
+
+
+def judge(spec: FewLabelsSpec, judged: Judged) -> Found:
+    """Accuracies of probes with few labels, a mean over draws for each number of them."""
+    data = judged.labelled
+    judged.say(f"probes with few labels: {data.kind}")
+    records = few_label_records(
+        data,
+        spec,
+        judged.seed,
+        lambda what, done: judged.say(f"few labels: {data.kind}, {what}", done),
+    )
+    notes = [*_notes_on_counts(data.train_labels, spec), *notes_on_forms(data)]
+    return Found(records, notes=notes)
+
+
+def few_label_records(
+    data: LabelledFeatures, spec: FewLabelsSpec, seed: int, told: Told = silent
+) -> list[Record]:
+    """Top-1 over draws for every number of labels a class that at least one class has.
+
+    The draws give every class as many labels. So many, medium and few tell here how good the
+    features are of classes that the encoder saw often and seldom.
+
+    Args:
+        data: Features and labels.
+        spec: Labels a class, and draws of them.
+        seed: Seeds the draws and the splits that choose forms.
+        told: Told how far the work is.
+    """
+    largest_class = int(torch.bincount(data.train_labels).max())
+    offered = forms(data.train, data.transforms)
+    asked = [count for count in spec.labels_per_class if count <= largest_class]
+    records, done = [], 0.0
+    for per_class in asked:
+        # Work grows with the labels; to choose a form takes about as long as the draws.
+        share = per_class / sum(asked)
+        of_count = _of_count(told, per_class)
+        to_choose = within(of_count, done, done + share / 2)
+        to_fit = within(of_count, done + share / 2, done + share)
+        done += share
+        form = choose_form_for_few(
+            data.train,
+            data.train_labels,
+            offered,
+            per_class,
+            num_classes=data.num_classes,
+            seed=seed,
+            told=to_choose,
+        )
+        draws = draw_labels(data.train_labels, per_class, spec.draws, seed=seed)
+        right = few_label_hits(
+            data.train,
+            data.train_labels,
+            data.test,
+            data.test_labels,
+            draws,
+            form=form,
+            num_classes=data.num_classes,
+            told=to_fit,
+        )
+        parameters = {
+            "labels_per_class": per_class,
+            "draws": spec.draws,
+            "l2": FEW_LABELS_L2,
+            "transform": form.name,
+        }
+        records.append(_over_draws(data.kind, right, parameters))
+        for group in data.groups:
+            of_group = [draw[group.test] for draw in right]
+            of_draws = _over_draws(data.kind, of_group, {**parameters, **group.parameters})
+            records.append(of_draws)
+    return records
+
+
+def _of_count(told: Told, per_class: int) -> Told:
+    """Says of how many labels a class the probes are."""
+    return lambda what, done: told(f"{per_class} per class, {what}", done)
+
+
+def _over_draws(
+    kind: FeatureKind, right: list[Bool[Tensor, " m"]], parameters: dict[str, Any]
+) -> Record:
+    """Mean and spread of the accuracy over draws, from what is right in each."""
+    values = [float(draw.double().mean()) for draw in right]
+    mean, sd = over_draws(values)
+    told = {**parameters, "values": values}
+    return Record("few_labels", kind, "top1", mean, len(right[0]), sd, told)
 
 
 def draw_labels(
@@ -138,3 +229,20 @@ def few_label_hits(
         scores = probe.log_probabilities(test_features).exp()
         right.append(hits(scores, test_labels, 1))
     return right
+
+
+def _notes_on_counts(train_labels: Int64[Tensor, " n"], spec: FewLabelsSpec) -> list[str]:
+    """Which classes have fewer labels than were asked for."""
+    counts = torch.bincount(train_labels)
+    counts = counts[counts > 0]
+    notes = []
+    for count in spec.labels_per_class:
+        short = int((counts < count).sum())
+        if short == len(counts):
+            notes.append(f"few labels: no class has {count} training examples, left out")
+        elif short:
+            notes.append(
+                f"few labels: {short} of {len(counts)} classes have fewer than {count} training"
+                " examples and give all they have"
+            )
+    return notes

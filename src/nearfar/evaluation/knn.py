@@ -1,13 +1,31 @@
 """Weighted k-nearest-neighbour classification on frozen features, in bounded memory."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from nearfar.errors import SettingError
+from nearfar.evaluation.accuracy import (
+    LabelledFeatures,
+    notes_on_forms,
+    score_records,
+    top_accuracy,
+)
+from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.features import check_finite
+from nearfar.evaluation.forms import Transform
+from nearfar.evaluation.judged import Found, Judged
+from nearfar.evaluation.records import Record
+from nearfar.evaluation.specs import KNNSpec, Vote
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.top_k import Bank
+
+CHOICE_LIMIT = 5_000
+"""Training images that the choice of a transform uses at most."""
 
 
 class KNNBank:
@@ -112,30 +130,124 @@ def vote(
     return scores.scatter_add_(1, labels, weights).float()
 
 
-def hits(
-    scores: Float[Tensor, "m classes"], labels: Int64[Tensor, " m"], k: int
-) -> Bool[Tensor, " m"]:
-    """Of which examples the class is among the k highest scores.
+def judge(spec: KNNSpec, judged: Judged) -> Found:
+    """Accuracies of every vote; of the encoder also what is mistaken for what."""
+    data = judged.labelled
+    judged.say(f"kNN on {len(data.train)} examples: {data.kind}")
+    records, answers = knn_records(data, spec.votes, judged.seed)
+    few = [
+        f"kNN with k={k}: the bank holds {len(data.train)} examples, all vote"
+        for k, _ in spec.votes
+        if k > len(data.train)
+    ]
+    cells = {"confusion_cells": confusion_cells(data.test_labels, answers)}
+    return Found(
+        records, cells if judged.kind == "encoder" else {}, [*few, *notes_on_forms(data)], answers
+    )
 
-    Equal scores rank by class number. With a vote, a class that got none (score 0) is never
-    counted as predicted, even where fewer than k classes got one.
+
+def knn_records(
+    data: LabelledFeatures, votes: Sequence[Vote], seed: int = 0
+) -> tuple[list[Record], Int64[Tensor, " m"]]:
+    """KNN accuracies of every vote, each with the transform that serves it on training data.
 
     Args:
-        scores: Above 0 for a class that is predicted at all.
-        labels: The true classes, each below the number of columns.
-        k: 1 for top-1; at most the number of classes is used.
+        data: Features and labels.
+        votes: k and temperature of each.
+        seed: Seeds the split that chooses the transforms.
+
+    Returns:
+        The records, and the first vote's predicted class of every test image.
     """
-    ranked = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
-    own = scores.gather(1, labels.unsqueeze(1)).squeeze(1)
-    return (ranked == labels.unsqueeze(1)).any(dim=1) & (own > 0)
+    chosen = choose_transforms(
+        data.train,
+        data.train_labels,
+        votes,
+        data.transforms,
+        num_classes=data.num_classes,
+        seed=seed,
+    )
+    scores: dict[int, Float[Tensor, "m classes"]] = {}
+    # One search for all votes that share a transform.
+    for transform in dict.fromkeys(chosen):
+        places = [place for place, each in enumerate(chosen) if each is transform]
+        bank = KNNBank(transform(data.train), data.train_labels, num_classes=data.num_classes)
+        most = max(votes[place][0] for place in places)
+        similarities, indices = bank.neighbors(transform(data.test), most)
+        labels = data.train_labels[indices]
+        for place in places:
+            k, temperature = votes[place]
+            scores[place] = vote(similarities[:, :k], labels[:, :k], temperature, data.num_classes)
+    records = []
+    for place, (k, temperature) in enumerate(votes):
+        parameters: dict[str, Any] = {"k": k, "temperature": temperature}
+        if k > len(data.train):
+            parameters["k_used"] = len(data.train)
+        parameters["transform"] = chosen[place].name
+        records += score_records("knn", data, scores[place], parameters)
+    return records, scores[0].argmax(dim=1)
 
 
-def top_accuracy(scores: Float[Tensor, "m classes"], labels: Int64[Tensor, " m"], k: int) -> float:
-    """Share of examples whose class is among the k highest scores, as in `hits`.
+def choose_transforms(
+    features: Float[Tensor, "n dim"],
+    labels: Int64[Tensor, " n"],
+    votes: Sequence[Vote],
+    offered: Sequence[Transform],
+    *,
+    num_classes: int,
+    seed: int,
+) -> list[Transform]:
+    """For each vote, the transform with which a fifth of some training images errs least.
+
+    The others of these images are the bank; `k` is the same share of it as of the whole.
 
     Args:
-        scores: Above 0 for a class that is predicted at all.
-        labels: The true classes, each below the number of columns.
-        k: 1 for top-1; at most the number of classes is used.
+        features: Training features; test features have no business here.
+        labels: Their classes.
+        votes: k and temperature of each vote.
+        offered: Of equals the first wins.
+        num_classes: Number of classes.
+        seed: Seeds the split.
     """
-    return float(hits(scores, labels, k).double().mean())
+    fitting, choosing = choice_split(features, labels, limit=CHOICE_LIMIT, seed=seed)
+    if not len(choosing):
+        return [offered[0]] * len(votes)
+    share = len(fitting) / len(features)
+    scaled = [(max(1, round(k * share)), temperature) for k, temperature in votes]
+    scores: list[list[float]] = []
+    for transform in offered:
+        bank = KNNBank(transform(features[fitting]), labels[fitting], num_classes=num_classes)
+        asked = transform(features[choosing])
+        similarities, indices = bank.neighbors(asked, max(k for k, _ in scaled))
+        own = labels[fitting][indices]
+        scores.append(
+            [
+                top_accuracy(
+                    vote(similarities[:, :k], own[:, :k], temperature, num_classes),
+                    labels[choosing],
+                    1,
+                )
+                for k, temperature in scaled
+            ]
+        )
+    return [
+        offered[max(range(len(offered)), key=lambda at: scores[at][place])]
+        for place in range(len(votes))
+    ]
+
+
+def confusion_cells(
+    labels: Int64[Tensor, " m"], predictions: Int64[Tensor, " m"]
+) -> Int64[np.ndarray, "cells 3"]:
+    """The confusion matrix by the cells that are not 0: never more than there are examples.
+
+    Args:
+        labels: True class of every test example.
+        predictions: Its predicted class.
+
+    Returns:
+        True class, predicted class and count of each cell, in order of the classes.
+    """
+    pairs = torch.stack((labels, predictions), dim=1)
+    cells, counts = torch.unique(pairs, dim=0, return_counts=True)
+    return torch.cat((cells, counts[:, None]), dim=1).numpy()

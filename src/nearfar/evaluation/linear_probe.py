@@ -9,11 +9,18 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from nearfar.errors import NearfarError
+from nearfar.evaluation.accuracy import (
+    FEATURE_NAMES,
+    LabelledFeatures,
+    notes_on_forms,
+    score_records,
+)
 from nearfar.evaluation.choice_split import choice_split
-from nearfar.evaluation.forms import Form, forms
-from nearfar.evaluation.progress import Told, silent, within
-from nearfar.evaluation.softmax_regression import SoftmaxFit, SoftmaxRegression
-from nearfar.evaluation.transforms import Transform, transforms
+from nearfar.evaluation.forms import Form, Transform, forms, transforms
+from nearfar.evaluation.judged import Found, Judged, Told, silent, within
+from nearfar.evaluation.records import Record
+from nearfar.evaluation.softmax_regression import MAX_STEPS, SoftmaxFit, SoftmaxRegression
+from nearfar.evaluation.specs import LinearProbeSpec
 
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """L2 penalties tried, strongest first."""
@@ -212,6 +219,53 @@ def linear_probe(
         start=start,
         told=within(told, ready, 1.0),
     )
+
+
+def judge(_: LinearProbeSpec, judged: Judged) -> Found:
+    """Accuracies of the probe on all labels."""
+    data, kind = judged.labelled, judged.kind
+    judged.say(f"linear probe: {kind}")
+    records, answers = linear_probe_records(
+        data, judged.seed, lambda what, done: judged.say(f"linear probe: {kind}, {what}", done)
+    )
+    unrested = [
+        f"linear probe of {FEATURE_NAMES[kind]}: not at rest after {MAX_STEPS} steps, one at rest "
+        "may read more or less"
+    ]
+    rested = records[0].parameters["converged"]
+    return Found(
+        records, notes=[*notes_on_forms(data), *([] if rested else unrested)], answers=answers
+    )
+
+
+def linear_probe_records(
+    data: LabelledFeatures, seed: int, told: Told = silent
+) -> tuple[list[Record], Int64[Tensor, " m"]]:
+    """Accuracies of the linear probe on all labels.
+
+    Args:
+        data: Features and labels.
+        seed: Seeds the splits that choose form and penalty.
+        told: Told how far the work is.
+
+    Returns:
+        The records, and the predicted class of every test image.
+    """
+    probe = linear_probe(
+        data.train,
+        data.train_labels,
+        num_classes=data.num_classes,
+        seed=seed,
+        offered=data.transforms,
+        told=told,
+    )
+    scores = probe.log_probabilities(data.test).exp()
+    parameters = {
+        "l2": probe.l2,
+        "converged": probe.converged,
+        "transform": probe.form.name,
+    }
+    return score_records("linear_probe", data, scores, parameters), scores.argmax(dim=1)
 
 
 def _best(

@@ -1,4 +1,4 @@
-"""Arrays that let a report show single examples: neighbours, a map, a gallery, views."""
+"""Single examples as a report can show them, and what the views make of them."""
 
 import numpy as np
 import torch
@@ -6,17 +6,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from nearfar.analysis.embedding_map import embedding_map
-from nearfar.analysis.gallery import gallery_queries
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.choosing import choose
 from nearfar.data.source import Part
-from nearfar.evaluation.knn import KNNBank
-from nearfar.evaluation.progress import Say
 from nearfar.views.views import Views
 
-NEIGHBORS = 8
-GALLERY_QUERIES = 16
 VIEW_ORIGINALS = 6
 VIEWS_EACH = 6
 THUMBNAIL_SIDE = 64
@@ -27,65 +21,6 @@ DRAWN_STEPS = 128
 """Longer series are stored by the lowest and highest value of half as many pieces."""
 DRAWN_CHANNELS = 12
 """Channels of a series that are stored to be shown, the first ones."""
-
-
-def picture_arrays(
-    bank: Part,
-    bank_features: Float[Tensor, "n dim"] | None,
-    shown: Part,
-    shown_features: Float[Tensor, "s dim"],
-    predictions: Int64[Tensor, " s"] | None,
-    *,
-    rows_in_bank: Int64[Tensor, " s"] | None = None,
-    with_map: bool = True,
-    seed: int,
-    workers: int,
-    say: Say,
-) -> dict[str, np.ndarray]:
-    """Map and gallery: what is shown of single examples. Not all examples have a picture.
-
-    Args:
-        bank: Training examples, among which neighbours are sought.
-        bank_features: Their features; None leaves the gallery out.
-        shown: The examples on show, at most 2000.
-        shown_features: Features of the examples on show.
-        predictions: Their predicted classes, or None where none were predicted.
-        rows_in_bank: Where the examples on show are of the bank, which ones: none is then its
-            own neighbour.
-        with_map: Whether the map is drawn.
-        seed: Seeds the map and the choice of queries.
-        workers: Processes that decode streamed images.
-        say: Told what is under way.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    if with_map:
-        say("map")
-        arrays["shown_map"] = embedding_map(shown_features, seed=seed)
-    if bank_features is not None:
-        say("nearest neighbours")
-        similarities, indices = _neighbors(bank_features, shown_features, rows_in_bank)
-        right = None
-        if predictions is not None and shown.labels is not None:
-            right = predictions == shown.labels
-        queries = gallery_queries(right, GALLERY_QUERIES, total=len(shown), seed=seed)
-        used = torch.unique(indices[queries])
-        arrays |= {
-            "neighbor_indices": indices.numpy(),
-            "neighbor_similarities": similarities.numpy(),
-            "gallery_queries": queries.numpy(),
-            "gallery_bank_indices": used.numpy(),
-        }
-        if shown.modality in PICTURED:
-            arrays["gallery_images"] = thumbnails(choose(bank, used), workers)
-        if bank.labels is not None:
-            arrays["neighbor_labels"] = bank.labels[indices].numpy()
-    if shown.modality in PICTURED:
-        arrays["shown_images"] = thumbnails(shown, workers)
-    if shown.labels is not None:
-        arrays["shown_labels"] = shown.labels.numpy()
-    if predictions is not None:
-        arrays["shown_predictions"] = predictions.numpy()
-    return arrays
 
 
 def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.ndarray]:
@@ -136,20 +71,6 @@ def to_uint8(
         images: Values outside 0 to 1 are clamped.
     """
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def _neighbors(
-    bank: Tensor, shown: Tensor, rows_in_bank: Tensor | None
-) -> tuple[Float[Tensor, "s k"], Int64[Tensor, "s k"]]:
-    """The nearest bank examples of each shown one; within the bank never itself."""
-    if rows_in_bank is None:
-        return KNNBank(bank).neighbors(shown, NEIGHBORS)
-    similarities, indices = KNNBank(bank).neighbors(shown, NEIGHBORS + 1)
-    others = indices != rows_in_bank.unsqueeze(1)
-    # An example with many twins may not be among its own first neighbours: then the last one goes.
-    others[others.all(dim=1), -1] = False
-    kept = indices.shape[1] - 1
-    return similarities[others].view(-1, kept), indices[others].view(-1, kept)
 
 
 def spread_over_classes(part: Part, count: int) -> Int64[Tensor, " m"]:

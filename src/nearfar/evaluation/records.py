@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FeatureKind = Literal["encoder", "untrained", "raw"]
-Protocol = Literal["knn", "linear_probe", "few_labels", "classifier", "alignment", "uniformity"]
-Metric = Literal["top1", "top5", "mean"]
+"""What is judged: the trained encoder, the same one untrained, the data as they are."""
 
 
 @dataclass(frozen=True)
@@ -14,8 +13,8 @@ class Record:
     """One figure, with everything needed to say what it is.
 
     Attributes:
-        protocol: How it was measured.
-        features: Of what: the trained encoder, the same one untrained, raw data.
+        protocol: Name of the measure.
+        features: Of what.
         metric: top1 and top5 are fractions of the test examples; mean is a mean over them.
         value: The figure; its mean over draws where there are several.
         sd: Sample standard deviation over draws; None for a single figure.
@@ -23,9 +22,9 @@ class Record:
         parameters: The protocol's parameters.
     """
 
-    protocol: Protocol
+    protocol: str
     features: FeatureKind
-    metric: Metric
+    metric: str
     value: float
     n: int
     sd: float | None = None

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64, Int64
 from scipy.optimize import minimize
 from torch import Tensor
 
-from nearfar.evaluation.principal_axes import MOST_FEATURES, principal_axes
+from nearfar.evaluation.forms import MOST_FEATURES, principal_axes
 from nearfar.similarity.threads import on_one_core
 
 GAP = 1e-4

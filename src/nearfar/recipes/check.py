@@ -6,7 +6,6 @@ number of images, a missing file) is refused when they are there, still before t
 
 from nearfar.bounds import check_numbers, check_seed
 from nearfar.errors import SettingError
-from nearfar.evaluation.check import check_evaluation
 from nearfar.launch import launched
 from nearfar.modality import Modality
 from nearfar.recipes.recipe import Recipe
@@ -41,7 +40,6 @@ def check_settings(recipe: Recipe, *, modality: Modality | None = None) -> None:
     if known is not None:
         recipe.training.require_examples(known, labelled=True)
     recipe.training.require_ranks(launched().ranks)
-    check_evaluation(recipe.evaluation)
 
 
 def _check_label_noise(recipe: Recipe) -> None:

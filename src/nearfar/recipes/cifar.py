@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from nearfar.data.specs import CIFAR10Spec, CIFAR100Spec
 from nearfar.encoders.specs import CIFARResNet32Spec, TimmSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec, KNNSpec
 from nearfar.methods.objective_specs import DebiasedPosSpec, NTXentSpec
 from nearfar.methods.specs import BYOLSpec, MoCoSpec, PaCoSpec, SimCLRSpec, SupConSpec
 from nearfar.recipes.known import Family, Figure, knn, published, recipe
@@ -76,7 +76,7 @@ def debiased_pos_cifar10() -> Recipe:
             projection_hidden=512,
             projection_dim=128,
         ),
-        evaluation=EvaluationConfig(knn=((200, 0.5), (200, 0.1))),
+        evaluation=EvaluationSpec.by(KNNSpec(votes=((200, 0.5), (200, 0.1)))),
     )
 
 
@@ -118,7 +118,7 @@ def moco2_cifar10() -> Recipe:
             optimizer=SGDSpec(learning_rate=0.06, weight_decay=5e-4, momentum=0.9),
             schedule=CosineSpec(warmup_share=0.0),
         ),
-        evaluation=EvaluationConfig(knn=((200, 0.1),)),
+        evaluation=EvaluationSpec.by(KNNSpec(votes=((200, 0.1),))),
     )
 
 
@@ -151,7 +151,7 @@ def byol_cifar10() -> Recipe:
             optimizer=SGDSpec(learning_rate=0.06, weight_decay=2e-3, momentum=0.9),
             schedule=CosineSpec(warmup_share=0.0),
         ),
-        evaluation=EvaluationConfig(knn=((200, 0.1),)),
+        evaluation=EvaluationSpec.by(KNNSpec(votes=((200, 0.1),))),
     )
 
 

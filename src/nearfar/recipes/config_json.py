@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from nearfar.data.specs import SourceSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError, unknown_name
+from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.data_root import FROM_RUN, both_roots, tried_roots
 from nearfar.recipes.recipe import Recipe
@@ -27,6 +28,7 @@ _SPECS: dict[str, type[Spec]] = {
     "encoder": EncoderSpec,
     "method": MethodSpec,
     "training": TrainingSpec,
+    "evaluation": EvaluationSpec,
 }
 """The rooms of a recipe that hold specs."""
 

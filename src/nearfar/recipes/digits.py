@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec, KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import (
     BYOLSpec,
@@ -47,7 +47,7 @@ def _digits_recipe(method: MethodSpec, epochs: int) -> Recipe:
             epochs=epochs, batch_size=256, optimizer=AdamWSpec(learning_rate=3e-3), knn_every=10
         ),
         # k = 20 leads the report: 200 is more than a digit has training images (130).
-        evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1), (200, 0.5))),
+        evaluation=EvaluationSpec.by(KNNSpec(votes=((20, 0.07), (200, 0.1), (200, 0.5)))),
     )
 
 
@@ -132,7 +132,7 @@ def cpc_digits() -> Recipe:
         training=TrainingSpec(
             epochs=20, batch_size=128, optimizer=AdamWSpec(learning_rate=4e-3), knn_every=5
         ),
-        evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1))),
+        evaluation=EvaluationSpec.by(KNNSpec(votes=((20, 0.07), (200, 0.1)))),
     )
 
 

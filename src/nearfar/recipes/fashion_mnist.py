@@ -5,7 +5,7 @@ from typing import Any
 
 from nearfar.data.specs import FashionMNISTSpec
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 from nearfar.methods.objective_specs import (
     AlignUniformSpec,
     BarlowTwinsSpec,
@@ -99,7 +99,9 @@ def shared_setup(method: MethodSpec, **changes: Any) -> Recipe:
             knn_every=3,
         ),
         # k = 20 leads the report: it is the vote that serves raw pixels best.
-        evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1)), labels_per_class=(10,)),
+        evaluation=EvaluationSpec.by(
+            KNNSpec(votes=((20, 0.07), (200, 0.1))), FewLabelsSpec(labels_per_class=(10,))
+        ),
     )
     return replace(recipe, **changes)
 
@@ -184,7 +186,7 @@ def simclr_fashion() -> Recipe:
         training=TrainingSpec(
             epochs=30, batch_size=256, optimizer=AdamWSpec(learning_rate=3e-3), knn_every=5
         ),
-        evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1), (200, 0.5))),
+        evaluation=EvaluationSpec.by(KNNSpec(votes=((20, 0.07), (200, 0.1), (200, 0.5)))),
     )
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from inspect import cleandoc
-from typing import Literal
 
+from nearfar.evaluation.specs import measure_of
 from nearfar.recipes.recipe import Recipe
 
 
@@ -23,7 +23,7 @@ class Figure:
         parameters: Of the protocol, as in a record of `evaluation.json`.
     """
 
-    protocol: Literal["knn", "few_labels", "linear_probe", "classifier"]
+    protocol: str
     top1: float
     sd: float | None = None
     untrained: float | None = None
@@ -34,14 +34,7 @@ class Figure:
     @property
     def title(self) -> str:
         """The protocol in words."""
-        if self.protocol == "knn":
-            return f"kNN, k={self.parameters['k']}, T={self.parameters['temperature']:g}"
-        if self.protocol == "few_labels":
-            count = self.parameters["labels_per_class"]
-            return f"{count} label{'s' if count > 1 else ''} a class, probe"
-        return {"linear_probe": "all labels, linear probe", "classifier": "own classifier"}[
-            self.protocol
-        ]
+        return measure_of(self.protocol).alone(self.parameters)
 
     @property
     def value(self) -> str:

@@ -2,7 +2,7 @@
 
 from nearfar.data.specs import FolderSpec
 from nearfar.encoders.specs import TimmSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec, KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.known import Family, Figures, recipe
@@ -40,5 +40,5 @@ def simclr_pictures() -> Recipe:
         training=TrainingSpec(
             epochs=100, batch_size=64, optimizer=AdamWSpec(learning_rate=1e-3), knn_every=10
         ),
-        evaluation=EvaluationConfig(knn=((20, 0.07), (200, 0.1))),
+        evaluation=EvaluationSpec.by(KNNSpec(votes=((20, 0.07), (200, 0.1)))),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
 from nearfar.spec import Nested
 from nearfar.training.specs import TrainingSpec
@@ -24,4 +24,4 @@ class Recipe:
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)

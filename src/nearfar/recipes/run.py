@@ -16,9 +16,8 @@ from nearfar.durable_files import check_writable, make_folder
 from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError, SettingError
-from nearfar.evaluation.check import check_evaluation
-from nearfar.evaluation.config import EvaluationConfig
-from nearfar.evaluation.protocols import evaluate
+from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.recipes.assembly import Assembly, Format, assemble, untrained_encoder, views_of
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
@@ -131,7 +130,7 @@ def evaluate_run(
     run: Path | str,
     *,
     data: SourceSpec | None = None,
-    evaluation: EvaluationConfig | None = None,
+    evaluation: EvaluationSpec | None = None,
     out: Path | str | None = None,
     overwrite: bool = False,
     console: Console | None = None,
@@ -164,7 +163,6 @@ def evaluate_run(
     data = with_absolute_root(data or trained.data)
     refuse_lost_data(run_folder.path, data)
     judged = replace(trained, data=data, evaluation=evaluation or trained.evaluation)
-    check_evaluation(judged.evaluation)
     _refuse_unwritable(run_folder, out)
     encoder = load_encoder(run_folder.path)
     source = load_source(judged.data)

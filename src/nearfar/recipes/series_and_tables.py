@@ -4,7 +4,7 @@ from typing import Any
 
 from nearfar.data.specs import SourceSpec
 from nearfar.encoders.specs import EncoderSpec, MLPSpec, SeriesGRUSpec, SeriesResNetSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import CPCSpec, MethodSpec, SimCLRSpec
 from nearfar.recipes.known import Duration, Family, few_labels, knn, measured, recipe
@@ -36,7 +36,9 @@ def _small_recipe(
         encoder=encoder,
         method=method,
         training=TrainingSpec(**training),
-        evaluation=EvaluationConfig(knn=((5, 0.07), (20, 0.07)), labels_per_class=(1, 5, 10)),
+        evaluation=EvaluationSpec.by(
+            KNNSpec(votes=((5, 0.07), (20, 0.07))), FewLabelsSpec(labels_per_class=(1, 5, 10))
+        ),
     )
 
 

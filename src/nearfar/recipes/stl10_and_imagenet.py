@@ -2,7 +2,7 @@
 
 from nearfar.data.specs import ImageNetSpec, STL10Spec
 from nearfar.encoders.specs import SmallAlexNetSpec, TimmSpec
-from nearfar.evaluation.config import EvaluationConfig
+from nearfar.evaluation.specs import EvaluationSpec, KNNSpec
 from nearfar.methods.objective_specs import AlignUniformSpec
 from nearfar.methods.specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.known import Family, Figure, published, recipe
@@ -97,5 +97,5 @@ def moco2_imagenet() -> Recipe:
             optimizer=SGDSpec(learning_rate=0.03, weight_decay=1e-4, momentum=0.9),
             schedule=CosineSpec(warmup_share=0.0),
         ),
-        evaluation=EvaluationConfig(knn=((200, 0.1),)),
+        evaluation=EvaluationSpec.by(KNNSpec(votes=((200, 0.1),))),
     )

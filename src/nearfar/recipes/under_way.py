@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Column
 from rich.text import Text
 
-from nearfar.evaluation.progress import Say
+from nearfar.evaluation.judged import Say
 from nearfar.outside_text import printable
 from nearfar.training.progress import clock
 

@@ -5,12 +5,15 @@ Every trace names its colour in `meta["colour"]`, a custom property of the page'
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from nearfar.errors import SettingError
+from nearfar.evaluation.measures import Curve
+from nearfar.evaluation.specs import in_order, short_name
 from nearfar.methods.specs import MethodSpec
 from nearfar.report.run_files import RunFiles
 from nearfar.report.scores import FEATURES, Row, shown_interval
@@ -22,11 +25,14 @@ CLASS_COLOURS = 10
 LONGEST_NAME = 32
 """Letters of a class's name that a chart shows."""
 BINS = 50
-CLASS_ACCURACY_STYLE = {
-    "knn": ("kNN", "accent", "circle"),
-    "linear_probe": ("linear probe", "orange", "square"),
-    "classifier": ("the method's classifier", "class-4", "diamond"),
-}
+CLASS_MARKS = (
+    ("accent", "circle"),
+    ("orange", "square"),
+    ("class-4", "diamond"),
+    ("class-2", "cross"),
+    ("grey", "triangle-up"),
+)
+"""Colour and shape of the classes' accuracies, a pair for each protocol."""
 SIZE_LIMITS = (20, 100)
 """Training images between classes of few, medium and many."""
 FEATURE_STYLE = {
@@ -123,19 +129,30 @@ def knn_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
     return figure
 
 
-def label_efficiency(rows: Sequence[Row]) -> go.Figure | None:
-    """Accuracy against labels a class, one line a feature, with the spread over draws."""
-    few = [row for row in rows if row.protocol == "few_labels" and row.metric == "top1"]
-    if len(few) < 2:
-        return None
-    figure = frame("labels per class", "accuracy, %")
+def accuracy_curves(rows: Sequence[Row]) -> list[tuple[str, go.Figure]]:
+    """For each measure that has a curve: its title, and accuracies along a parameter.
+
+    Args:
+        rows: Of one run.
+    """
+    by_measure: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.measure.curve and row.metric == "top1":
+            by_measure.setdefault(row.protocol, []).append(row)
+    curves = [(held[0].measure.curve, held) for held in by_measure.values() if len(held) > 1]
+    return [(curve.title, _accuracy_curve(held, curve)) for curve, held in curves if curve]
+
+
+def _accuracy_curve(rows: Sequence[Row], curve: Curve) -> go.Figure:
+    """One line a feature, with the spread over draws."""
+    figure = frame(curve.axis, "accuracy, %")
     for feature, name in FEATURES.items():
-        judged = [row for row in few if feature in row.scores]
+        judged = [row for row in rows if feature in row.scores]
         if not judged:
             continue
         scores = [row.scores[feature] for row in judged]
         figure.add_scatter(
-            x=[row.labels_per_class for row in judged],
+            x=[dict(row.parameters)[curve.parameter] for row in judged],
             y=[100 * score.value for score in scores],
             error_y={
                 "array": [100 * (shown_interval(score)[1] - score.value) for score in scores],
@@ -145,9 +162,9 @@ def label_efficiency(rows: Sequence[Row]) -> go.Figure | None:
             },
             **_feature_style(feature),
             name=name,
-            hovertemplate="%{y:.1f} % with %{x} labels",
+            hovertemplate=f"%{{y:.1f}} % with %{{x}} {curve.axis}",
         )
-    ticks = [row.labels_per_class for row in few]
+    ticks = [dict(row.parameters)[curve.parameter] for row in rows]
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[str(tick) for tick in ticks])
     return figure
 
@@ -165,16 +182,16 @@ def class_accuracy(
     if counts is None:
         return None
     figure = frame("training examples of the class", "accuracy, %")
-    for protocol, (name, colour, symbol) in CLASS_ACCURACY_STYLE.items():
-        accuracies = arrays.get(f"class_accuracy_{protocol}")
-        if accuracies is None:
-            continue
+    prefix = "class_accuracy_"
+    judged = [name.removeprefix(prefix) for name in arrays if name.startswith(prefix)]
+    for protocol, (colour, symbol) in zip(in_order(judged), cycle(CLASS_MARKS), strict=False):
+        accuracies = arrays[prefix + protocol]
         known = np.flatnonzero(np.isfinite(accuracies) & (counts > 0))
         figure.add_scatter(
             x=counts[known],
             y=100 * accuracies[known],
             mode="markers",
-            name=name,
+            name=plain(short_name(protocol)),
             text=[plain(shortened(class_names[label])) for label in known.tolist()],
             meta={"colour": colour},
             marker={"symbol": symbol, "size": 8, "opacity": 0.75},

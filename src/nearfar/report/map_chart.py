@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from nearfar.evaluation.specs import giver_of
 from nearfar.report.charts import CLASS_COLOURS, frame, plain, shortened
 
 _NO_GREYS = (0, 1, 2, 4, 5, 6, 7, 9)
@@ -12,7 +13,7 @@ _NO_GREYS = (0, 1, 2, 4, 5, 6, 7, 9)
 
 
 def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) -> go.Figure:
-    """The map of test examples: a colour a class, wrong kNN answers as crosses, names in place.
+    """The map of test examples: a colour a class, wrong answers as crosses, names in place.
 
     Eyes tell about ten colours apart. Of more classes, the eight with most examples on show have
     one that is no grey, and all others are grey; the page finds each by its name.
@@ -22,9 +23,8 @@ def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) 
         class_names: Of every class.
     """
     figure = frame("", "")
-    for axis in (figure.layout.xaxis, figure.layout.yaxis):
-        axis.update(visible=False)
-    figure.update_yaxes(scaleanchor="x")
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x")
     figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, legend_itemsizing="constant")
     points = arrays["shown_map"]
     labels = arrays.get("shown_labels")
@@ -48,7 +48,7 @@ def embedding_map(arrays: Mapping[str, np.ndarray], class_names: Sequence[str]) 
         x, y = _medoid(points[rows])
         figure.add_annotation(x=x, y=y, text=f"<b>{name}</b>", showarrow=False, name="label")
     if wrong is not None and wrong.any():
-        _add_legend(figure, "kNN is wrong", "ink", "x")
+        _add_legend(figure, f"{giver_of('shown_predictions').short()} is wrong", "ink", "x")
     return figure
 
 

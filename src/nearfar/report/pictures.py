@@ -1,16 +1,23 @@
-"""Images as data URIs, so that the page needs no other file."""
+"""Images, and plots of series in their place, as data URIs: the page needs no other file."""
 
+import colorsys
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from math import ceil, sqrt
 
 import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image, ImageDraw
 
 LARGEST_PNG = 300_000
 """Bytes beyond which a picture is kept as JPEG instead, which photographs need a fifth of."""
+SIDE = 96
+"""Pixels of a plot, either way."""
+_FINER = 2  # drawn this much larger and shrunk, which smooths the lines
+_PICTURES = ("shown_images", "gallery_images", "view_originals", "view_samples")
 
 
 @dataclass(frozen=True)
@@ -77,3 +84,60 @@ def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def with_series_drawn(arrays: Mapping[str, ndarray]) -> Mapping[str, ndarray]:
+    """The arrays of an evaluation with a plot of each series in its place.
+
+    A channel is one line, of one colour and one scale in all plots: from the half per cent of
+    lowest values on show to that of the highest.
+
+    Args:
+        arrays: As in `evaluation.npz`; those of images and of vectors come back as they are.
+    """
+    shown = arrays.get("shown_images")
+    if shown is None or shown.ndim != 3:
+        return arrays
+    lowest, highest = np.percentile(shown, (0.5, 99.5), axis=(0, 2))
+    drawn = dict(arrays)
+    for name in _PICTURES:
+        if name in arrays:
+            series = arrays[name].reshape(-1, *arrays[name].shape[-2:])
+            plots = np.stack([line_plot(each, lowest, highest) for each in series])
+            drawn[name] = plots.reshape(*arrays[name].shape[:-2], *plots.shape[1:])
+    return drawn
+
+
+def line_plot(
+    series: Float[ndarray, "channels steps"],
+    lowest: ndarray,
+    highest: ndarray,
+) -> UInt8[ndarray, "height width 3"]:
+    """One series, a line for each channel on white.
+
+    Args:
+        series: Its values over time.
+        lowest: For each channel, the value at the foot of the plot.
+        highest: For each channel, the value at its head.
+    """
+    side = SIDE * _FINER
+    plot = Image.new("RGB", (side, side), "white")
+    pen = ImageDraw.Draw(plot)
+    margin = 4 * _FINER
+    span = np.where(highest > lowest, highest - lowest, 1.0)[:, None]
+    # A value far off the scale leaves the plot, but stays a number that can be drawn.
+    height = np.clip((series - lowest[:, None]) / span, -1, 2)
+    down = side - margin - height * (side - 2 * margin)
+    across = np.linspace(margin, side - margin, series.shape[1])
+    for channel, line in enumerate(down):
+        points = list(zip(across.tolist(), line.tolist(), strict=True))
+        if len(points) == 1:
+            points = [(margin, points[0][1]), (side - margin, points[0][1])]
+        pen.line(points, fill=_colour(channel, len(series)), width=_FINER + 1, joint="curve")
+    return np.asarray(plot.resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def _colour(channel: int, channels: int) -> tuple[int, int, int]:
+    """A colour for a channel: the hues spread evenly, dark enough for white."""
+    red, green, blue = colorsys.hls_to_rgb(0.58 + channel / channels, 0.40, 0.75)
+    return round(255 * red), round(255 * green), round(255 * blue)

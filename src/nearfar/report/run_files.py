@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nearfar.errors import NearfarError
+from nearfar.evaluation.specs import measure_of
 from nearfar.information.result import MutualInformation, read_mutual_information
 from nearfar.run_folder.folder import RunFolder
 from nearfar.run_folder.records import Config, Environment, Evaluation, check, check_line
@@ -103,6 +105,8 @@ def read_run(path: Path) -> RunFiles:
     check(Config, config, folder.config)
     check(Environment, environment, folder.environment)
     check(Evaluation, records, folder.evaluation)
+    for record in records:
+        _check_identity(record, folder.evaluation)
     for line in metrics:
         check_line(line, folder.metrics)
     return RunFiles(
@@ -116,3 +120,18 @@ def read_run(path: Path) -> RunFiles:
         finished=folder.encoder_weights.is_file() or folder.evaluation.is_file(),
         information=information,
     )
+
+
+def _check_identity(record: dict[str, Any], path: Path) -> None:
+    """Refuse a record that cannot be told from others: a parameter is missing or of another type.
+
+    Raises:
+        NearfarError: Naming the parameter.
+    """
+    given = record.get("parameters") or {}
+    for name, kind in measure_of(record["protocol"]).parameters.items():
+        fits = isinstance(given.get(name), (int, float) if kind is float else kind)
+        if not fits:
+            raise NearfarError(
+                f"{path} is damaged: {record['protocol']}: its {name} is {given.get(name)!r}"
+            )

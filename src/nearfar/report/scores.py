@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from nearfar.evaluation.measures import Measure
+from nearfar.evaluation.specs import measure_of, measures
 from nearfar.report.uncertainty import Score, wilson_interval
 
 FEATURES = {"encoder": "Encoder", "raw": "Raw data", "untrained": "Untrained encoder"}
 """What is judged, in the order of the table's columns."""
-PROTOCOL_ORDER = ("few_labels", "knn", "linear_probe", "classifier", "alignment", "uniformity")
 SHOTS = {"many": "Many", "medium": "Medium", "few": "Few"}
 """Classes by the number of their training images, largest first."""
 SIZES = {"many": "more than 100 each", "medium": "20 to 100 each", "few": "fewer than 20 each"}
@@ -49,33 +51,21 @@ class Row:
         """Whether the values are shares of the test examples."""
         return self.metric in ACCURACIES
 
-    @property
-    def labels_per_class(self) -> int | None:
-        """Labels a class that the probe got, or None for other protocols."""
-        return dict(self.parameters).get("labels_per_class")
+    @cached_property
+    def measure(self) -> Measure:
+        """What its figures are."""
+        return measure_of(self.protocol)
 
     @property
     def title(self) -> str:
         """The protocol as a person would say it."""
-        if self.protocol == "few_labels":
-            count = self.labels_per_class
-            return f"{count} label{'' if count == 1 else 's'} per class"
-        names = {
-            "knn": "kNN",
-            "linear_probe": "Linear probe, all labels",
-            "classifier": "The method's own classifier",
-        }
-        return names.get(self.protocol, self.protocol.replace("_", " ").capitalize())
+        return self.measure.title(dict(self.parameters))
 
     @property
     def detail(self) -> str:
         """What tells this row from its like: top-5, and the parameters not in the title."""
-        shown = [
-            f"{'T' if name == 'temperature' else name} = {_short(value)}"
-            for name, value in self.parameters
-            if name != "labels_per_class"
-        ]
-        return ", ".join(["top-5", *shown] if self.metric == "top5" else shown)
+        detail = self.measure.detail(dict(self.parameters))
+        return ", ".join(filter(None, ("top-5" if self.metric == "top5" else "", detail)))
 
 
 def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -85,18 +75,14 @@ def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
         records: Records of `evaluation.json`, in any order.
 
     Returns:
-        Few labels first (fewest first), then kNN, the linear probe and what is no accuracy; records
-        of one protocol keep their order.
+        In the order of the protocols, accuracies that a curve holds in its order; others of one
+        protocol keep theirs.
     """
     rows: dict[tuple[Any, ...], Row] = {}
     for record in records:
         parameters = record.get("parameters") or {}
-        identity = tuple(
-            (name, _hashable(parameters[name]))
-            for name in parameters
-            if name in {"k", "temperature", "labels_per_class", "alpha", "t"}
-        )
-        key = (record["protocol"], record["metric"], identity)
+        identity = measure_of(record["protocol"]).identity(parameters)
+        key = (record["protocol"], record["metric"], tuple(identity.items()))
         row = rows.setdefault(key, Row(*key))
         if "transform" in parameters:
             row.forms[record["features"]] = str(parameters["transform"])
@@ -125,15 +111,9 @@ def shown_interval(score: Score) -> tuple[float, float]:
     return score.value, score.value
 
 
-def _order(row: Row) -> tuple[int, int, int]:
-    known = row.protocol in PROTOCOL_ORDER
-    place = PROTOCOL_ORDER.index(row.protocol) if known else len(PROTOCOL_ORDER)
-    return place, 0 if row.metric == "top1" else 1, row.labels_per_class or 0
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _order(row: Row) -> tuple[int, bool, float]:
+    """Place of a row among others."""
+    known, curve = list(measures()), row.measure.curve
+    place = known.index(row.protocol) if row.protocol in known else len(known)
+    along = dict(row.parameters)[curve.parameter] if curve else 0
+    return place, row.metric != "top1", float(along)

@@ -7,19 +7,17 @@ from typing import Any
 import numpy as np
 
 from nearfar.data.specs import SourceSpec
-from nearfar.evaluation.config import BASELINED
+from nearfar.evaluation.specs import ProtocolSpec, giver_of
 from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality, one
 from nearfar.report import charts
 from nearfar.report.information import information_section
 from nearfar.report.map_chart import classes_in_colour, embedding_map
-from nearfar.report.pictures import contact_sheet, picture
+from nearfar.report.pictures import contact_sheet, picture, with_series_drawn
 from nearfar.report.run_files import RunFiles, knn_title
-from nearfar.report.score_table import further_measures, score_table
+from nearfar.report.score_tables import further_measures, score_table, shot_table
 from nearfar.report.scores import score_rows
-from nearfar.report.series_pictures import with_series_drawn
 from nearfar.report.settings import setting_groups, typed_command
-from nearfar.report.shot_table import shot_table
 from nearfar.report.verdict import forms, percent, verdict
 
 LARGEST_CONFUSION_TABLE = 20
@@ -52,8 +50,9 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "unfinished": None if run.finished else _unfinished(run),
         "notes": [str(note) for note in run.arrays.get("notes", [])],
         "evaluated": bool(run.records or run.arrays),
-        "left_out": run.left_out,
-        "accuracies_left_out": run.left_out.issuperset(BASELINED),
+        "left_out": _arrays_left_out(run.left_out),
+        "accuracies_left_out": _accuracies_left_out(run.left_out),
+        "answered_by": giver_of("shown_predictions").short(),
         "shows_examples": bool(run.arrays),
         "one": one(modality),
         "many": modality,
@@ -65,7 +64,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "baselines": any(row.scores.keys() - {"encoder"} for row in rows),
         "shot_table": shot_table(rows),
         "class_accuracy": charts.class_accuracy(run.arrays, _class_names(run.arrays)),
-        "label_efficiency": charts.label_efficiency(rows),
+        "accuracy_curves": charts.accuracy_curves(rows),
         "curves": _curves(run),
         "views": _views(arrays),
         "map": _map(arrays, one(modality)),
@@ -84,6 +83,21 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         if run.information is None
         else information_section(run.information, anchor),
     }
+
+
+def _arrays_left_out(protocols: frozenset[str]) -> set[str]:
+    """What the evaluation would hold beside its records, had nothing been left out."""
+    known = ProtocolSpec.known()
+    return {array for name in protocols if name in known for array in known[name].arrays}
+
+
+def _accuracies_left_out(protocols: frozenset[str]) -> str:
+    """All protocols that judge baselines, in words, where none is left to compare them by."""
+    judging = {name: each for name, each in ProtocolSpec.known().items() if each.judges_baselines()}
+    if not protocols.issuperset(judging):
+        return ""
+    *most, last = (each.short() for each in judging.values())
+    return f"{', '.join(most)} and {last}"
 
 
 def _modality(config: Mapping[str, Any]) -> Modality:

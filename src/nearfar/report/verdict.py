@@ -6,7 +6,6 @@ from nearfar.report.scores import Row
 from nearfar.report.uncertainty import Difference, difference
 
 SUBJECTS = {"encoder": "the encoder", "raw": "raw data", "untrained": "the untrained encoder"}
-FORM_OF = {"few_labels": "few labels", "knn": "kNN", "linear_probe": "linear probe"}
 BASELINES = {"raw": "raw data", "untrained": "the same network before training"}
 
 
@@ -22,16 +21,22 @@ def points(gap: float) -> str:
 
 
 def main_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows that the verdict speaks of: about 10 labels a class, and the first kNN vote.
+    """The rows that the verdict speaks of: one for each place that a measure may take there.
 
-    A run without few labels is judged by its linear probe, one without kNN by the other alone.
+    Of our own, the first place is of about 10 labels a class or else of all, the second of kNN.
     """
-    accuracies = [row for row in rows if row.metric == "top1" and "encoder" in row.scores]
-    few = [row for row in accuracies if row.protocol == "few_labels"]
-    chosen = sorted(few, key=lambda row: abs((row.labels_per_class or 0) - 10))[:1]
-    if not chosen:
-        chosen = [row for row in accuracies if row.protocol == "linear_probe"][:1]
-    return chosen + [row for row in accuracies if row.protocol == "knn"][:1]
+    chosen: dict[int, Row] = {}
+    for row in rows:
+        place = row.measure.place
+        if place is None or row.metric != "top1" or "encoder" not in row.scores:
+            continue
+        if place not in chosen or _priority(row) < _priority(chosen[place]):
+            chosen[place] = row
+    return [chosen[place] for place in sorted(chosen)]
+
+
+def _priority(row: Row) -> float:
+    return row.measure.priority(dict(row.parameters))
 
 
 def verdict(rows: Sequence[Row]) -> list[str]:
@@ -62,10 +67,10 @@ def verdict(rows: Sequence[Row]) -> list[str]:
 def _unrested(rows: Sequence[Row]) -> list[str]:
     """Says which probes had not come to rest: what is said of them may not hold."""
     return [
-        f"The linear probe of {' and of '.join(SUBJECTS[name] for name in row.unrested)} had not "
-        "come to rest: its figure is no measure of these features yet."
+        f"The {row.measure.short} of {' and of '.join(SUBJECTS[name] for name in row.unrested)} "
+        "had not come to rest: its figure is no measure of these features yet."
         for row in rows
-        if row.protocol == "linear_probe" and row.metric == "top1" and row.unrested
+        if row.metric == "top1" and row.unrested
     ]
 
 
@@ -83,7 +88,7 @@ def forms(rows: Sequence[Row]) -> str | None:
         by_protocol: dict[str, dict[str, None]] = {}
         for row in rows:
             if row.metric == "top1" and feature in row.forms:
-                chosen = by_protocol.setdefault(FORM_OF.get(row.protocol, row.title), {})
+                chosen = by_protocol.setdefault(row.measure.short, {})
                 chosen[row.forms[feature]] = None
         if by_protocol:
             each = [f"{' or '.join(names)} ({under})" for under, names in by_protocol.items()]
@@ -113,12 +118,7 @@ def _further(subject: str, row: Row, gap: Difference) -> str:
 
 
 def _under(row: Row) -> str:
-    if row.protocol == "few_labels":
-        once = ", drawn once" if row.scores["encoder"].draws == 1 else ""
-        return f"with {row.title}{once}"
-    if row.protocol == "knn":
-        return f"under kNN ({row.detail})"
-    return {"linear_probe": "under a linear probe"}.get(row.protocol, row.title)
+    return row.measure.clause(dict(row.parameters), row.scores["encoder"].draws)
 
 
 def run_verdict(names: Sequence[str], tables: Sequence[Sequence[Row]]) -> str | None:

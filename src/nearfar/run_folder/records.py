@@ -42,11 +42,6 @@ class _KnnLine(_Line):
 
 
 class _Parameters(_Shape):
-    k: int | None = None
-    temperature: FiniteFloat | None = None
-    labels_per_class: int | None = None
-    alpha: FiniteFloat | None = None
-    t: FiniteFloat | None = None
     draws: int = 1
     values: list[FiniteFloat] = []
     shots: str | None = None

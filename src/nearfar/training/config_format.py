@@ -1,6 +1,7 @@
 """The form of a run's `config.json`, and how runs of the form before are read.
 
-Format 1, which no number names, has all settings of a method's objective flat beside it.
+Format 1, which no number names, has all settings of a method's objective flat beside it, and those
+of an evaluation's protocols side by side.
 """
 
 from collections.abc import Mapping
@@ -60,6 +61,7 @@ def in_current_format(config: Mapping[str, Any]) -> dict[str, Any]:
         "views": views_in_current_form,
         "encoder": encoder_in_current_form,
         "method": _method_of_format_1,
+        "evaluation": _evaluation_of_format_1,
     }
     # What is no object is refused by whoever reads the settings.
     given = {room: read for room, read in rooms.items() if isinstance(values.get(room), dict)}
@@ -80,3 +82,18 @@ def _method_of_format_1(method: Mapping[str, Any]) -> dict[str, Any]:
         del of_objective["drop_false_negatives"]
     own = {key: method[key] for key in _OF_SIMCLR if key in method}
     return {"name": "simclr", **own, "objective": {"name": name, **of_objective}}
+
+
+def _evaluation_of_format_1(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """An evaluation's settings with those of each protocol in a place of their own."""
+    moved = {
+        "knn": ("knn", "votes"),
+        "labels_per_class": ("few_labels", "labels_per_class"),
+        "draws": ("few_labels", "draws"),
+    }
+    current: dict[str, Any] = {}
+    for key, value in evaluation.items():
+        protocol, setting = moved.get(key, ("", key))
+        place = current.setdefault(protocol, {}) if protocol else current
+        place[setting] = value
+    return current

@@ -12,9 +12,9 @@ from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
-from nearfar.errors import NearfarError, SettingError
-from nearfar.evaluation.config import PROTOCOLS, EvaluationConfig
-from nearfar.evaluation.protocols import evaluate
+from nearfar.errors import NearfarError
+from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec, ProtocolSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.views.specs import DigitsViewsSpec
 
@@ -53,12 +53,15 @@ def small(source, train=200, test=60):
 
 VIEWS = DigitsViewsSpec().build((1, 8, 8), mean=(0.3,), std=(0.3,))
 FORMS = ("as is", "centred", "standardised", "whitened 1", "whitened 0.1")
-QUICK = EvaluationConfig(knn=((20, 0.07), (5, 0.5)), labels_per_class=(1, 5), draws=3)
+QUICK = EvaluationSpec.by(
+    KNNSpec(votes=((20, 0.07), (5, 0.5))), FewLabelsSpec(labels_per_class=(1, 5), draws=3)
+)
 
 
 def only(*protocols):
     """`QUICK` without all that a test does not look at."""
-    return replace(QUICK, leave_out=tuple(each for each in PROTOCOLS if each not in protocols))
+    left_out = tuple(each for each in ProtocolSpec.known() if each not in protocols)
+    return replace(QUICK, leave_out=left_out)
 
 
 def by(evaluation, **wanted):
@@ -238,7 +241,7 @@ def test_without_a_test_part_training_images_are_shown_but_not_judged(digits):
 
 @pytest.mark.parametrize("with_test_part", [True, False])
 def test_what_is_shown_is_drawn_from_all_classes(digits, monkeypatch, with_test_part):
-    monkeypatch.setattr("nearfar.evaluation.protocols.MAX_POINTS", 60)
+    monkeypatch.setattr("nearfar.evaluation.judged.MOST_SHOWN", 60)
     order = digits.train.labels[:300].argsort(stable=True)  # as a folder's classes lie
     by_class = Part(digits.train.examples[order], digits.train.labels[order])
     test = by_class if with_test_part else None
@@ -278,12 +281,14 @@ def test_what_the_data_cannot_give_is_said(digits):
     train = some(digits.train, 60)
     keep = torch.cat([(train.labels != 3).nonzero().squeeze(1), (train.labels == 3).nonzero()[0]])
     source = Source("digits", Part(train.examples[keep], train.labels[keep]), some(digits.test, 20))
-    config = EvaluationConfig(knn=((200, 0.1),), labels_per_class=(1, 2, 50), draws=2)
+    config = EvaluationSpec.by(
+        KNNSpec(votes=((200, 0.1),)), FewLabelsSpec(labels_per_class=(1, 2, 50), draws=2)
+    )
     evaluation = evaluate(Projecting(), source, config)
     assert evaluation.notes == (
-        f"kNN with k=200: the bank holds {len(keep)} examples, all vote",
         "few labels: 1 of 10 classes have fewer than 2 training examples and give all they have",
         "few labels: no class has 50 training examples, left out",
+        f"kNN with k=200: the bank holds {len(keep)} examples, all vote",
     )
     assert evaluation.arrays["notes"].tolist() == list(evaluation.notes)
     knn = by(evaluation, protocol="knn", features="encoder")[0]
@@ -308,7 +313,7 @@ def test_features_too_many_to_be_whitened_are_named(digits, monkeypatch):
     assert not any(
         "whitened" in note for note in evaluate(Projecting(), small(digits), QUICK).notes
     )
-    monkeypatch.setattr("nearfar.evaluation.transforms.MOST_FEATURES", 40)
+    monkeypatch.setattr("nearfar.evaluation.forms.MOST_FEATURES", 40)
     evaluation = evaluate(Projecting(), small(digits), QUICK, untrained=Projecting(seed=1))
     assert [note for note in evaluation.notes if "whitened" in note] == [
         "raw data: never whitened, "
@@ -347,8 +352,8 @@ def test_an_evaluation_of_any_number_of_classes_can_be_read_again(digits, tmp_pa
         )
     }
     names = tuple(f"kind {label}" for label in range(classes))
-    config = EvaluationConfig(
-        knn=((5, 0.1),), leave_out=("linear_probe", "few_labels", "map", "gallery")
+    config = EvaluationSpec.by(
+        KNNSpec(votes=((5, 0.1),)), leave_out=("linear_probe", "few_labels", "map", "gallery")
     )
     folder = RunFolder.create(tmp_path / "run")
     evaluate(Projecting(), Source("far", **far, class_names=names), config, run_folder=folder)
@@ -358,7 +363,9 @@ def test_an_evaluation_of_any_number_of_classes_can_be_read_again(digits, tmp_pa
 
 
 def test_without_baselines_only_the_encoder_is_judged(digits):
-    config = EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2, baselines=False)
+    config = EvaluationSpec.by(
+        KNNSpec(votes=((5, 0.1),)), FewLabelsSpec(labels_per_class=(1,), draws=2), baselines=False
+    )
     evaluation = evaluate(Projecting(), small(digits), config, untrained=Projecting(), views=VIEWS)
     assert {r.features for r in evaluation.records} == {"encoder"}
 
@@ -381,7 +388,9 @@ class Large(StreamedExamples):
 def test_large_streamed_images_are_stored_as_thumbnails():
     labels = torch.arange(24) % 2
     source = Source("large", Part(Large(24), labels), Part(Large(12), labels[:12]))
-    config = EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2)
+    config = EvaluationSpec.by(
+        KNNSpec(votes=((5, 0.1),)), FewLabelsSpec(labels_per_class=(1,), draws=2)
+    )
     encoder = Projecting(3 * 100 * 150, 8)
     arrays = evaluate(encoder, source, config).arrays
     assert arrays["shown_images"].shape == (12, 43, 64, 3)
@@ -397,21 +406,3 @@ def test_a_diverged_encoder_is_refused(digits, tmp_path):
     with pytest.raises(NearfarError, match="NaN or infinite"):
         evaluate(encoder, small(digits), QUICK, run_folder=folder)
     assert [file.name for file in folder.path.iterdir()] == ["run.json"]
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (EvaluationConfig(knn=()), "evaluation.knn is empty"),
-        (EvaluationConfig(knn=((0, 0.1),)), "k must be 1 or more"),
-        (EvaluationConfig(knn=((5, 0.0),)), "temperature above 0"),
-        (EvaluationConfig(knn=((5, float("nan")),)), "evaluation.knn is nan"),
-        (EvaluationConfig(labels_per_class=(0,)), "labels_per_class"),
-        (EvaluationConfig(draws=0), "draws"),
-    ],
-)
-def test_impossible_settings_are_refused_before_any_work(digits, config, message):
-    encoder = Projecting()
-    with pytest.raises(SettingError, match=message):
-        evaluate(encoder, small(digits), config)
-    assert encoder.shown == []

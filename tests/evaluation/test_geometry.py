@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfar.analysis.geometry import geometry
+from nearfar.evaluation.geometry import geometry
 
 
 @given(count=st.integers(2, 12), dim=st.integers(1, 5), seed=st.integers(0, 99))

@@ -7,9 +7,10 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from nearfar.evaluation.judged import MOST_SHOWN, Found, Judged
+from nearfar.evaluation.specs import MapSpec
 from nearfar.objectives.precision import unit_rows
 
-MAX_POINTS = 2000
 FEWEST_FOR_TSNE = 20
 ITERATIONS = 500
 
@@ -21,14 +22,14 @@ def embedding_map(features: Float[Tensor, "n dim"], *, seed: int = 0) -> Float[n
     and seed give the same map on the same machine.
 
     Args:
-        features: At most `MAX_POINTS` rows; fewer than 20 are mapped by PCA alone.
+        features: At most `MOST_SHOWN` rows; fewer than 20 are mapped by PCA alone.
         seed: Seeds t-SNE.
 
     Raises:
-        ValueError: If there are more rows than `MAX_POINTS`.
+        ValueError: If there are more rows than `MOST_SHOWN`.
     """
-    if len(features) > MAX_POINTS:
-        raise ValueError(f"a map of {len(features)} points: give at most {MAX_POINTS}")
+    if len(features) > MOST_SHOWN:
+        raise ValueError(f"a map of {len(features)} points: give at most {MOST_SHOWN}")
     points = unit_rows(features).float().numpy()
     count, dim = points.shape
     flat = torch.zeros(count, 2).numpy()
@@ -46,3 +47,11 @@ def embedding_map(features: Float[Tensor, "n dim"], *, seed: int = 0) -> Float[n
         random_state=seed,
     )
     return tsne.fit_transform(reduced).astype(np.float32)
+
+
+def judge(_: MapSpec, judged: Judged) -> Found:
+    """The map of the examples on show."""
+    features = judged.test[judged.shown_rows]
+    judged.say("map")
+    drawn = {"shown_map": embedding_map(features, seed=judged.seed)}
+    return Found(arrays=drawn | judged.shown_arrays)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from nearfar.analysis.embedding_map import MAX_POINTS, embedding_map
-from nearfar.analysis.gallery import gallery_queries
+from nearfar.evaluation.embedding_map import embedding_map
+from nearfar.evaluation.gallery import gallery_queries
+from nearfar.evaluation.judged import MOST_SHOWN
 
 
 def test_clusters_stay_together():
@@ -37,7 +38,7 @@ def test_equal_features_have_a_map():
 
 def test_too_many_points_are_refused():
     with pytest.raises(ValueError, match="at most 2000"):
-        embedding_map(torch.randn(MAX_POINTS + 1, 2))
+        embedding_map(torch.randn(MOST_SHOWN + 1, 2))
 
 
 def test_the_gallery_mixes_right_and_wrong():

@@ -1,11 +1,13 @@
-"""The scores of a run as a table: encoder against its baselines, a row for each protocol."""
+"""The scores of a run as tables: encoder against its baselines, and by size of class."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from nearfar.report.scores import FEATURES, Row, shown_interval
+from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, shown_interval
 from nearfar.report.uncertainty import Score, difference
 from nearfar.report.verdict import BASELINES, percent
+
+_BASELINES_BENEATH = {"raw": "raw", "untrained": "untrained"}
 
 
 def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
@@ -41,20 +43,14 @@ def further_measures(rows: Sequence[Row], one: str) -> dict[str, list[str]]:
         rows: The rows of the table, none of them of top-1 accuracies.
         one: What an example is called.
     """
-    known = {
-        "top5": ("top-5", "Top-5 in per cent"),
-        "alignment": (
-            "alignment",
-            f"Alignment: mean squared distance of two views of one {one}, lower is nearer",
-        ),
-        "uniformity": (
-            "uniformity",
-            "Uniformity: lower is more evenly spread over the sphere",
-        ),
-    }
-    held = {row.metric if row.is_accuracy else row.protocol for row in rows}
-    told = [known[measure] for measure in known if measure in held]
-    return {"names": [name for name, _ in told], "said": [words for _, words in told]}
+    told = {}
+    for row in rows:
+        if row.is_accuracy:
+            told["top-5"] = "Top-5 in per cent"
+        else:
+            said = row.measure.explained.format(one=one)
+            told[row.measure.short] = f"{row.title}: {said}" if said else row.title
+    return {"names": list(told), "said": list(told.values())}
 
 
 def _gap(row: Row, baseline: str | None) -> dict[str, str] | None:
@@ -84,3 +80,49 @@ def signed(gap: float) -> str:
     """A difference of fractions in percentage points with its sign."""
     text = percent(gap)
     return "0.0" if text in {"0.0", "−0.0"} else text if gap < 0 else f"+{text}"
+
+
+def shot_table(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """The encoder's accuracy by size of class, its baselines' beneath; None for balanced data.
+
+    Args:
+        rows: The rows of one run's evaluation.
+    """
+    told = [row for row in rows if row.by_shots and "encoder" in row.scores]
+    if not told:
+        return None
+    groups = [shots for shots in SHOTS if any(shots in row.by_shots for row in told)]
+    classes = {shots: row.classes[shots] for row in told for shots in row.by_shots}
+    return {
+        "groups": [
+            {"title": "All classes", "detail": ""},
+            *(
+                {"title": SHOTS[shots], "detail": f"{_classes(classes[shots])}, {SIZES[shots]}"}
+                for shots in groups
+            ),
+        ],
+        "rows": [
+            {
+                "title": row.title,
+                "detail": row.detail,
+                "cells": [_cell(row, shots) for shots in (None, *groups)],
+            }
+            for row in told
+        ],
+    }
+
+
+def _cell(row: Row, shots: str | None) -> dict[str, Any] | None:
+    """The encoder's score over all classes or one group, and what the baselines have there."""
+    scores = row.of(shots)
+    cell = score_cell(scores.get("encoder"), is_accuracy=True)
+    beneath = [
+        f"{name} {percent(scores[feature].value)}"
+        for feature, name in _BASELINES_BENEATH.items()
+        if feature in scores
+    ]
+    return cell and {**cell, "baselines": beneath}
+
+
+def _classes(count: int) -> str:
+    return f"{count} class{'' if count == 1 else 'es'}"

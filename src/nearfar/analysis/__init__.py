@@ -1,1 +1,0 @@
-"""Why an encoder is good: alignment, uniformity, distances of pairs, neighbours, maps."""

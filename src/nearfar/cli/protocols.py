@@ -1,0 +1,74 @@
+"""`nearfar protocols [NAME]`: how an encoder can be judged, at a glance or one in full."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
+from nearfar.cli.setting_tables import setting_facts, settings_grid
+from nearfar.evaluation.specs import ProtocolSpec
+
+
+@dataclass(frozen=True)
+class ProtocolsArguments(ListingArguments):
+    """List the protocols by which an encoder is judged, or tell all of one."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs `nearfar protocols` with the words after it."""
+    run_listing(ProtocolsArguments, Protocols(), words)
+
+
+class Protocols(Listing):
+    """The protocols, those of plug-ins among them."""
+
+    command, noun = "protocols", "protocol"
+    foot = ", [bold]--evaluation.leave-out NAME[/bold] leaves it out"
+
+    def names(self) -> list[str]:
+        """Every protocol, in the order in which they run."""
+        return list(ProtocolSpec.known())
+
+    def tables(self) -> list[Grid]:
+        """A line for each."""
+        rows = [(name, _judges(each), each.summary()) for name, each in _known()]
+        return [Grid(("protocol", "judges", "what it does"), rows)]
+
+    def story(self, name: str) -> Story:
+        """What it does and gives, and its settings."""
+        spec = ProtocolSpec.named(name)
+        option = f"--evaluation.{name.replace('_', '-')}.NAME VALUE"
+        return Story(
+            title=name,
+            summary=spec.summary(),
+            facts={
+                "judges": _judges(spec),
+                "needs": "labels, and a test part" if spec.needs_labels else "",
+                "figures": ", ".join(measure.words for measure in spec.measures),
+                "left out by": f"--evaluation.leave-out {name}",
+            },
+            grids=settings_grid(spec, f"Settings ({option})"),
+        )
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """The same for programs."""
+        spec = ProtocolSpec.named(name)
+        return {
+            "name": name,
+            "summary": spec.summary(),
+            "judges": list(spec.judges),
+            "needs_labels": spec.needs_labels,
+            "records": [measure.name for measure in spec.measures],
+            "arrays": list(spec.arrays),
+            "settings": setting_facts(spec),
+        }
+
+
+def _known() -> list[tuple[str, type[ProtocolSpec]]]:
+    return list(ProtocolSpec.known().items())
+
+
+def _judges(spec: type[ProtocolSpec]) -> str:
+    """Which features, in words."""
+    words = {"encoder": "encoder", "untrained": "untrained", "raw": "raw data"}
+    return ", ".join(words[kind] for kind in spec.judges)

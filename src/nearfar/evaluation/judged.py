@@ -1,0 +1,178 @@
+"""What a protocol is given to judge, and what it gives back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from nearfar.data.choosing import choose
+from nearfar.data.source import Part, Source
+from nearfar.evaluation.accuracy import LabelledFeatures, shot_groups
+from nearfar.evaluation.features import extract_features, raw_features
+from nearfar.evaluation.pictures import PICTURED, thumbnails
+from nearfar.evaluation.records import FeatureKind, Record
+from nearfar.training.thread_choice import ThreadChoice
+from nearfar.views.views import Views
+
+MOST_SHOWN = 2000
+"""Examples on show at most: what a map holds."""
+
+Told = Callable[[str, float], None]
+"""Told what is under way, and which share of a piece of work, 0 to 1, is done."""
+
+
+@runtime_checkable
+class Say(Protocol):
+    """Told in a few words what is under way, and of long work which share of it is done."""
+
+    def __call__(self, what: str, done: float | None = None) -> None:
+        """Told.
+
+        Args:
+            what: In a few words.
+            done: 0 to 1; None where it cannot be known, or the work is short.
+        """
+        ...
+
+
+def silent(what: str, done: float | None = None) -> None:
+    """Nobody is told."""
+
+
+def within(told: Told, begin: float, end: float) -> Told:
+    """For a part of a piece of work: its own share becomes that of the whole.
+
+    Args:
+        told: Told of the whole.
+        begin: Share of the whole that is done when the part begins.
+        end: And when it is done.
+    """
+    return lambda what, done: told(what, begin + (end - begin) * done)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a protocol found.
+
+    Attributes:
+        records: One figure each.
+        arrays: By name, as in `evaluation.npz`.
+        notes: What could not be done as asked, one sentence each.
+        answers: `(m,)` predicted class of every test example; None where it predicts none.
+    """
+
+    records: Sequence[Record] = ()
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    answers: Int64[Tensor, " m"] | None = None
+
+
+@dataclass
+class Judged:
+    """One kind of features, and all that a protocol may ask for beside them.
+
+    Features and what follows from them are computed when they are first asked for, and once.
+
+    Attributes:
+        kind: Which features.
+        encoder: On `device`, takes examples as they are; None for the data as they are.
+        source: Its training part is the bank and what probes learn from; its test part only judges.
+        seed: Of all draws.
+        views: Of the training; None where they are not known.
+        classifier: That the method trained with the encoder, on the CPU; None where it has none.
+        device: Where the encoder is.
+        batch_size: Examples in a batch.
+        workers: Processes that decode streamed images.
+        threads: Chooses the thread count while features are taken; None leaves it.
+        say: Told what is under way, and how far it has come.
+        answers: Predicted class of every test example, by the protocol whose right and wrong
+            answers are shown; None before it, and where it is left out.
+    """
+
+    kind: FeatureKind
+    encoder: nn.Module | None
+    source: Source
+    seed: int = 0
+    views: Views | None = None
+    classifier: nn.Linear | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    batch_size: int = 512
+    workers: int = 0
+    threads: ThreadChoice | None = None
+    say: Say = silent
+    answers: Int64[Tensor, " m"] | None = None
+
+    @cached_property
+    def train(self) -> Float[Tensor, "n dim"]:
+        """Features of the training part."""
+        return self._features(self.source.train)
+
+    @cached_property
+    def test(self) -> Float[Tensor, "m dim"]:
+        """Features of the test part; of the training part where there is none."""
+        return self.train if self.source.test is None else self._features(self.source.test)
+
+    @cached_property
+    def labelled(self) -> LabelledFeatures:
+        """Features of both parts with their labels, for a protocol that needs them."""
+        assert self.source.test is not None
+        train, test = self.source.train.labels, self.source.test.labels
+        classes = self.source.num_classes
+        assert train is not None
+        assert test is not None
+        assert classes is not None
+        counts = torch.bincount(train.cpu(), minlength=classes)
+        groups = shot_groups(counts, test.cpu())
+        return LabelledFeatures(
+            self.kind, self.train, train.cpu(), self.test, test.cpu(), classes, groups
+        )
+
+    @cached_property
+    def shown_rows(self) -> Int64[Tensor, " s"]:
+        """Examples on show, drawn: the first ones of a folder would be of few classes."""
+        draws = torch.Generator().manual_seed(self.seed)
+        return torch.randperm(len(self._part), generator=draws)[:MOST_SHOWN].sort().values
+
+    @cached_property
+    def shown(self) -> Part:
+        """The examples on show, of the test part; of the training part where there is none."""
+        return choose(self._part, self.shown_rows)
+
+    @property
+    def shown_answers(self) -> Int64[Tensor, " s"] | None:
+        """The answers to the examples on show."""
+        return None if self.answers is None else self.answers[self.shown_rows]
+
+    @cached_property
+    def shown_arrays(self) -> dict[str, np.ndarray]:
+        """The examples on show with their labels and answers; not all have a picture."""
+        arrays: dict[str, np.ndarray] = {}
+        if self.shown.modality in PICTURED:
+            arrays["shown_images"] = thumbnails(self.shown, self.workers)
+        if self.shown.labels is not None:
+            arrays["shown_labels"] = self.shown.labels.numpy()
+        if self.shown_answers is not None:
+            arrays["shown_predictions"] = self.shown_answers.numpy()
+        return arrays
+
+    @property
+    def _part(self) -> Part:
+        return self.source.train if self.source.test is None else self.source.test
+
+    def _features(self, part: Part) -> Tensor:
+        self.say(f"features of {len(part)} {part.modality}: {self.kind}")
+        if self.encoder is None:
+            return raw_features(part, self.source.train, workers=self.workers)
+        return extract_features(
+            self.encoder,
+            part,
+            device=self.device,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            threads=self.threads,
+        )
