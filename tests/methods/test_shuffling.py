@@ -7,7 +7,7 @@ from torch import nn
 from nearfar.methods.batch_norm import (
     encoded_as_keys,
     encoded_in_random_order,
-    sees_several_companies,
+    normalises_in_groups,
     split_batch_norm,
 )
 from nearfar.testing import run_on_ranks
@@ -81,18 +81,18 @@ def networks(*, splits: int = 1) -> tuple[nn.Module, nn.Module]:
 
 def companies_on_a_rank(_rank: int, _world: int) -> list[bool]:
     plain, without = networks(), (nn.Linear(2, 2),)
-    in_training = sees_several_companies(plain), sees_several_companies(plain[::-1])
+    in_training = normalises_in_groups(plain), normalises_in_groups(plain[::-1])
     plain[0].eval()
-    return [*in_training, sees_several_companies(plain), sees_several_companies(without)]
+    return [*in_training, normalises_in_groups(plain), normalises_in_groups(without)]
 
 
 def test_ranks_and_parts_are_companies_where_batch_norm_trains(tmp_path):
     assert companies_on_a_rank(0, 1) == [False, False, False, False]
     assert run_on_ranks(2, companies_on_a_rank, tmp_path) == [[True, True, False, False]] * 2
     parts = networks(splits=2)
-    assert sees_several_companies(parts)
+    assert normalises_in_groups(parts)
     parts[0].eval()
-    assert not sees_several_companies(parts)
+    assert not normalises_in_groups(parts)
 
 
 @pytest.mark.parametrize("splits", [1, 2])

@@ -1,10 +1,10 @@
 """Batch-norm that cannot tell which rows belong together: by parts of a batch, in random order.
 
-Batch-norm lets the rows of a batch know of each other. A query and its key, computed in the same
-company, can be told by what they have in common, without looking at the image (He et al. 2020,
-section 3.3). Where keys pass in a random order, every key's company differs from its query's: the
-other ranks', or on one device the other parts' of `SplitBatchNorm`. On one device with one part all
-rows share one company in any order, and shuffling does nothing.
+Batch-norm lets the rows of a batch know of each other. A query and its key, normalised with the
+same other rows, can be told by what they have in common, without looking at the image (He et al.
+2020, section 3.3). Where keys pass in a random order, every key is normalised with other rows than
+its query: those of another rank, or of another part of `SplitBatchNorm`. On one device, with one
+part, order changes nothing, and rows stay in theirs.
 """
 
 from collections.abc import Callable, Sequence
@@ -141,13 +141,13 @@ def encoded_as_keys(
             images = network(images)
         return images
 
-    if sees_several_companies(networks):
+    if normalises_in_groups(networks):
         return encoded_in_random_order(encode, images)
     return encode(images)
 
 
-def sees_several_companies(networks: Sequence[nn.Module]) -> bool:
-    """Whether batch-norm normalises rows in several companies: of ranks, or of parts of a batch.
+def normalises_in_groups(networks: Sequence[nn.Module]) -> bool:
+    """Whether batch-norm normalises rows in several groups: of ranks, or of parts of a batch.
 
     Args:
         networks: Layers in evaluation mode do not count: they know of no other row.

@@ -123,7 +123,7 @@ def _semi_hard(rows: Tensor, *, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 class _Extremes:
-    """Every row's highest similarity so far, or its lowest, and whose; threads may add at once."""
+    """The best similarity of every row so far, and its key; threads may add at once."""
 
     def __init__(self, like: Tensor, *, largest: bool) -> None:
         self.nothing = -torch.inf if largest else torch.inf
@@ -182,7 +182,7 @@ def _semi_hard_of(block: slice, rows: Tensor, labels: Tensor) -> tuple[Tensor, T
 
 
 def _sorted(values: Float[Tensor, "n m"]) -> tuple[Float[Tensor, "n m"], Int64[Tensor, "n m"]]:
-    """Every row in rising order, and the order."""
+    """Every row in rising order, and the columns that its values come from."""
     if values.device.type != "cpu":
         return values.sort(dim=1)
     # NumPy sorts with vector instructions, six times faster than torch on a CPU.

@@ -107,7 +107,7 @@ class _OwnRows(Transformable):
 def _gathered(
     tensor: Tensor, counts: list[int], group: dist.ProcessGroup | None
 ) -> Shaped[Tensor, "all_rows *shape"]:
-    """Everybody's rows; as bytes, because not every backend sends every type."""
+    """The rows of all ranks; sent as bytes, because not every backend sends every type."""
     world, most = len(counts), max(counts)
     padded = tensor.new_zeros((most, *tensor.shape[1:]))
     padded[: len(tensor)] = tensor

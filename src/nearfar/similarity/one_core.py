@@ -63,7 +63,7 @@ def rows_on_one_core(
 
 
 def _is_worth_it(tensors: Sequence[Tensor]) -> bool:
-    """Whether torch's own threads would wait for each other, and need not."""
+    """Whether one core is faster: many numbers, several threads, and tiles that use these."""
     return (
         sum(tensor.numel() for tensor in tensors) > SHARED_OUT_ABOVE
         and shares_out(tensors[0].device)

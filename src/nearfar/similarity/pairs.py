@@ -122,7 +122,7 @@ def _numbers_by_tile(
 
 @dataclass(frozen=True)
 class Sums:
-    """Always each row's, over the pairs that take part; and on request another one.
+    """Which sums are wanted: each row's, over the pairs that take part, and perhaps a second one.
 
     Attributes:
         pairs: Which pairs take part.

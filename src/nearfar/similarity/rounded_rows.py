@@ -20,7 +20,7 @@ FewBits = Literal["bfloat16", "int8"]
 
 
 def fast_few_bits(device: torch.device) -> FewBits | None:
-    """In which few bits this processor multiplies matrices in hardware; None: in none of them."""
+    """The numbers of few bits that this processor multiplies in hardware; None where none."""
     if device.type != "cpu":
         return None
     if torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported():

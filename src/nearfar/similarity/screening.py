@@ -195,7 +195,7 @@ class Screen:
 
 
 def _upper(held: Tensor, reach: Tensor) -> Tensor:
-    """What a similarity is at most; rises with what is held."""
+    """An upper bound on a similarity from its rounded value, which it rises with."""
     held = held.float()
     return held.add_(held.abs().mul_(BFLOAT16_ROUNDING)).add_(reach)
 

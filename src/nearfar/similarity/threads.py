@@ -32,7 +32,7 @@ _to_share: ContextVar[int | None] = ContextVar("to_share", default=None)
 
 
 class Turns:
-    """Who may add what, where several threads add to the same sums.
+    """The order of additions, where several threads add to the same sums.
 
     Args:
         places: For every job the places that it adds to, such as blocks of rows. All of them are
@@ -142,8 +142,10 @@ def on_one_core(work: Callable[[], _Result], device: torch.device) -> _Result:
 
 @contextmanager
 def one_core_outside_jobs(device: torch.device) -> Iterator[None]:
-    """Within it torch's operations have one core, but for products of matrices, and `for_each` has
-    as many threads as before."""
+    """Within this context torch's operations use one core, matrix products excepted.
+
+    `for_each` keeps as many threads as before.
+    """
     threads = _threads(device)
     _pool(threads)  # made in here, its threads would take one for the number of the caller
     before = _to_share.set(threads)

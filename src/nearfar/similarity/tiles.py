@@ -214,7 +214,7 @@ class TiledMatrix:
     def gradients(
         self, weigh: Callable[[Tile], Float[Tensor, "rows keys"]], wanted: tuple[bool, ...]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """What tiles of gradients with respect to the similarities give queries, keys and bias.
+        """Gradients of queries, keys and bias, from those of the similarities, tile by tile.
 
         Args:
             weigh: Gives a tile's gradient with respect to its similarities; used at once.

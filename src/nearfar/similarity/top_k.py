@@ -87,7 +87,7 @@ class Bank:
         return similarities, indices
 
     def _few_bits_for(self, queries: Tensor, k: int) -> FewBits | None:
-        """In which few bits these queries take their first look; None: in none."""
+        """The few bits for these queries' first look; None where they have none."""
         smallest = self._blocks(SCREENED_BANK_BLOCK)[-1]
         few_bits = fast_few_bits(queries.device)
         if smallest.stop - smallest.start < SCREEN_FROM * k:

@@ -44,7 +44,7 @@ class Transformable(torch.autograd.Function):
 
 
 def chosen(choose: Callable[..., tuple[Tensor, ...]], *tensors: Tensor | None) -> Any:
-    """What a function chooses by tensors, such as indices: constant in any derivative."""
+    """Indices or other values that a function chooses from tensors; they have no derivative."""
     return _Chosen.apply(choose, *tensors)
 
 
@@ -68,7 +68,7 @@ class _Chosen(Transformable):
 
 
 def computed_again(compute: Callable[..., Tensor], *arguments: Any) -> Tensor:
-    """`compute(*arguments)`, of which nothing is held for the backward pass: it computes it again.
+    """`compute(*arguments)`; the backward pass computes it again, and nothing is held for it.
 
     Within torch.func, which has nothing of the kind, all is held.
     """
