@@ -80,7 +80,6 @@ def _plain_clip(rows: Tensor) -> Tensor:
 
 
 def _line(name: str, by: str, products: Products, loss: Step, rows: Tensor) -> str:
-    """One line of the table."""
     operations = 2 * DIM * PAIRS[name] * WHOLE_PRODUCTS[name]
     before = torch.backends.cuda.matmul.fp32_precision
     torch.backends.cuda.matmul.fp32_precision = "ieee" if products == "float32" else "tf32"

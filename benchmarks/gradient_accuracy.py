@@ -49,7 +49,6 @@ def main() -> str:
 
 
 def _lines() -> list[str]:
-    """All lines of the table."""
     labels = torch.arange(EXAMPLES).repeat(2)
     classes = (torch.arange(EXAMPLES) % CLASSES).repeat(2)
     pair_nt_xent: dict[str, Loss] = {
@@ -130,7 +129,6 @@ def _exact(labels: Tensor) -> Loss:
 
 
 def _plain_nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """As most people write it."""
     rows = F.normalize(torch.cat((first, second)), dim=1)
     logits = rows @ rows.T / temperature
     logits = logits.masked_fill(torch.eye(len(rows), dtype=torch.bool), -torch.inf)
@@ -138,7 +136,6 @@ def _plain_nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def _plain_supcon(first: Tensor, second: Tensor, temperature: float, labels: Tensor) -> Tensor:
-    """As most people write it."""
     rows = F.normalize(torch.cat((first, second)), dim=1)
     itself = torch.eye(len(rows), dtype=torch.bool)
     positive = (labels[:, None] == labels[None, :]) & ~itself

@@ -45,7 +45,6 @@ def main() -> str:
 
 
 def _rows(name: str, bank: Tensor, queries: Tensor, labels: Tensor) -> str:
-    """One line of the table."""
     contenders = _contenders_of(bank, queries, labels)
     seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
     for _ in range(ROUNDS):

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.machine import processor, versions
+from tools.markdown import table
 
 from benchmarks._beside import QUERIES, K
 from benchmarks._contender import DIM, TEMPERATURE
+from benchmarks._process import Contender, answer, start, take_turn
 
 THREADS, NEIGHBOURS, ROUNDS = (1, 2), (0, 1, 2), 3
 PROBLEMS = {
@@ -75,14 +77,14 @@ def main() -> str:
 def _in_turn(problem: str, rows: int, names: Sequence[str]) -> dict[tuple[str, int], Turns]:
     """Every contender on every number of threads beside every number of neighbours."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
-    processes: dict[tuple[str, int], subprocess.Popen[str]] = {}
+    processes: dict[tuple[str, int], Contender] = {}
     taken = {(name, count): Turns() for name in names for count in THREADS}
     try:
         for neighbour in busy:
             neighbour.send_signal(signal.SIGSTOP)
         for name, count in taken:
-            processes[name, count] = _start(problem, name, rows, count)
-            _answer(processes[name, count])
+            processes[name, count] = start("benchmarks._beside", problem, name, rows, threads=count)
+            _alive(answer(processes[name, count]))
         for _ in range(ROUNDS):
             for count in NEIGHBOURS:
                 for key, process in processes.items():
@@ -93,10 +95,7 @@ def _in_turn(problem: str, rows: int, names: Sequence[str]) -> dict[tuple[str, i
                     began, others = time.perf_counter(), _others(busy, processes.values())
                     for neighbour in busy[:count]:
                         neighbour.send_signal(signal.SIGCONT)
-                    assert process.stdin is not None
-                    process.stdin.write("again\n")
-                    process.stdin.flush()
-                    before.append(float(_answer(process)))
+                    before.append(float(_alive(take_turn(process))))
                     for neighbour in busy[:count]:
                         neighbour.send_signal(signal.SIGSTOP)
                     turns.wall += time.perf_counter() - began
@@ -112,25 +111,13 @@ def _in_turn(problem: str, rows: int, names: Sequence[str]) -> dict[tuple[str, i
     return taken
 
 
-def _start(problem: str, name: str, rows: int, threads: int) -> "subprocess.Popen[str]":
-    """One contender, which waits for its turn."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    command = (sys.executable, "-m", "benchmarks._beside", problem, name, str(rows), str(threads))
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )
-
-
-def _answer(process: "subprocess.Popen[str]") -> str:
-    """The next line that a contender prints."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
+def _alive(line: str | None) -> str:
+    if line is None:
         raise RuntimeError("a contender died: is there memory for all of them?")
     return line
 
 
-def _others(*ours: "Iterable[subprocess.Popen[str] | subprocess.Popen[bytes]]") -> float:
+def _others(*ours: "Iterable[Contender | subprocess.Popen[bytes]]") -> float:
     """Seconds of processor time that all programs have had, less that of our processes."""
 
     with open("/proc/stat") as stat:
@@ -145,10 +132,7 @@ def _others(*ours: "Iterable[subprocess.Popen[str] | subprocess.Popen[bytes]]") 
 
 def _table(taken: dict[tuple[str, int], Turns], names: Sequence[str]) -> str:
     """Seconds, a line for a contender and its threads and a column for the neighbours."""
-    lines = [
-        "| | " + " | ".join(f"beside {count}" for count in NEIGHBOURS) + " |",
-        "|---|" + "---:|" * len(NEIGHBOURS),
-    ]
+    lines = []
     for name in names:
         for threads in THREADS:
             cells = []
@@ -157,8 +141,8 @@ def _table(taken: dict[tuple[str, int], Turns], names: Sequence[str]) -> str:
                 alone = statistics.median(taken[name, 1].seconds[count])
                 ratio = "" if threads == 1 else f" ({seconds / alone:.2f}×)"
                 cells.append(f"{seconds:.3g} s{ratio}")
-            lines.append(f"| {name}, {threads} thread{'s' * (threads > 1)} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            lines.append([f"{name}, {threads} thread{'s' * (threads > 1)}", *cells])
+    return table(["", *(f"beside {count}" for count in NEIGHBOURS)], lines)
 
 
 if __name__ == "__main__":

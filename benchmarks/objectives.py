@@ -1,15 +1,15 @@
 """Time and memory of NT-Xent and SupCon on a CPU: nearfar, its peers, and the floor."""
 
-import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tools.machine import processor, versions
+from tools.markdown import table
 
 from benchmarks._contender import CLASSES, DIM, TEMPERATURE
+from benchmarks._process import answer, start, take_turn
 
 ROWS = (512, 2048, 8192, 16384, 32768, 65536, 131072)
 ROWS_ON_TWO_THREADS = (512, 2048, 16384)
@@ -87,7 +87,6 @@ Figures = dict[tuple[str, int], Figure]
 
 
 def _figures(objective: str, sizes: Sequence[int], *, threads: int) -> Figures:
-    """Every contender at every size."""
     found: Figures = {}
     for number, rows in enumerate(sizes):
         names = []
@@ -113,38 +112,26 @@ def _round_robin(
 ) -> dict[str, Figure]:
     """All contenders of one size in turn, each in its own process."""
     rounds = 15 if rows <= 2048 else (3 if rows < LARGE else 0)
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    command = (sys.executable, "-m", "benchmarks._contender")
     processes = {
-        name: subprocess.Popen(
-            [*command, objective, name, str(rows), str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
+        name: start("benchmarks._contender", objective, name, rows, threads=threads, quiet=True)
         for name in names
     }
     seconds: dict[str, list[float]] = {}
     memory: dict[str, int] = {}
     try:
         for name, process in list(processes.items()):
-            answer = _answer(process)
-            if answer is None:
+            begun = answer(process)
+            if begun is None:
                 print(f"{objective} {rows} {threads}: {name} died", file=sys.stderr)
                 processes.pop(name).wait()
                 continue
-            extra, first = answer.split()
+            extra, first = begun.split()
             memory[name], seconds[name] = int(extra), [float(first)]
         for number in range(rounds):
             for name, process in processes.items():
                 if number >= 3 and seconds[name][0] > 1:
                     continue
-                assert process.stdin is not None
-                process.stdin.write("again\n")
-                process.stdin.flush()
-                seconds[name].append(float(_answer(process) or "nan"))
+                seconds[name].append(float(take_turn(process) or "nan"))
     finally:
         for process in processes.values():
             process.kill()
@@ -161,21 +148,14 @@ def _round_robin(
     }
 
 
-def _answer(process: "subprocess.Popen[str]") -> str | None:
-    """The next line that a contender prints; None where memory ran out and it was killed."""
-    assert process.stdout is not None
-    return process.stdout.readline() or None
-
-
 def _available() -> int:
-    """Memory that can still be taken, in bytes."""
     with open("/proc/meminfo") as lines:
         return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
 
 
 def _times(figures: Figures, sizes: Sequence[int]) -> str:
     """The table of times, a column a size."""
-    lines = [_head("", sizes)]
+    lines = []
     for name in _names(figures):
         cells = []
         for rows in sizes:
@@ -190,13 +170,13 @@ def _times(figures: Figures, sizes: Sequence[int]) -> str:
                 cells.append(f"{_time(figure.seconds)} ({share:.0%})")
             else:
                 cells.append(f"{_time(figure.seconds)} ({figure.seconds / ours.seconds:.1f}×)")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([name, *cells])
+    return table(["", *(f"M={rows}" for rows in sizes)], lines)
 
 
 def _memory(figures: Figures, sizes: Sequence[int]) -> str:
     """The table of extra memory, in MB."""
-    lines = [_head("MB", sizes)]
+    lines = []
     for name in _names(figures):
         if name == FLOOR:
             continue
@@ -205,19 +185,12 @@ def _memory(figures: Figures, sizes: Sequence[int]) -> str:
             figure, ours = figures[name, rows], figures[NEARFAR, rows]
             ratio = "" if name == NEARFAR else f" ({figure.memory / ours.memory:.1f}×)"
             cells.append(f"{figure.memory / 1e6:.0f}{ratio}" if figure.ran else "–")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([name, *cells])
+    return table(["MB", *(f"M={rows}" for rows in sizes)], lines)
 
 
 def _names(figures: Figures) -> list[str]:
-    """Contenders in their order."""
     return list(dict.fromkeys(name for name, _ in figures))
-
-
-def _head(unit: str, sizes: Sequence[int]) -> str:
-    """A table's first two lines."""
-    columns = " | ".join(f"M={rows}" for rows in sizes)
-    return f"| {unit} | {columns} |\n|---|{'---:|' * len(sizes)}"
 
 
 def _time(seconds: float) -> str:

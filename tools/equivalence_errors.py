@@ -92,11 +92,6 @@ def gradient_error(case: ObjectiveCase, ours: Sequence[Tensor], exact: Sequence[
 
     The largest of: that of all rows of the batch together, and that of each input that is common
     to all ranks, such as a scale, which would be lost beside them.
-
-    Args:
-        case: Whose inputs they belong to.
-        ours: One for each differentiable input.
-        exact: Likewise.
     """
     rows, errors = [], []
     positions = case.differentiable(case.inputs(EXAMPLES, DIM, SEED))
@@ -111,12 +106,10 @@ def gradient_error(case: ObjectiveCase, ours: Sequence[Tensor], exact: Sequence[
 
 
 def _relative(found: Tensor, exact: Tensor) -> float:
-    """Norm of the difference, relative to that of what is exact."""
     return float((found - exact).norm() / exact.norm())
 
 
 def _value_error(value: Tensor, exact: Reference) -> float:
-    """Of a value in any precision."""
     return abs(value.item() - exact.value) / abs(exact.value)
 
 

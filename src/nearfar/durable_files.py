@@ -28,7 +28,6 @@ def write_durably(path: Path, content: bytes) -> None:
 
     Args:
         path: Where the file is to lie; its folder must exist.
-        content: All of it.
 
     Raises:
         NearfarError: The disk is full or refuses, or something that is no file lies there; what lay
@@ -97,9 +96,6 @@ def make_folder(path: Path) -> None:
 def writing(path: Path) -> Iterator[None]:
     """Turn what a disk refuses into one line.
 
-    Args:
-        path: What is written, for the message.
-
     Raises:
         NearfarError: An `OSError` came up inside.
     """
@@ -155,7 +151,6 @@ def _aside(place: Path) -> Path:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether another process of that number runs."""
     if pid == os.getpid():  # a number that comes again, as 1 does in containers
         return False
     try:
@@ -168,5 +163,4 @@ def _is_alive(pid: int) -> bool:
 
 
 def _reason(error: OSError) -> str:
-    """What the system says, in words."""
     return error.strerror or str(error) or type(error).__name__

@@ -12,9 +12,6 @@ class NearfarError(Exception):
     The command line prints the message alone, without a traceback, and exits with `exit_code`.
     Messages quote file names, keys and other libraries: what a terminal would obey in them is shown
     by its code, here, so that no place where an error is told has to think of it.
-
-    Args:
-        message: What is wrong, where, and what to do.
     """
 
     exit_code = 1
@@ -47,11 +44,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> SettingError:
 
 def require_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
     """All names are among the known ones.
-
-    Args:
-        kind: As for `unknown_name`.
-        names: What was asked for.
-        known: Every valid name.
 
     Raises:
         SettingError: One is not; the message names the nearest.

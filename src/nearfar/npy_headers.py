@@ -15,7 +15,6 @@ def read_within(content: bytes, limit: int) -> dict[str, np.ndarray]:
     """All arrays of an .npz file, if they are small enough, and never through pickle.
 
     Args:
-        content: Of the file.
         limit: Most bytes that they may take together.
 
     Raises:

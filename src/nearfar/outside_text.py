@@ -21,7 +21,6 @@ def printable(text: str, *, keep: str = "", longest: int = _LONGEST) -> str:
     What is printable already comes back as it is, so calling it twice does no harm.
 
     Args:
-        text: Any text.
         keep: Characters to leave as they are, such as newlines of our own.
         longest: Characters at most; the middle of a longer text is left out.
     """

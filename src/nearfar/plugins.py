@@ -1,14 +1,23 @@
-"""What other packages add: the modules that they name in the entry-point group `nearfar.plugins`.
+"""What is imported by its name when it is needed: what specs build, and what other packages add.
 
-Importing such a module defines its specs, and a spec is a choice as soon as it is defined.
+Other packages name modules in the entry-point group `nearfar.plugins`. Importing such a module
+defines its specs, and a spec is a choice as soon as it is defined.
 """
 
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
 
 from nearfar.errors import NearfarError
 
 GROUP = "nearfar.plugins"
+
+
+def imported(target: str) -> Any:
+    """The object that "module:attribute" names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 @cache

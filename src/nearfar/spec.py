@@ -21,11 +21,9 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import CoreSchema, core_schema
 
-from nearfar.bounds import check_number, told
+from nearfar.bounds import check_number, refusal, told
 from nearfar.errors import SettingError, unknown_name
-from nearfar.plugins import load_plugins
-from nearfar.setting_refusals import refusal
-from nearfar.targets import imported
+from nearfar.plugins import imported, load_plugins
 
 AnyNamed = TypeVar("AnyNamed", bound="Named")
 
@@ -297,7 +295,6 @@ def default_of(setting: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A setting in JSON's own types."""
     if isinstance(value, Spec):
         return to_json(value)
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Standard output and error that no reader, disk, encoding or file name can bring down."""
+"""Standard output and error that survive a reader who leaves, a full disk and a poor encoding."""
 
 import codecs
 import contextlib
@@ -77,7 +77,7 @@ class Output(io.TextIOBase):
         return getattr(self._stream(), "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Whether a person looks on."""
+        """Whether it is a terminal that is still there."""
         stream = self._stream()
         return not self._is_lost and stream is not None and stream.isatty()
 
@@ -194,9 +194,5 @@ def _plain_where_it_must(stream: Any) -> Iterator[None]:
 
 
 def reasonable_width(columns: int) -> int:
-    """Columns to write for: in one column help takes minutes, in 10⁹ a line takes all memory.
-
-    Args:
-        columns: What the terminal or `COLUMNS` says.
-    """
+    """Columns to write for: in one column help takes minutes, in 10⁹ a line takes all memory."""
     return min(max(columns, 40), 500)

@@ -1,4 +1,4 @@
-"""The one door to the terminal: rich's console, for text from outside and readers that leave."""
+"""What is printed for a person: rich's console, safe with any text and with readers that leave."""
 
 import sys
 from collections.abc import Iterable, Iterator

@@ -13,12 +13,13 @@ import pytest
 from rich.console import Console
 from tests.comparison.fake_program import install
 from tests.recipes.small_recipe import small_recipe
-from tools.comparison.jobs import Job, Stopped, train_all
+from tools.comparison.jobs import Job, train_all
 from tools.comparison.records import RecordFile
 
 from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.run_folder.folder import RunFolder
+from nearfar.training.interruption import Interrupted
 
 PATIENCE_S = 120.0
 QUIET = Console(quiet=True)
@@ -130,7 +131,7 @@ def test_a_signal_lets_every_run_save_and_starts_no_other(tmp_path, number):
     jobs = [fake_job(tmp_path, seed, steps=10_000) for seed in (1, 2, 3)]
     handler = signal.getsignal(number)
     watcher = stop_once_they_train(jobs[:2], number)
-    with pytest.raises(Stopped, match=f"stopped by {number.name} with 0 of 3") as stopped:
+    with pytest.raises(Interrupted, match=f"stopped by {number.name} with 0 of 3") as stopped:
         train_all(jobs, records_in(tmp_path), parallel=2, console=Console(quiet=True))
     watcher.join()
     assert stopped.value.exit_code == 128 + number
@@ -162,7 +163,7 @@ def test_a_real_run_is_cut_and_goes_on_and_is_then_skipped(tmp_path):
 
     handler = signal.getsignal(signal.SIGINT)
     watcher = stop_once_they_train([job])
-    with pytest.raises(Stopped, match="stopped by SIGINT with 0 of 1 runs finished") as stopped:
+    with pytest.raises(Interrupted, match="stopped by SIGINT with 0 of 1 runs finished") as stopped:
         train_all([job], records_in(tmp_path), parallel=1, console=console)
     watcher.join()
     assert stopped.value.exit_code == 128 + signal.SIGINT

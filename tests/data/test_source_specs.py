@@ -9,8 +9,8 @@ import pytest
 
 from nearfar.data.specs import CIFAR10Spec, DigitsSpec, FolderSpec, SourceSpec, STL10Spec
 from nearfar.errors import SettingError
+from nearfar.plugins import imported
 from nearfar.spec import as_spec
-from nearfar.targets import imported
 
 OF_EVERY_SOURCE = {"name", "held_out", "imbalance_factor", "label_noise", "seed"}
 

@@ -220,7 +220,7 @@ def test_an_impossible_critic_is_refused_when_it_is_described():
 
 
 def test_progress_tells_rate_and_time_left(monkeypatch):
-    monkeypatch.setattr("nearfar.training.live_line.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("nearfar.training.progress.LINE_SECONDS", 0.0)
     told = io.StringIO()
     x, z = gaussian_pairs(200, 1, 1.0)
     quick = {**QUICK, "batch_size": 16, "max_steps": 3, "bounds": ("info_nce", "nwj")}

@@ -20,8 +20,8 @@ from nearfar.methods.objective_specs import (
 )
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
+from nearfar.plugins import imported
 from nearfar.spec import as_spec, settings_of
-from nearfar.targets import imported
 from nearfar.testing import run_on_ranks
 from nearfar.testing.methods import resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients

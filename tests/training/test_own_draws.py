@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn import init
 
 from nearfar.encoders.specs import SmallResNetSpec
-from nearfar.training.own_draws import OwnDraws, drawn_state, restore_drawn
+from nearfar.training.generators import OwnDraws, drawn_state, restore_drawn
 
 CPU = torch.device("cpu")
 ROWS = torch.linspace(0, 1, 60).view(4, 15)

@@ -28,8 +28,6 @@ def draw(
     """Write the figure, the same bytes for the same figures.
 
     Args:
-        scores: Of the runs that are finished.
-        experiments: Every run.
         names: Those to show, as far as they have run.
         path: Its ending says the format.
     """

@@ -282,7 +282,6 @@ def outcome(claim: Claim, scores: Scores) -> str:
 
 
 def _top1(experiment: str, protocol: Protocol) -> Figure:
-    """Accuracy of an experiment's encoder."""
     return lambda scores: scores.top1(experiment, protocol)
 
 

@@ -114,16 +114,13 @@ def seeds_of(
 
 
 def _method(recipe: Recipe, **changes: Any) -> Recipe:
-    """The recipe with settings of its method changed."""
     return replace(recipe, method=replace(recipe.method, **changes))
 
 
 def _objective(recipe: Recipe, **changes: Any) -> Recipe:
-    """The recipe with settings of SimCLR's objective changed."""
     assert isinstance(recipe.method, SimCLRSpec)
     return _method(recipe, objective=replace(recipe.method.objective, **changes))
 
 
 def _training(recipe: Recipe, **changes: Any) -> Recipe:
-    """The recipe with settings of its training changed."""
     return replace(recipe, training=replace(recipe.training, **changes))

@@ -19,6 +19,7 @@ from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.recipe import Recipe
 from nearfar.run_folder.folder import RunFolder
+from nearfar.training.interruption import Interrupted
 from tools.clock import Clock
 from tools.comparison.records import RecordFile, RunRecord, fingerprint, record_of
 
@@ -98,19 +99,6 @@ class Job:
         return _TRAINING_SHARE * json.loads(lines[-1])["epoch"] / self.recipe.training.epochs
 
 
-class Stopped(NearfarError):  # noqa: N818  (it is an end, not an error)
-    """A signal stopped the whole; every run that was under way has saved its state.
-
-    Args:
-        message: How much is done.
-        signal_number: Which signal; the exit code is 128 more, as shells have it.
-    """
-
-    def __init__(self, message: str, signal_number: int) -> None:
-        super().__init__(message)
-        self.exit_code = 128 + signal_number
-
-
 class Running:
     """The runs that are under way, each a process of its own; a signal to us is passed on to them.
 
@@ -180,7 +168,7 @@ def train_all(
         The runs that failed; their logs say why.
 
     Raises:
-        Stopped: SIGINT or SIGTERM came. The same command goes on.
+        Interrupted: SIGINT or SIGTERM came. The same command goes on.
         NearfarError: A folder holds another run, or the records are damaged; nothing was started.
     """
     held = records.read()
@@ -239,7 +227,7 @@ def train_all(
                 console.print(f"{summary()} · {names}", highlight=False)
             time.sleep(_POLL_S)
     if running.received is not None:
-        raise Stopped(
+        raise Interrupted(
             f"stopped by {signal.Signals(running.received).name} with {len(finished)} of "
             f"{len(jobs)} runs finished; those under way are saved, and the same command goes on",
             running.received,
@@ -248,6 +236,5 @@ def train_all(
 
 
 def _last_line(log: Path) -> str:
-    """The last thing that a run said."""
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "it said nothing"

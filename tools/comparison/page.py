@@ -124,7 +124,6 @@ def _missing(scores: Scores, seeds: Mapping[str, Sequence[int]]) -> str:
 
 
 def _versions(environment: Environment) -> str:
-    """Of Python and the packages."""
     packages = (f"{name} {version}" for name, version in environment.versions.items())
     return f"Python {environment.python}, {', '.join(packages)}"
 
@@ -152,7 +151,6 @@ def _table(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[st
 
 
 def _percent(values: Iterable[float]) -> str:
-    """Mean ± standard deviation over the seeds, to a tenth of a point."""
     return mean_and_sd(values, ".1f")
 
 

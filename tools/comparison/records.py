@@ -90,11 +90,6 @@ def fingerprint(recipe: Recipe) -> str:
 def record_of(experiment: str, recipe: Recipe, run: Path) -> RunRecord:
     """The record of a run that is trained and judged.
 
-    Args:
-        experiment: Its name.
-        recipe: That the run followed.
-        run: Its folder.
-
     Raises:
         NearfarError: A file of the run is missing or damaged, or an earlier version judged it.
     """
@@ -128,11 +123,7 @@ def record_of(experiment: str, recipe: Recipe, run: Path) -> RunRecord:
 
 
 class RecordFile:
-    """The file of all records. Making the object touches nothing on disk.
-
-    Args:
-        path: Of the file; it may be missing as long as no run is recorded.
-    """
+    """The file of all records. Making the object touches nothing on disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -175,7 +166,6 @@ class RecordFile:
 
 
 def _without_none(settings: dict[str, Any]) -> dict[str, Any]:
-    """Nested settings, those of value None left out."""
     return {
         name: _without_none(value) if isinstance(value, dict) else value
         for name, value in settings.items()

@@ -98,7 +98,6 @@ def classes_of_thirds(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _value(run: RunRecord, protocol: Protocol, features: FeatureKind) -> float | None:
-    """The top-1 accuracy over all classes."""
     for score in run.scores:
         if (score.protocol, score.features) == (protocol.name, features) and all(
             score.parameters.get(key) == value for key, value in protocol.parameters

@@ -72,7 +72,6 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _help() -> str:
-    """What `nearfar --help` prints."""
     commands = "\n".join(f"  {name:<10} {summary}" for name, (_, summary) in COMMANDS.items())
     return f"""usage: nearfar COMMAND [OPTIONS]
 

@@ -1,4 +1,4 @@
-"""What sources say of functions and settings, read without importing them."""
+"""Docstrings of functions and settings, read from the source without importing it."""
 
 import ast
 from dataclasses import dataclass
@@ -31,11 +31,7 @@ class FunctionText:
 
 
 def function_text(module: str, name: str) -> FunctionText | None:
-    """What the source of a module says of a function that it defines or hands on.
-
-    Args:
-        module: Its dotted name.
-        name: Of the function.
+    """A function's docstring, from the source of the module that defines or exports it.
 
     Returns:
         The text; None where there is no such source.
@@ -65,11 +61,7 @@ def function_text(module: str, name: str) -> FunctionText | None:
 
 
 def exported(package: str) -> dict[str, str]:
-    """The names that a package's `__init__` imports, each with the module that it is from.
-
-    Args:
-        package: Its dotted name.
-    """
+    """The names that a package's `__init__` imports, each with the module that it is from."""
     return {
         alias.name: f"{package}.{each.module}" if each.level else each.module
         for each in _tree(package).body
@@ -79,11 +71,7 @@ def exported(package: str) -> dict[str, str]:
 
 
 def setting_texts(kind: type) -> dict[str, str]:
-    """The text below each field of a dataclass, those that it inherits among them.
-
-    Args:
-        kind: The dataclass.
-    """
+    """The text below each field of a dataclass, those that it inherits among them."""
     texts: dict[str, str] = {}
     for each in reversed(kind.__mro__):
         if "__dataclass_fields__" not in vars(each):
@@ -115,10 +103,7 @@ def _by_argument(text: str) -> dict[str, str]:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    """The syntax of a module's source, empty where there is none.
-
-    Packages that the module lies in are not imported either.
-    """
+    """The syntax tree of a module's source, empty where there is none; no package is imported."""
     top, *inner = module.split(".")
     spec = find_spec(top) if top != "__main__" else None
     if spec is None or not spec.origin:

@@ -78,7 +78,6 @@ def _writer(out: Path) -> Callable[[Sequence[str], "np.ndarray"], bytes]:
 
 
 def _npz(names: Sequence[str], features: "np.ndarray") -> bytes:
-    """Names and features as a compressed npz, readable without pickle."""
     import numpy as np
 
     buffer = io.BytesIO()
@@ -87,7 +86,6 @@ def _npz(names: Sequence[str], features: "np.ndarray") -> bytes:
 
 
 def _parquet(names: Sequence[str], features: "np.ndarray") -> bytes:
-    """Names and features as a table of two columns."""
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -125,7 +125,6 @@ def image_features(
 
 
 def _check_takes_files(encoder: SavedEncoder) -> None:
-    """Refuses encoders that no image file can feed."""
     if encoder.modality != "images" or encoder.shape[0] not in (1, 3):
         raise SettingError(
             f"this encoder takes {in_words(encoder.modality, encoder.shape)}, and image files are "

@@ -1,4 +1,4 @@
-"""What leads on from a word in the wrong place: a folder for a recipe, a method for a recipe…"""
+"""Errors for words in the wrong place, such as a folder or a method where a recipe stands."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -12,10 +12,7 @@ from nearfar.recipes.names import RECIPES, recipes_with
 
 
 def refuse_misplaced(words: Sequence[str]) -> None:
-    """Refuses words of `nearfar train` that are known, but not as what they stand for there.
-
-    Args:
-        words: What follows the command.
+    """Refuses words of `nearfar train` that are known as something else than what is wanted there.
 
     Raises:
         SettingError: Naming what was meant, as it is written.
@@ -32,11 +29,7 @@ def refuse_misplaced(words: Sequence[str]) -> None:
 
 
 def own_data(path: Path) -> str:
-    """The options by which one's own file or folder is trained on; empty for what is neither.
-
-    Args:
-        path: What a person named.
-    """
+    """The options by which one's own file or folder is trained on; empty for what is neither."""
     kinds = {".npz": "npz", ".parquet": "parquet"}
     try:
         kind = "folder" if path.is_dir() else kinds.get(path.suffix) if path.is_file() else None
@@ -46,7 +39,6 @@ def own_data(path: Path) -> str:
 
 
 def _no_recipe(name: str) -> SettingError:
-    """The error for a first word that is no recipe."""
     if name in MethodSpec.known():
         return SettingError(f"{name} is a method, not a recipe: {_recipes_of(name)}")
     if name in ObjectiveSpec.known():
@@ -73,7 +65,6 @@ def _no_recipe(name: str) -> SettingError:
 
 
 def _recipes_of(method: str) -> str:
-    """The commands that train with a method."""
     found = recipes_with(method=method)
     return f"nearfar train {_one_of(found) if found else f'--method {method}'}"
 

@@ -99,11 +99,6 @@ class Listing:
 def run_listing(kind: type[ListingArguments], listing: Listing, words: Sequence[str]) -> None:
     """Runs a command that lists, with the words after it.
 
-    Args:
-        kind: Its arguments.
-        listing: What it lists.
-        words: What follows the command.
-
     Raises:
         SettingError: There is nothing of the name that is given; the message names the nearest.
     """
@@ -131,7 +126,6 @@ def run_listing(kind: type[ListingArguments], listing: Listing, words: Sequence[
 
 
 def _tell(console: "Terminal", story: Story) -> None:
-    """The whole story of one thing."""
     from rich.table import Table
 
     from nearfar.terminal import shown
@@ -171,7 +165,6 @@ def _show(console: "Terminal", grid: Grid, indent: int = 0) -> None:
 
 
 def _indented(what: "RenderableType", indent: int = 2) -> "Padding":
-    """Something to print, moved to the right."""
     from rich.padding import Padding
 
     return Padding(what, (0, 0, 0, indent), expand=False)

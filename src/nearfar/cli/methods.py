@@ -76,7 +76,6 @@ class Methods(Listing):
 
 
 def _needs(spec: type[MethodSpec]) -> str:
-    """Views, labels and encoder, in words."""
     least, most = spec.least_views, spec.most_views
     views = f"{least} views" if least == most else f"{least}+ view{'s' if least > 1 else ''}"
     labels = ", labels" if spec.needs_labels else ""
@@ -84,7 +83,6 @@ def _needs(spec: type[MethodSpec]) -> str:
 
 
 def _sentence(text: str) -> str:
-    """A line as a sentence."""
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -94,7 +92,6 @@ def _compares_by_objective(spec: "type[Choice]") -> bool:
 
 
 def _objectives(spec: "type[Choice]") -> list[Grid]:
-    """The objectives that a method may use."""
     if not _compares_by_objective(spec):
         return []
     rows = [

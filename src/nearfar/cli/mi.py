@@ -84,7 +84,6 @@ def run(words: Sequence[str]) -> None:
 
 
 def _show(found: "MutualInformation", console: "Terminal") -> None:
-    """What was found, as a table, with whatever speaks against it."""
     from rich.table import Table
 
     from nearfar.terminal import shown

@@ -128,13 +128,11 @@ def _method(known: "KnownRecipe") -> str:
 
 
 def _options(known: "KnownRecipe") -> dict[str, Any]:
-    """The settings that differ from their defaults, by option."""
     found = options(known())
     return {option: value for option, value in found.items() if option != "--recipe"}
 
 
 def _expected(figures: "Figures") -> list[Grid]:
-    """The figures to expect as a table."""
     if not figures.rows:
         return []
 

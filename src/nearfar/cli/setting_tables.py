@@ -3,9 +3,9 @@
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
+from nearfar.bounds import allowed
 from nearfar.cli.docstrings import setting_texts
 from nearfar.cli.listing import Grid
-from nearfar.setting_refusals import allowed
 from nearfar.spec import Choice, Named, default_of
 
 
@@ -40,11 +40,7 @@ def as_typed(value: Any) -> str:
 
 
 def setting_facts(kind: type[Named]) -> list[dict[str, Any]]:
-    """Every setting of a spec: name, default, what it may be, and what it does.
-
-    Args:
-        kind: Its class.
-    """
+    """Every setting of a spec: name, default, what it may be, and what it does."""
     hints, texts, told = get_type_hints(kind, include_extras=True), setting_texts(kind), []
     for each in fields(kind):
         if each.name != "name":

@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 
 from nearfar.errors import SettingError, unknown_name
 from nearfar.modality import ForExamples
-from nearfar.targets import imported
+from nearfar.plugins import imported
 
 if TYPE_CHECKING:
     from torch import nn

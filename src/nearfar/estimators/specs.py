@@ -6,8 +6,8 @@ Imports no torch.
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nearfar.errors import SettingError
+from nearfar.plugins import imported
 from nearfar.spec import Choice
-from nearfar.targets import imported
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,7 +6,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from nearfar.training.own_draws import OwnDraws
+from nearfar.training.generators import OwnDraws
 
 CHOICE_SHARE = 0.2
 """Share of the rows that chooses."""

@@ -43,10 +43,9 @@ from nearfar.information.samples import (
 )
 from nearfar.information.specs import CriticSpec, EstimationSpec
 from nearfar.torch_defaults import own_defaults
+from nearfar.training.generators import OwnDraws
 from nearfar.training.hardware import choose_hardware
-from nearfar.training.live_line import LiveLine
-from nearfar.training.own_draws import OwnDraws
-from nearfar.training.progress import clock
+from nearfar.training.progress import LiveLine, clock
 
 _CONFIDENCE = 0.95
 _PACKAGES = ("nearfar", "torch", "numpy", "scipy")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from nearfar.errors import NearfarError
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.objectives import batch_hard_triplet, sigmoid
+from nearfar.plugins import imported
 from nearfar.spec import settings_of
-from nearfar.targets import imported
 
 Embeddings = Sequence[Float[Tensor, "batch dim"]]
 

@@ -17,8 +17,8 @@ from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.methods.method import Method
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
+from nearfar.training.generators import OwnDraws
 from nearfar.training.hardware import Hardware, choose_hardware
-from nearfar.training.own_draws import OwnDraws
 from nearfar.training.ranks import Ranks
 from nearfar.views.views import Views
 

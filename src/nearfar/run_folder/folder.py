@@ -43,11 +43,7 @@ MOST_EVALUATION_BYTES = 2**30
 
 
 class RunFolder:
-    """The folder that one run fills. Making the object touches nothing on disk.
-
-    Args:
-        path: The folder.
-    """
+    """The folder that one run fills. Making the object touches nothing on disk."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = user_path(path)
@@ -207,7 +203,6 @@ class RunFolder:
         replacing.drop_replaced(self.path)
 
     def _has_checkpoints(self) -> bool:
-        """Whether a checkpoint of this run is whole, so that it can be gone on with."""
         return any(
             name.startswith(f"{names.CHECKPOINTS}/") and name.endswith(".json")
             for name in self.manifest.owned()
@@ -299,7 +294,6 @@ class RunFolder:
         Args:
             step: Steps taken at its checkpoint.
             size: Bytes of the file then.
-            sha256: Their checksum.
 
         Raises:
             NearfarError: The file no longer begins so, and nobody has said that it may be used.
@@ -374,7 +368,6 @@ def _missing(path: Path) -> NearfarError:
 
 
 def _metrics_record(path: Path, line: bytes, number: int | None = None) -> Json:
-    """One line of `metrics.jsonl`."""
     try:
         record = json.loads(line)
     except ValueError:

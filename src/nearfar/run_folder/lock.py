@@ -37,7 +37,6 @@ def locked(folder: Path, doing: str) -> Iterator[bool]:
     threads of this process apart.
 
     Args:
-        folder: The run folder.
         doing: What a second process is told, such as "training".
 
     Yields:
@@ -84,7 +83,6 @@ def locked(folder: Path, doing: str) -> Iterator[bool]:
 
 
 def _sign(file: TextIO, doing: str) -> None:
-    """Write into the lock who has it."""
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     file.seek(0)
     file.truncate()
@@ -93,7 +91,6 @@ def _sign(file: TextIO, doing: str) -> None:
 
 
 def _who(file: TextIO, folder: Path) -> str:
-    """Who has the lock, as far as it says so."""
     file.seek(0)
     try:
         who = json.load(file)

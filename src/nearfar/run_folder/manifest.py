@@ -82,9 +82,6 @@ class Manifest:
     """The `run.json` of a folder. Making the object touches nothing on disk.
 
     Whoever writes holds the run's lock; readers need none.
-
-    Args:
-        folder: The run folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -236,7 +233,6 @@ class Manifest:
         return [name for name in known if (self.folder / name).exists()]
 
     def _coming(self, name: str, content: bytes, held: FileEntry | None) -> FileEntry:
-        """The entry of a file about to be written."""
         path, before = self.folder / name, None
         if path.is_file():
             if held is None:
@@ -254,16 +250,11 @@ class Manifest:
         write_durably(self.path, content.encode() + b"\n")
 
     def _accept(self, *chosen: str) -> str:
-        """The command that takes files as they are."""
         return f"nearfar accept {shlex.join([str(self.folder), *chosen])}"
 
 
 def write_beside_manifest(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into a folder, named by its manifest where it has one.
-
-    Args:
-        folder: Where.
-        files: Content by name, each whole or not at all.
 
     Raises:
         NearfarError: The disk is full or refuses.

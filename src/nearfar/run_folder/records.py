@@ -92,11 +92,6 @@ _LINES: dict[Any, type[_Line]] = {"step": _StepLine, "knn": _KnnLine}
 def check(kind: type[BaseModel], content: Any, path: Path) -> None:
     """Refuse a file whose content has other types than it was written with.
 
-    Args:
-        kind: What it must look like.
-        content: What it holds.
-        path: The file, for the message.
-
     Raises:
         NearfarError: Naming the first that does not fit.
     """

@@ -168,7 +168,7 @@ def _remove_files(folder: Path) -> None:
 
 
 def _by_links(folder: Path, files: list[str]) -> list[str]:
-    """The files, with a folder that is a link in place of what lies behind it: that is left."""
+    """The files; a folder that is a link is moved itself, and what lies behind it stays."""
     links = [inner for inner in names.FOLDERS if (folder / inner).is_symlink()]
     return [name for name in files if name.partition("/")[0] not in links] + links
 

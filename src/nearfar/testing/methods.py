@@ -22,6 +22,7 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
 from nearfar.testing.ranks import run_on_ranks
 from nearfar.training.checkpoints import load_newest
+from nearfar.training.generators import OwnDraws
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.interruption import Interrupted
 from nearfar.training.loop import train
@@ -98,8 +99,7 @@ class MethodCase:
 
     def seeded(self, modality: Modality = "images") -> Method:
         """The method with a tiny encoder, the same weights every time."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(5)
+        with OwnDraws(5):
             return self.build(self.encoder(modality).build(EXAMPLES[modality][0]))
 
     def row_by_row(self) -> Method:
@@ -381,12 +381,12 @@ def _steps(case: MethodCase, gradients: Callable, rank: int, count: int) -> Outc
     optimizer = sgd(method)
     losses = []
     for step in range(STEPS):
-        torch.manual_seed(step)
         shares = COUNTS if count > 1 else (sum(COUNTS),)
         views = tuple(view.split(shares)[rank] for view in views_of(step))
         labels = labels_of(step).split(shares)[rank]
         optimizer.zero_grad()
-        losses.append(gradients(method, views, labels))
+        with OwnDraws(step):
+            losses.append(gradients(method, views, labels))
         trained = [each for each in method.parameters() if each.requires_grad]
         Ranks(rank, count).average_step(method, trained, losses[-1])
         optimizer.step()

@@ -124,9 +124,6 @@ def holds_checkpoints(folder: Path) -> bool:
 def load_newest(folder: Path) -> Loaded | None:
     """The newest checkpoint that is whole, passing over damaged ones.
 
-    Args:
-        folder: The run's checkpoints.
-
     Returns:
         The checkpoint, or None where the folder holds none.
 
@@ -189,7 +186,6 @@ def _read(described: Path, path: Path, entries: Mapping[str, FileEntry] | None) 
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with a checkpoint, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "its tensor file is missing"
     if isinstance(error, json.JSONDecodeError):
@@ -200,13 +196,13 @@ def _reason(error: Exception) -> str:
 
 
 def _files(folder: Path) -> dict[Path, int]:
-    """The files of checkpoints with their steps; what is named otherwise is not ours."""
+    """The files of checkpoints with their steps, known by their names."""
     named = ((path, _NAME.fullmatch(path.name)) for path in folder.glob("step-*"))
     return {path: int(match["step"]) for path, match in named if match and path.is_file()}
 
 
 def _prune(folder: Path, *, newest: int, keep: int) -> None:
-    """Remove older checkpoints, later ones of a past that was given up, and unfinished files."""
+    """Remove older checkpoints, later ones that a resumed run left behind, and unfinished files."""
     files = _files(folder)
     steps = {step for path, step in files.items() if path.suffix == ".json"}
     kept = sorted(step for step in steps if step <= newest)[-keep:]

@@ -32,9 +32,6 @@ def recorded_environment(
     """Write `environment.json` before training, and how long it took after it, however it ends.
 
     Args:
-        run_folder: Where.
-        hardware: What the run computes on.
-        ranks: Processes that train together.
         resumed_at: Step that a run goes on from; None for a new one.
         seconds: Seconds of training before.
 
@@ -91,7 +88,6 @@ def _describe() -> Json:
 
 
 def _version(package: str) -> str | None:
-    """The installed version, or None."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

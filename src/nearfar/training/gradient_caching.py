@@ -10,7 +10,6 @@ parameters. Activations of one part are held at a time; what it costs is one mor
 """
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -19,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
-from nearfar.training.own_draws import drawn_state, restore_drawn
+from nearfar.training.generators import drawn_state, restore_drawn
 
 
 def cached_gradients(
@@ -60,7 +59,7 @@ def cached_gradients(
         NearfarError: `embed` gives something else than a row for each example.
     """
     device = views[0].device
-    parts = _split(views, micro_batch_size, cast(nn.Module, method))
+    parts = _split(views, micro_batch_size, method)
     sizes = [len(part[0]) for part in parts]
 
     starts: list[_State] = []
@@ -106,21 +105,20 @@ class _State:
         # Values are compared: batch-norm changes its statistics without telling their version.
         buffers = {
             name: held[name] if name in held and torch.equal(held[name], buffer) else buffer.clone()
-            for name, buffer in cast(nn.Module, method).named_buffers()
+            for name, buffer in method.named_buffers()
         }
         return cls(drawn_state(device), buffers)
 
     def restore(self, method: Method, device: torch.device) -> None:
         """Put generators and buffers back."""
         restore_drawn(self.drawn, device)
-        for name, buffer in cast(nn.Module, method).named_buffers():
+        for name, buffer in method.named_buffers():
             buffer.copy_(self.buffers[name])
 
 
 def _split(
     views: tuple[Tensor, ...], micro_batch_size: int, module: nn.Module
 ) -> list[tuple[Tensor, ...]]:
-    """The views of each part."""
     batch = len(views[0])
     count = -(-batch // micro_batch_size)
     trains_batch_norm = any(

@@ -66,7 +66,6 @@ def choose_hardware(device: str, precision: str) -> Hardware:
 
 
 def _find_device(name: str) -> torch.device:
-    """The device of that name, if this machine has it."""
     launch = launched()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -104,7 +103,6 @@ def _is_fast_at_bf16(device: torch.device) -> bool:
 
 
 def _device_name(device: torch.device) -> str:
-    """What a person calls the device."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
     return f"CPU ({cpu_name()})"

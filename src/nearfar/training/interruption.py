@@ -1,4 +1,4 @@
-"""A run that is told to stop finishes its step, saves, and says how to go on."""
+"""Signals that stop a run: it finishes its step, saves, and says how to go on."""
 
 import contextlib
 import os

@@ -5,7 +5,7 @@ import functools
 import math
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from rich.console import Console
@@ -19,12 +19,11 @@ from nearfar.modality import Modality
 from nearfar.run_folder.folder import RunFolder
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.environment import recorded_environment
-from nearfar.training.generators import Generators
+from nearfar.training.generators import Generators, OwnDraws
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
-from nearfar.training.own_draws import OwnDraws
 from nearfar.training.pair_noise import MakeViews, views_of_batch
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
@@ -110,12 +109,11 @@ def train(
     """
     ranks = Ranks.now()
     hardware = choose_hardware(config.device, config.precision)
-    module = cast(nn.Module, method)  # the Protocol leaves unsaid what every module can do
-    module.to(hardware.device)
+    method.to(hardware.device)
     if hardware.channels_last:
-        module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    ranks.begin_alike(module)
-    optimizer = config.optimizer.build(module)
+        method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    ranks.begin_alike(method)
+    optimizer = config.optimizer.build(method)
     steps_per_epoch = batches.steps_per_epoch
     total_steps = config.epochs * steps_per_epoch
     record_every = math.ceil(total_steps / _MOST_RECORDS)
@@ -260,7 +258,7 @@ def _gradients(
     optimizer.zero_grad(set_to_none=True)
     loss = _backward(method, views, labels, hardware, micro_batch_size)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    ranks.average_step(cast(nn.Module, method), parameters, loss)
+    ranks.average_step(method, parameters, loss)
     norm = get_total_norm([each.grad for each in parameters if each.grad is not None])
     # One wait for the device, not two.
     value, size = torch.stack([loss.float(), norm.float()]).tolist()
@@ -306,7 +304,6 @@ def _step_without_effect(
 
 
 def _update(optimizer: Optimizer, rate: float, norm: float, clip_norm: float | None) -> None:
-    """Clip the gradients and take the step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
         if clip_norm is not None and norm > clip_norm:
@@ -331,7 +328,6 @@ def _not_finite(
 
 
 def _interrupted(received: int, step: int, total_steps: int, run_folder: RunFolder) -> Interrupted:
-    """The error that says how to go on."""
     name = signal.Signals(received).name
     return Interrupted(
         f"stopped by {name} after step {step} of {total_steps}, all saved: "

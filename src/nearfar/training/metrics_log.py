@@ -20,7 +20,6 @@ class MetricsLog:
     """Writes records to `metrics.jsonl` and to TensorBoard.
 
     Args:
-        run_folder: Where.
         steps_per_epoch: Turns steps into epochs.
         step: Steps taken before. What either file holds beyond them is dropped, so that a resumed
             run doubles nothing.
@@ -68,7 +67,6 @@ class MetricsLog:
 
         Args:
             kind: `step`, `knn`, or `not_finite` for what stopped the run.
-            step: Steps taken.
             values: The scalars; what is none goes into `metrics.jsonl` alone.
         """
         epoch = round(step / self._steps_per_epoch, 6)

@@ -38,10 +38,7 @@ def views_of_batch(
     """All views of a batch, some second ones of examples of other classes.
 
     Args:
-        views: Makes random views.
-        examples: Originals, one row each.
         labels: Of the examples; read only where there are false positives.
-        generator: The only source of randomness.
         false_positives: Probability, 0 to 1, that an example's second view is instead one of an
             example of another class of this batch (under ranks, of this rank's share), drawn evenly
             among them. An example whose class is the only one keeps its own.

@@ -307,7 +307,6 @@ def _lost(rank: int, error: BaseException) -> NearfarError:
 
 
 def _exit_code(error: BaseException) -> int:
-    """That of the command line for such an error."""
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.SIGINT
     return error.exit_code if isinstance(error, NearfarError) else 1

@@ -153,8 +153,6 @@ class Saver:
     """Saves the run's state after a step; every rank calls it, and the first writes.
 
     Args:
-        run_folder: Where.
-        state: What changes from step to step.
         settings: What a checkpoint must fit.
         metrics: Synced before each checkpoint, so that no checkpoint is ahead of it; None on ranks
             that do not write.

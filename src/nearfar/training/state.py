@@ -45,9 +45,6 @@ class TrainingState:
     def take(self, step: int) -> Checkpoint:
         """The state of all ranks after `step` steps, as a checkpoint; every rank calls it.
 
-        Args:
-            step: Steps taken.
-
         Raises:
             NearfarError: Something that is saved once differs between ranks; on every rank.
         """
@@ -116,18 +113,16 @@ class TrainingState:
 
 
 def _of(rank: int) -> str:
-    """What tells the names of a rank's own state from those of the first rank's."""
+    """Suffix of the names of a rank's own state; none for the first rank."""
     return f"-{rank}" if rank else ""
 
 
 def _digest(tensor: Tensor) -> str:
-    """A checksum of the bits of a tensor."""
     held = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
     return hashlib.sha256(held.numpy().data).hexdigest()
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin so, without that beginning."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()

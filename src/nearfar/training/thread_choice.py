@@ -43,7 +43,6 @@ class ThreadChoice:
     As a context it hands torch's count back as it was.
 
     Args:
-        device: Where the work runs.
         threads: The count to use; None measures.
         alone: Whether this process is the only rank.
         say: Tells a person, in one line, that the count changes, and why.
@@ -112,7 +111,6 @@ class ThreadChoice:
             self._best = min(self._best, statistics.median(self._times))
 
     def _is_due(self) -> bool:
-        """Whether to measure (again)."""
         if self._looked is None:
             return True
         since = time.monotonic() - self._looked
@@ -169,7 +167,6 @@ def _seconds_of_a_step(work: Work) -> float:
 
 
 def _in_words(chosen: int, seconds: dict[int, float]) -> str:
-    """What was chosen, and why."""
     others = ", ".join(
         f"{threads_in_words(count)} {took:.2g} s"
         for count, took in seconds.items()

@@ -22,9 +22,6 @@ def ended_with_launcher(look: float = _LOOK_SECONDS) -> Iterator[None]:
     """While in here, the end of the process that launched this one comes as SIGTERM.
 
     torchrun passes signals on, but killed by SIGKILL it cannot: its ranks would go on as orphans.
-
-    Args:
-        look: Seconds between looks.
     """
     launcher, over = os.getppid(), threading.Event()
 
@@ -59,8 +56,6 @@ def missing_ranks_named(
 
     Args:
         store: Shared by the ranks; a connection of its own, for a thread of its own.
-        rank: This one.
-        count: How many there are.
         attempt: Which start of the ranks this is: each has its own signs.
         look: Seconds between signs and looks.
         missing: Seconds without a sign after which a rank is named.
