@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 
 from nearfar.errors import NearfarError
-from nearfar.testing.ranks import FORKS
+from nearfar.testing.rank_processes import FORKS
 from nearfar.training.ranks import joined_ranks
 
 PATIENCE_S = 180

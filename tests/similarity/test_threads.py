@@ -26,7 +26,7 @@ from nearfar.similarity.threads import (
 )
 from nearfar.similarity.top_k import Bank
 from nearfar.testing import run_on_ranks
-from nearfar.testing.ranks import FORKS
+from nearfar.testing.rank_processes import FORKS
 
 CPU = torch.device("cpu")
 COUNTS = (1, 2, 3, 4)

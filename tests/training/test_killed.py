@@ -13,7 +13,7 @@ from tiny_run import TINY, train_tiny
 
 from nearfar import durable_files
 from nearfar.run_folder.folder import RunFolder
-from nearfar.testing.ranks import FORKS
+from nearfar.testing.rank_processes import FORKS
 from nearfar.training.checkpoints import load_newest
 
 

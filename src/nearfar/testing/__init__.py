@@ -12,7 +12,7 @@ does not hold, with the numbers.
 from nearfar.testing.drawn import labelled, rows, views, views_and, views_and_labels
 from nearfar.testing.methods import MethodCase, check_method
 from nearfar.testing.objectives import ObjectiveCase, check_objective
-from nearfar.testing.ranks import run_on_ranks
+from nearfar.testing.rank_processes import run_on_ranks
 
 __all__ = [
     "MethodCase",

@@ -20,7 +20,7 @@ from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality
 from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
-from nearfar.testing.ranks import run_on_ranks
+from nearfar.testing.rank_processes import run_on_ranks
 from nearfar.training.checkpoints import load_newest
 from nearfar.training.generators import OwnDraws
 from nearfar.training.gradient_caching import cached_gradients

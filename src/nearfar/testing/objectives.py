@@ -22,7 +22,7 @@ from nearfar.similarity import tiles
 from nearfar.similarity.computing import computing
 from nearfar.similarity.gathering import gather_rows
 from nearfar.testing.drawn import views
-from nearfar.testing.ranks import run_on_ranks
+from nearfar.testing.rank_processes import run_on_ranks
 
 Inputs = tuple[Tensor, ...]
 

@@ -23,7 +23,7 @@ FORKS.set_forkserver_preload(  # a module that is not installed is passed over
         "torch._dynamo",  # torch.optim imports it when an optimiser is made
         "nearfar.testing",
         "nearfar.methods.simclr",
-        "nearfar.encoders.backbones",
+        "nearfar.encoders.resnets",
         "nearfar.views.random_views",
     ]
 )
