@@ -13,7 +13,7 @@ import torch
 from cases.methods import CASES, LEARNS, sized
 from torch import Tensor, nn
 
-from nearfar.data.digits import load_digits
+from nearfar.data.packaged import load_digits
 from nearfar.data.specs import DigitsSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.knn import KNNBank

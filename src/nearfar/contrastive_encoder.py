@@ -11,9 +11,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nearfar.data.array_likes import refuse_masked
+from nearfar.data.array_likes import refuse_masked, vectors_of
 from nearfar.data.arrays import looks_channels_first
-from nearfar.data.float_arrays import vectors_of
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
 from nearfar.data.specs import DigitsSpec

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from source_files import python2_pickle, served, write_cifar
 from torchvision import datasets
 
-from nearfar.data.cifar_pickles import read_pickled_dict
+from nearfar.data.cifar import read_pickled_dict
 from nearfar.data.sources import load_source
 from nearfar.data.specs import CIFAR10Spec, SourceSpec
 from nearfar.errors import NearfarError

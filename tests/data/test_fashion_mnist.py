@@ -10,7 +10,7 @@ from source_files import idx_bytes, served, write_fashion
 from torchvision import datasets
 
 from nearfar.data import fashion_mnist
-from nearfar.data.idx import read_idx
+from nearfar.data.fashion_mnist import read_idx
 from nearfar.data.sources import load_source
 from nearfar.data.specs import FashionMNISTSpec
 from nearfar.errors import NearfarError

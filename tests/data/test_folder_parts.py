@@ -5,7 +5,7 @@ import pytest
 from scipy.io import wavfile
 from source_files import write_images
 
-from nearfar.data.part_names import part_named, part_within
+from nearfar.data.folder_parts import part_named, part_within
 from nearfar.data.sources import load_source
 from nearfar.data.specs import FolderSpec, WavSpec
 from nearfar.errors import NearfarError

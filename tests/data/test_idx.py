@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from source_files import idx_bytes
 
-from nearfar.data.idx import read_idx
+from nearfar.data.fashion_mnist import read_idx
 from nearfar.errors import NearfarError
 
 

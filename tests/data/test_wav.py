@@ -10,7 +10,7 @@ from scipy.io import wavfile
 from nearfar.data.file_reading import UnreadableFileError
 from nearfar.data.sources import load_source
 from nearfar.data.specs import WavSpec
-from nearfar.data.wav_files import read_wav
+from nearfar.data.wav import read_wav
 from nearfar.errors import NearfarError, SettingError
 
 

@@ -8,8 +8,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from nearfar.data.choosing import choose
-from nearfar.data.source import Source
+from nearfar.data.source import Source, choose
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.evaluation.evaluate import evaluate

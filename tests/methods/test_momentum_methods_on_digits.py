@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nearfar.data.digits import load_digits
+from nearfar.data.packaged import load_digits
 from nearfar.data.specs import DigitsSpec
 from nearfar.evaluation.knn import KNNBank
 from nearfar.recipes.assembly import Assembly, assemble

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from nearfar.evaluation.config import EvaluationConfig
 from rich.console import Console
 from torch import nn
 
@@ -18,6 +17,7 @@ from nearfar.data.specs import SourceSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
+from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
@@ -101,7 +101,9 @@ def test_they_are_trained_judged_reported_and_encoded(spectrograms, tmp_path, ca
         encoder=spectrograms.encoder(),
         method=SimCLRSpec(projection_hidden=8, projection_dim=4),
         training=training,
-        evaluation=EvaluationConfig(knn=((5, 0.1),), labels_per_class=(1,), draws=2),
+        evaluation=EvaluationSpec.by(
+            KNNSpec(votes=((5, 0.1),)), FewLabelsSpec(labels_per_class=(1,), draws=2)
+        ),
     )
     page = run_recipe(recipe, tmp_path / "run", console=Console(width=120, no_color=True))
     assert "tones: 58 spectrograms of shape (1, 6, 10)" in capsys.readouterr().out

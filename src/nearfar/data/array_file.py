@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfar.data.npz import UNREADABLE, first_line
-from nearfar.data.parquet_files import (
+from nearfar.data.arrays import UNREADABLE, first_line
+from nearfar.data.parquet import (
     column_features,
     read_columns,
     table_columns,

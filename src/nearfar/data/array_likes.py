@@ -1,11 +1,13 @@
-"""What callers give as arrays, as NumPy arrays, with nothing that is missing taken for a value."""
+"""What callers give as arrays: nothing that is missing is taken for a value; series and vectors."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32
 from numpy import ndarray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from nearfar.errors import NearfarError
@@ -72,3 +74,103 @@ def _masked_arrays(value: Any) -> Iterator[np.ma.MaskedArray]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _masked_arrays(each)
+
+
+LARGEST = np.float64(np.finfo(np.float32).max)
+"""Of the values that are taken: beyond, squares would leave the range of float64."""
+_WHOLE = 2**53
+"""Whole numbers up to it are exact in float64."""
+
+
+def series_of(array: ArrayLike, what: str) -> Float[Tensor, "n channels steps"]:
+    """Series as the rest of nearfar takes them.
+
+    float32 where that holds every value of the array's type exactly; else float64, so that a large
+    offset costs no digits before it is subtracted.
+
+    Args:
+        array: Real numbers, `(n, channels, steps)` or, for one channel, `(n, steps)`.
+        what: Names the array in messages.
+
+    Raises:
+        NearfarError: Another shape or type, series of different lengths, or a value that is
+            masked or not finite.
+    """
+    values = _numbers(array, what, advice="pad or cut all series to one length")
+    if values.ndim == 2:
+        values = values[:, None]
+    if values.ndim != 3:
+        raise NearfarError(
+            f"{what}: shape {values.shape}; give (n, channels, steps), or (n, steps) for one "
+            "channel"
+        )
+    return _finite(values, what)
+
+
+def vectors_of(array: ArrayLike, what: str) -> Float[Tensor, "n features"]:
+    """Vectors as the rest of nearfar takes them: float32 or float64, as in `series_of`.
+
+    Args:
+        array: Real numbers, `(n, features)`.
+        what: Names the array in messages.
+
+    Raises:
+        NearfarError: Another shape or type, vectors of different lengths, or a value that is
+            masked or not finite.
+    """
+    values = _numbers(array, what, advice="all vectors must have the same features")
+    if values.ndim != 2:
+        raise NearfarError(f"{what}: shape {values.shape}; give (n, features)")
+    return _finite(values, what)
+
+
+def padded(series: list[Float32[ndarray, "channels _"]], length: int) -> ndarray:
+    """Series of different lengths brought to one: each channel goes on with its last value.
+
+    Args:
+        series: One step or more each.
+        length: That of the longest.
+    """
+    return np.stack(
+        [np.pad(each, ((0, 0), (0, length - each.shape[1])), mode="edge") for each in series]
+    )
+
+
+def _numbers(array: ArrayLike, what: str, *, advice: str) -> ndarray:
+    """The array, if it is a regular one of real numbers."""
+    values = as_array(array, what, advice=advice)
+    if values.dtype == object:
+        raise NearfarError(f"{what}: an array of objects, as of different lengths; {advice}")
+    if values.dtype.kind not in "iuf":
+        raise NearfarError(f"{what}: {values.dtype} values; give real numbers, such as float32")
+    return values
+
+
+def _finite(values: ndarray, what: str) -> Tensor:
+    """The values as a tensor, if there are any and all of them are finite."""
+    if values.size == 0:
+        raise NearfarError(f"{what}: shape {values.shape} holds no value")
+    bad = ~(np.abs(values) <= LARGEST).reshape(len(values), -1).all(axis=1)
+    if bad.any():
+        raise NearfarError(
+            f"{what}: NaN, infinite or too large for float32 in {int(bad.sum())} of {len(values)} "
+            f"examples (first: {int(bad.argmax())}); fill in or leave out what is missing"
+        )
+    if values.dtype.kind in "iu":
+        _refuse_close_together(values, what)
+    kind = np.float32 if np.can_cast(values.dtype, np.float32) else np.float64
+    # Writable, which torch asks for: an array in a read-only file is copied.
+    return torch.from_numpy(np.require(values, kind, ["C", "W"]))
+
+
+def _refuse_close_together(values: ndarray, what: str) -> None:
+    """Refuse whole numbers beyond 2⁵³ whose differences would be lost in float64."""
+    columns = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+    lowest, highest = columns.min(axis=1).tolist(), columns.max(axis=1).tolist()
+    for number, (low, high) in enumerate(zip(lowest, highest, strict=True)):
+        size = max(abs(low), abs(high))
+        if size > _WHOLE and 0 < high - low < 1000 * size // _WHOLE:
+            raise NearfarError(
+                f"{what}: column {number} holds whole numbers around {size} that differ by at most "
+                f"{high - low}, which float64 cannot tell apart: subtract {low} first"
+            )

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearfar.data.file_reading import name_below, shown
-from nearfar.data.folder_parts import Layout, find_layout, only_folder
+from nearfar.data.folder_parts import Layout, PartName, find_layout, only_folder
 from nearfar.data.folder_tree import FileKind, Folder, counted, many, some, walk
 from nearfar.data.labels import encode_labels
-from nearfar.data.part_names import PartName
 from nearfar.data.source import Examples, Part
 from nearfar.errors import NearfarError
 

@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from nearfar.data.choosing import choose
-from nearfar.data.source import Part, Source
+from nearfar.data.source import Part, Source, choose
 from nearfar.data.source_spec import SourceSpec, held_out_count
 
 HELD_OUT_SEED = 1

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from nearfar.data.choosing import choose
 from nearfar.data.labels import class_counts
-from nearfar.data.source import Source
+from nearfar.data.source import Source, choose
 from nearfar.errors import SettingError
 
 

@@ -1,20 +1,21 @@
-"""A source from a Parquet table: embeddings, or the columns of any table."""
+"""A source from a Parquet table, and its columns as arrays, with a limit on what they decode to."""
 
-from dataclasses import replace
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nearfar.data.arrays import source_from_vectors
-from nearfar.data.parquet_files import (
-    NAMES,
-    column_features,
-    read_columns,
-    table_columns,
-    text_or_numbers,
-)
 from nearfar.data.source import Source
 from nearfar.data.specs import ParquetSpec
 from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.outside_text import printable
 
 
 def load_parquet(spec: ParquetSpec) -> Source:
@@ -59,3 +60,307 @@ def load_parquet(spec: ParquetSpec) -> Source:
         return replace(source, notes=notes + source.notes)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
+
+
+NAMES = "names"
+"""The column of file names that `nearfar embed` writes."""
+_UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
+_MOST_ROWS = 65536
+_AS_WORDS = frozenset(("PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "BIT_PACKED"))
+"""Encodings of text that pyarrow can read as a dictionary of the different words."""
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """What a file says of its columns.
+
+    Attributes:
+        kinds: Arrow's type of each column, by its name, in the order of the file.
+        index: Those that are the index of a table of pandas: row numbers, most often, which the
+            rows were sorted or drawn by, and no measurement.
+    """
+
+    kinds: dict[str, Any]
+    index: tuple[str, ...]
+
+    @property
+    def text(self) -> list[str]:
+        """The columns of strings."""
+        return [name for name, kind in self.kinds.items() if _is_text(kind)]
+
+    @property
+    def data(self) -> list[str]:
+        """The columns that are no index and no `names` of text."""
+        named = [NAMES] if NAMES in self.text else []
+        return [name for name in self.kinds if name not in self.index and name not in named]
+
+    def index_note(self) -> tuple[str, ...]:
+        """What to tell of the index columns, where there are any."""
+        if not self.index:
+            return ()
+        names = ", ".join(printable(name) for name in self.index)
+        several = "s" if len(self.index) > 1 else ""
+        return (f"left out the index column{several} of pandas: {names}",)
+
+
+def table_columns(path: Path) -> TableColumns:
+    """Reads what a file says of its columns, and no value.
+
+    Args:
+        path: The file.
+
+    Raises:
+        NearfarError: pyarrow is missing, the file is damaged, or two columns have one name.
+    """
+    with _opened(path) as file:
+        schema = file.schema_arrow
+    twice = {name for name in schema.names if schema.names.count(name) > 1}
+    if twice:
+        raise NearfarError(f"two columns are called {sorted(twice)[0]}: rename one")
+    listed = _listed_index(schema.metadata or {})
+    index = [name for name in schema.names if name in listed or _UNNAMED_INDEX.fullmatch(name)]
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    return TableColumns(kinds, tuple(index))
+
+
+def read_columns(
+    path: Path, names: Sequence[str], columns: TableColumns, limit_mib: int, setting: str
+) -> list[Any]:
+    """Reads columns, as long as what they decode to is small enough.
+
+    A run of equal values takes a few bytes in the file, so that its size tells nothing: the number
+    of values does, and what has been decoded is counted on the way.
+
+    Args:
+        path: The file.
+        names: Of columns.
+        columns: What the file says of them.
+        limit_mib: Largest decoded size; of text, each different string counts once.
+        setting: What a person raises where that is too low.
+
+    Returns:
+        A chunked array of pyarrow for each name, of strings a dictionary where pyarrow can.
+
+    Raises:
+        NearfarError: The file is damaged.
+        SettingError: The columns are larger.
+    """
+    import pyarrow as pa
+
+    limit = limit_mib * 2**20
+    with _opened(path) as file:
+        plain = [
+            name
+            for name in names
+            if name in columns.text
+            and all(
+                _AS_WORDS.issuperset(chunk.encodings)
+                for chunk in _chunks(file.metadata, name, columns)
+            )
+        ]
+    with _opened(path, read_dictionary=plain) as file:
+        declared = _declared_bytes(file.metadata, names, columns)
+        _refuse_large(declared, limit, setting)
+        rows = limit // max(1, _most_bytes_of_a_row(file.metadata, names, declared))
+        batches, held, known = [], 0, {}
+        for batch in file.iter_batches(min(max(1, rows), _MOST_ROWS), columns=list(names)):
+            held += sum(
+                _new_bytes(name, column, known)
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            )
+            _refuse_large(held, limit, setting)
+            batches.append(batch)
+        if not batches:
+            raise NearfarError("no row in it")
+        table = pa.Table.from_batches(batches)
+    return [table.column(name) for name in names]
+
+
+def text_or_numbers(name: str, column: Any) -> np.ndarray:
+    """The values of a column, as NumPy has them: strings as objects, whole numbers as such.
+
+    Args:
+        name: Of the column, for messages.
+        column: As `read_columns` gives it.
+
+    Raises:
+        NearfarError: A value is missing.
+    """
+    import pyarrow as pa
+
+    if column.null_count:
+        raise NearfarError(
+            f"column {printable(name)}: {column.null_count} of {len(column)} are missing; leave "
+            "those rows out"
+        )
+    if not pa.types.is_dictionary(column.type):
+        return column.to_numpy()
+    parts, words, known = [], np.empty(0), None
+    for chunk in column.chunks:
+        if _address(chunk.dictionary) != known:
+            known = _address(chunk.dictionary)
+            words = chunk.dictionary.to_numpy(zero_copy_only=False)
+        parts.append(words[chunk.indices.to_numpy()])
+    return np.concatenate(parts)
+
+
+def column_features(name: str, column: Any) -> np.ndarray:
+    """The features of one column.
+
+    Args:
+        name: Of the column, for messages.
+        column: As `read_columns` gives it.
+
+    Returns:
+        `(rows, 1)` for numbers and `(rows, d)` for lists of d.
+
+    Raises:
+        NearfarError: It holds no numbers, a value is missing, or lists differ in length.
+    """
+    import pyarrow as pa
+    from pyarrow.compute import call_function
+
+    name = printable(name)
+    kind = column.type
+    listed = _is_list(kind)
+    values = kind.value_type if listed else kind
+    if not (pa.types.is_floating(values) or pa.types.is_integer(values)):
+        raise NearfarError(
+            f"column {name} holds {_in_words(kind)}, no numbers: drop it or turn it into numbers "
+            "(labels are named by data.label_column)"
+        )
+    if column.null_count:
+        raise NearfarError(
+            f"column {name}: {column.null_count} of {len(column)} values are missing; fill them in "
+            "or leave those rows out"
+        )
+    if not listed:
+        return column.to_numpy().reshape(-1, 1)
+    lengths = call_function("min_max", [call_function("list_value_length", [column])]).as_py()
+    if lengths["min"] != lengths["max"]:
+        raise NearfarError(
+            f"column {name}: lists of {lengths['min']} to {lengths['max']} values; all must be one "
+            "length"
+        )
+    # As whole arrays: a Python number for each value takes 32 bytes.
+    rows = [
+        chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), lengths["max"])
+        for chunk in column.chunks
+    ]
+    return np.concatenate(rows)
+
+
+@contextmanager
+def _opened(path: Path, **options: Any) -> Iterator[Any]:
+    """The file, with pyarrow's errors in words."""
+    if find_spec("pyarrow") is None:
+        raise NearfarError("reading parquet needs pyarrow: pip install 'nearfar[parquet]'")
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path, **options) as file:
+            yield file
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise NearfarError(f"not a readable Parquet file ({reason})") from None
+
+
+def _listed_index(metadata: dict[bytes, bytes]) -> list[str]:
+    """The index columns that pandas wrote down; a range of numbers takes no column."""
+    try:
+        described = json.loads(metadata.get(b"pandas", b"{}"))
+        listed = described.get("index_columns", [])
+        return [name for name in listed if isinstance(name, str)]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise NearfarError(
+            "what pandas wrote down of its index columns is damaged: write the table anew"
+        ) from None
+
+
+def _declared_bytes(metadata: Any, names: Sequence[str], columns: TableColumns) -> int:
+    """What the columns decode to by the numbers of their values, which the file states."""
+    return sum(
+        _bytes_of(chunk, columns.kinds[name])
+        for name in names
+        for chunk in _chunks(metadata, name, columns)
+    )
+
+
+def _bytes_of(chunk: Any, kind: Any) -> int:
+    """Decoded size of a column's part, as far as it can be told: of text, what is written."""
+    values = kind.value_type if _is_list(kind) else kind
+    try:
+        return chunk.num_values * max(8, values.bit_width) // 8
+    except ValueError:  # of no fixed width
+        return chunk.total_uncompressed_size
+
+
+def _chunks(metadata: Any, name: str, columns: TableColumns) -> Iterator[Any]:
+    """The parts of a column; those of a list have a longer path."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in range(group.num_columns):
+            chunk = group.column(place)
+            path = chunk.path_in_schema
+            nested = path.startswith(f"{name}.") and path not in columns.kinds
+            if path == name or nested:
+                yield chunk
+
+
+def _most_bytes_of_a_row(metadata: Any, names: Sequence[str], declared: int) -> int:
+    """What a row may decode to; of text that is written as changes, all that is written."""
+    row = declared // max(1, metadata.num_rows)
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in range(group.num_columns):
+            chunk = group.column(place)
+            if chunk.path_in_schema in names and "DELTA_BYTE_ARRAY" in chunk.encodings:
+                row = max(row, chunk.total_uncompressed_size)
+    return row
+
+
+def _new_bytes(name: str, column: Any, known: dict[str, int]) -> int:
+    """Memory that a part of a column takes beside the parts before it, whose words it may share."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        return column.nbytes
+    address = _address(column.dictionary)
+    shared = known.get(name) == address
+    known[name] = address
+    return column.indices.nbytes + (0 if shared else column.dictionary.nbytes)
+
+
+def _address(array: Any) -> int:
+    """Where in memory an array of pyarrow lies."""
+    return next((each.address for each in reversed(array.buffers()) if each is not None), 0)
+
+
+def _refuse_large(size: int, limit: int, setting: str) -> None:
+    """What would not fit."""
+    if size > limit:
+        raise SettingError(
+            f"{size / 2**20:.0f} MiB of columns, over {setting}={limit // 2**20}: raise it"
+        )
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+
+
+def _is_text(kind: Any) -> bool:
+    """Strings, in whatever form; pandas writes categories as a dictionary."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    types = pa.types
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def _in_words(kind: Any) -> str:
+    return "string" if _is_text(kind) else str(kind)

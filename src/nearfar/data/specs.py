@@ -20,7 +20,7 @@ from nearfar.spec import Count, Share
 class DigitsSpec(SourceSpec):
     """The handwritten digits inside scikit-learn."""
 
-    target = "nearfar.data.digits:load_digits"
+    target = "nearfar.data.packaged:load_digits"
     summary = "1797 handwritten digits: 1297 to learn from, 500 for test"
     classes, train_examples, size = 10, 1297, "8 × 8, grey"
     licence = "CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)"
@@ -161,7 +161,7 @@ class FolderSpec(ImageFilesSpec, OwnDataSpec):
 class NpzSpec(OwnDataSpec):
     """Images in an .npz file."""
 
-    target, root_kind = "nearfar.data.npz:load_npz", "file"
+    target, root_kind = "nearfar.data.arrays:load_npz", "file"
     summary = "a NumPy .npz file: images, and maybe labels, test_images, test_labels"
     size = "any, any number of channels"
     name: Literal["npz"] = "npz"
@@ -205,7 +205,7 @@ class BasicMotionsSpec(SourceSpec):
 class WavSpec(OwnDataSpec):
     """A folder of WAV files."""
 
-    target, modality = "nearfar.data.wav_folder:load_wav", "series"
+    target, modality = "nearfar.data.wav:load_wav", "series"
     summary = "a folder of WAV files of one rate, one sub-folder a class, or flat without labels"
     size = "data.length steps (their median where left out), any number of channels"
     name: Literal["wav"] = "wav"
@@ -221,7 +221,7 @@ class WavSpec(OwnDataSpec):
 class SeriesNpzSpec(OwnDataSpec):
     """Series in an .npz file."""
 
-    target, root_kind, modality = "nearfar.data.npz:load_npz", "file", "series"
+    target, root_kind, modality = "nearfar.data.arrays:load_npz", "file", "series"
     summary = (
         "a NumPy .npz file: series (n, channels, steps), and maybe labels, test_series, test_labels"
     )
@@ -275,7 +275,7 @@ class ParquetSpec(OwnDataSpec):
 class VectorsNpzSpec(OwnDataSpec):
     """Vectors in an .npz file."""
 
-    target, root_kind, modality = "nearfar.data.npz:load_npz", "file", "vectors"
+    target, root_kind, modality = "nearfar.data.arrays:load_npz", "file", "vectors"
     summary = (
         "a NumPy .npz file: vectors (n, features), and maybe labels, test_vectors, test_labels"
     )

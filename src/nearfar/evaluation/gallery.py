@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from nearfar.data.choosing import choose
+from nearfar.data.source import choose
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.knn import KNNBank
 from nearfar.evaluation.pictures import PICTURED, thumbnails

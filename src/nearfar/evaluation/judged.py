@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from nearfar.data.choosing import choose
-from nearfar.data.source import Part, Source
+from nearfar.data.source import Part, Source, choose
 from nearfar.evaluation.accuracy import LabelledFeatures, shot_groups
 from nearfar.evaluation.features import extract_features, raw_features
 from nearfar.evaluation.pictures import PICTURED, thumbnails

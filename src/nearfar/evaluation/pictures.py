@@ -7,8 +7,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
-from nearfar.data.choosing import choose
-from nearfar.data.source import Part
+from nearfar.data.source import Part, choose
 from nearfar.views.views import Views
 
 VIEW_ORIGINALS = 6

@@ -11,8 +11,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 from torch import Tensor
 
-from nearfar.data.array_likes import as_array
-from nearfar.data.float_arrays import vectors_of
+from nearfar.data.array_likes import as_array, vectors_of
 from nearfar.data.labels import encode_labels
 from nearfar.errors import NearfarError
 from nearfar.information.reliability import carried_by_few

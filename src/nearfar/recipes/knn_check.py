@@ -5,8 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from nearfar.data.choosing import choose
-from nearfar.data.source import Part
+from nearfar.data.source import Part, choose
 from nearfar.evaluation.features import extract_features
 from nearfar.evaluation.knn import KNNBank, top_accuracy
 from nearfar.recipes.assembly import Assembly, as_saved

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from nearfar.data.choosing import choose
-from nearfar.data.source import Part, StreamedExamples
+from nearfar.data.source import Part, StreamedExamples, choose
 
 
 class Numbered(StreamedExamples):
