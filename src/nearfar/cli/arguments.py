@@ -158,7 +158,9 @@ def _refuse_unknown_options(words: Sequence[str], kind: type, default: Any) -> N
             choice, setting = _choice_at(default, group), setting.replace("-", "_")
             if choice is not None and choice.owners(setting):
                 raise choice.no_such_setting(setting)
-            raise unknown_name("setting", name, known)
+            below, end = f"--{group}.", f".{name.rpartition('.')[2]}"
+            deeper = [each for each in known if each.startswith(below) and each.endswith(end)]
+            raise unknown_name("setting", name, deeper if len(deeper) == 1 else known)
 
 
 def _choice_at(settings: Any, group: str) -> Choice | None:

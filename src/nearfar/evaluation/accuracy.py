@@ -9,13 +9,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from nearfar.evaluation.forms import Transform, is_too_large_to_whiten, transforms
-from nearfar.evaluation.records import FeatureKind, Record
+from nearfar.evaluation.records import FEATURE_NAMES, FeatureKind, Record
 
-FEATURE_NAMES: dict[FeatureKind, str] = {
-    "encoder": "the encoder",
-    "untrained": "the untrained encoder",
-    "raw": "raw data",
-}
 TOPS = {"top1": 1, "top5": 5}
 Shots = Literal["many", "medium", "few"]
 MANY_ABOVE = 100
@@ -106,11 +101,7 @@ def score_records(
 
 
 def notes_on_forms(data: LabelledFeatures) -> list[str]:
-    """Which forms the features of one kind are not offered, for what they cost.
-
-    Args:
-        data: Features that probes or kNN have judged.
-    """
+    """Which forms the features of one kind are not offered, for what they cost."""
     if not is_too_large_to_whiten(data.train):
         return []
     count, dim = data.train.shape
@@ -153,13 +144,7 @@ def shot_groups(
 def class_accuracies(
     predictions: Int64[Tensor, " m"], test_labels: Int64[Tensor, " m"], classes: int
 ) -> Tensor:
-    """Share of right predictions for each class; NaN for a class without test examples.
-
-    Args:
-        predictions: Predicted class of each test example.
-        test_labels: True class of each.
-        classes: Number of classes.
-    """
+    """Share of right predictions for each class; NaN for a class without test examples."""
     right = torch.bincount(test_labels[predictions == test_labels], minlength=classes)
     return right / torch.bincount(test_labels, minlength=classes)
 

@@ -31,15 +31,7 @@ def judge(_: ClassifierSpec, judged: Judged) -> Found:
 def classifier_records(
     data: LabelledFeatures, classifier: nn.Linear
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """Accuracies of the classifier that the method trained together with its encoder.
-
-    Args:
-        data: The encoder's features and the labels.
-        classifier: From features to one logit a class, on the CPU.
-
-    Returns:
-        The records, and the predicted class of every test image.
-    """
+    """Accuracies of a classifier on the CPU, and the predicted class of every test image."""
     with torch.no_grad():
         logits = classifier(data.test).double()
     # Ranks alone count; a class that can be predicted has a score above 0.

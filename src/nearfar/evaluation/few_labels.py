@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from nearfar.errors import SettingError
 from nearfar.evaluation.accuracy import LabelledFeatures, hits, notes_on_forms
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.forms import Form, forms
@@ -43,12 +42,6 @@ def few_label_records(
 
     The draws give every class as many labels. So many, medium and few tell here how good the
     features are of classes that the encoder saw often and seldom.
-
-    Args:
-        data: Features and labels.
-        spec: Labels a class, and draws of them.
-        seed: Seeds the draws and the splits that choose forms.
-        told: Told how far the work is.
     """
     largest_class = int(torch.bincount(data.train_labels).max())
     offered = forms(data.train, data.transforms)
@@ -126,14 +119,7 @@ def draw_labels(
 
     Returns:
         `draws` tensors of image numbers, in rising order.
-
-    Raises:
-        SettingError: If `per_class` or `draws` is below 1.
     """
-    if per_class < 1 or draws < 1:
-        raise SettingError(
-            f"few labels with {per_class} labels a class and {draws} draws: both must be 1 or more"
-        )
     members = [(labels == c).nonzero().squeeze(1) for c in torch.unique(labels)]
     chosen = []
     for draw in range(draws):
@@ -157,16 +143,7 @@ def choose_form_for_few(
 
     Labels are drawn from four fifths of some training images, and judged by the last fifth. This
     looks at more labels than the probe has, for one choice among a handful of forms; every kind of
-    features is given the same.
-
-    Args:
-        features: Training features; test features have no business here.
-        labels: Their classes.
-        offered: Of equals the first wins.
-        per_class: Labels a class.
-        num_classes: Number of classes.
-        seed: Seeds the split and the draws.
-        told: Told how far the choice is.
+    features is given the same. Of equal forms the first wins.
     """
     fitting, choosing = choice_split(features, labels, limit=FORM_LIMIT, seed=seed)
     classes = len(torch.unique(labels[fitting]))
@@ -207,9 +184,9 @@ def few_label_hits(
     only labels are few.
 
     Args:
-        features: Features of all training images.
+        features: Of all training images.
         labels: Their classes, of which only the drawn are looked at.
-        test_features: Features of the test images.
+        test_features: Of the test images.
         test_labels: Their classes.
         draws: From `draw_labels`.
         form: What is done to features first.

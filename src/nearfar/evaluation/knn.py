@@ -149,12 +149,7 @@ def judge(spec: KNNSpec, judged: Judged) -> Found:
 def knn_records(
     data: LabelledFeatures, votes: Sequence[Vote], seed: int = 0
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """KNN accuracies of every vote, each with the transform that serves it on training data.
-
-    Args:
-        data: Features and labels.
-        votes: k and temperature of each.
-        seed: Seeds the split that chooses the transforms.
+    """Accuracies of every vote, each in the form that serves it on training data, and the answers.
 
     Returns:
         The records, and the first vote's predicted class of every test image.
@@ -199,15 +194,8 @@ def choose_transforms(
 ) -> list[Transform]:
     """For each vote, the transform with which a fifth of some training images errs least.
 
-    The others of these images are the bank; `k` is the same share of it as of the whole.
-
-    Args:
-        features: Training features; test features have no business here.
-        labels: Their classes.
-        votes: k and temperature of each vote.
-        offered: Of equals the first wins.
-        num_classes: Number of classes.
-        seed: Seeds the split.
+    The others of these images are the bank; `k` is the same share of it as of the whole. Of equal
+    transforms the first wins. Test features have no business here.
     """
     fitting, choosing = choice_split(features, labels, limit=CHOICE_LIMIT, seed=seed)
     if not len(choosing):
@@ -240,10 +228,6 @@ def confusion_cells(
     labels: Int64[Tensor, " m"], predictions: Int64[Tensor, " m"]
 ) -> Int64[np.ndarray, "cells 3"]:
     """The confusion matrix by the cells that are not 0: never more than there are examples.
-
-    Args:
-        labels: True class of every test example.
-        predictions: Its predicted class.
 
     Returns:
         True class, predicted class and count of each cell, in order of the classes.

@@ -9,16 +9,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from nearfar.errors import NearfarError
-from nearfar.evaluation.accuracy import (
-    FEATURE_NAMES,
-    LabelledFeatures,
-    notes_on_forms,
-    score_records,
-)
+from nearfar.evaluation.accuracy import LabelledFeatures, notes_on_forms, score_records
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.forms import Form, Transform, forms, transforms
 from nearfar.evaluation.judged import Found, Judged, Told, silent, within
-from nearfar.evaluation.records import Record
+from nearfar.evaluation.records import FEATURE_NAMES, Record
 from nearfar.evaluation.softmax_regression import MAX_STEPS, SoftmaxFit, SoftmaxRegression
 from nearfar.evaluation.specs import LinearProbeSpec
 
@@ -137,13 +132,7 @@ def choose_form(
 ) -> Form:
     """The form in which a probe errs least on a part of the training data held out for it.
 
-    Args:
-        features: Training features; test features have no business here.
-        labels: Their classes.
-        offered: Of equals the first wins.
-        num_classes: Number of classes.
-        seed: Seeds the split into fitting and choosing.
-        told: Told how far the choice is.
+    Of equal forms the first wins. Test features have no business here.
     """
     fitting, choosing = choice_split(features, labels, limit=FORM_LIMIT, seed=seed)
     if len(torch.unique(labels[fitting])) < 2 or not len(choosing):
@@ -241,16 +230,7 @@ def judge(_: LinearProbeSpec, judged: Judged) -> Found:
 def linear_probe_records(
     data: LabelledFeatures, seed: int, told: Told = silent
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """Accuracies of the linear probe on all labels.
-
-    Args:
-        data: Features and labels.
-        seed: Seeds the splits that choose form and penalty.
-        told: Told how far the work is.
-
-    Returns:
-        The records, and the predicted class of every test image.
-    """
+    """Accuracies of the linear probe on all labels, and the predicted class of every test image."""
     probe = linear_probe(
         data.train,
         data.train_labels,

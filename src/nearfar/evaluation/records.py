@@ -6,6 +6,12 @@ from typing import Any, Literal
 
 FeatureKind = Literal["encoder", "untrained", "raw"]
 """What is judged: the trained encoder, the same one untrained, the data as they are."""
+FEATURE_NAMES = {
+    "encoder": "the encoder",
+    "raw": "raw data",
+    "untrained": "the untrained encoder",
+}
+"""As sentences name them, in this order."""
 
 
 @dataclass(frozen=True)

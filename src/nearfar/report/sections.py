@@ -206,6 +206,7 @@ def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
             if sheet is None
             else {"uri": sheet.uri, "columns": sheet.columns, "rows": sheet.rows},
             "one": one,
+            "answered_by": giver_of("shown_predictions").short(),
             "pixels": _has_small_images(arrays),
             "labels": None if labels is None else labels.tolist(),
             "predictions": None if predictions is None else predictions.tolist(),

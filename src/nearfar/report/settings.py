@@ -31,7 +31,9 @@ def setting_text(value: Any) -> str:
         inner = {key: each for key, each in value.items() if key != "name" and each is not None}
         return str(value["name"]) + (f" ({setting_text(inner)})" if inner else "")
     if isinstance(value, dict):
-        return ", ".join(f"{key} {setting_text(inner)}" for key, inner in value.items())
+        between = "; " if any(isinstance(inner, list) for inner in value.values()) else ", "
+        words = (f"{key.replace('_', ' ')} {setting_text(each)}" for key, each in value.items())
+        return between.join(words)
     return str(value)
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from nearfar.evaluation.records import FEATURE_NAMES
 from nearfar.report.scores import Row
 from nearfar.report.uncertainty import Difference, difference
 
-SUBJECTS = {"encoder": "the encoder", "raw": "raw data", "untrained": "the untrained encoder"}
 BASELINES = {"raw": "raw data", "untrained": "the same network before training"}
 
 
@@ -21,10 +21,7 @@ def points(gap: float) -> str:
 
 
 def main_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows that the verdict speaks of: one for each place that a measure may take there.
-
-    Of our own, the first place is of about 10 labels a class or else of all, the second of kNN.
-    """
+    """The rows that the verdict speaks of: one for each place that a measure may take there."""
     chosen: dict[int, Row] = {}
     for row in rows:
         place = row.measure.place
@@ -66,12 +63,15 @@ def verdict(rows: Sequence[Row]) -> list[str]:
 
 def _unrested(rows: Sequence[Row]) -> list[str]:
     """Says which probes had not come to rest: what is said of them may not hold."""
-    return [
-        f"The {row.measure.short} of {' and of '.join(SUBJECTS[name] for name in row.unrested)} "
-        "had not come to rest: its figure is no measure of these features yet."
-        for row in rows
-        if row.metric == "top1" and row.unrested
-    ]
+    told = []
+    for row in rows:
+        if row.metric == "top1" and row.unrested:
+            features = " and of ".join(FEATURE_NAMES[name] for name in row.unrested)
+            told.append(
+                f"The {row.measure.short} of {features} had not come to rest: its figure is no "
+                "measure of these features yet."
+            )
+    return told
 
 
 def forms(rows: Sequence[Row]) -> str | None:
@@ -84,7 +84,7 @@ def forms(rows: Sequence[Row]) -> str | None:
         None where the records do not say.
     """
     told = []
-    for feature, name in SUBJECTS.items():
+    for feature, name in FEATURE_NAMES.items():
         by_protocol: dict[str, dict[str, None]] = {}
         for row in rows:
             if row.metric == "top1" and feature in row.forms:

@@ -90,7 +90,8 @@
       const truth = hover.names[hover.labels[row]];
       if (!hover.predictions) return truth;
       const answer = hover.names[hover.predictions[row]];
-      return answer === truth ? `${truth}\n✓ kNN says so too` : `${truth}\n✗ kNN says ${answer}`;
+      const says = `${hover.answered_by} says`;
+      return answer === truth ? `${truth}\n✓ ${says} so too` : `${truth}\n✗ ${says} ${answer}`;
     };
     box.on("plotly_hover", ({ points, event }) => {
       const row = points[0].customdata;
