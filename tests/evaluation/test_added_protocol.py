@@ -3,12 +3,14 @@
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
 from torch import nn
 
+from nearfar import report
 from nearfar.cli.app import main
 from nearfar.cli.train import _read
 from nearfar.data.source import Part, Source
@@ -19,9 +21,9 @@ from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.judged import Found
 from nearfar.evaluation.measures import Measure
 from nearfar.evaluation.records import Record
-from nearfar.evaluation.specs import EvaluationSpec, ProtocolSpec
+from nearfar.evaluation.specs import EvaluationSpec, ProtocolSpec, measures
+from nearfar.recipes import console
 from nearfar.recipes.config_json import recipe_from_json, recipe_to_json
-from nearfar.recipes.console import print_scores
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
@@ -94,9 +96,9 @@ def judged(source, folder, spec):
     run = RunFolder.create(folder)
     run.write_config(recipe_to_json(Recipe(evaluation=spec)))
     found = evaluate(nn.Flatten(), source, spec, run_folder=run)
-    console = Console(file=io.StringIO(), width=200)
-    print_scores(console, run.read_evaluation(), found.notes)
-    return found, console.file.getvalue()
+    written = Console(file=io.StringIO(), width=200)
+    console.print_scores(written, run.read_evaluation(), found.notes)
+    return found, written.file.getvalue()
 
 
 def test_it_stands_in_records_console_page_and_comparison(added, source, tmp_path):
@@ -171,3 +173,11 @@ def test_without_its_package_a_page_still_shows_its_figures(added, source, tmp_p
     assert "shrink = 0.5" in page
     with pytest.raises(SettingError, match=r"unknown setting 'evaluation.nearest_mean'"):
         recipe_from_json(values)
+
+
+def test_what_shows_an_evaluation_knows_no_measure_by_name():
+    shown_by = [*Path(report.__file__).parent.rglob("*.*"), Path(console.__file__)]
+    texts = [file.read_text() for file in shown_by if file.suffix in (".py", ".html", ".js")]
+    # A check during training is called "knn" too.
+    names = "|".join(measures().keys() - {"knn"})
+    assert [re.findall(f"[\"'](?:{names})[\"']", text) for text in texts] == [[]] * len(texts)
