@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -161,6 +162,13 @@ def test_its_settings_stand_in_a_config(added):
     values = json.loads(json.dumps(recipe_to_json(recipe)))
     assert values["evaluation"]["nearest_mean"] == {"shrink": 0.5}
     assert recipe_from_json(values) == recipe
+
+
+def test_its_settings_reach_other_ranks(added, monkeypatch):
+    monkeypatch.setitem(globals(), "NearestMeanSpec", added)
+    added.__qualname__ = "NearestMeanSpec"
+    spec = EvaluationSpec.by(added(shrink=0.5), leave_out=("map",))
+    assert pickle.loads(pickle.dumps(spec)) == spec
 
 
 def test_without_its_package_a_page_still_shows_its_figures(added, source, tmp_path):

@@ -249,6 +249,10 @@ class EvaluationSpec(Spec):
         """
         return object.__new__(_with_protocols() if cls is EvaluationSpec else cls)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its settings, for ranks that are sent it: the subclass has no place to be found at."""
+        return _made, ({each.name: getattr(self, each.name) for each in fields(self)},)
+
     @classmethod
     def by(
         cls,
@@ -284,6 +288,10 @@ class EvaluationSpec(Spec):
     def as_text(self) -> str:
         """All settings as JSON: an evaluation keeps them beside its figures."""
         return json.dumps(to_json(self))
+
+
+def _made(settings: dict[str, Any]) -> EvaluationSpec:
+    return EvaluationSpec(**settings)
 
 
 def _with_protocols() -> type[EvaluationSpec]:
