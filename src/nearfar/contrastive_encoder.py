@@ -15,14 +15,13 @@ from nearfar.data.array_likes import refuse_masked, vectors_of
 from nearfar.data.arrays import looks_channels_first
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
-from nearfar.data.specs import DigitsSpec
+from nearfar.data.specs import NpzSpec, VectorsNpzSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import as_saved, assemble
-from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
 from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
@@ -126,7 +125,6 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.value_range_ = (self._range.low, self._range.high)
         part = self._part(rows)
         recipe = self._recipe(len(part))
-        check_settings(recipe, modality=part.modality)
         assembly = assemble(recipe, Source("array", part))
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -249,15 +247,15 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """The parameters as a typed run."""
         if self.image_shape_ is None:
             views = as_spec(ViewsSpec, {"name": self.views or "vectors"})
-            encoder = self._backbone("mlp", 128)
+            encoder, kind = self._backbone("mlp", 128), VectorsNpzSpec
         else:
             side = max(min(self.image_shape_[:2]), SMALLEST_SIDE)
             views = as_spec(ViewsSpec, {"name": self.views or "simclr", "size": side})
-            encoder = self._backbone("small-resnet", 32)
+            encoder, kind = self._backbone("small-resnet", 32), NpzSpec
         return Recipe(
             recipe="ContrastiveEncoder",
-            # There is no check that could look at rows held out: all are learnt from.
-            data=DigitsSpec(held_out=0.0),
+            # As a file of such arrays would be; all are learnt from, as there is no check.
+            data=kind(held_out=0.0),
             seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
             views=views,
             encoder=encoder,

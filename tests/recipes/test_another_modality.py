@@ -19,7 +19,6 @@ from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 from nearfar.methods.specs import SimCLRSpec
-from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
 from nearfar.training.specs import TrainingSpec
@@ -116,9 +115,8 @@ def test_they_are_trained_judged_reported_and_encoded(spectrograms, tmp_path, ca
 
 
 def test_what_takes_images_is_refused_and_what_fits_named(spectrograms):
-    recipe = Recipe(data=spectrograms.source(), views=spectrograms.views())
     with pytest.raises(
         SettingError,
         match="small-resnet is for images, and the data are spectrograms: choose bands",
     ):
-        check_settings(recipe)
+        Recipe(data=spectrograms.source(), views=spectrograms.views())

@@ -25,7 +25,6 @@ from nearfar.recipes.assembly import (
     assemble,
     untrained_encoder,
 )
-from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import RECIPES
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
@@ -91,7 +90,7 @@ def test_what_no_setting_is_is_refused_by_name(recipe, tmp_path):
         recipe = replace(recipe, data=replace(recipe.data, root=tmp_path))
     for name, make in changed(recipe, NEVER):
         with pytest.raises(SettingError) as refusal:
-            check_settings(make())
+            make()
         assert name.rpartition(".")[2] in str(refusal.value)
         assert len(str(refusal.value)) < 300
 
@@ -131,7 +130,6 @@ def test_what_no_memory_holds_is_refused_before_it_is_built(room, changes, said,
     settings = changes if room == "method" and not isinstance(changes, dict) else None
     settings = settings or replace(getattr(recipe, room), **changes)
     recipe = replace(recipe, **{room: settings})
-    check_settings(recipe)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(
         SettingError, match=r"the run needs [\d,.]+ GiB of memory, and there are"
@@ -174,7 +172,6 @@ def accepted(tmp_path):
     for name, make in changed(small_recipe(tmp_path), ODD):
         with contextlib.suppress(SettingError):
             odd = make()
-            check_settings(odd)
             if name.rpartition(".")[2] not in LONG:
                 yield name, odd
 

@@ -10,7 +10,6 @@ import pytest
 from tests.data.source_files import write_cifar, write_fashion, write_images
 
 from nearfar.recipes.assembly import assemble
-from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import recipe_named
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
@@ -63,7 +62,6 @@ def test_it_trains_on_files_of_its_format(name, tmp_path):
             knn_every=0,
         ),
     )
-    check_settings(recipe)
     run = assemble(recipe)
     folder = RunFolder.create(tmp_path / "run")
     train(run.method, run.views, run.batches, recipe.training, folder, seed=recipe.seed)

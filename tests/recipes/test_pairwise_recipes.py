@@ -11,7 +11,6 @@ from tests.data.source_files import write_cifar, write_fashion, write_stl10
 from nearfar.errors import SettingError
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.assembly import assemble
-from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import recipe_named
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
@@ -45,7 +44,6 @@ def trained(recipe, folder, root):
             knn_every=0,
         ),
     )
-    check_settings(recipe)
     run = assemble(recipe)
     run_folder = RunFolder.create(folder)
     train(run.method, run.views, run.batches, recipe.training, run_folder, seed=recipe.seed)

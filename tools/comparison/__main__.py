@@ -22,7 +22,6 @@ from rich.console import Console
 
 from nearfar.durable_files import make_folder
 from nearfar.errors import NearfarError, SettingError, require_known
-from nearfar.recipes.check import check_settings
 from nearfar.recipes.recipe import Recipe
 from tools.command import run_command
 from tools.comparison.chart import draw
@@ -102,7 +101,7 @@ def compare(arguments: Arguments, wanted: dict[str, Recipe], page: Path, console
     if not arguments.write_only:
         chosen = [job for job in jobs if not arguments.only or job.experiment in arguments.only]
         for job in chosen:
-            check_settings(job.recipe)
+            job.recipe.data.require_root()
         make_folder(arguments.out)
         failed = train_all(chosen, records, parallel=arguments.jobs, console=console)
     found = _found(jobs, records)

@@ -17,7 +17,6 @@ from nearfar.errors import SettingError
 from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.launch import said_by_first_rank
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
-from nearfar.recipes.check import check_settings
 from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import Nested
@@ -94,7 +93,7 @@ def _recipe(arguments: TrainArguments) -> Recipe | None:
     """What to train, checked; None for a run to go on with, which may not be changed on the way."""
     if arguments.resume is None:
         recipe = Recipe(**{each.name: getattr(arguments, each.name) for each in fields(Recipe)})
-        check_settings(recipe)
+        recipe.data.require_root()
         return recipe
     if replace(arguments, resume=None) != _defaults(DEFAULT_RECIPE):
         raise SettingError(

@@ -71,7 +71,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
     """Loads the data and builds everything that the recipe names.
 
     Args:
-        recipe: Checked by `check_settings`.
+        recipe: What to build.
         source: Data that are there already; by default those that the recipe names.
 
     Raises:

@@ -86,12 +86,12 @@ def shared_setup(method: MethodSpec, **changes: Any) -> Recipe:
         method: What trains the encoder.
         changes: Fields of `Recipe` in which the recipe differs, each as a whole.
     """
-    recipe = Recipe(
-        data=FashionMNISTSpec(),
-        views=_VIEWS,
-        encoder=SmallResNetSpec(width=16),
-        method=method,
-        training=TrainingSpec(
+    shared: dict[str, Any] = {
+        "data": FashionMNISTSpec(),
+        "views": _VIEWS,
+        "encoder": SmallResNetSpec(width=16),
+        "method": method,
+        "training": TrainingSpec(
             epochs=6,
             batch_size=256,
             optimizer=AdamWSpec(learning_rate=3e-3),
@@ -99,11 +99,11 @@ def shared_setup(method: MethodSpec, **changes: Any) -> Recipe:
             knn_every=3,
         ),
         # k = 20 leads the report: it is the vote that serves raw pixels best.
-        evaluation=EvaluationSpec.by(
+        "evaluation": EvaluationSpec.by(
             KNNSpec(votes=((20, 0.07), (200, 0.1))), FewLabelsSpec(labels_per_class=(10,))
         ),
-    )
-    return replace(recipe, **changes)
+    }
+    return Recipe(**shared | changes)
 
 
 def long_tail_setup(method: MethodSpec) -> Recipe:

@@ -1,27 +1,59 @@
 """A complete typed run. Imports nothing heavy: the command line reads it for its help."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated
 
+from annotated_types import Ge, Le
+
+from nearfar.bounds import HIGHEST_SEED
 from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
+from nearfar.errors import SettingError
 from nearfar.evaluation.specs import EvaluationSpec
+from nearfar.launch import launched
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
-from nearfar.spec import Nested
+from nearfar.spec import Nested, Spec
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides how a run comes out."""
+class Recipe(Spec):
+    """Everything that decides how a run comes out, and rooms that fit each other."""
 
     recipe: str = "custom"
     """Name of the recipe that this run began from."""
-    seed: int = 0
+    seed: Annotated[int, Ge(0), Le(HIGHEST_SEED)] = 0
     """Seeds the weights, the order of the data and the views."""
     data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
     views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
-    training: TrainingSpec = field(default_factory=TrainingSpec)
+    training: Nested[TrainingSpec] = field(default_factory=TrainingSpec)
     evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)
+
+    def check(self) -> None:
+        """What one room needs of another; what only the data can tell is refused with them."""
+        self.views.require_modality(self.data.modality)
+        self.encoder.require_modality(self.data.modality)
+        self.method.require_encoder(self.encoder)
+        self.method.require_views(self.views.count)
+        self._check_experiments()
+        known = self.data.most_to_learn_from()
+        if known is not None:
+            self.training.require_examples(known, labelled=True)
+        self.training.require_ranks(launched().ranks)
+
+    def _check_experiments(self) -> None:
+        """Refuse wrong labels and wrong pairs where they would change nothing."""
+        wrong_pairs, wrong_labels = self.training.false_positives, self.data.label_noise
+        if wrong_labels and not (self.method.reads_labels or wrong_pairs):
+            raise SettingError(
+                f"data.label_noise is {wrong_labels:g}: {self.method.title} learns without "
+                "labels, so it would change nothing: leave it out, or choose a method that learns "
+                "from labels"
+            )
+        if wrong_pairs and self.views.count < 2:
+            raise SettingError(
+                f"training.false_positives is {wrong_pairs:g}: they are second views, and "
+                "views.count is 1"
+            )

@@ -19,7 +19,6 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.recipes.assembly import Assembly, Format, assemble, untrained_encoder, views_of
-from nearfar.recipes.check import check_settings
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.console import print_header, print_scores
 from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
@@ -67,7 +66,6 @@ def run_recipe(
     """
     console = console or Terminal(goes_on=True)
     with ExitStack() as locks, joined_ranks() as ranks:
-        check_settings(recipe)
         recipe = replace(recipe, data=with_absolute_root(recipe.data))
         # A name that the command line found free may be taken when the next rank looks.
         run_folder = RunFolder(ranks.from_first(lambda: Path(out)))
@@ -107,7 +105,6 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
     with ExitStack() as locks, joined_ranks() as ranks:
         recipe = ranks.from_first(lambda: _recipe_to_go_on_with(run))
         refuse_lost_data(Path(run), recipe.data)
-        check_settings(recipe)
         assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
         run_folder = RunFolder(run)
         locks.enter_context(ranks.on_first(run_folder.held))
