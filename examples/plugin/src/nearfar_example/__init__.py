@@ -1,0 +1,1 @@
+"""A package that adds to nearfar without changing it."""
