@@ -132,19 +132,20 @@ def check_objective(
 ) -> None:
     """Check all that nearfar asks of an objective; quick but for the ranks, which take seconds.
 
-    `ObjectiveCase` says what each argument means. Without any, the objective takes two views'
-    embeddings `(batch, dim)`, and compares each example with others.
+    Without any argument, the objective takes two views' embeddings `(batch, dim)`, and compares
+    each example with others. Inputs are spoken of by their positions, from 0.
 
     Args:
         objective: Tensors to the mean loss, a tensor of shape ().
-        inputs: Left out, two views of each example.
+        inputs: `(batch, dim, seed)` to what it takes (`views`, `rows`, `labelled`…); left out, two
+            views of each example.
         settings: Given to the objective by name.
         slow: The equation as a loop over Python numbers, to compare with.
-        common: Positions of inputs that belong to no example.
-        constant: Of those that need no gradient.
-        rotated: Of those that may be rotated together.
-        scaled: Of those whose rows may have any length.
-        unbounded: Of those in which infinity has a meaning.
+        common: Inputs that belong to no example, such as a queue or a learned scale.
+        constant: Inputs that need no gradient.
+        rotated: Inputs that may be rotated together without changing the value.
+        scaled: Inputs whose rows may have any length.
+        unbounded: Inputs in which infinity has a meaning, such as logits.
         smallest_batch: Smaller ones must be refused by `NearfarError` or `ValueError`.
         linear_memory: Check that memory grows with the batch and not with its square.
         ranks: Check it on two processes too; they must be able to import the objective.
@@ -179,12 +180,7 @@ def check_objective(
 def checks_of(
     case: ObjectiveCase, *, ranks: bool
 ) -> Iterator[tuple[str, Callable[[ObjectiveCase], None]]]:
-    """What `check_objective` checks of a case, in words, and how.
-
-    Args:
-        case: An objective.
-        ranks: Check it on two processes too.
-    """
+    """What `check_objective` checks of a case, in words, and how."""
     yield "it must give one number", gives_one_number
     if case.slow is not None:
         yield "it must be its equation", partial(equals_the_slow_loop, batch=BATCH)
