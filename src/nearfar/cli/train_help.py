@@ -28,6 +28,7 @@ _CLOSING = """
   nearfar train RECIPE --help      every setting of a recipe, with its default
   nearfar methods moco             one method and its settings; likewise
   nearfar data|objectives NAME     one source of data, one objective
+  nearfar protocols NAME           one protocol of the evaluation
 """
 
 

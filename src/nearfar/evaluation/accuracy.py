@@ -79,7 +79,7 @@ def score_records(
         protocol: Name of the measure.
         data: Features and labels.
         scores: Of every class for every test image, above 0 where it is predicted at all.
-        parameters: Of the protocol.
+        parameters: What the records say of how they were measured.
     """
     records = [
         Record(

@@ -143,11 +143,7 @@ def raw_pixels(part: Part, *, max_side: int = 32, workers: int = 0) -> Float[Ten
 
 
 def check_finite(features: Float[Tensor, "n dim"], what: str) -> Float[Tensor, "n dim"]:
-    """The features, if all are finite.
-
-    Args:
-        features: One row an example.
-        what: Names them in the message.
+    """The features, if all are finite; `what` names them in the message.
 
     Raises:
         NearfarError: Naming how many rows are not finite, and the first.

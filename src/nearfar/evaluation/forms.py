@@ -40,11 +40,7 @@ class Transform:
     axes: Tensor | None = None
 
     def __call__(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n r"]:
-        """The features in this form, float32.
-
-        Args:
-            features: As they come from the encoder or the data.
-        """
+        """The features in this form, float32."""
         if self.mean is None:
             return features
         return torch.cat([self._of(block) for block in features.split(_BLOCK)])
@@ -58,11 +54,7 @@ class Transform:
 
 
 def is_too_large_to_whiten(train: Float[Tensor, "n dim"]) -> bool:
-    """Whether principal axes are not looked for: the work grows with the cube.
-
-    Args:
-        train: Training features.
-    """
+    """Whether principal axes are not looked for: the work grows with the cube."""
     return min(train.shape) > MOST_FEATURES
 
 
@@ -75,9 +67,6 @@ def transforms(train: Float[Tensor, "n dim"]) -> tuple[Transform, ...]:
     its deviation. Whitening with shrinkage s divides the principal axis of variance λ by
     √(λ + s λ̄), λ̄ the mean variance, so that axes of noise alone are not blown up; it is left out
     where it costs too much (`is_too_large_to_whiten`).
-
-    Args:
-        train: Training features; labels are not needed.
     """
     mean = train.double().mean(dim=0)
     centred = Transform("centred", mean)
@@ -126,13 +115,7 @@ class Form:
     def of(
         cls, train: Float[Tensor, "n dim"], transform: Transform, *, unit_rows: bool = True
     ) -> "Form":
-        """The form that training features ask for.
-
-        Args:
-            train: Training features; labels are not needed.
-            transform: Fitted on them.
-            unit_rows: Whether rows are brought to length 1.
-        """
+        """The form that training features ask for; `transform` is fitted on them."""
         rows = transform(train)
         rows = to_unit_rows(rows) if unit_rows else rows
         mean = rows.double().mean(dim=0).float()
@@ -140,11 +123,7 @@ class Form:
         return cls(transform, unit_rows, mean, length or 1.0)
 
     def __call__(self, features: Float[Tensor, "m dim"]) -> Float[Tensor, "m r"]:
-        """The features in this form.
-
-        Args:
-            features: Training or test features.
-        """
+        """Training or test features in this form."""
         rows = self.transform(features)
         rows = to_unit_rows(rows) if self.unit_rows else rows
         return (rows - self.mean) / self.length
@@ -156,12 +135,7 @@ class Form:
 
 
 def forms(train: Float[Tensor, "n dim"], transforms: Sequence[Transform]) -> tuple[Form, ...]:
-    """Every form that a probe is offered.
-
-    Args:
-        train: Training features.
-        transforms: Fitted on them.
-    """
+    """Every form that a probe is offered; `transforms` are fitted on the training features."""
     unit = [Form.of(train, transform) for transform in transforms]
     kept = [
         Form.of(train, transform, unit_rows=False)

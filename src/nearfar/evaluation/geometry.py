@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nearfar.data.batches import evaluation_batches
-from nearfar.data.source import Part
 from nearfar.evaluation.features import check_finite, frozen
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.pictures import to_uint8
@@ -48,15 +47,7 @@ def judge(_: GeometrySpec, judged: Judged) -> Found:
         return Found()
     kind = judged.kind
     judged.say(f"views: alignment, uniformity, distances: {kind}")
-    found = view_geometry(
-        cast(nn.Module, judged.encoder),
-        judged.shown,
-        judged.views,
-        seed=judged.seed,
-        device=judged.device,
-        batch_size=judged.batch_size,
-        workers=judged.workers,
-    )
+    found = _view_geometry(judged, judged.views)
     count, prefix = len(found.positive_distances), "" if kind == "encoder" else f"{kind}_"
     return Found(
         [
@@ -70,33 +61,16 @@ def judge(_: GeometrySpec, judged: Judged) -> Found:
     )
 
 
-def view_geometry(
-    encoder: nn.Module,
-    part: Part,
-    views: Views,
-    *,
-    seed: int,
-    device: torch.device,
-    batch_size: int,
-    workers: int,
-) -> Geometry:
-    """The geometry of the features of two random views of each example.
+def _view_geometry(judged: Judged, views: Views) -> Geometry:
+    """The geometry of the features of two random views of each example on show.
 
     The views are drawn on their own seed, so two encoders see the very same ones.
-
-    Args:
-        encoder: Takes examples as they are; on `device`.
-        part: The examples, two or more.
-        views: The views of the training.
-        seed: Seeds the views and the random pairs.
-        device: Where the encoder is.
-        batch_size: Examples in a batch.
-        workers: Processes that decode streamed images.
     """
-    generator = torch.Generator().manual_seed(seed)
+    encoder, device, part = cast(nn.Module, judged.encoder), judged.device, judged.shown
+    generator = torch.Generator().manual_seed(judged.seed)
     pairs: tuple[list[Tensor], list[Tensor]] = ([], [])
     batches = evaluation_batches(
-        part.examples, batch_size=batch_size, device=device, workers=workers
+        part.examples, batch_size=judged.batch_size, device=device, workers=judged.workers
     )
     with frozen(encoder), torch.autocast(device.type, enabled=False):
         for images, _ in batches:
@@ -107,7 +81,7 @@ def view_geometry(
                     drawn = to_uint8(drawn)
                 features.append(encoder(drawn).float().flatten(1).cpu())
     first, second = (check_finite(torch.cat(p), "the features of views") for p in pairs)
-    return geometry(first, second, seed=seed)
+    return geometry(first, second, seed=judged.seed)
 
 
 def geometry(

@@ -48,12 +48,7 @@ def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.
 def thumbnails(
     part: Part, workers: int = 0
 ) -> UInt8[np.ndarray, "n height width channels"] | Float[np.ndarray, "n channels steps"]:
-    """All images of a part, none larger than `THUMBNAIL_SIDE`, or all series, made short.
-
-    Args:
-        part: The images or series.
-        workers: Processes that decode streamed images.
-    """
+    """All images of a part, none larger than `THUMBNAIL_SIDE`, or all series, made short."""
     if part.modality == "series":
         assert isinstance(part.examples, Tensor)
         return _drawn(part.examples)
@@ -64,11 +59,7 @@ def thumbnails(
 def to_uint8(
     images: Float[Tensor, "n channels height width"],
 ) -> UInt8[Tensor, "n channels height width"]:
-    """Images in 0 to 1 as they would be stored, 0 to 255.
-
-    Args:
-        images: Values outside 0 to 1 are clamped.
-    """
+    """Images in 0 to 1, beyond which values are clamped, as they would be stored: 0 to 255."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 

@@ -134,8 +134,7 @@ def _differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str,
 def grounds(runs: Mapping[str, RunFiles]) -> list[Ground]:
     """Groups of judged runs whose figures may be compared.
 
-    A run that does not say what it was judged on stands by itself: evaluations have recorded the
-    fingerprint of their data since it can be compared.
+    A run that does not say what it was judged on stands by itself.
 
     Args:
         runs: By the names that they carry on the page; those without figures are left out.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,7 @@ def _check_identity(record: dict[str, Any], path: Path) -> None:
     """
     given = record.get("parameters") or {}
     for name, kind in measure_of(record["protocol"]).parameters.items():
-        fits = isinstance(given.get(name), (int, float) if kind is float else kind)
-        if not fits:
-            raise NearfarError(
-                f"{path} is damaged: {record['protocol']}: its {name} is {given.get(name)!r}"
-            )
+        value = given.get(name)
+        fits = isinstance(value, (int, float) if kind is float else kind)
+        if not fits or (isinstance(value, float) and not isfinite(value)):
+            raise NearfarError(f"{path} is damaged: {record['protocol']}: its {name} is {value!r}")
