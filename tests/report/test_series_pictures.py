@@ -48,3 +48,10 @@ def test_series_are_drawn_at_one_scale_and_all_else_is_left_alone():
     assert drawn["shown_map"] is arrays["shown_map"]
     images = {"shown_images": np.zeros((3, 8, 8, 1), np.uint8)}
     assert with_series_drawn(images) is images
+
+
+def test_views_are_drawn_where_no_other_series_is_shown():
+    series = np.random.default_rng(0).normal(size=(3, 2, 30))
+    drawn = with_series_drawn({"view_originals": series, "view_samples": series[:, None]})
+    assert drawn["view_originals"].shape == (3, SIDE, SIDE, 3)
+    assert drawn["view_samples"].shape == (3, 1, SIDE, SIDE, 3)

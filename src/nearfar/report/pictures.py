@@ -95,10 +95,10 @@ def with_series_drawn(arrays: Mapping[str, ndarray]) -> Mapping[str, ndarray]:
     Args:
         arrays: As in `evaluation.npz`; those of images and of vectors come back as they are.
     """
-    shown = arrays.get("shown_images")
-    if shown is None or shown.ndim != 3:
+    held = [arrays[name] for name in ("shown_images", "view_originals") if name in arrays]
+    if not held or held[0].ndim != 3:
         return arrays
-    lowest, highest = np.percentile(shown, (0.5, 99.5), axis=(0, 2))
+    lowest, highest = np.percentile(held[0], (0.5, 99.5), axis=(0, 2))
     drawn = dict(arrays)
     for name in _PICTURES:
         if name in arrays:
