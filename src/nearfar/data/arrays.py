@@ -68,11 +68,8 @@ def source_from_series(
     Args:
         series: Real numbers, `(n, channels, steps)`, or `(n, steps)` for one channel; all finite
             and of one length. Kept as float32, or as float64 where they come in a wider type.
-        labels: One whole number (0 or more) or string for each series, or None.
+        labels: As `source_from_arrays` takes them, and so all others.
         test_series: Series for test, of the same channels and steps; else a part is held out.
-        test_labels: Their labels; needed where both `labels` and `test_series` are given.
-        test_fraction: Share to hold out where there are no `test_series`; 0 holds out none.
-        name: What to call the source.
 
     Raises:
         NearfarError: If an array has another shape or type, is ragged or not finite, or labels do
@@ -97,11 +94,8 @@ def source_from_vectors(
     Args:
         vectors: Real numbers, `(n, features)`, all finite. Kept as float32, or as float64 where
             they come in a wider type.
-        labels: One whole number (0 or more) or string for each vector, or None.
+        labels: As `source_from_arrays` takes them, and so all others.
         test_vectors: Vectors for test, of the same features; else a part is held out.
-        test_labels: Their labels; needed where both `labels` and `test_vectors` are given.
-        test_fraction: Share to hold out where there are no `test_vectors`; 0 holds out none.
-        name: What to call the source.
 
     Raises:
         NearfarError: If an array has another shape or type, is ragged or not finite, or labels do
@@ -231,10 +225,6 @@ def load_npz(spec: OwnDataSpec) -> Source:
     They are called `images`, `labels`, `test_images` and `test_labels`; in the source `series-npz`
     `series` and `test_series` stand for the images, in `vectors-npz` `vectors` and `test_vectors`.
 
-    Args:
-        spec: `modality` says what; `root` is the file; `test_fraction` splits it where it has no
-            test part.
-
     Returns:
         The source, held in memory.
 
@@ -280,9 +270,5 @@ def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
 
 
 def first_line(error: Exception) -> str:
-    """What went wrong, on one line.
-
-    Args:
-        error: Whose message may have several.
-    """
+    """What went wrong, on one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]

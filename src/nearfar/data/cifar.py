@@ -68,9 +68,6 @@ def load_cifar10(spec: CIFARSpec) -> Source:
     torchvision downloads it; its own reader would unpickle the files, which executes what is in
     them, so they are read with `read_pickled_dict` and need no known checksum.
 
-    Args:
-        spec: `root` (that folder or the one above it) and `download`.
-
     Returns:
         50 000 images to learn from and 10 000 for test, 3×32×32.
 
@@ -82,9 +79,6 @@ def load_cifar10(spec: CIFARSpec) -> Source:
 
 def load_cifar100(spec: CIFARSpec) -> Source:
     """Read CIFAR-100, with its 100 fine labels, from `cifar-100-python`; see `load_cifar10`.
-
-    Args:
-        spec: `root` (that folder or the one above it) and `download`.
 
     Returns:
         50 000 images to learn from and 10 000 for test, 3×32×32.

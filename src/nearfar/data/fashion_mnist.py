@@ -45,9 +45,6 @@ def load_fashion_mnist(spec: FashionMNISTSpec) -> Source:
     Looked for in `spec.root`; without a root in the folder of Debian's package
     dataset-fashion-mnist, then in the cache. `spec.download` lets torchvision fetch it.
 
-    Args:
-        spec: `root` and `download`.
-
     Returns:
         60 000 images to learn from and 10 000 for test, 1×28×28.
 

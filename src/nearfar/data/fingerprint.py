@@ -20,9 +20,6 @@ def source_fingerprint(source: Source) -> str:
     Two runs whose sources have the same fingerprint were judged on the same split of the same
     examples. The name of the source and the folder that holds it do not count.
 
-    Args:
-        source: Read by `load_source`.
-
     Returns:
         64 hexadecimal digits.
     """
@@ -38,9 +35,6 @@ def part_fingerprint(part: Part) -> str:
 
     Examples in memory count bit by bit. Of image files that are streamed, the names and the sizes
     in bytes count, and what 64 of them hold: to read all of ImageNet would take an hour.
-
-    Args:
-        part: The part.
 
     Returns:
         64 hexadecimal digits.

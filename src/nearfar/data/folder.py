@@ -39,10 +39,6 @@ def load_folder(spec: FolderSpec) -> Source:
     out, stratified and always the same. Every file is decoded once here, so that unreadable ones
     are known before training.
 
-    Args:
-        spec: `root`, `image_size`, `fit`, `channels`, `test_fraction`, `max_corrupt`,
-            `in_memory_mib` and `workers`.
-
     Returns:
         The source, in memory or streamed, with file names relative to `root`.
 
@@ -56,9 +52,6 @@ def load_folder(spec: FolderSpec) -> Source:
 
 def load_all_images(spec: FolderSpec) -> Source:
     """Read every image of a folder at any depth, however it is laid out, in one part.
-
-    Args:
-        spec: As `load_folder` takes it; nothing is held out.
 
     Returns:
         The source, without labels and without a test part.

@@ -48,19 +48,12 @@ def part_named(name: str) -> PartName | None:
 
 
 def may_be_a_class(name: str) -> bool:
-    """Whether the name of a part is a class's as likely: a train, a valid specimen.
-
-    Args:
-        name: For which `part_named` gives a part.
-    """
+    """Whether the name of a part is a class's as likely: a train, a valid specimen."""
     return name.lower() in _CLASSES_TOO
 
 
 def part_within(name: str) -> tuple[PartName, tuple[str, ...]] | None:
     """The part that one of the words of a name stands for, and the other words: `cats_train`.
-
-    Args:
-        name: Of a folder.
 
     Returns:
         Part and other words, or None where no word, or more than one, is of a part.

@@ -74,9 +74,6 @@ class ImageHeader:
 def read_header(path: Path) -> ImageHeader:
     """Read size and mode of an image without decoding it.
 
-    Args:
-        path: The file.
-
     Returns:
         Its size once turned upright, and 1 or 3 channels.
 
@@ -130,11 +127,7 @@ def read_image(
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is an image by its content, whatever its name.
-
-    Args:
-        path: A file of any kind.
-    """
+    """Whether a file is an image by its content, whatever its name."""
     try:
         with Image.open(path, formats=_BY_CONTENT):
             return True

@@ -21,9 +21,6 @@ def load_imagenet(spec: ImageNetSpec) -> Source:
     Where the folders are missing but the three published archives are there, torchvision checks
     and unpacks them first. Files are not decoded before they are needed.
 
-    Args:
-        spec: `root`, `image_size` (256 where left out) and `fit`.
-
     Returns:
         The training images, and the validation images as test part.
 

@@ -24,9 +24,6 @@ def load_digits(spec: DigitsSpec) -> Source:  # noqa: ARG001  (every loader take
     `test_size=500, stratify=labels, random_state=0`; both parts in ascending order of index.
     Intensities 0 to 16 become 0 to 255.
 
-    Args:
-        spec: Nothing in it changes this source.
-
     Returns:
         1297 images to learn from and 500 for test, 1×8×8.
     """

@@ -26,9 +26,6 @@ def load_parquet(spec: ParquetSpec) -> Source:
     index columns are left out, with a note, and so is a column `names` of text, as `nearfar embed`
     writes it.
 
-    Args:
-        spec: `root` is the file, `label_column` names the labels, `test_fraction` splits.
-
     Raises:
         NearfarError: If pyarrow is missing, the file is damaged, a column holds no numbers, or a
             value is missing.
@@ -105,9 +102,6 @@ class TableColumns:
 
 def table_columns(path: Path) -> TableColumns:
     """Reads what a file says of its columns, and no value.
-
-    Args:
-        path: The file.
 
     Raises:
         NearfarError: pyarrow is missing, the file is damaged, or two columns have one name.

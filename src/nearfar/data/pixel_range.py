@@ -30,11 +30,7 @@ class PixelRange:
 
     @classmethod
     def of(cls, values: ndarray) -> "PixelRange":
-        """The range of some images.
-
-        Args:
-            values: Finite numbers.
-        """
+        """The range of some images."""
         if values.dtype == np.uint8:
             return cls("uint8", 0.0, 255.0)
         return cls(_kind(values), float(values.min()), float(values.max()))

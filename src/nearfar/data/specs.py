@@ -303,9 +303,6 @@ def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a source as they are written now, from those that version 0.1 wrote.
 
     It named the settings of all sources for each; those that the source has not go.
-
-    Args:
-        values: Settings by name, as version 0.1 wrote them.
     """
     own = {each.name for each in fields(SourceSpec.named(str(values.get("name", "digits"))))}
     return {

@@ -66,10 +66,6 @@ def load_stl10(spec: STL10Spec) -> Source:
     The unlabelled part (2.8 GB) streams unless it is what is learnt from and fits
     `in_memory_mib`; where its file is missing, the source has no such part.
 
-    Args:
-        spec: `root` (that folder or the one above it), `download`, `train_part` and
-            `in_memory_mib`.
-
     Returns:
         5000 images to learn from, 8000 for test and 100 000 unlabelled, 3×96×96.
 

@@ -41,9 +41,6 @@ class Sound:
 def read_wav(path: Path) -> Sound:
     """Decode a WAV file of 8 to 64-bit whole numbers or of floating-point numbers.
 
-    Args:
-        path: The file.
-
     Raises:
         UnreadableFileError: If it is no WAV file, damaged, truncated or empty, or holds values
             that are not finite.
@@ -64,11 +61,7 @@ def read_wav(path: Path) -> Sound:
 
 
 def is_wav(path: Path) -> bool:
-    """Whether a file's first bytes are those of a WAV file.
-
-    Args:
-        path: A file of any kind.
-    """
+    """Whether a file's first bytes are those of a WAV file."""
     try:
         with path.open("rb") as file:
             start = file.read(12)
@@ -133,9 +126,6 @@ def load_wav(spec: WavSpec) -> Source:
 
     Sounds are cut at the end, or go on with silence, to `spec.length` steps: the median length
     where it is left out.
-
-    Args:
-        spec: `root`, `length`, `test_fraction`, `max_corrupt`, `in_memory_mib` and `workers`.
 
     Returns:
         The source, held in memory, with file names relative to `root`.
