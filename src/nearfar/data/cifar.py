@@ -12,7 +12,7 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from nearfar.data.downloads import download
+from nearfar.data.downloads import found_folder
 from nearfar.data.folder_tree import some
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
@@ -91,36 +91,21 @@ def load_cifar100(spec: CIFARSpec) -> Source:
 
 def _load(name: str, layout: _Layout, spec: CIFARSpec) -> Source:
     """Read one of the two sets."""
-    folder = _find_folder(layout, spec)
+    places = [spec.folder / layout.folder, spec.folder]
+    files = (*layout.train, layout.test, layout.names)
+    folder = found_folder(
+        spec,
+        places,
+        lambda place: all((place / file).is_file() for file in files),
+        layout.torchvision_name,
+        missing=f"{layout.title} is not in {spec.folder}: unpack {layout.archive} there, so that "
+        f"{places[0] / layout.test} exists, name another folder with --data.root, or fetch it with "
+        "--data.download",
+    )
     class_names = _class_names(folder / layout.names, layout.names_key)
     train = _read_part([folder / file for file in layout.train], layout, len(class_names))
     test = _read_part([folder / layout.test], layout, len(class_names))
     return Source(name, train, test, class_names=class_names)
-
-
-def _find_folder(layout: _Layout, spec: CIFARSpec) -> Path:
-    """The folder that holds all the files, downloaded if need be and allowed."""
-    base = spec.folder
-    places = [base / layout.folder, base]
-    found = _first_complete(places, layout)
-    if found is None and spec.download:
-        download(layout.torchvision_name, base)
-        found = _first_complete(places, layout)
-    if found is None:
-        raise NearfarError(
-            f"{layout.title} is not in {base}: unpack {layout.archive} there, so that "
-            f"{places[0] / layout.test} exists, name another folder with --data.root, or fetch "
-            "it with --data.download"
-        )
-    return found
-
-
-def _first_complete(places: list[Path], layout: _Layout) -> Path | None:
-    """The first folder with every file of the set."""
-    for place in places:
-        if all((place / file).is_file() for file in (*layout.train, layout.test, layout.names)):
-            return place
-    return None
 
 
 def _class_names(path: Path, key: str) -> tuple[str, ...]:

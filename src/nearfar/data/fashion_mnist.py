@@ -11,7 +11,7 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from nearfar.data.downloads import download
+from nearfar.data.downloads import found_folder
 from nearfar.data.source import Part, Source
 from nearfar.data.specs import FashionMNISTSpec
 from nearfar.errors import NearfarError
@@ -51,36 +51,20 @@ def load_fashion_mnist(spec: FashionMNISTSpec) -> Source:
     Raises:
         NearfarError: If files are missing or damaged.
     """
-    folder = _find_folder(spec)
-    train, test = (_read_part(folder, part) for part in ("train", "t10k"))
-    return Source("fashion-mnist", train, test, class_names=CLASS_NAMES)
-
-
-def _find_folder(spec: FashionMNISTSpec) -> Path:
-    """The folder that holds all four files, downloaded if need be and allowed."""
-    base = spec.folder
-    places = [base, base / "FashionMNIST" / "raw"]
+    places = [spec.folder, spec.folder / "FashionMNIST" / "raw"]
     if spec.root is None:
         places.insert(0, DEBIAN_FOLDER)
-    found = _first_complete(places)
-    if found is None and spec.download:
-        download("FashionMNIST", base)
-        found = _first_complete(places)
-    if found is None:
-        raise NearfarError(
-            f"Fashion-MNIST is not in {places[0]}: put its four files ({_FILES[0]}.gz, …) there, "
-            "or install Debian's package dataset-fashion-mnist, name another folder with "
-            "--data.root, or fetch it with --data.download"
-        )
-    return found
-
-
-def _first_complete(places: list[Path]) -> Path | None:
-    """The first folder with all four files."""
-    for place in places:
-        if all(_file(place, name) for name in _FILES):
-            return place
-    return None
+    folder = found_folder(
+        spec,
+        places,
+        lambda place: all(_file(place, name) for name in _FILES),
+        "FashionMNIST",
+        missing=f"Fashion-MNIST is not in {places[0]}: put its four files ({_FILES[0]}.gz, …) "
+        "there, or install Debian's package dataset-fashion-mnist, name another folder with "
+        "--data.root, or fetch it with --data.download",
+    )
+    train, test = (_read_part(folder, part) for part in ("train", "t10k"))
+    return Source("fashion-mnist", train, test, class_names=CLASS_NAMES)
 
 
 def _file(folder: Path, name: str) -> Path | None:

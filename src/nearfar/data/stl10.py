@@ -8,7 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from nearfar.data.downloads import download
+from nearfar.data.downloads import found_folder
 from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.data.specs import STL10Spec
@@ -72,7 +72,17 @@ def load_stl10(spec: STL10Spec) -> Source:
     Raises:
         NearfarError: If files are missing or damaged.
     """
-    folder = _find_folder(spec)
+    places = [spec.folder / "stl10_binary", spec.folder]
+    folder = found_folder(
+        spec,
+        places,
+        lambda place: all((place / file).is_file() for file in _FILES),
+        "STL10",
+        missing=f"STL-10 is not in {spec.folder}: unpack stl10_binary.tar.gz there, so that "
+        f"{places[0] / _FILES[0]} exists, name another folder with --data.root, or fetch it with "
+        "--data.download",
+        split="train",
+    )
     names = (folder / "class_names.txt").read_text(encoding="utf-8", errors="replace").split()
     train, test = (
         _read_part(folder / f"{part}_X.bin", folder / f"{part}_y.bin", len(names), spec)
@@ -87,31 +97,6 @@ def load_stl10(spec: STL10Spec) -> Source:
     if spec.train_part == "train":
         return replace(source, unlabelled=Part(images))
     return replace(source, unlabelled=Part(_held(images, spec)))
-
-
-def _find_folder(spec: STL10Spec) -> Path:
-    """The folder that holds the labelled parts, downloaded if need be and allowed."""
-    base = spec.folder
-    places = [base / "stl10_binary", base]
-    found = _first_complete(places)
-    if found is None and spec.download:
-        download("STL10", base, split="train")
-        found = _first_complete(places)
-    if found is None:
-        raise NearfarError(
-            f"STL-10 is not in {base}: unpack stl10_binary.tar.gz there, so that "
-            f"{places[0] / _FILES[0]} exists, name another folder with --data.root, or fetch it "
-            "with --data.download"
-        )
-    return found
-
-
-def _first_complete(places: list[Path]) -> Path | None:
-    """The first folder with every file of the labelled parts."""
-    for place in places:
-        if all((place / file).is_file() for file in _FILES):
-            return place
-    return None
 
 
 def _read_part(image_file: Path, label_file: Path, classes: int, spec: STL10Spec) -> Part:
