@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nearfar.data.specs import CIFAR10Spec, DigitsSpec, FolderSpec, SourceSpec, STL10Spec
-from nearfar.errors import SettingError
+from nearfar.data.sources import load_source
+from nearfar.data.specs import CIFAR10Spec, DigitsSpec, FolderSpec, SourceSpec, STL10Spec, WineSpec
+from nearfar.errors import NearfarError, SettingError
 from nearfar.plugins import imported
 from nearfar.spec import as_spec
 
@@ -122,3 +123,10 @@ def test_downloads_without_a_root_go_to_the_users_cache(monkeypatch, tmp_path):
     assert STL10Spec().folder == tmp_path / "nearfar" / "stl10"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert STL10Spec().folder == Path.home() / ".cache" / "nearfar" / "stl10"
+
+
+def test_a_loader_that_gives_other_examples_than_its_spec_states_is_named(monkeypatch):
+    monkeypatch.setattr(WineSpec, "modality", "series")
+    said = r"wine is a source of series, and .*sklearn gave vectors"
+    with pytest.raises(NearfarError, match=said):
+        load_source(WineSpec())

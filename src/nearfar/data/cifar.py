@@ -38,32 +38,34 @@ class _Layout:
     labels_key: str
 
 
-_CIFAR10 = _Layout(
-    title="CIFAR-10",
-    torchvision_name="CIFAR10",
-    folder="cifar-10-batches-py",
-    archive="cifar-10-python.tar.gz",
-    train=tuple(f"data_batch_{number}" for number in range(1, 6)),
-    test="test_batch",
-    names="batches.meta",
-    names_key="label_names",
-    labels_key="labels",
-)
-_CIFAR100 = _Layout(
-    title="CIFAR-100",
-    torchvision_name="CIFAR100",
-    folder="cifar-100-python",
-    archive="cifar-100-python.tar.gz",
-    train=("train",),
-    test="test",
-    names="meta",
-    names_key="fine_label_names",
-    labels_key="fine_labels",
-)
+_LAYOUTS = {
+    "cifar10": _Layout(
+        title="CIFAR-10",
+        torchvision_name="CIFAR10",
+        folder="cifar-10-batches-py",
+        archive="cifar-10-python.tar.gz",
+        train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+        test="test_batch",
+        names="batches.meta",
+        names_key="label_names",
+        labels_key="labels",
+    ),
+    "cifar100": _Layout(
+        title="CIFAR-100",
+        torchvision_name="CIFAR100",
+        folder="cifar-100-python",
+        archive="cifar-100-python.tar.gz",
+        train=("train",),
+        test="test",
+        names="meta",
+        names_key="fine_label_names",
+        labels_key="fine_labels",
+    ),
+}
 
 
-def load_cifar10(spec: CIFARSpec) -> Source:
-    """Read CIFAR-10 from `cifar-10-batches-py`.
+def load_cifar(spec: CIFARSpec) -> Source:
+    """Read CIFAR-10, or CIFAR-100 with its 100 fine labels.
 
     torchvision downloads it; its own reader would unpickle the files, which executes what is in
     them, so they are read with `read_pickled_dict` and need no known checksum.
@@ -74,23 +76,7 @@ def load_cifar10(spec: CIFARSpec) -> Source:
     Raises:
         NearfarError: If files are missing or damaged.
     """
-    return _load("cifar10", _CIFAR10, spec)
-
-
-def load_cifar100(spec: CIFARSpec) -> Source:
-    """Read CIFAR-100, with its 100 fine labels, from `cifar-100-python`; see `load_cifar10`.
-
-    Returns:
-        50 000 images to learn from and 10 000 for test, 3×32×32.
-
-    Raises:
-        NearfarError: If files are missing or damaged.
-    """
-    return _load("cifar100", _CIFAR100, spec)
-
-
-def _load(name: str, layout: _Layout, spec: CIFARSpec) -> Source:
-    """Read one of the two sets."""
+    layout = _LAYOUTS[spec.name]
     places = [spec.folder / layout.folder, spec.folder]
     files = (*layout.train, layout.test, layout.names)
     folder = found_folder(
@@ -105,7 +91,7 @@ def _load(name: str, layout: _Layout, spec: CIFARSpec) -> Source:
     class_names = _class_names(folder / layout.names, layout.names_key)
     train = _read_part([folder / file for file in layout.train], layout, len(class_names))
     test = _read_part([folder / layout.test], layout, len(class_names))
-    return Source(name, train, test, class_names=class_names)
+    return Source(spec.name, train, test, class_names=class_names)
 
 
 def _class_names(path: Path, key: str) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """Digits, series and vectors that ship inside packages: no network is needed."""
 
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,77 +46,42 @@ TEST_FRACTION = 0.3
 """Share of scikit-learn's tables held out for test, always the same rows."""
 
 
-def load_japanese_vowels(spec: SourceSpec) -> Source:  # noqa: ARG001  (every loader takes it)
-    """Read the Japanese vowels inside sktime: nine speakers say /ae/.
+def load_from_sktime(spec: SourceSpec) -> Source:
+    """Read series that sktime ships (`load_japanese_vowels`…), with their makers' own split.
 
-    Utterances of 7 to 29 steps are brought to 29: every channel goes on with its last value.
-
-    Returns:
-        270 series to learn from and 370 for test, 12 channels × 29 steps, as their makers split
-        them.
+    Shorter series are brought to the longest: every channel goes on with its last value.
 
     Raises:
         NearfarError: If sktime is missing.
     """
-    return _from_sktime("japanese-vowels", "load_japanese_vowels")
-
-
-def load_basic_motions(spec: SourceSpec) -> Source:  # noqa: ARG001
-    """Read the basic motions inside sktime: a watch's sensors while its wearer moves.
-
-    Returns:
-        40 series to learn from and 40 for test, 6 channels × 100 steps, as their makers split them.
-
-    Raises:
-        NearfarError: If sktime is missing.
-    """
-    return _from_sktime("basic-motions", "load_basic_motions")
-
-
-def load_wine(spec: SourceSpec) -> Source:  # noqa: ARG001
-    """Read scikit-learn's wines: 13 chemical measures of wines of three growers.
-
-    Returns:
-        125 vectors to learn from and 53 for test, 13 features.
-    """
-    # Imported here: scikit-learn takes a second, and other sources do not need it.
-    from sklearn.datasets import load_wine as bundled
-
-    return _from_sklearn("wine", bundled())
-
-
-def load_breast_cancer(spec: SourceSpec) -> Source:  # noqa: ARG001
-    """Read scikit-learn's breast cancers: 30 measures of cell nuclei, benign or malignant.
-
-    Returns:
-        398 vectors to learn from and 171 for test, 30 features.
-    """
-    from sklearn.datasets import load_breast_cancer as bundled
-
-    return _from_sklearn("breast-cancer", bundled())
-
-
-def _from_sktime(name: str, loader: str) -> Source:
-    """A source that sktime ships, with the makers' own split."""
     if find_spec("sktime") is None:
-        raise NearfarError(f"{name} is inside sktime: pip install 'nearfar[series]'")
+        raise NearfarError(f"{spec.name} is inside sktime: pip install 'nearfar[series]'")
     # Imported here: sktime takes seconds, and other sources do not need it.
     from sktime import datasets
 
-    parts = []
+    bundled, parts = getattr(datasets, _loader(spec)), []
     for split in ("train", "test"):
-        tables, labels = getattr(datasets, loader)(split, return_type="df-list")
+        tables, labels = bundled(split, return_type="df-list")
         parts.append(([table.to_numpy(np.float32).T for table in tables], labels.astype(str)))
     length = max(each.shape[1] for series, _ in parts for each in series)
     (train, train_labels), (test, test_labels) = parts
     return source_from_series(
-        padded(train, length), train_labels, padded(test, length), test_labels, name=name
+        padded(train, length), train_labels, padded(test, length), test_labels, name=spec.name
     )
 
 
-def _from_sklearn(name: str, bunch: Any) -> Source:
-    """A table of scikit-learn with a fixed, stratified test part."""
+def load_from_sklearn(spec: SourceSpec) -> Source:
+    """Read a table that scikit-learn ships (`load_wine`…), with a fixed, stratified test part."""
+    # Imported here: scikit-learn takes a second, and other sources do not need it.
+    from sklearn import datasets
+
+    bunch = getattr(datasets, _loader(spec))()
     classes = np.array([str(each) for each in bunch.target_names])
     return source_from_vectors(
-        bunch.data, classes[bunch.target], test_fraction=TEST_FRACTION, name=name
+        bunch.data, classes[bunch.target], test_fraction=TEST_FRACTION, name=spec.name
     )
+
+
+def _loader(spec: SourceSpec) -> str:
+    """What the packages call the function that loads a source."""
+    return f"load_{spec.name.replace('-', '_')}"

@@ -51,6 +51,7 @@ class FashionMNISTSpec(PublicSpec):
 class CIFARSpec(PublicSpec):
     """What both CIFARs share."""
 
+    target = "nearfar.data.cifar:load_cifar"
     train_examples, size = 50_000, "32 × 32, RGB"
     licence = "none stated by its makers; images collected from the web"
     citation = (
@@ -63,7 +64,6 @@ class CIFARSpec(PublicSpec):
 class CIFAR10Spec(CIFARSpec):
     """CIFAR-10, from its "python version"."""
 
-    target = "nearfar.data.cifar:load_cifar10"
     summary = "photographs of animals and vehicles: 50 000 to learn from, 10 000 for test"
     classes = 10
     name: Literal["cifar10"] = "cifar10"
@@ -73,7 +73,6 @@ class CIFAR10Spec(CIFARSpec):
 class CIFAR100Spec(CIFARSpec):
     """CIFAR-100 with its fine labels, from its "python version"."""
 
-    target = "nearfar.data.cifar:load_cifar100"
     summary = "photographs of 100 kinds of things: 50 000 to learn from, 10 000 for test"
     classes = 100
     name: Literal["cifar100"] = "cifar100"
@@ -171,7 +170,7 @@ class NpzSpec(OwnDataSpec):
 class JapaneseVowelsSpec(SourceSpec):
     """The Japanese vowels inside sktime."""
 
-    target, modality = "nearfar.data.packaged:load_japanese_vowels", "series"
+    target, modality = "nearfar.data.packaged:load_from_sktime", "series"
     summary = "nine men say /ae/: 270 utterances to learn from, 370 for test"
     classes, train_examples = 9, 270
     size = "12 channels (LPC cepstrum) × 29 steps; shorter ones go on with their last value"
@@ -188,7 +187,7 @@ class JapaneseVowelsSpec(SourceSpec):
 class BasicMotionsSpec(SourceSpec):
     """The basic motions inside sktime."""
 
-    target, modality = "nearfar.data.packaged:load_basic_motions", "series"
+    target, modality = "nearfar.data.packaged:load_from_sktime", "series"
     summary = "a watch's sensors in four activities: 40 recordings to learn from, 40 for test"
     classes, train_examples = 4, 40
     size = "6 channels (accelerometer, gyroscope) × 100 steps"
@@ -232,7 +231,7 @@ class SeriesNpzSpec(OwnDataSpec):
 class WineSpec(SourceSpec):
     """The wines inside scikit-learn."""
 
-    target, modality = "nearfar.data.packaged:load_wine", "vectors"
+    target, modality = "nearfar.data.packaged:load_from_sklearn", "vectors"
     summary = "178 wines of three growers: 125 to learn from, 53 for test"
     classes, train_examples, size = 3, 125, "13 features (chemical measures)"
     licence = "CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)"
@@ -247,7 +246,7 @@ class WineSpec(SourceSpec):
 class BreastCancerSpec(SourceSpec):
     """The breast cancers inside scikit-learn."""
 
-    target, modality = "nearfar.data.packaged:load_breast_cancer", "vectors"
+    target, modality = "nearfar.data.packaged:load_from_sklearn", "vectors"
     summary = "569 biopsies, benign or malignant: 398 to learn from, 171 for test"
     classes, train_examples, size = 2, 398, "30 features (measures of cell nuclei)"
     licence = "CC BY 4.0 (UCI repository); the copy read here ships inside scikit-learn (BSD)"
