@@ -30,7 +30,7 @@ from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import NotNegative
 
-OWN = ("knn", "few_labels", "linear_probe", "classifier", "geometry", "map", "gallery")
+OWN = tuple(ProtocolSpec.choices)
 
 
 def judge(spec, judged):
