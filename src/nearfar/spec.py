@@ -27,7 +27,8 @@ from nearfar.plugins import imported, load_plugins
 
 AnyNamed = TypeVar("AnyNamed", bound="Named")
 
-_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+# Validators are built when first used: of a hundred specs a command makes a few.
+_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=False, defer_build=True)
 
 
 def _refuse_in_our_words(cls: "type[Spec]") -> None:
@@ -50,6 +51,10 @@ def _refuse_in_our_words(cls: "type[Spec]") -> None:
             checked(self, **named)
         except ValidationError as error:
             raise refusal(cls.room, get_type_hints(cls, include_extras=True), error) from None
+        finally:
+            # pydantic puts its own in this place when it builds the validator, the first time.
+            if cls.__init__ is not construct:
+                cls.__init__ = construct
 
     cls.__init__ = construct
 

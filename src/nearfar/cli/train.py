@@ -10,7 +10,6 @@ from tyro.conf import Positional, arg
 from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_misplaced
-from nearfar.cli.train_help import print_help
 from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
@@ -52,6 +51,8 @@ class TrainArguments:
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar train` with the words after it."""
     if list(words) in (["-h"], ["--help"]):
+        from nearfar.cli.train_help import print_help
+
         print_help()
     with said_by_first_rank():
         arguments = _read(words)
