@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -18,26 +17,6 @@ _SMALLEST, _LARGEST = 1e-30, 1e30
 """float32 holds these, their products with 1e7, and their inverses."""
 
 
-def check_numbers(settings: Any, prefix: str = "") -> None:
-    """Refuse numbers that no computation can hold: not finite, or beyond float32 or int32.
-
-    What a setting may be more narrowly is for the room that reads it.
-
-    Args:
-        settings: A dataclass of settings, with others and tuples of numbers inside.
-        prefix: What stands before the names of its fields.
-
-    Raises:
-        SettingError: Naming the first such setting.
-    """
-    for field in fields(settings):
-        name, value = prefix + field.name, getattr(settings, field.name)
-        if is_dataclass(value):
-            check_numbers(value, f"{name}.")
-        else:
-            check_number(name, value)
-
-
 def check_range(name: str, value: int | float, lowest: int | float, highest: int | float) -> None:
     """Refuse a number that is not from the lowest to the highest, both included, or is NaN.
 
@@ -46,16 +25,6 @@ def check_range(name: str, value: int | float, lowest: int | float, highest: int
     """
     if not lowest <= value <= highest:
         raise SettingError(f"{name} is {told(value)}: it must be {lowest:,} to {highest:,}")
-
-
-def check_seed(name: str, seed: int) -> None:
-    """Refuse a seed that a generator would refuse later.
-
-    Raises:
-        SettingError: It is not 0 to 2³² − 1.
-    """
-    if not 0 <= seed <= HIGHEST_SEED:
-        raise SettingError(f"{name} is {told(seed)}: it must be 0 or more, up to {HIGHEST_SEED}")
 
 
 def check_number(name: str, value: Any) -> None:
