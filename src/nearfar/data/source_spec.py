@@ -56,6 +56,7 @@ class SourceSpec(Choice, noun="data source"):
         modality: What the examples are.
         root_kind: What `root` is; "" where there is none, for the source is inside a package.
         root_needed: There is no other place to look for the files.
+        name: Which source; `nearfar data` lists them.
     """
 
     room: ClassVar[str] = "data."

@@ -30,7 +30,6 @@ class DigitsSpec(SourceSpec):
     )
     home = "archive.ics.uci.edu/dataset/80"
     name: Literal["digits"] = "digits"
-    """Which source; `nearfar data` lists them."""
 
 
 class FashionMNISTSpec(PublicSpec):
@@ -45,7 +44,6 @@ class FashionMNISTSpec(PublicSpec):
     )
     home = "github.com/zalandoresearch/fashion-mnist"
     name: Literal["fashion-mnist"] = "fashion-mnist"
-    """Which source; `nearfar data` lists them."""
 
 
 class CIFARSpec(PublicSpec):
@@ -67,7 +65,6 @@ class CIFAR10Spec(CIFARSpec):
     summary = "photographs of animals and vehicles: 50 000 to learn from, 10 000 for test"
     classes = 10
     name: Literal["cifar10"] = "cifar10"
-    """Which source; `nearfar data` lists them."""
 
 
 class CIFAR100Spec(CIFARSpec):
@@ -76,7 +73,6 @@ class CIFAR100Spec(CIFARSpec):
     summary = "photographs of 100 kinds of things: 50 000 to learn from, 10 000 for test"
     classes = 100
     name: Literal["cifar100"] = "cifar100"
-    """Which source; `nearfar data` lists them."""
 
 
 class STL10Spec(PublicSpec):
@@ -95,7 +91,6 @@ class STL10Spec(PublicSpec):
     )
     home = "cs.stanford.edu/~acoates/stl10"
     name: Literal["stl10"] = "stl10"
-    """Which source; `nearfar data` lists them."""
     train_part: TrainPart = "train"
     """Part to learn from without labels; `both` is the training part and the unlabelled one."""
     in_memory_mib: InMemory = 2048
@@ -139,7 +134,6 @@ class ImageNetSpec(ImageFilesSpec):
     )
     home = "www.image-net.org"
     name: Literal["imagenet"] = "imagenet"
-    """Which source; `nearfar data` lists them."""
 
 
 class FolderSpec(ImageFilesSpec, OwnDataSpec):
@@ -148,7 +142,6 @@ class FolderSpec(ImageFilesSpec, OwnDataSpec):
     target = "nearfar.data.folder:load_folder"
     summary = "a folder of image files, one sub-folder a class, or flat without labels"
     name: Literal["folder"] = "folder"
-    """Which source; `nearfar data` lists them."""
     channels: Literal[1, 3] | None = None
     """1 turns images grey, 3 makes them RGB; left out, the folder decides."""
     in_memory_mib: InMemory = 2048
@@ -164,7 +157,6 @@ class NpzSpec(OwnDataSpec):
     summary = "a NumPy .npz file: images, and maybe labels, test_images, test_labels"
     size = "any, any number of channels"
     name: Literal["npz"] = "npz"
-    """Which source; `nearfar data` lists them."""
 
 
 class JapaneseVowelsSpec(SourceSpec):
@@ -181,7 +173,6 @@ class JapaneseVowelsSpec(SourceSpec):
     )
     home = "archive.ics.uci.edu/dataset/128"
     name: Literal["japanese-vowels"] = "japanese-vowels"
-    """Which source; `nearfar data` lists them."""
 
 
 class BasicMotionsSpec(SourceSpec):
@@ -198,7 +189,6 @@ class BasicMotionsSpec(SourceSpec):
     )
     home = "www.timeseriesclassification.com"
     name: Literal["basic-motions"] = "basic-motions"
-    """Which source; `nearfar data` lists them."""
 
 
 class WavSpec(OwnDataSpec):
@@ -208,7 +198,6 @@ class WavSpec(OwnDataSpec):
     summary = "a folder of WAV files of one rate, one sub-folder a class, or flat without labels"
     size = "data.length steps (their median where left out), any number of channels"
     name: Literal["wav"] = "wav"
-    """Which source; `nearfar data` lists them."""
     length: Count | None = None
     """Steps that the sounds are cut or padded to; their median length where left out."""
     max_corrupt: Share = 0.01
@@ -225,7 +214,6 @@ class SeriesNpzSpec(OwnDataSpec):
         "a NumPy .npz file: series (n, channels, steps), and maybe labels, test_series, test_labels"
     )
     name: Literal["series-npz"] = "series-npz"
-    """Which source; `nearfar data` lists them."""
 
 
 class WineSpec(SourceSpec):
@@ -240,7 +228,6 @@ class WineSpec(SourceSpec):
     )
     home = "archive.ics.uci.edu/dataset/109"
     name: Literal["wine"] = "wine"
-    """Which source; `nearfar data` lists them."""
 
 
 class BreastCancerSpec(SourceSpec):
@@ -256,7 +243,6 @@ class BreastCancerSpec(SourceSpec):
     )
     home = "archive.ics.uci.edu/dataset/17"
     name: Literal["breast-cancer"] = "breast-cancer"
-    """Which source; `nearfar data` lists them."""
 
 
 class ParquetSpec(OwnDataSpec):
@@ -266,7 +252,6 @@ class ParquetSpec(OwnDataSpec):
     summary = "a Parquet table: columns of numbers, and maybe one of labels (data.label_column)"
     size = "any number of features"
     name: Literal["parquet"] = "parquet"
-    """Which source; `nearfar data` lists them."""
     label_column: str | None = None
     """Column that holds the labels; left out, there are none."""
 
@@ -280,7 +265,6 @@ class VectorsNpzSpec(OwnDataSpec):
     )
     size = "any number of features"
     name: Literal["vectors-npz"] = "vectors-npz"
-    """Which source; `nearfar data` lists them."""
 
 
 _FORMAT_1: dict[str, Any] = {

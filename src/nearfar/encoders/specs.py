@@ -26,6 +26,7 @@ class EncoderSpec(ForExamples, noun="backbone"):
     Attributes:
         gives_steps: It gives a vector for each step, which CPC asks for (`step_encoders.py`).
         cuts_patches: Its steps are rows of patches of an image.
+        name: Which backbone: one of ours, or timm/NAME for any of timm's.
     """
 
     room: ClassVar[str] = "encoder."
@@ -79,7 +80,6 @@ class SmallResNetSpec(OwnImageEncoderSpec):
 
     target = "nearfar.encoders.resnets:SmallResNet"
     name: Literal["small-resnet"] = "small-resnet"
-    """Which backbone: one of ours, or timm/NAME for any of timm's."""
 
 
 class CIFARResNetSpec(OwnImageEncoderSpec):
@@ -102,7 +102,6 @@ class CIFARResNet20Spec(CIFARResNetSpec):
 
     blocks = 3
     name: Literal["cifar-resnet20"] = "cifar-resnet20"
-    """Which backbone: one of ours, or timm/NAME for any of timm's."""
 
 
 class CIFARResNet32Spec(CIFARResNetSpec):
@@ -110,7 +109,6 @@ class CIFARResNet32Spec(CIFARResNetSpec):
 
     blocks = 5
     name: Literal["cifar-resnet32"] = "cifar-resnet32"
-    """Which backbone: one of ours, or timm/NAME for any of timm's."""
 
 
 class SmallAlexNetSpec(OwnImageEncoderSpec):
@@ -118,7 +116,6 @@ class SmallAlexNetSpec(OwnImageEncoderSpec):
 
     target = "nearfar.encoders.small_alexnet:SmallAlexNet"
     name: Literal["small-alexnet"] = "small-alexnet"
-    """Which backbone: one of ours, or timm/NAME for any of timm's."""
 
 
 class PatchGRUSpec(OwnImageEncoderSpec):
@@ -127,7 +124,6 @@ class PatchGRUSpec(OwnImageEncoderSpec):
     target = "nearfar.encoders.step_encoders:PatchGRU"
     gives_steps, cuts_patches = True, True
     name: Literal["patch-gru"] = "patch-gru"
-    """Which backbone: one of ours, or timm/NAME for any of timm's."""
 
 
 class TimmSpec(EncoderSpec):
@@ -171,7 +167,6 @@ class SeriesResNetSpec(SeriesEncoderSpec):
 
     target = "nearfar.encoders.resnets:SeriesResNet"
     name: Literal["series-resnet"] = "series-resnet"
-    """Which backbone: series-resnet, or series-gru for CPC."""
 
 
 class SeriesGRUSpec(SeriesEncoderSpec):
@@ -179,7 +174,6 @@ class SeriesGRUSpec(SeriesEncoderSpec):
 
     target, gives_steps = "nearfar.encoders.step_encoders:SeriesGRU", True
     name: Literal["series-gru"] = "series-gru"
-    """Which backbone: series-gru (CPC) or series-resnet."""
 
 
 class MLPSpec(EncoderSpec):
@@ -188,7 +182,6 @@ class MLPSpec(EncoderSpec):
     target = "nearfar.encoders.mlp:MLP"
     takes = "vectors"
     name: Literal["mlp"] = "mlp"
-    """Which backbone: mlp is the one for vectors."""
     width: Width = 32
     """Units of a layer."""
     depth: Annotated[int, Ge(1), Le(1000)] = 2

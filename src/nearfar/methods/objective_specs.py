@@ -19,6 +19,7 @@ class ObjectiveSpec(Choice, noun="objective"):
         function: "module:name" of what computes it from two views, or from all, and the settings.
         of_all_views: The function takes all views in one sequence. Where it takes two, the loss is
             the mean over all pairs of views.
+        name: Which objective; `nearfar methods simclr` lists those that views can be compared by.
     """
 
     room: ClassVar[str] = "method.objective."
@@ -49,7 +50,6 @@ class NTXentSpec(ObjectiveSpec):
 
     function = "nearfar.objectives:nt_xent"
     name: Literal["nt_xent"] = "nt_xent"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
     temperature: Temperature = 0.5
     """Divides cosine similarities."""
     drop_false_negatives: DropFalseNegatives = "no"
@@ -65,7 +65,6 @@ class DebiasedNegSpec(ObjectiveSpec):
 
     function, of_all_views = "nearfar.objectives:debiased_neg", True
     name: Literal["debiased_neg"] = "debiased_neg"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
     temperature: Temperature = 0.5
     """Divides cosine similarities."""
     tau_plus: Annotated[float, Ge(0), Lt(1)] = 0.1
@@ -85,7 +84,6 @@ class DebiasedPosSpec(ObjectiveSpec):
 
     function, of_all_views = "nearfar.objectives:debiased_pos", True
     name: Literal["debiased_pos"] = "debiased_pos"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
     temperature: Temperature = 0.5
     """Divides cosine similarities."""
     tau_plus: Annotated[float, Gt(0), Lt(1)] = 0.1
@@ -107,7 +105,6 @@ class DecoupledSpec(ObjectiveSpec):
 
     function = "nearfar.objectives:decoupled"
     name: Literal["decoupled"] = "decoupled"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
     temperature: Temperature = 0.1
     """Divides cosine similarities."""
 
@@ -121,7 +118,6 @@ class AlignUniformSpec(ObjectiveSpec):
 
     function = "nearfar.objectives:align_uniform"
     name: Literal["align_uniform"] = "align_uniform"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
     align_weight: NotNegative = 1.0
     """Weight of the alignment."""
     uniform_weight: NotNegative = 1.0
@@ -142,7 +138,6 @@ class TripletSpec(ObjectiveSpec):
 
     function, of_all_views = "nearfar.methods.pairwise:triplet_of_views", True
     name: Literal["triplet"] = "triplet"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
     margin: Above0 = 1.0
     """By how much squared distances to negatives must be larger."""
 
@@ -152,7 +147,6 @@ class NPairSpec(ObjectiveSpec):
 
     function = "nearfar.objectives:n_pair"
     name: Literal["n_pair"] = "n_pair"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
 
     @property
     def critic_temperature(self) -> None:
@@ -169,7 +163,6 @@ class VICRegSpec(ObjectiveSpec):
 
     function = "nearfar.objectives:vicreg"
     name: Literal["vicreg"] = "vicreg"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
     similarity_weight: NotNegative = 25.0
     """Weight of the distance between views."""
     variance_weight: NotNegative = 25.0
@@ -183,7 +176,6 @@ class BarlowTwinsSpec(ObjectiveSpec):
 
     function = "nearfar.objectives:barlow_twins"
     name: Literal["barlow_twins"] = "barlow_twins"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""
     off_diagonal_weight: NotNegative = 0.005
     """Weight of the correlations between different dimensions."""
 
@@ -193,4 +185,3 @@ class SigmoidSpec(ObjectiveSpec):
 
     target, function = "nearfar.methods.pairwise:LearntSigmoid", "nearfar.objectives:sigmoid"
     name: Literal["sigmoid"] = "sigmoid"
-    """Which objective; `nearfar methods simclr` lists those that views can be compared by."""

@@ -30,6 +30,7 @@ class MethodSpec(Choice, noun="method"):
         least_views: Views of each example that it needs.
         most_views: Views of each example that it takes; None for any number.
         needs_steps: It asks for a vector for each step, which few encoders give.
+        name: Which method; `nearfar methods` lists them.
     """
 
     room: ClassVar[str] = "method."
@@ -121,7 +122,6 @@ class SimCLRSpec(MethodSpec):
     summary = "two views of an example near, all other examples of the batch far"
     source = "Chen et al. 2020"
     name: Literal["simclr"] = "simclr"
-    """Which method; `nearfar methods` lists them."""
     objective: Nested[ObjectiveSpec] = NTXentSpec()
     """What the embeddings are compared by; `nearfar objectives` says what each computes."""
     projection_hidden: Width | None = 512
@@ -164,7 +164,6 @@ class MoCoSpec(MethodSpec):
     source = "He et al. 2020, Chen et al. 2020"
     most_views = 2
     name: Literal["moco"] = "moco"
-    """Which method; `nearfar methods` lists them."""
     head: Literal["linear", "mlp"] = "mlp"
     """linear is v1's, mlp v2's, with a hidden layer."""
     projection_hidden: Width | None = None
@@ -200,7 +199,6 @@ class BYOLSpec(MethodSpec):
     source = "Grill et al. 2020"
     most_views = 2
     name: Literal["byol"] = "byol"
-    """Which method; `nearfar methods` lists them."""
     projection_hidden: Width = 4096
     """Width of the projector's hidden layer."""
     projection_dim: Width = 256
@@ -220,7 +218,6 @@ class SupConSpec(MethodSpec):
     source = "Khosla et al. 2020"
     needs_labels = True
     name: Literal["supcon"] = "supcon"
-    """Which method; `nearfar methods` lists them."""
     temperature: Temperature = 0.1
     """Divides cosine similarities in the loss."""
     kind: Literal["out", "in"] = "out"
@@ -240,7 +237,6 @@ class CrossEntropySpec(MethodSpec):
     source = "the usual practice"
     needs_labels, needs_class_counts, least_views = True, True, 1
     name: Literal["cross-entropy"] = "cross-entropy"
-    """Which method; `nearfar methods` lists them."""
 
 
 class BalancedSoftmaxSpec(MethodSpec):
@@ -252,7 +248,6 @@ class BalancedSoftmaxSpec(MethodSpec):
     source = "Ren et al. 2020"
     needs_labels, needs_class_counts, least_views = True, True, 1
     name: Literal["balanced-softmax"] = "balanced-softmax"
-    """Which method; `nearfar methods` lists them."""
 
 
 class PaCoSpec(MethodSpec):
@@ -264,7 +259,6 @@ class PaCoSpec(MethodSpec):
     source = "Cui et al. 2021"
     needs_labels, needs_class_counts, most_views = True, True, 2
     name: Literal["paco"] = "paco"
-    """Which method; `nearfar methods` lists them."""
     temperature: Temperature = 0.2
     """Divides cosine similarities of samples, not the centres' logits."""
     alpha: Above0 = 0.05
@@ -294,7 +288,6 @@ class CPCSpec(MethodSpec):
     source = "van den Oord et al. 2018"
     least_views, needs_steps = 1, True
     name: Literal["cpc"] = "cpc"
-    """Which method; `nearfar methods` lists them."""
     prediction_steps: Count = 5
     """How many steps ahead are predicted, 1 up to one less than the encoder gives."""
     patch_crop: Annotated[float, Gt(0), Le(1)] = 1.0

@@ -9,7 +9,11 @@ from nearfar.spec import Choice, Share
 
 
 class ScheduleSpec(Choice, noun="schedule"):
-    """How the learning rate goes: up in a line over the warm-up (Goyal et al. 2017), then down."""
+    """How the learning rate goes: up in a line over the warm-up (Goyal et al. 2017), then down.
+
+    Attributes:
+        name: cosine or drops.
+    """
 
     room: ClassVar[str] = "training.schedule."
 
@@ -55,7 +59,6 @@ class CosineSpec(ScheduleSpec):
     """Half a cosine down to 0 after the last step (Loshchilov & Hutter 2017, no restarts)."""
 
     name: Literal["cosine"] = "cosine"
-    """cosine or drops."""
 
     def _after_warmup(self, peak: float, share: float, step: int, steps_per_epoch: int) -> float:  # noqa: ARG002
         return peak * 0.5 * (1.0 + math.cos(math.pi * share))
@@ -65,7 +68,6 @@ class DropsSpec(ScheduleSpec):
     """A tenth of the rate after each of some epochs; without any, it stays at its peak."""
 
     name: Literal["drops"] = "drops"
-    """cosine or drops."""
     epochs: tuple[float, ...] = ()
     """Epochs after which the rate is a tenth of what it was."""
 

@@ -27,6 +27,7 @@ class OptimizerSpec(Choice, noun="optimiser"):
 
     Attributes:
         moments: How many numbers it remembers of each weight.
+        name: adamw, sgd or lars.
     """
 
     room: ClassVar[str] = "training.optimizer."
@@ -50,7 +51,6 @@ class AdamWSpec(OptimizerSpec):
     moments: ClassVar[int] = 2
 
     name: Literal["adamw"] = "adamw"
-    """adamw, sgd or lars."""
 
 
 class SGDSpec(OptimizerSpec):
@@ -59,7 +59,6 @@ class SGDSpec(OptimizerSpec):
     target: ClassVar[str] = "nearfar.training.optimizers:sgd"
 
     name: Literal["sgd"] = "sgd"
-    """adamw, sgd or lars."""
     learning_rate: Rate = 0.03
     """Highest learning rate, reached at the end of the warm-up."""
     momentum: Momentum = 0.9
@@ -75,7 +74,6 @@ class LARSSpec(OptimizerSpec):
     target: ClassVar[str] = "nearfar.training.optimizers:lars"
 
     name: Literal["lars"] = "lars"
-    """adamw, sgd or lars."""
     learning_rate: Rate = 0.3
     """Highest learning rate, reached at the end of the warm-up."""
     weight_decay: Decay = 1e-6

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 class ViewsSpec(ForExamples, noun="preset of views"):
-    """Random views of examples."""
+    """Random views of examples.
+
+    Attributes:
+        name: simclr, moco-v1, moco-v2, byol or digits; series for series; vectors or scarf for
+            vectors.
+    """
 
     room: ClassVar[str] = "views."
 
@@ -177,7 +182,6 @@ class SimCLRViewsSpec(ImageViewsSpec):
 
     preset = _SIMCLR, _SIMCLR
     name: Literal["simclr"] = "simclr"
-    """simclr, moco-v1, moco-v2, byol or digits; series for series; vectors or scarf for vectors."""
 
 
 class MoCoV1ViewsSpec(ImageViewsSpec):
@@ -185,7 +189,6 @@ class MoCoV1ViewsSpec(ImageViewsSpec):
 
     preset = _MOCO_V1, _MOCO_V1
     name: Literal["moco-v1"] = "moco-v1"
-    """simclr, moco-v1, moco-v2, byol or digits; series for series; vectors or scarf for vectors."""
 
 
 class MoCoV2ViewsSpec(ImageViewsSpec):
@@ -193,7 +196,6 @@ class MoCoV2ViewsSpec(ImageViewsSpec):
 
     preset = _MOCO_V2, _MOCO_V2
     name: Literal["moco-v2"] = "moco-v2"
-    """simclr, moco-v1, moco-v2, byol or digits; series for series; vectors or scarf for vectors."""
 
 
 class BYOLViewsSpec(ImageViewsSpec):
@@ -201,7 +203,6 @@ class BYOLViewsSpec(ImageViewsSpec):
 
     preset = _BYOL | {"blur": 1.0}, _BYOL | {"blur": 0.1, "solarize": 0.2}
     name: Literal["byol"] = "byol"
-    """simclr, moco-v1, moco-v2, byol or digits; series for series; vectors or scarf for vectors."""
 
 
 class DigitsViewsSpec(ImageViewsSpec):
@@ -209,7 +210,6 @@ class DigitsViewsSpec(ImageViewsSpec):
 
     preset = _DIGITS, _DIGITS
     name: Literal["digits"] = "digits"
-    """simclr, moco-v1, moco-v2, byol or digits; series for series; vectors or scarf for vectors."""
 
 
 class SeriesViewsSpec(ViewsSpec):
@@ -217,7 +217,6 @@ class SeriesViewsSpec(ViewsSpec):
 
     target, takes = "nearfar.views.float_views:float_views", "series"
     name: Literal["series"] = "series"
-    """series for series; simclr and others for images; vectors or scarf for vectors."""
     crop_length: tuple[float, float] = (0.5, 1.0)
     """Smallest and largest share of the steps that a crop keeps, stretched to all."""
     scaling: NotNegative = 0.2
@@ -245,7 +244,6 @@ class VectorViewsSpec(ViewsSpec):
 
     target, takes = "nearfar.views.float_views:float_views", "vectors"
     name: Literal["vectors"] = "vectors"
-    """vectors or scarf for vectors; series for series; simclr and others for images."""
     corruption: Share = 0.3
     """Probability that a feature is taken from another vector of the batch."""
     mixup: Annotated[float, Ge(0), Le(0.5)] = 0.2
@@ -264,7 +262,6 @@ class ScarfViewsSpec(ViewsSpec):
 
     target, takes = "nearfar.views.float_views:float_views", "vectors"
     name: Literal["scarf"] = "scarf"
-    """vectors or scarf for vectors; series for series; simclr and others for images."""
     corruption: Share = 0.6
     """Probability that a feature of the second view is taken from another vector of the batch."""
 

@@ -23,7 +23,6 @@ class SpectralSpec(ObjectiveSpec):
     function: ClassVar[str] = "nearfar_example.spectral:spectral"
 
     name: Literal["spectral"] = "spectral"
-    """Which objective."""
     weight: NotNegative = 1.0
     """Multiplies what pushes apart."""
 
@@ -38,7 +37,6 @@ class SimSiamSpec(MethodSpec):
     most_views: ClassVar[int] = 2
 
     name: Literal["simsiam"] = "simsiam"
-    """Which method."""
     projection_dim: Width = 2048
     """Features of the projection, and units of its hidden layers."""
     prediction_hidden: Width = 512
@@ -51,7 +49,6 @@ class PlainConvNetSpec(OwnImageEncoderSpec):
     target: ClassVar[str] = "nearfar_example.plain_convnet:PlainConvNet"
 
     name: Literal["plain-convnet"] = "plain-convnet"
-    """Which backbone."""
 
 
 class IrisSpec(SourceSpec):
@@ -70,7 +67,6 @@ class IrisSpec(SourceSpec):
     home: ClassVar[str | None] = "archive.ics.uci.edu/dataset/53"
 
     name: Literal["iris"] = "iris"
-    """Which source."""
 
 
 class EffectiveRankSpec(ProtocolSpec):
