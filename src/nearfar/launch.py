@@ -1,6 +1,7 @@
 """What torchrun says in the environment of each process. Imports nothing heavy."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from dataclasses import dataclass
 from nearfar.errors import NearfarError
 
 _TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+_HEAD_START_S = 10.0
+"""The first rank has it to say what is wrong; torchrun ends the others once it has."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,14 @@ def launched() -> Launch:
 
 @contextmanager
 def said_by_first_rank() -> Iterator[None]:
-    """Errors in here are the same on every rank: the first tells them, the others leave quietly."""
+    """Errors in here are the same on every rank: the first tells them, the others leave quietly.
+
+    They leave later: torchrun ends the first rank as soon as another has left, said or not.
+    """
     try:
         yield
     except NearfarError as error:
         if launched().rank > 0:
+            time.sleep(_HEAD_START_S)
             raise SystemExit(error.exit_code) from None
         raise

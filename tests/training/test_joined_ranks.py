@@ -138,11 +138,15 @@ def test_a_process_on_its_own_exchanges_nothing():
 
 
 def test_what_all_ranks_find_before_they_join_the_first_says(monkeypatch):
+    waited = []
+    monkeypatch.setattr("nearfar.launch.time.sleep", waited.append)
     for rank, kind in [("0", SettingError), ("1", SystemExit)]:
         for name, value in environment(int(rank), 2, 1).items():
             monkeypatch.setenv(name, value)
         with pytest.raises(kind) as caught, said_by_first_rank():
             raise SettingError("no")
+        # torchrun ends the first as soon as another has left: that one gives it time to speak.
+        assert len(waited) == int(rank)
     assert caught.value.code == 2
 
 
