@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nearfar.data.file_reading import FileReader
-from nearfar.data.folder_listing import Listing, list_all, list_parts, lost_classes, part_of
+from nearfar.data.folder_listing import Listing, list_all, list_parts, source_of_parts
 from nearfar.data.image_files import (
     IMAGES,
     ImageHeader,
@@ -17,12 +17,10 @@ from nearfar.data.image_files import (
     read_header,
     read_image,
 )
-from nearfar.data.source import Part, Source
+from nearfar.data.source import Examples, Source
 from nearfar.data.source_spec import Fit
 from nearfar.data.specs import FolderSpec
-from nearfar.data.splits import split_with_note
 from nearfar.data.streamed_files import StreamedFiles
-from nearfar.errors import NearfarError
 
 LARGEST_SIDE = 256
 """Side that images are brought to at most, unless `image_size` says otherwise."""
@@ -83,27 +81,11 @@ def _load(spec: FolderSpec, listings: list[Listing], notes: list[str]) -> Source
     notes += shape_notes
 
     in_memory = len(headers) * prod(shape) <= spec.in_memory_mib * 2**20
-    parts: list[Part] = []
-    classes: list[str] | None = None
-    for listing in listings:
-        rows = [row for row, path in enumerate(listing.files) if path in headers]
-        images, rows = _read_all(reader, listing, rows, shape, spec.fit, in_memory)
-        if not rows:
-            which = "test" if parts else "train"
-            raise NearfarError(f"{root}: not one image of the {which} part can be read")
-        notes += lost_classes(listing, rows, IMAGES)
-        part, classes = part_of(listing, rows, images, root=root, classes=classes, kind=IMAGES)
-        parts.append(part)
-    notes += reader.notes()
 
-    train, test = parts[0], parts[1] if len(parts) > 1 else None
-    if test is None:
-        train, test, note = split_with_note(
-            train, spec.test_fraction, missing="no test part", examples="images"
-        )
-        notes += note
-    class_names = None if classes is None else tuple(classes)
-    return Source("folder", train, test, class_names=class_names, notes=tuple(notes))
+    def read(listing: Listing, rows: list[int]) -> tuple[Examples, list[int]]:
+        return _read_all(reader, listing, rows, shape, spec.fit, in_memory)
+
+    return source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
 
 
 def _common_shape(

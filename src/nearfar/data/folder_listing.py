@@ -1,15 +1,17 @@
 """The image or sound files under a folder, and the classes that its sub-folders make."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfar.data.file_reading import name_below, shown
+from nearfar.data.file_reading import FileReader, name_below, shown
 from nearfar.data.folder_parts import Layout, PartName, find_layout, only_folder
 from nearfar.data.folder_tree import FileKind, Folder, counted, many, some, walk
 from nearfar.data.labels import encode_labels
-from nearfar.data.source import Examples, Part
+from nearfar.data.source import Examples, Part, Source
+from nearfar.data.source_spec import OwnDataSpec
+from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError
 
 
@@ -99,7 +101,57 @@ def list_all(folder: Path, kind: FileKind) -> Listing:
     return Listing(_some_files(top, kind), None, notes)
 
 
-def part_of(
+def source_of_parts(
+    spec: OwnDataSpec,
+    kind: FileKind,
+    listings: Sequence[Listing],
+    reader: FileReader,
+    good: Container[Path],
+    read: Callable[[Listing, list[int]], tuple[Examples, list[int]]],
+    notes: list[str],
+) -> Source:
+    """The source of the readable files of some listings, each a part: train, and perhaps test.
+
+    Args:
+        spec: Its name, and the share held out where there is no test part.
+        kind: What a file holds.
+        listings: Of the parts.
+        reader: Keeps account of the files that cannot be read.
+        good: The others, as far as is known.
+        read: From a listing and the rows of such files, what they hold and the rows that it took.
+        notes: What is to be said first.
+
+    Raises:
+        NearfarError: No file of a part can be read, or a folder is of no class of the training
+            part.
+    """
+    parts: list[Part] = []
+    classes: list[str] | None = None
+    for listing in listings:
+        rows = [row for row, path in enumerate(listing.files) if path in good]
+        examples, rows = read(listing, rows) if rows else (None, rows)
+        if examples is None or not rows:
+            which = "test" if parts else "train"
+            raise NearfarError(
+                f"{reader.root}: not one {kind.name} of the {which} part can be read"
+            )
+        notes += _lost_classes(listing, rows, kind)
+        part, classes = _part_of(
+            listing, rows, examples, root=reader.root, classes=classes, kind=kind
+        )
+        parts.append(part)
+    notes += reader.notes()
+    train, test = parts[0], parts[1] if len(parts) > 1 else None
+    if test is None:
+        train, test, note = split_with_note(
+            train, spec.test_fraction, missing="no test part", examples=f"{kind.name}s"
+        )
+        notes += note
+    class_names = None if classes is None else tuple(classes)
+    return Source(spec.name, train, test, class_names=class_names, notes=tuple(notes))
+
+
+def _part_of(
     listing: Listing,
     rows: Sequence[int],
     examples: Examples,
@@ -138,7 +190,7 @@ def part_of(
     return Part(examples, labels, names, kind.modality), classes
 
 
-def lost_classes(listing: Listing, rows: Sequence[int], kind: FileKind) -> list[str]:
+def _lost_classes(listing: Listing, rows: Sequence[int], kind: FileKind) -> list[str]:
     """A note on classes of which not one file could be read.
 
     Args:

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from numpy import ndarray
+from torch import Tensor
 
 from nearfar.data.file_reading import FileReader, UnreadableFileError, shown
-from nearfar.data.folder_listing import list_parts, lost_classes, part_of
+from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
 from nearfar.data.folder_tree import FileKind
-from nearfar.data.source import Part, Source
+from nearfar.data.source import Source
 from nearfar.data.specs import WavSpec
-from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError, SettingError
 
 _ORDER = {b"RIFF": "<", b"RIFX": ">"}  # of the bytes of every number
@@ -165,28 +165,12 @@ def load_wav(spec: WavSpec) -> Source:
             "filled with silence; data.length changes that"
         )
 
-    parts: list[Part] = []
-    classes: list[str] | None = None
-    for listing in listings:
-        rows = [row for row, path in enumerate(listing.files) if path in sounds]
-        if not rows:
-            which = "test" if parts else "train"
-            raise NearfarError(f"{root}: not one sound of the {which} part can be read")
-        notes += lost_classes(listing, rows, SOUNDS)
-        series = np.stack([_at_length(sounds[listing.files[row]].samples, length) for row in rows])
-        part, classes = part_of(
-            listing, rows, torch.from_numpy(series), root=root, classes=classes, kind=SOUNDS
-        )
-        parts.append(part)
-    notes += reader.notes()
-    train, test = parts[0], parts[1] if len(parts) > 1 else None
-    if test is None:
-        train, test, note = split_with_note(
-            train, spec.test_fraction, missing="no test part", examples="sounds"
-        )
-        notes += note
-    class_names = None if classes is None else tuple(classes)
-    return Source("wav", train, test, class_names=class_names, notes=tuple(notes))
+    def at_length(listing: Listing, rows: list[int]) -> tuple[Tensor, list[int]]:
+        files = [listing.files[row] for row in rows]
+        series = [_at_length(sounds[file].samples, length) for file in files]
+        return torch.from_numpy(np.stack(series)), rows
+
+    return source_of_parts(spec, SOUNDS, listings, reader, sounds, at_length, notes)
 
 
 def _check_alike(sounds: list[Sound], root: str) -> None:
