@@ -16,7 +16,8 @@ from nearfar.methods.method import Method
 from nearfar.similarity.computing import Implementation, computing
 from nearfar.similarity.gathering import gather_rows
 from nearfar.testing import ObjectiveCase, run_on_ranks
-from nearfar.testing.objectives import Inputs, cast, tiles_of
+from nearfar.testing.objective_case import Inputs, cast
+from nearfar.testing.objectives import tiles_of
 from nearfar.training.gradient_caching import cached_gradients
 
 EXAMPLES, DIM, SEED = 20, 12, 3

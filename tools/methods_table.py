@@ -8,16 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from cases.methods import CASES, LEARNS, sized
 from torch import Tensor, nn
 
 from nearfar.data.packaged import load_digits
+from nearfar.data.source import Part
 from nearfar.data.specs import DigitsSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.knn import KNNBank
-from nearfar.recipes.assembly import assemble
+from nearfar.recipes.assembly import Assembly, assemble
 from nearfar.recipes.digits import simclr_digits
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import MethodCase
@@ -27,9 +29,9 @@ from nearfar.testing.methods import (
     is_the_same_on_ranks,
     keeps_its_word_on_labels,
     outcomes_on_ranks,
-    resumes_to_the_same_bits,
     takes_steps,
 )
+from nearfar.testing.resuming import resumes_to_the_same_bits
 from nearfar.training.loop import train
 from nearfar.training.schedules import CosineSpec
 from tools.machine import versions
@@ -93,47 +95,49 @@ def learnt() -> dict[str, str]:
     return cells
 
 
+TEN_EPOCHS: dict[str, Any] = {
+    "epochs": 10,
+    "batch_size": 128,
+    "schedule": CosineSpec(warmup_share=0.2),
+    "knn_every": 0,
+    "device": "cpu",
+    "precision": "fp32",
+}
+"""Settings of a training on digits that is short and long enough to learn."""
+
+
 def learns(case: MethodCase, folder: Path) -> tuple[float, float]:
     """KNN accuracy on digits, before and after ten epochs, in percent."""
     recipe = simclr_digits()
-    digits = load_digits(DigitsSpec())
-    taught, asked = digits.train, digits.test
-    assert asked is not None
-    images, questions = taught.examples, asked.examples
-    assert isinstance(images, Tensor)
-    assert isinstance(questions, Tensor)
-    assert asked.labels is not None
     recipe = replace(
         recipe,
         method=sized(case.spec, LEARNING),
         encoder=case.encoder("images", width=16),
-        training=replace(
-            recipe.training,
-            epochs=10,
-            batch_size=128,
-            schedule=CosineSpec(warmup_share=0.2),
-            knn_every=0,
-            device="cpu",
-            precision="fp32",
-        ),
+        training=replace(recipe.training, **TEN_EPOCHS),
     )
-    run = assemble(recipe, digits)
-    mean, std = run.format.mean[0], run.format.std[0]
-
-    def accuracy() -> float:
-        encoder = run.method.encoder.eval()
-
-        def features(of: Tensor) -> Tensor:
-            with torch.no_grad():
-                return nn.functional.normalize(encoder((of.float() / 255 - mean) / std), dim=1)
-
-        bank = KNNBank(features(images), taught.labels)
-        scores = bank.predict(features(questions), 20, 0.07)
-        return 100 * float((scores.argmax(dim=1) == asked.labels).float().mean())
-
-    before = accuracy()
+    run = assemble(recipe, load_digits(DigitsSpec()))
+    before = knn_accuracy(run)
     train(run.method, run.views, run.batches, recipe.training, RunFolder.create(folder), seed=0)
-    return before, accuracy()
+    return before, knn_accuracy(run)
+
+
+def knn_accuracy(run: Assembly) -> float:
+    """Share of the test digits that the 20 nearest training digits get right, in percent."""
+    encoder, mean, std = run.method.encoder.eval(), run.format.mean[0], run.format.std[0]
+
+    def features(part: Part | None) -> Tensor:
+        assert part is not None
+        assert isinstance(part.examples, Tensor)
+        with torch.no_grad():
+            images = (part.examples.float() / 255 - mean) / std
+            return nn.functional.normalize(encoder(images), dim=1)
+
+    train_part, test_part = run.source.train, run.source.test
+    assert test_part is not None
+    assert test_part.labels is not None
+    bank = KNNBank(features(train_part), train_part.labels)
+    scores = bank.predict(features(test_part), 20, 0.07)
+    return 100 * float((scores.argmax(dim=1) == test_part.labels).float().mean())
 
 
 def section(cells: dict[str, dict[str, str]]) -> str:

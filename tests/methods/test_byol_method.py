@@ -15,7 +15,7 @@ from nearfar.methods.method import Method
 from nearfar.methods.momentum import rising_momentum
 from nearfar.methods.specs import BYOLSpec
 from nearfar.testing import run_on_ranks
-from nearfar.testing.methods import SHORT, resumes_to_the_same_bits
+from nearfar.testing.resuming import SHORT, resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 

@@ -14,7 +14,7 @@ from nearfar.methods.method import Method
 from nearfar.methods.specs import BYOLSpec, CPCSpec, CrossEntropySpec, SimCLRSpec
 from nearfar.spec import as_spec
 from nearfar.testing import run_on_ranks
-from nearfar.testing.methods import resumes_to_the_same_bits
+from nearfar.testing.resuming import resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 

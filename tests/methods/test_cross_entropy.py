@@ -22,7 +22,7 @@ from nearfar.methods.cross_entropy import CrossEntropy
 from nearfar.methods.method import Method
 from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec
 from nearfar.testing import run_on_ranks
-from nearfar.testing.methods import resumes_to_the_same_bits
+from nearfar.testing.resuming import resumes_to_the_same_bits
 
 COUNTS = torch.tensor([90, 20, 5])
 

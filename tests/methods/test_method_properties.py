@@ -13,9 +13,9 @@ from nearfar.testing.methods import (
     is_the_same_on_ranks,
     keeps_its_word_on_labels,
     outcomes_on_ranks,
-    resumes_to_the_same_bits,
     takes_steps,
 )
+from nearfar.testing.resuming import resumes_to_the_same_bits
 
 LEAST_GAIN = 3.0
 """Points of kNN accuracy on digits."""

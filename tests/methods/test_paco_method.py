@@ -28,7 +28,8 @@ from nearfar.methods.momentum import frozen_copy
 from nearfar.methods.paco import PaCo
 from nearfar.methods.specs import PaCoSpec
 from nearfar.testing import run_on_ranks
-from nearfar.testing.methods import resumes_to_the_same_bits, sgd
+from nearfar.testing.methods import sgd
+from nearfar.testing.resuming import resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 

@@ -23,7 +23,7 @@ from nearfar.methods.specs import SimCLRSpec
 from nearfar.plugins import imported
 from nearfar.spec import as_spec, settings_of
 from nearfar.testing import run_on_ranks
-from nearfar.testing.methods import resumes_to_the_same_bits
+from nearfar.testing.resuming import resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 
 OBJECTIVES = ObjectiveSpec.choices

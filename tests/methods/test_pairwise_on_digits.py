@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tools.methods_table import TEN_EPOCHS
 from torch import nn
 
 from nearfar.data.packaged import load_digits
@@ -16,7 +17,6 @@ from nearfar.recipes.assembly import assemble
 from nearfar.recipes.digits import simclr_digits
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train
-from nearfar.training.schedules import CosineSpec
 from nearfar.views.specs import DigitsViewsSpec
 
 DIGITS = load_digits(DigitsSpec())
@@ -72,15 +72,7 @@ def test_it_learns(objective, tmp_path):
         recipe,
         method=SimCLRSpec(objective=objective),
         encoder=SmallResNetSpec(width=16),
-        training=replace(
-            recipe.training,
-            epochs=10,
-            batch_size=128,
-            schedule=CosineSpec(warmup_share=0.2),
-            knn_every=0,
-            device="cpu",
-            precision="fp32",
-        ),
+        training=replace(recipe.training, **TEN_EPOCHS),
     )
     run = assemble(recipe, DIGITS)
     judged = (DIGITS, run.format.mean, run.format.std)

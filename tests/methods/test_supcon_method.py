@@ -23,7 +23,7 @@ from nearfar.methods.method import Method
 from nearfar.methods.specs import SupConSpec
 from nearfar.methods.supcon import SupCon
 from nearfar.testing import run_on_ranks
-from nearfar.testing.methods import resumes_to_the_same_bits
+from nearfar.testing.resuming import resumes_to_the_same_bits
 
 SMALL = SupConSpec(temperature=0.3, projection_hidden=8, projection_dim=4)
 

@@ -12,7 +12,7 @@ from nearfar.errors import NearfarError
 from nearfar.objectives import info_nce, nt_xent, sigmoid
 from nearfar.similarity import extremes, one_core, tiles
 from nearfar.similarity.computing import computing
-from nearfar.testing.objectives import cast
+from nearfar.testing.objective_case import cast
 
 WITHOUT_TILES = {
     "alignment",

@@ -11,7 +11,7 @@ from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.simclr import SimCLR
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.run_folder.folder import RunFolder
-from nearfar.testing.methods import random_images as images
+from nearfar.testing.resuming import random_images as images
 from nearfar.training.loop import train
 from nearfar.training.schedules import CosineSpec
 from nearfar.training.specs import TrainingSpec

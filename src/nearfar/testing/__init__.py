@@ -11,7 +11,8 @@ does not hold, with the numbers.
 
 from nearfar.testing.drawn import labelled, rows, views, views_and, views_and_labels
 from nearfar.testing.methods import MethodCase, check_method
-from nearfar.testing.objectives import ObjectiveCase, check_objective
+from nearfar.testing.objective_case import ObjectiveCase
+from nearfar.testing.objectives import check_objective
 from nearfar.testing.rank_processes import run_on_ranks
 
 __all__ = [

@@ -1,6 +1,5 @@
 """What must hold for every method: each property a function, all of them `check_method`."""
 
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,23 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nearfar.data.batches import TrainingBatches
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality
-from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
+from nearfar.testing.named_checks import require_all
 from nearfar.testing.rank_processes import run_on_ranks
-from nearfar.training.checkpoints import load_newest
+from nearfar.testing.resuming import CLASSES, resumes_to_the_same_bits
 from nearfar.training.generators import OwnDraws
 from nearfar.training.gradient_caching import cached_gradients
-from nearfar.training.interruption import Interrupted
-from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks
-from nearfar.training.schedules import CosineSpec
-from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import ViewsSpec
 
 COUNTS = (4, 5)
@@ -36,7 +30,6 @@ COUNTS = (4, 5)
 STEPS = 3
 PART = 3
 """Most examples embedded at a time."""
-CLASSES = 3
 ERROR = 1e-10
 """Allowed where float64 is compared, relative or absolute."""
 EXAMPLES: dict[Modality, tuple[tuple[int, ...], str]] = {
@@ -45,15 +38,6 @@ EXAMPLES: dict[Modality, tuple[tuple[int, ...], str]] = {
     "vectors": ((10,), "vectors"),
 }
 """Shape of an example of each kind, and the preset of its views."""
-SHORT = TrainingSpec(
-    epochs=2,
-    batch_size=8,
-    schedule=CosineSpec(warmup_share=1 / 3),
-    device="cpu",
-    precision="fp32",
-    keep_checkpoints=3,
-)
-
 Outcome = tuple[list[Tensor], dict[str, Tensor], dict[str, float]]
 """Losses of some steps; the state and the scalars after the last."""
 
@@ -135,12 +119,7 @@ def check_method(
     case = MethodCase(spec.name, spec, dict.fromkeys(apart, ""))
     unknown = set(apart) - {"in parts", "resume", "2 ranks"}
     assert not unknown, f"no such property: {', '.join(sorted(unknown))}"
-    for words, check in _checks(case, modality, ranks=ranks):
-        try:
-            check()
-        except Exception as error:
-            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-            raise AssertionError(f"{spec.name}: {words}: {kind}{error}") from error
+    require_all(spec.name, _checks(case, modality, ranks=ranks))
 
 
 def _checks(
@@ -244,93 +223,6 @@ def outcomes_on_ranks(cases: Sequence[MethodCase], folder: Path) -> list[list[Ou
         folder: Empty; the ranks meet in it.
     """
     return run_on_ranks(len(COUNTS), _on_a_rank, folder, tuple(cases))
-
-
-def resumes_to_the_same_bits(
-    build: Callable[[], Method], config: TrainingSpec = SHORT, folder: Path | None = None
-) -> dict[str, Tensor]:
-    """A run cut in its first epoch and gone on with ends as one that was not cut.
-
-    Args:
-        build: The method for images of `(1, 8, 8)`, the same weights every time.
-        config: Two epochs or more.
-        folder: Empty, for the runs; None: one that is removed.
-
-    Returns:
-        The last state.
-    """
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return resumes_to_the_same_bits(build, config, Path(made))
-    _train(folder / "whole", build(), config)
-    try:
-        _train(folder / "cut", build(), config, stop_at=1)
-    except Interrupted:
-        _train(folder / "cut", build(), config, resume=True)
-    else:
-        raise AssertionError("the run was not cut: this works in the main thread alone")
-    whole, cut = (_last_state(folder / name) for name in ("whole", "cut"))
-    assert whole.keys() == cut.keys(), f"only one state holds {sorted(whole.keys() ^ cut.keys())}"
-    differing = [name for name in whole if not torch.equal(whole[name], cut[name])]
-    assert not differing, f"other bits in {', '.join(differing)}"
-    return whole
-
-
-def random_images(count: int = 33) -> Tensor:
-    """Small ones, the same every time."""
-    generator = torch.Generator().manual_seed(5)
-    return torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=generator)
-
-
-class StoppingBatches(TrainingBatches):
-    """Random images of three classes; SIGINT to this process just before a step, if asked.
-
-    Args:
-        batch_size: Examples a step.
-        stop_at: A step of the first epoch.
-    """
-
-    def __init__(self, batch_size: int, stop_at: int | None = None) -> None:
-        images = random_images()
-        labels = torch.arange(len(images)) % CLASSES
-        super().__init__(images, labels, batch_size=batch_size, seed=3, device="cpu")
-        self.stop_at = stop_at
-
-    def epoch(
-        self, number: int, first_step: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        """Those of an epoch."""
-        for step, batch in enumerate(super().epoch(number, first_step), start=first_step):
-            if number == 0 and step == self.stop_at:
-                signal.raise_signal(signal.SIGINT)
-            yield batch
-
-
-def _train(
-    path: Path,
-    method: Method,
-    config: TrainingSpec,
-    *,
-    stop_at: int | None = None,
-    resume: bool = False,
-) -> None:
-    """A run in a folder, anew or gone on with."""
-    train(
-        method,
-        as_spec(ViewsSpec, "digits").build((1, 8, 8), mean=(0.5,), std=(0.5,)),
-        StoppingBatches(config.batch_size, stop_at),
-        config,
-        RunFolder(path) if resume else RunFolder.create(path),
-        seed=3,
-        resume=resume,
-    )
-
-
-def _last_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of the last checkpoint of a run."""
-    loaded = load_newest(RunFolder(path).checkpoints)
-    assert loaded is not None
-    return dict(loaded.checkpoint.tensors)
 
 
 def norm_each_row(module: nn.Module) -> None:
