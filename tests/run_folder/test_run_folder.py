@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from tests.dying import die_at_call
 
 from nearfar.cli.app import main
 from nearfar.durable_files import write_durably
@@ -149,18 +150,8 @@ def in_a_child_that_dies_at(run: RunFolder, number: int) -> int:
     pid = os.fork()
     if pid:
         return os.waitpid(pid, 0)[1]
-    counted = itertools.count()
-
-    def deadly(call):
-        def called(*arguments, **options):
-            if next(counted) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **options)
-
-        return called
-
-    for name in ("fsync", "replace", "mkdir", "rmdir", "unlink", "rename"):
-        setattr(os, name, deadly(getattr(os, name)))
+    renames = ("fsync", "replace", "mkdir", "rmdir", "unlink", "rename")
+    die_at_call(number, [(os, name) for name in renames])
     with contextlib.suppress(NearfarError), RunFolder.begun(run.path, overwrite=True) as new:
         new.write_config({"recipe": "new"})
         if number % 2:

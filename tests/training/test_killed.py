@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.dying import die_at_call
 from tiny_run import TINY, train_tiny
 
 from nearfar import durable_files
@@ -52,18 +53,7 @@ def in_child(path: Path, resume: bool, die_at: int | None) -> None:
 
 def die_at_system_call(number: int) -> None:
     """Die just before the n-th system call by which a checkpoint or another file is written."""
-    counted = itertools.count()
-
-    def deadly(call):
-        def called(*arguments, **options):
-            if next(counted) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **options)
-
-        return called
-
-    os.fsync, os.replace = deadly(os.fsync), deadly(os.replace)
-    Path.unlink = deadly(Path.unlink)
+    die_at_call(number, [(os, "fsync"), (os, "replace"), (Path, "unlink")])
 
 
 @pytest.fixture(scope="module")
