@@ -52,7 +52,8 @@ def launched() -> Launch:
 def said_by_first_rank() -> Iterator[None]:
     """Errors in here are the same on every rank: the first tells them, the others leave quietly.
 
-    They leave later: torchrun ends the first rank as soon as another has left, said or not.
+    They leave later: torchrun ends the first rank as soon as another has left, and on a busy
+    machine the first may not even have found the error yet.
     """
     try:
         yield

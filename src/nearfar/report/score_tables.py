@@ -7,8 +7,6 @@ from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, shown_interval
 from nearfar.report.uncertainty import Score, difference
 from nearfar.report.verdict import BASELINES, percent
 
-_BASELINES_BENEATH = {"raw": "raw", "untrained": "untrained"}
-
 
 def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
     """Encoder against its baselines, a row for each protocol; the lead is over the first."""
@@ -117,9 +115,7 @@ def _cell(row: Row, shots: str | None) -> dict[str, Any] | None:
     scores = row.of(shots)
     cell = score_cell(scores.get("encoder"), is_accuracy=True)
     beneath = [
-        f"{name} {percent(scores[feature].value)}"
-        for feature, name in _BASELINES_BENEATH.items()
-        if feature in scores
+        f"{feature} {percent(scores[feature].value)}" for feature in BASELINES if feature in scores
     ]
     return cell and {**cell, "baselines": beneath}
 

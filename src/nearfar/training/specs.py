@@ -162,7 +162,6 @@ class TrainingSpec(Spec):
 
 
 _OF_OPTIMIZER = ("learning_rate", "weight_decay", "momentum")
-_OF_SCHEDULE = ("warmup_share", "drops")
 
 
 def in_current_form(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,16 +170,13 @@ def in_current_form(settings: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         settings: Of the training of a run.
     """
-    moved = ("optimizer", *_OF_OPTIMIZER, *_OF_SCHEDULE)
-    current = {key: value for key, value in settings.items() if key not in moved}
-    optimizer = {key: settings[key] for key in _OF_OPTIMIZER if key in settings}
-    name = settings.get("optimizer", "adamw")
-    if name == "adamw":  # every optimiser named a momentum
+    current = dict(settings)
+    optimizer: dict[str, Any] = {"name": current.pop("optimizer", "adamw")}
+    optimizer |= {key: current.pop(key) for key in _OF_OPTIMIZER if key in current}
+    if optimizer["name"] == "adamw":  # every optimiser named a momentum
         optimizer.pop("momentum", None)
-    schedule = {key: settings[key] for key in ("warmup_share",) if key in settings}
-    drops = settings.get("drops")
-    of_drops = {"name": "drops", "epochs": drops} if drops else {"name": "cosine"}
-    return current | {
-        "optimizer": {"name": name, **optimizer},
-        "schedule": {**of_drops, **schedule},
-    }
+    drops = current.pop("drops", None)
+    schedule: dict[str, Any] = {"name": "drops", "epochs": drops} if drops else {"name": "cosine"}
+    if "warmup_share" in current:
+        schedule["warmup_share"] = current.pop("warmup_share")
+    return current | {"optimizer": optimizer, "schedule": schedule}
