@@ -8,6 +8,7 @@ from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.features import MOST_RAW_STEPS, raw_features
+from nearfar.evaluation.judged import Judged
 from nearfar.evaluation.pictures import DRAWN_STEPS, thumbnails
 from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
 from nearfar.spec import as_spec
@@ -77,6 +78,16 @@ def test_the_raw_baseline_is_normalised_by_the_training_part(modality, shape):
     sides = (-1,) + (1,) * (len(shape) - 2)
     mean, std = by_channel.mean(1).view(sides), by_channel.std(1, correction=0).view(sides)
     torch.testing.assert_close(features, ((test - mean) / std).flatten(1), atol=1e-5, rtol=1e-4)
+
+
+def test_a_test_part_of_another_level_keeps_it_in_the_raw_baseline():
+    train, test = np.random.default_rng(0).normal(size=(2, 40, 3))
+    labels = np.arange(40) % 2
+    source = source_from_vectors(train, labels, test + 5, labels)
+    judged = Judged("raw", None, source)
+    assert judged.train.mean(dim=0).abs().max() < 1e-5
+    expected = (test + 5 - train.mean(axis=0)) / train.std(axis=0)
+    torch.testing.assert_close(judged.test, torch.from_numpy(expected).float())
 
 
 def test_long_series_are_averaged_for_the_baseline_and_drawn_by_their_envelope():
