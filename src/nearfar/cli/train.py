@@ -11,6 +11,7 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_misplaced
 from nearfar.data.specs import DigitsSpec, SourceSpec
+from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.specs import EvaluationSpec
@@ -43,6 +44,7 @@ class TrainArguments:
     data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
     views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
+    adapt: AdaptSpec = field(default_factory=AdaptSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
     evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)

@@ -27,8 +27,7 @@ the settings of what {DEFAULT_RECIPE} has chosen:
 _CLOSING = """
   nearfar train RECIPE --help      every setting of a recipe, with its default
   nearfar methods moco             one method and its settings; likewise
-  nearfar data|objectives NAME     one source of data, one objective
-  nearfar protocols NAME           one protocol of the evaluation
+                                   nearfar data|objectives|protocols NAME
 """
 
 
@@ -63,10 +62,14 @@ def _choices(settings: Any, prefix: str) -> Iterator[tuple[str, Choice]]:
 
 
 def _settings(room: Any, prefix: str = "") -> Iterator[str]:
-    """The names of all settings in a room, without those that choose."""
+    """The names of all settings in a room, without those that choose.
+
+    What has several is named once: "optimizer.learning-rate", ".weight-decay".
+    """
     for each in fields(room):
         value, name = getattr(room, each.name), prefix + each.name.replace("_", "-")
         if is_dataclass(value):
-            yield from _settings(value, f"{name}.")
+            for place, inner in enumerate(_settings(value, f"{name}.")):
+                yield inner.removeprefix(name) if place else inner
         elif each.name != "name":
             yield name

@@ -1,5 +1,7 @@
 """Perceptrons: the backbone of vectors, and the heads between features and what a loss compares."""
 
+from collections.abc import Callable
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -21,6 +23,10 @@ class MLP(nn.Sequential):
     def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch width"]:  # noqa: A002
         """Features of normalised vectors."""
         return super().forward(input)
+
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:  # noqa: ARG002  they are alike
+        """How names of parameters make stages and layers, in timm's form: each layer is both."""
+        return lambda name: int(name.split(".")[0]) // 3
 
 
 class ProjectionHead(nn.Sequential):

@@ -1,5 +1,6 @@
 """Residual networks of images and of series, small enough to train on a processor."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -94,6 +95,11 @@ def _stage(layers: Layers, channels_in: int, channels_out: int, *, stride: int) 
     )
 
 
+def _stem_and_stages(*, coarse: bool) -> dict[str, str]:
+    """What matches the parameters of a stem, and of stages or of blocks in stages."""
+    return {"stem": r"^stem", "blocks": r"^stages\.(\d+)" + ("" if coarse else r"\.(\d+)")}
+
+
 _HALVING_STEM_FROM_PX = 24
 
 
@@ -124,6 +130,10 @@ class SmallResNet(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features of normalised images."""
         return self.stages(self.stem(images)).mean(dim=(2, 3))
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """How names of parameters make the stem, stages and blocks, in timm's form."""
+        return _stem_and_stages(coarse=coarse)
 
 
 _LONGEST = 256
@@ -156,6 +166,10 @@ class SeriesResNet(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features of normalised series."""
         return self.stages(self.stem(series)).mean(dim=2)
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """How names of parameters make the stem, stages and blocks, in timm's form."""
+        return _stem_and_stages(coarse=coarse)
 
 
 class CIFARResNet(nn.Module):
@@ -191,6 +205,18 @@ class CIFARResNet(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features of normalised images."""
         return self.stages(self.stem(images)).mean(dim=(2, 3))
+
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], tuple[int, ...]]:
+        """How names of parameters make the stem, stages and blocks, in timm's form."""
+        blocks = len(self.stages) // 3
+
+        def place(name: str) -> tuple[int, ...]:
+            room, number = name.split(".")[:2]
+            if room == "stem":
+                return (0,)
+            return (1, int(number) // blocks if coarse else int(number))
+
+        return place
 
 
 class PaddedShortcut(nn.Module):

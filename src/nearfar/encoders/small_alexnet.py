@@ -1,5 +1,8 @@
 """The small AlexNet that alignment and uniformity were studied with."""
 
+from bisect import bisect_right
+from collections.abc import Callable
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -53,6 +56,20 @@ class SmallAlexNet(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features of normalised images."""
         return self.fc7(self.fc6(self.convolutions(images)))
+
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:  # noqa: ARG002  they are alike
+        """How names of parameters make stages and layers, in timm's form: each layer is both."""
+        convolutions = [
+            place for place, layer in enumerate(self.convolutions) if isinstance(layer, nn.Conv2d)
+        ]
+
+        def place(name: str) -> int:
+            room, number = name.split(".")[:2]
+            if room == "convolutions":
+                return bisect_right(convolutions, int(number))
+            return len(convolutions) + (1 if room == "fc6" else 2)
+
+        return place
 
 
 def _convolution(channels_in: int, channels_out: int, *, pool: bool) -> list[nn.Module]:

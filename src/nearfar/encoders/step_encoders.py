@@ -138,6 +138,10 @@ class SeriesGRU(nn.Module):
             contexts, _ = self.gru(steps.to(self.gru.weight_ih_l0.dtype))
         return steps.unsqueeze(2), contexts.unsqueeze(2)
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:  # noqa: ARG002  they are alike
+        """How names of parameters make stages and layers, in timm's form."""
+        return {"convolutions": r"^convolutions\.(\d+)", "gru": r"^gru"}
+
 
 _SMALLEST_SIDE = 8
 
@@ -237,6 +241,12 @@ class PatchGRU(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             contexts = self.gru(encoded.to(self.gru.state.weight.dtype))
         return encoded, contexts
+
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:  # noqa: ARG002  they are alike
+        """How names of parameters make stages and layers, in timm's form: each layer is both."""
+        # Each convolution is followed by its norm and a ReLU.
+        last = len(self.patches) // 3
+        return lambda name: last if name.startswith("gru") else int(name.split(".")[1]) // 3
 
 
 def _patch_network(channels: int, width: int, side: int) -> nn.Sequential:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nearfar.encoders.freezing import mark_frozen
 from nearfar.errors import SettingError
 from nearfar.similarity.gathering import gather_rows
 
@@ -50,6 +51,7 @@ class SplitBatchNorm(_BatchNorm):
         split.__dict__["_parameters"] = layer._parameters
         split.__dict__["_buffers"] = layer._buffers
         split.training, split.splits = layer.training, splits
+        mark_frozen(split, like=layer)
         return split
 
     def forward(self, input: Float[Tensor, "batch channels ..."]) -> Tensor:  # noqa: A002

@@ -14,6 +14,7 @@ from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
+from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
@@ -92,6 +93,7 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         counts = class_counts(part, source.num_classes)
     with torch.device("meta"):
         measured = _seeded_method(recipe, example_format, counts, torch.device("meta"))
+    _require_something_to_train(recipe, measured)
     require_memory(recipe, cast(nn.Module, measured), example_format.shape, hardware.device)
     return Assembly(
         recipe=recipe,
@@ -115,6 +117,14 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         ),
         method=_seeded_method(recipe, example_format, counts, hardware.device),
     )
+
+
+def _require_something_to_train(recipe: Recipe, method: nn.Module) -> None:
+    if not any(each.requires_grad for each in method.parameters()):
+        raise SettingError(
+            f"adapt.freeze is {recipe.adapt.freeze}: {recipe.method.title} has no other weights, "
+            "so nothing is left to train: freeze fewer stages"
+        )
 
 
 def _numbers(taught: Taught, recipe: Recipe, labelled: int, count: int) -> Int64[Tensor, " n"]:
@@ -158,6 +168,8 @@ def _seeded_method(
     # Weights are drawn on the CPU, the same on every machine.
     with OwnDraws(recipe.seed):
         encoder = _encoder(recipe, example_format)
+        # Before the method copies it: what is frozen of it is frozen in a momentum encoder too.
+        recipe.adapt.apply(encoder)
         method = recipe.method.build(encoder, class_counts=counts)
     cast(nn.Module, method).to(device)
     return method

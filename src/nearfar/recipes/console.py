@@ -27,7 +27,9 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         out: Its folder.
     """
     recipe, part = assembly.recipe, assembly.part
-    weights = sum(parameter.numel() for parameter in assembly.method.encoder.parameters())
+    weights = list(assembly.method.encoder.parameters())
+    trained = sum(each.numel() for each in weights if each.requires_grad)
+    count = sum(each.numel() for each in weights)
     steps = assembly.batches.steps_per_epoch
     examples = in_words(part.modality, part.example_shape)
     lines = {
@@ -36,7 +38,9 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         + _held_out(assembly)
         + f", views {recipe.views.name}"
         + (f" at {assembly.format.shape[1]} px" if part.modality == "images" else ""),
-        "encoder": f"{recipe.encoder.name}, {weights / 1e6:.2f} M weights, "
+        "encoder": f"{recipe.encoder.name}, {count / 1e6:.2f} M weights"
+        + ("" if trained == count else f", {trained / 1e6:.2f} M of them trained")
+        + ", "
         f"{assembly.method.encoder.num_features} features",
         "method": _method(recipe.method),
         "training": f"{recipe.training.epochs} epochs of {steps} steps of "

@@ -26,7 +26,7 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
     nested = recipe_to_json(assembly.recipe)
     settings = {
         name: value
-        for room in ("data", "views", "encoder", "method")
+        for room in ("data", "views", "encoder", "adapt", "method")
         for name, value in flat_settings(nested[room], f"{room}.").items()
         if name not in _FREE_TO_CHANGE
     }

@@ -7,6 +7,7 @@ from annotated_types import Ge, Le
 
 from nearfar.bounds import HIGHEST_SEED
 from nearfar.data.specs import DigitsSpec, SourceSpec
+from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.specs import EvaluationSpec
@@ -27,6 +28,7 @@ class Recipe(Spec):
     data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
     views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
+    adapt: Nested[AdaptSpec] = field(default_factory=AdaptSpec)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: Nested[TrainingSpec] = field(default_factory=TrainingSpec)
     evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from nearfar.encoders.freezing import training_mode
 from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.modality import Modality
@@ -25,6 +26,7 @@ from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.pair_noise import MakeViews, views_of_batch
+from nearfar.training.parameter_groups import set_learning_rate
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
 from nearfar.training.resuming import Saver, checkpoint_settings, find_start, new_start
@@ -186,7 +188,7 @@ def train(
             step, first_step = start.step, start.position.step
             progress.begin(step)
             for epoch in range(start.position.epoch, config.epochs):
-                method.train()
+                training_mode(method)
                 for images, labels, indices in batches.epoch(epoch, first_step):
                     threads.before_step(
                         functools.partial(
@@ -304,9 +306,9 @@ def _step_without_effect(
 
 
 def _update(optimizer: Optimizer, rate: float, norm: float, clip_norm: float | None) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-        if clip_norm is not None and norm > clip_norm:
+    set_learning_rate(optimizer, rate)
+    if clip_norm is not None and norm > clip_norm:
+        for group in optimizer.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     parameter.grad.mul_(clip_norm / norm)

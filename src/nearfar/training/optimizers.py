@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from nearfar.training.parameter_groups import parameter_groups
 from nearfar.training.specs import AdamWSpec, LARSSpec, OptimizerSpec, SGDSpec
 
 
@@ -27,15 +28,16 @@ def lars(spec: LARSSpec, module: nn.Module) -> Optimizer:
 
 
 def _groups(spec: OptimizerSpec, module: nn.Module) -> list[dict[str, Any]]:
-    """Weights, and parameters of fewer than two dimensions: biases and those of normalisation.
+    """The module's parameters with the decays and rates of a spec.
 
-    The second group has no weight decay and, in LARS, no layer-wise rate.
+    Those of fewer than two dimensions have no weight decay and, in LARS, no layer-wise rate.
     """
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    weights = [parameter for parameter in trained if parameter.ndim >= 2]
-    others = [parameter for parameter in trained if parameter.ndim < 2]
-    groups = [(weights, spec.weight_decay), (others, 0.0)]
-    return [{"params": held, "weight_decay": decay} for held, decay in groups if held]
+    return parameter_groups(
+        module,
+        weight_decay=spec.weight_decay,
+        layer_decay=spec.layer_decay,
+        head_rate=spec.head_rate,
+    )
 
 
 class LARS(Optimizer):

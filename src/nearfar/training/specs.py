@@ -38,6 +38,10 @@ class OptimizerSpec(Choice, noun="optimiser"):
     """Highest learning rate, reached at the end of the warm-up."""
     weight_decay: Decay = 1e-4
     """Decay of weights; batch-norm parameters and biases are left out."""
+    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Learning rate of each of the encoder's layers, in those of the layer above it."""
+    head_rate: Rate = 1.0
+    """Learning rate of all that lies outside of the encoder, in learning rates."""
 
     def build(self, module: "nn.Module") -> "Optimizer":
         """The optimiser, over every parameter of a module that wants a gradient."""
