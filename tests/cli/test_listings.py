@@ -63,6 +63,13 @@ def test_every_thing_has_a_line_and_every_table_fits_a_screen(
 
 
 @pytest.mark.parametrize("command", NAMES)
+def test_names_stay_whole_in_a_narrow_terminal(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    begun = {line.split(" ")[0].rstrip("*") for line in told(capsys, command).splitlines()}
+    assert begun.issuperset(NAMES[command])
+
+
+@pytest.mark.parametrize("command", NAMES)
 def test_no_column_is_empty(command, capsys):
     for screen in told(capsys, command).split("\n\n"):
         head = next((line for line in screen.splitlines() if line.startswith(command[:4])), "")

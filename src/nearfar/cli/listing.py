@@ -172,6 +172,7 @@ def _indented(what: "RenderableType", indent: int = 2) -> "Padding":
 
 def _table(grid: Grid) -> "Table":
     """Rich's table of a grid: names are never cut or broken, the last column wraps."""
+    from rich.cells import cell_len
     from rich.table import Table
 
     from nearfar.terminal import shown
@@ -186,7 +187,9 @@ def _table(grid: Grid) -> "Table":
     used = [place for place in range(len(grid.rows[0])) if any(row[place] for row in grid.rows)]
     for place in used:
         title = grid.head[place] if grid.head else ""
-        table.add_column(shown(title), no_wrap=place != used[-1])
+        # A name is there to be typed: where a terminal is narrow, the other columns give way.
+        longest = max(cell_len(row[place]) for row in grid.rows) if place == 0 else None
+        table.add_column(shown(title), no_wrap=place != used[-1], min_width=longest)
     for row in grid.rows:
         table.add_row(*(shown(row[place]) for place in used))
     return table
