@@ -194,7 +194,7 @@ def test_scalars_are_of_all_views():
         (
             {"name": "vicreg", "temperature": 0.5},
             "method.objective.temperature is 0.5: vicreg has no such setting, it belongs to "
-            "nt_xent, debiased_neg, debiased_pos and decoupled",
+            "nt_xent, debiased_neg, debiased_pos, decoupled and contrast_align_uniform",
         ),
         (
             {"name": "nt_xent", "beta": 1.0},
@@ -211,6 +211,19 @@ def test_scalars_are_of_all_views():
         ({"name": "debiased_neg", "tau_plus": 1.0}, "must be 0 or more, and below 1"),
         ({"name": "debiased_neg", "beta": -0.5}, "beta is -0.5: it must be 0 or more"),
         ({"name": "triplet", "margin": 0.0}, "method.objective.margin is 0.0: it must be above 0"),
+        (
+            {"name": "align_uniform", "align_weight": 0.0, "uniform_weight": 0.0},
+            "method.objective.align_weight and method.objective.uniform_weight are 0: nothing is",
+        ),
+        (
+            {
+                "name": "contrast_align_uniform",
+                "contrast_weight": 0.0,
+                "align_weight": 0.0,
+                "uniform_weight": 0.0,
+            },
+            "method.objective.uniform_weight are 0: nothing is left to learn from",
+        ),
         ({"name": "align_uniform", "t": float("inf")}, "t is inf: it must be a finite number"),
     ],
 )

@@ -92,6 +92,7 @@ CRITICS = {
     "decoupled": 0.1,
     "sigmoid": 0.1,
     "align_uniform": 0.25,
+    "contrast_align_uniform": 0.5,
     "n_pair": None,
     "triplet": 0.1,
     "vicreg": 0.1,

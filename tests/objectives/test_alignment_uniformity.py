@@ -7,8 +7,14 @@ import torch
 from scipy.special import hyp0f1
 
 from nearfar.errors import SettingError
-from nearfar.objectives import alignment, uniformity
-from nearfar.testing import rows
+from nearfar.objectives import (
+    align_uniform,
+    alignment,
+    contrast_align_uniform,
+    nt_xent,
+    uniformity,
+)
+from nearfar.testing import rows, views
 
 
 def even_circle(count):
@@ -52,3 +58,46 @@ def test_what_cannot_be_computed_is_refused():
         alignment(torch.ones(2, 3), torch.ones(2, 3), alpha=0.0)
     with pytest.raises(SettingError, match="t is -1"):
         uniformity(torch.ones(2, 3), t=-1.0)
+
+
+def test_each_term_alone_falls_out_of_the_weighted_sum_to_the_bit():
+    first, second = (each.float() for each in views(2)(9, 5, 0))
+    spread = (uniformity(first, t=3.0) + uniformity(second, t=3.0)) / 2
+    alone = {
+        "contrast_weight": nt_xent(first, second, temperature=0.3),
+        "align_weight": alignment(first, second, alpha=3.0),
+        "uniform_weight": spread,
+    }
+    for name, expected in alone.items():
+        weights = dict.fromkeys(alone, 0.0) | {name: 0.7}
+        found = contrast_align_uniform(first, second, **weights, temperature=0.3, alpha=3.0, t=3.0)
+        assert torch.equal(found, 0.7 * expected), name
+    both = contrast_align_uniform(first, second, contrast_weight=0.0, align_weight=0.98)
+    assert torch.equal(both, align_uniform(first, second, align_weight=0.98))
+    # As it was computed before a term could be left out.
+    sum_of_both = 0.98 * alignment(first, second) + 0.96 * (
+        (uniformity(first) + uniformity(second)) / 2
+    )
+    found = align_uniform(first, second, align_weight=0.98, uniform_weight=0.96)
+    assert torch.equal(found, sum_of_both)
+
+
+def test_a_term_of_weight_0_spoils_no_gradient():
+    point = torch.ones(3, 2, requires_grad=True)
+    # Where views coincide the gradient of ‖x − y‖^½ is infinite, and 0 · ∞ would be NaN.
+    align_uniform(point, point.detach(), align_weight=0.0, alpha=0.5).backward()
+    assert torch.isfinite(point.grad).all()
+
+
+def test_weights_that_are_all_0_leave_nothing():
+    first, second = views(2)(4, 3, 0)
+    for objective in (align_uniform, contrast_align_uniform):
+        none = {"align_weight": 0.0, "uniform_weight": 0.0}
+        if objective is contrast_align_uniform:
+            none["contrast_weight"] = 0.0
+        with pytest.raises(SettingError, match="are all 0: nothing is left to learn from"):
+            objective(first, second, **none)
+    with pytest.raises(SettingError, match="contrast_weight is -1"):
+        contrast_align_uniform(first, second, contrast_weight=-1.0)
+    with pytest.raises(SettingError, match="temperature is 0"):
+        contrast_align_uniform(first, second, contrast_weight=0.0, temperature=0.0)

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from nearfar.errors import SettingError
 from nearfar.spec import Above0, Choice, NotNegative
 
 Temperature = Annotated[float, Ge(0.0001), Le(10_000)]
@@ -127,10 +128,42 @@ class AlignUniformSpec(ObjectiveSpec):
     t: Above0 = 2.0
     """Sharpness of the potential in the uniformity."""
 
+    def check(self) -> None:
+        """Something is left to learn from."""
+        _require_a_weight(self, "align_weight", "uniform_weight")
+
     @property
     def critic_temperature(self) -> float:
         """1/(2t), because e^{−t‖x − y‖²} is e^{2t cosine} but for a constant."""
         return 1 / (2 * self.t)
+
+
+class ContrastAlignUniformSpec(ObjectiveSpec):
+    """NT-Xent, alignment and uniformity, weighted and added (Wang and Isola 2020)."""
+
+    function = "nearfar.objectives:contrast_align_uniform"
+    name: Literal["contrast_align_uniform"] = "contrast_align_uniform"
+    contrast_weight: NotNegative = 1.0
+    """Weight of NT-Xent; 0 leaves it out."""
+    align_weight: NotNegative = 1.0
+    """Weight of the alignment; 0 leaves it out."""
+    uniform_weight: NotNegative = 1.0
+    """Weight of the uniformity; 0 leaves it out."""
+    temperature: Temperature = 0.5
+    """Divides cosine similarities in NT-Xent."""
+    alpha: Above0 = 2.0
+    """Power of the distance in the alignment."""
+    t: Above0 = 2.0
+    """Sharpness of the potential in the uniformity."""
+
+    def check(self) -> None:
+        """Something is left to learn from."""
+        _require_a_weight(self, "contrast_weight", "align_weight", "uniform_weight")
+
+    @property
+    def critic_temperature(self) -> float:
+        """NT-Xent's; where it weighs nothing, that of uniformity."""
+        return self.temperature if self.contrast_weight else 1 / (2 * self.t)
 
 
 class TripletSpec(ObjectiveSpec):
@@ -185,3 +218,10 @@ class SigmoidSpec(ObjectiveSpec):
 
     target, function = "nearfar.methods.pairwise:LearntSigmoid", "nearfar.objectives:sigmoid"
     name: Literal["sigmoid"] = "sigmoid"
+
+
+def _require_a_weight(spec: ObjectiveSpec, *names: str) -> None:
+    """Refuse an objective whose terms all weigh nothing."""
+    if not any(getattr(spec, name) for name in names):
+        told = " and ".join(spec.room + name for name in names)
+        raise SettingError(f"{told} are 0: nothing is left to learn from, so set one above 0")

@@ -1,6 +1,11 @@
 """Objectives as pure functions: tensors in, a scalar mean in nats out."""
 
-from nearfar.objectives.alignment_uniformity import align_uniform, alignment, uniformity
+from nearfar.objectives.alignment_uniformity import (
+    align_uniform,
+    alignment,
+    contrast_align_uniform,
+    uniformity,
+)
 from nearfar.objectives.balanced_softmax import balanced_softmax
 from nearfar.objectives.byol import byol
 from nearfar.objectives.debiased import debiased_neg, debiased_pos
@@ -21,6 +26,7 @@ __all__ = [
     "batch_hard_triplet",
     "byol",
     "clip",
+    "contrast_align_uniform",
     "contrastive",
     "debiased_neg",
     "debiased_pos",

@@ -41,7 +41,7 @@ def debiased_neg(
     labels: Integer[Tensor, " batch"] | None = None,
     rescale: bool = False,
 ) -> Float[Tensor, ""]:
-    """Contrastive loss freed of negatives of the anchor's class (Chuang et al. 2020, eq. 7 and 8).
+    """Contrastive loss freed of false negatives (Chuang et al. 2020, eq. 7 and 8).
 
     With `h = e^{cosine / T}`, S the sum of h over an anchor's N negatives, v that of its positive
     and v̄ the mean over all its positives,
