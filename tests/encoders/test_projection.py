@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from nearfar.encoders.mlp import ProjectionHead, ThreeLayerHead
+from nearfar.encoders.mlp import ProjectionHead
 
 
 def test_the_head_is_linear_batch_norm_relu_linear():
@@ -21,7 +21,7 @@ def test_the_head_is_linear_batch_norm_relu_linear():
 
 
 def test_the_three_layer_head_has_no_batch_norm():
-    head = ThreeLayerHead(6, 5, 4)
+    head = ProjectionHead(6, 5, 4, depth=2, batch_norm=False, hidden_bias=True)
     kinds = [type(layer) for layer in head]
     assert kinds == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
     features = torch.randn(7, 6)

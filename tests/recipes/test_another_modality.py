@@ -108,7 +108,12 @@ def test_they_are_trained_judged_reported_and_encoded(spectrograms, tmp_path, ca
     assert "tones: 58 spectrograms of shape (1, 6, 10)" in capsys.readouterr().out
     assert "Of spectrograms there are no pictures" in page.read_text()
     records = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert {record["features"] for record in records} == {"encoder", "untrained", "raw"}
+    assert {record["features"] for record in records} == {
+        "encoder",
+        "embedding",
+        "untrained",
+        "raw",
+    }
     encoder = load_encoder(tmp_path / "run")
     assert encoder.modality == "spectrograms"
     assert encoder(load_tones(recipe.data).test.examples).shape == (32, 4)

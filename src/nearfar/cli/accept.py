@@ -17,6 +17,7 @@ _INNER = (
     f"{names.TENSORBOARD}/events.out.tfevents.*",
 )
 _ENCODER = {names.ENCODER_SETTINGS, names.ENCODER_WEIGHTS}
+_WITH_HEAD = _ENCODER | {names.HEAD}
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ def run(words: Sequence[str]) -> None:
     from nearfar.run_folder.lock import locked
 
     with locked(folder, "accepting files"):
-        if set(chosen) & _ENCODER and all((folder / name).is_file() for name in _ENCODER):
+        if set(chosen) & _WITH_HEAD and all((folder / name).is_file() for name in _ENCODER):
             reseal(folder)
             chosen = tuple(dict.fromkeys([*chosen, names.ENCODER_SETTINGS]))
         # A copy of an encoder by itself needs no manifest: its description holds the checksums.
-        if anew or manifest.exists() or not set(chosen) <= _ENCODER:
+        if anew or manifest.exists() or not set(chosen) <= _WITH_HEAD:
             manifest.accept(chosen, anew=anew)
 
     from nearfar.terminal import Terminal, shown

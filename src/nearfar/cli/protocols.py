@@ -31,7 +31,7 @@ class Protocols(Listing):
 
     def tables(self) -> list[Grid]:
         """A line for each."""
-        rows = [(name, _judges(each), each.summary()) for name, each in _known()]
+        rows = [(name, _kinds(each), each.summary()) for name, each in _known()]
         return [Grid(("protocol", "judges", "what it does"), rows)]
 
     def story(self, name: str) -> Story:
@@ -69,6 +69,12 @@ def _known() -> list[tuple[str, type[ProtocolSpec]]]:
 
 
 def _judges(spec: type[ProtocolSpec]) -> str:
-    """Which features, in words."""
+    """Which features, in words, the embedding among them."""
+    asked = "" if spec.judges_every_embedding else " where evaluation.embeddings asks for it"
+    return _kinds(spec) + (f", and the embedding{asked}" if "embedding" in spec.judges else "")
+
+
+def _kinds(spec: type[ProtocolSpec]) -> str:
+    """The features in any case, and their baselines."""
     words = {"encoder": "encoder", "untrained": "untrained", "raw": "raw data"}
-    return ", ".join(words[kind] for kind in spec.judges)
+    return ", ".join(words[kind] for kind in spec.judges if kind in words)

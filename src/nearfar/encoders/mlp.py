@@ -30,32 +30,39 @@ class MLP(nn.Sequential):
 
 
 class ProjectionHead(nn.Sequential):
-    """Linear, batch-norm, ReLU, linear (Chen et al. 2020, section 4.2)."""
+    """Hidden layers with ReLU, then a linear one; by default as in Chen et al. 2020, section 4.2.
 
-    def __init__(self, num_features: int, hidden: int, dim: int) -> None:
-        super().__init__(
-            nn.Linear(num_features, hidden, bias=False),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, dim),
-        )
+    That is linear, batch-norm, ReLU, linear. Two layers without batch-norm, whose hidden ones have
+    a bias, are the head of PaCo's published program; one such, MoCo v2's.
 
-    def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:  # noqa: A002
-        """Embeddings of a batch of features, not normalised."""
-        return super().forward(input)
+    Args:
+        num_features: Width of what it takes.
+        hidden: Width of each hidden layer.
+        dim: Width of what it gives.
+        depth: Hidden layers.
+        batch_norm: Batch-norm before each ReLU.
+        hidden_bias: Whether hidden layers have a bias of their own.
+        bias: Whether the last layer has one.
+    """
 
-
-class ThreeLayerHead(nn.Sequential):
-    """Linear, ReLU, linear, ReLU, linear, without batch-norm (the published program of PaCo)."""
-
-    def __init__(self, num_features: int, hidden: int, dim: int) -> None:
-        super().__init__(
-            nn.Linear(num_features, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, dim),
-        )
+    def __init__(
+        self,
+        num_features: int,
+        hidden: int,
+        dim: int,
+        *,
+        depth: int = 1,
+        batch_norm: bool = True,
+        hidden_bias: bool = False,
+        bias: bool = True,
+    ) -> None:
+        layers: list[nn.Module] = []
+        for layer in range(depth):
+            layers.append(nn.Linear(hidden if layer else num_features, hidden, bias=hidden_bias))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(hidden))
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers, nn.Linear(hidden, dim, bias=bias))
 
     def forward(self, input: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:  # noqa: A002
         """Embeddings of a batch of features, not normalised."""

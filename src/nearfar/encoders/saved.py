@@ -18,7 +18,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast, get_args
 
 import torch
 from jaxtyping import Float, Shaped
@@ -29,8 +29,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nearfar.durable_files import make_folder, write_durably
+from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.specs import EncoderSpec, in_current_form
-from nearfar.errors import NearfarError, SettingError
+from nearfar.errors import NearfarError, SettingError, unknown_name
 from nearfar.modality import Modality, in_words
 from nearfar.paths import user_path
 from nearfar.run_folder import names
@@ -43,6 +44,22 @@ from nearfar.run_folder.manifest import (
 from nearfar.spec import Nested, to_json
 from nearfar.standardising import standardised
 from nearfar.torch_defaults import own_defaults
+
+Output = Literal["features", "embedding"]
+"""What a loaded encoder gives: what the backbone makes, or that behind the projection head."""
+
+
+@dataclass(frozen=True)
+class HeadDescription:
+    """What `encoder.json` holds of the head beside it.
+
+    Attributes:
+        spec: How it is built for the encoder's features.
+        weights_sha256: Of the head's file.
+    """
+
+    spec: Nested[HeadSpec]
+    weights_sha256: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,7 @@ class EncoderDescription:
         std: Standard deviation of each channel or feature, likewise.
         num_features: Width of the features.
         weights_sha256: Of the weights' file, so that damage shows and no two runs' files mix.
+        head: The projection head that was trained with it; None where the method has none.
     """
 
     encoder: Nested[EncoderSpec]
@@ -65,6 +83,7 @@ class EncoderDescription:
     std: tuple[float, ...]
     num_features: int
     weights_sha256: str
+    head: HeadDescription | None = None
 
 
 _DESCRIPTION = TypeAdapter(EncoderDescription)
@@ -79,25 +98,42 @@ class SavedEncoder(nn.Module):
         shape: Of one example: `(channels, size, size)` that images are brought to,
             `(channels, steps)` of series or `(features,)` of vectors.
         modality: What the examples are: what the backbone takes.
-        num_features: Width of the features.
+        head: Projection head behind the backbone; None where features are given.
+        num_features: Width of what it gives: of the features, or of the head's embeddings.
         mean: Mean of each channel or feature, of images in 0..1 units, float64 on the CPU whatever
             the network's own type and device; `std` likewise.
     """
 
-    def __init__(self, backbone: nn.Module, description: EncoderDescription) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        description: EncoderDescription,
+        head: tuple[HeadSpec, nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.head = None if head is None else head[1]
         self.config = description.encoder
         self.shape = description.shape
         self.modality = description.encoder.takes
-        self.num_features = description.num_features
+        width = description.num_features
+        self.num_features = width if head is None else head[0].width(width)
         # No buffers: `.bfloat16()` would leave 8 bits of an offset of any size.
         self.mean = torch.tensor(description.mean, dtype=torch.float64)
         self.std = torch.tensor(description.std, dtype=torch.float64)
+        self._description = description
         self.eval()
 
+    def with_head(self, head: tuple[HeadSpec, nn.Module]) -> "SavedEncoder":
+        """The same network, its weights shared, with a head behind it.
+
+        Args:
+            head: What `load_head` gave.
+        """
+        return SavedEncoder(self.backbone, self._description, head)
+
     def forward(self, examples: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch features"]:
-        """Features of images, 0 to 255, of any size, or of series or vectors.
+        """Features (or embeddings) of images, 0 to 255, of any size, or of series or vectors.
 
         An image of another size is brought to the encoder's, each side by itself, so that the whole
         of it is seen; pad or cut it first where its proportions must stay. Series and vectors are
@@ -121,7 +157,8 @@ class SavedEncoder(nn.Module):
             _check_numbers(examples)
             normalised = standardised(examples, mean, std)
         first = next(self.backbone.parameters(), normalised)
-        return self.backbone(normalised.to(first.dtype))
+        features = self.backbone(normalised.to(first.dtype))
+        return features if self.head is None else self.head(features)
 
     def check(self, shape: tuple[int, ...], modality: Modality | None = None) -> None:
         """Refuse examples that this encoder cannot take; None where their modality is not known."""
@@ -149,8 +186,11 @@ def save_encoder(
     shape: tuple[int, ...],
     mean: Sequence[float],
     std: Sequence[float],
+    head: tuple[HeadSpec, nn.Module] | None = None,
 ) -> None:
     """Write `encoder.safetensors` and `encoder.json` into a folder, each whole or not at all.
+
+    With a head, `head.safetensors` is written before them.
 
     Args:
         folder: Where; made if missing.
@@ -160,11 +200,9 @@ def save_encoder(
         mean: Mean of each channel or feature with which they were normalised; of images in 0..1
             units.
         std: Standard deviation of each channel or feature, likewise.
+        head: How the projection head is built, and the trained one; None where there is none.
     """
-    weights = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()
-    }
-    data = save(weights)
+    data = _weights_of(encoder)
     description = EncoderDescription(
         encoder=config,
         shape=tuple(shape),
@@ -175,34 +213,93 @@ def save_encoder(
     )
     make_folder(folder)
     record = json.loads(_DESCRIPTION.dump_json(description)) | {"encoder": to_json(config)}
-    write_beside_manifest(
-        folder, {names.ENCODER_WEIGHTS: data, names.ENCODER_SETTINGS: _sealed(record)}
-    )
+    files: dict[str, bytes] = {}
+    if head is not None:
+        spec, module = head
+        files[names.HEAD] = _weights_of(module)
+        of_head = hashlib.sha256(files[names.HEAD]).hexdigest()
+        record["head"] = {"spec": to_json(spec), "weights_sha256": of_head}
+    files |= {names.ENCODER_WEIGHTS: data, names.ENCODER_SETTINGS: _sealed(record)}
+    write_beside_manifest(folder, files)
 
 
 @own_defaults()
-def load_encoder(path: Path | str) -> SavedEncoder:
+def load_encoder(path: Path | str, output: Output = "features") -> SavedEncoder:
     """A trained encoder, ready for examples, on the CPU and in eval mode.
 
     Args:
-        path: A run's folder, or its `encoder.safetensors` or `encoder.json`.
+        path: A run's folder, or its `encoder.safetensors`, `encoder.json` or `head.safetensors`.
+        output: `features` of the backbone, or `embedding`: what the projection head makes of them,
+            which is what the method's loss compared, not normalised.
+
+    Raises:
+        NearfarError: A file is missing or damaged, or the weights do not fit the description; or an
+            embedding is asked for and the run has no head.
+        SettingError: There is no such output.
+    """
+    if output not in get_args(Output):
+        raise unknown_name("output", output, get_args(Output))
+    folder = _folder_of(path)
+    description = _read_description(folder / names.ENCODER_SETTINGS)
+    backbone = description.encoder.build(description.shape)
+    _fill(backbone, folder / names.ENCODER_WEIGHTS, description.weights_sha256)
+    encoder = SavedEncoder(backbone, description)
+    if output == "features":
+        return encoder
+    head = load_head(folder)
+    if head is None:
+        raise NearfarError(
+            f"{folder} holds no {names.HEAD}, so it has no embedding: its method has no projection "
+            "head, or an earlier nearfar did not keep it: ask for output features"
+        )
+    return encoder.with_head(head)
+
+
+@own_defaults()
+def load_head(path: Path | str) -> tuple[HeadSpec, nn.Module] | None:
+    """The projection head of a run, on the CPU and in eval mode, and how it is built.
+
+    Args:
+        path: As for `load_encoder`.
+
+    Returns:
+        None where the run has none.
 
     Raises:
         NearfarError: A file is missing or damaged, or the weights do not fit the description.
     """
-    path = user_path(path)
-    folder = path.parent if path.name in (names.ENCODER_WEIGHTS, names.ENCODER_SETTINGS) else path
+    folder = _folder_of(path)
     description = _read_description(folder / names.ENCODER_SETTINGS)
-    weights = _read_weights(folder / names.ENCODER_WEIGHTS, description.weights_sha256)
-    backbone = description.encoder.build(description.shape)
+    if description.head is None:
+        return None
+    spec = description.head.spec
+    head = spec.build(description.num_features)
+    _fill(head, folder / names.HEAD, description.head.weights_sha256)
+    return spec, head.eval()
+
+
+def _folder_of(path: Path | str) -> Path:
+    """The folder of an encoder, which may be named by one of its files."""
+    path = user_path(path)
+    files = (names.ENCODER_WEIGHTS, names.ENCODER_SETTINGS, names.HEAD)
+    return path.parent if path.name in files else path
+
+
+def _weights_of(module: nn.Module) -> bytes:
+    """All parameters and buffers as safetensors."""
+    state = module.state_dict().items()
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in state})
+
+
+def _fill(module: nn.Module, file: Path, sha256: str) -> None:
+    """Give a module the weights of a file."""
     try:
-        backbone.load_state_dict(weights, strict=True)
+        module.load_state_dict(_read_weights(file, sha256), strict=True)
     except RuntimeError as error:
         raise NearfarError(
-            f"{folder / names.ENCODER_WEIGHTS} does not fit {names.ENCODER_SETTINGS} beside it:"
+            f"{file} does not fit {names.ENCODER_SETTINGS} beside it:"
             f" {' '.join(str(error).split())}"
         ) from error
-    return SavedEncoder(backbone, description)
 
 
 def _layout_advice(shape: tuple[int, ...], known: tuple[int, ...]) -> str:
@@ -292,7 +389,7 @@ def _read_description(file: Path) -> EncoderDescription:
 
 
 def reseal(folder: Path) -> None:
-    """Take `encoder.json` and the weights beside it as they are: write their checksums anew.
+    """Take `encoder.json` and the weights beside it as they are, the head's too: new checksums.
 
     Raises:
         NearfarError: A file is missing, or the description is no JSON object.
@@ -307,6 +404,10 @@ def reseal(folder: Path) -> None:
     record.pop("sha256", None)
     weights = _read(folder / names.ENCODER_WEIGHTS, as_it_is=True)
     record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+    head = record.get("head")
+    if isinstance(head, dict) and (folder / names.HEAD).is_file():
+        weights = _read(folder / names.HEAD, as_it_is=True)
+        head["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     write_durably(file, _sealed(record))
 
 

@@ -53,5 +53,5 @@ def judge(_: MapSpec, judged: Judged) -> Found:
     """The map of the examples on show."""
     features = judged.test[judged.shown_rows]
     judged.say("map")
-    drawn = {"shown_map": embedding_map(features, seed=judged.seed)}
+    drawn = {f"{judged.prefix}shown_map": embedding_map(features, seed=judged.seed)}
     return Found(arrays=drawn | judged.shown_arrays)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Source
+from nearfar.errors import SettingError
 from nearfar.evaluation.accuracy import class_accuracies
 from nearfar.evaluation.judged import Judged, Say, silent
 from nearfar.evaluation.pictures import view_arrays
@@ -49,6 +50,7 @@ def evaluate(
     spec: EvaluationSpec,
     *,
     classifier: nn.Linear | None = None,
+    embedding: nn.Module | None = None,
     views: Views | None = None,
     untrained: nn.Module | None = None,
     run_folder: RunFolder | None = None,
@@ -70,6 +72,7 @@ def evaluate(
         spec: Which protocols.
         classifier: What the method classifies with, on the encoder's features, on the CPU; None
             where it has none, or the data are other ones than it learned from.
+        embedding: The encoder with its projection head, on `device`; None where it has none.
         views: The views of the training; None leaves alignment, uniformity and views out.
         untrained: The same encoder with its first weights; None leaves this baseline out.
         run_folder: Where to write `evaluation.json` and `evaluation.npz`; None writes nothing.
@@ -81,10 +84,17 @@ def evaluate(
         say: Told what is under way, and how far it has come.
 
     Raises:
+        SettingError: If embeddings are asked for, and there are none.
         NearfarError: If features are not finite.
     """
     device = torch.device(device)
+    if spec.embeddings and embedding is None:
+        raise SettingError(
+            "evaluation.embeddings is True: the encoder lies here without a projection head, so it "
+            "has no embedding: leave the setting out"
+        )
     encoders: dict[FeatureKind, nn.Module | None] = {"encoder": encoder}
+    encoders |= {} if embedding is None else {"embedding": embedding}
     if spec.baselines:
         encoders |= {} if untrained is None else {"untrained": untrained}
         encoders["raw"] = None
@@ -108,8 +118,8 @@ def evaluate(
             threads=threads,
             say=say,
         )
-        for protocol in spec.chosen():
-            if kind not in protocol.judges or (protocol.needs_labels and without_accuracies):
+        for protocol in spec.by_kind(kind):
+            if protocol.needs_labels and without_accuracies:
                 continue
             found = protocol.run(judged)
             records += found.records
@@ -117,8 +127,8 @@ def evaluate(
             notes += found.notes
             if found.answers is not None and kind == "encoder":
                 arrays |= _class_arrays(protocol.name, found.answers, judged)
-                if "shown_predictions" in protocol.arrays:
-                    judged.answers = found.answers
+            if found.answers is not None and "shown_predictions" in protocol.arrays:
+                judged.answers = found.answers
         if kind == "encoder" and views is not None:
             say("pictures of views")
             arrays |= view_arrays(judged.shown, views, device)

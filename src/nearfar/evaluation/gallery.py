@@ -36,7 +36,8 @@ def judge(_: GallerySpec, judged: Judged) -> Found:
         arrays["gallery_images"] = thumbnails(choose(bank, used), judged.workers)
     if bank.labels is not None:
         arrays["neighbor_labels"] = bank.labels[indices].numpy()
-    return Found(arrays=arrays | judged.shown_arrays)
+    own = {f"{judged.prefix}{name}": array for name, array in arrays.items()}
+    return Found(arrays=own | judged.shown_arrays)
 
 
 def gallery_queries(

@@ -48,7 +48,7 @@ def judge(_: GeometrySpec, judged: Judged) -> Found:
     kind = judged.kind
     judged.say(f"views: alignment, uniformity, distances: {kind}")
     found = _view_geometry(judged, judged.views)
-    count, prefix = len(found.positive_distances), "" if kind == "encoder" else f"{kind}_"
+    count, prefix = len(found.positive_distances), judged.prefix
     return Found(
         [
             Record("alignment", kind, "mean", found.alignment, count, parameters={"alpha": ALPHA}),

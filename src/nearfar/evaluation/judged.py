@@ -106,6 +106,11 @@ class Judged:
     say: Say = silent
     answers: Int64[Tensor, " m"] | None = None
 
+    @property
+    def prefix(self) -> str:
+        """What the names of arrays begin with: nothing for the encoder, else the kind."""
+        return "" if self.kind == "encoder" else f"{self.kind}_"
+
     @cached_property
     def train(self) -> Float[Tensor, "n dim"]:
         """Features of the training part."""
@@ -149,14 +154,19 @@ class Judged:
 
     @cached_property
     def shown_arrays(self) -> dict[str, np.ndarray]:
-        """The examples on show with their labels and answers; not all have a picture."""
+        """The examples on show with their labels and answers; not all have a picture.
+
+        Beside the encoder's, other features add their answers alone.
+        """
         arrays: dict[str, np.ndarray] = {}
+        if self.shown_answers is not None:
+            arrays[f"{self.prefix}shown_predictions"] = self.shown_answers.numpy()
+        if self.kind != "encoder":
+            return arrays
         if self.shown.modality in PICTURED:
             arrays["shown_images"] = thumbnails(self.shown, self.workers)
         if self.shown.labels is not None:
             arrays["shown_labels"] = self.shown.labels.numpy()
-        if self.shown_answers is not None:
-            arrays["shown_predictions"] = self.shown_answers.numpy()
         return arrays
 
     @property

@@ -4,10 +4,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FeatureKind = Literal["encoder", "untrained", "raw"]
-"""What is judged: the trained encoder, the same one untrained, the data as they are."""
+FeatureKind = Literal["encoder", "embedding", "untrained", "raw"]
+"""What is judged: the trained encoder, what its projection head makes of that, the same encoder
+untrained, the data as they are."""
 FEATURE_NAMES = {
     "encoder": "the encoder",
+    "embedding": "the embedding",
     "raw": "raw data",
     "untrained": "the untrained encoder",
 }

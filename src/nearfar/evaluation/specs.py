@@ -32,7 +32,9 @@ class ProtocolSpec(Named, noun="protocol"):
 
     Attributes:
         name: In `evaluation.leave_out`, and before its settings.
-        judges: Which features it is run on, one kind after the other.
+        judges: Which features it is run on, one kind after the other. The embedding, behind the
+            projection head, only where `evaluation.embeddings` asks for it, unless
+        judges_every_embedding: It is run on the embedding in any case.
         needs_labels: It is left out, and a note says so, where accuracies cannot be had.
         measures: What its records are.
         arrays: What else it gives, by the names in `evaluation.npz`. A protocol that gives
@@ -41,6 +43,7 @@ class ProtocolSpec(Named, noun="protocol"):
 
     name: ClassVar[str] = ""
     judges: ClassVar[tuple[FeatureKind, ...]] = ("encoder",)
+    judges_every_embedding: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
     measures: ClassVar[tuple[Measure, ...]] = ()
     arrays: ClassVar[tuple[str, ...]] = ()
@@ -78,7 +81,7 @@ class FewLabelsSpec(ProtocolSpec):
 
     target = "nearfar.evaluation.few_labels:judge"
     name = "few_labels"
-    judges = ("encoder", "untrained", "raw")
+    judges = ("encoder", "embedding", "untrained", "raw")
     needs_labels = True
     measures = (
         FewLabelsMeasure(
@@ -108,7 +111,7 @@ class KNNSpec(ProtocolSpec):
 
     target = "nearfar.evaluation.knn:judge"
     name = "knn"
-    judges = ("encoder", "untrained", "raw")
+    judges = ("encoder", "embedding", "untrained", "raw")
     needs_labels = True
     measures = (
         Measure(
@@ -146,7 +149,7 @@ class LinearProbeSpec(ProtocolSpec):
 
     target = "nearfar.evaluation.linear_probe:judge"
     name = "linear_probe"
-    judges = ("encoder", "untrained", "raw")
+    judges = ("encoder", "embedding", "untrained", "raw")
     needs_labels = True
     measures = (
         Measure(
@@ -183,7 +186,8 @@ class GeometrySpec(ProtocolSpec):
 
     target = "nearfar.evaluation.geometry:judge"
     name = "geometry"
-    judges = ("encoder", "untrained")
+    judges = ("encoder", "embedding", "untrained")
+    judges_every_embedding = True
     measures = (
         Measure(
             name="alignment",
@@ -199,6 +203,8 @@ class GeometrySpec(ProtocolSpec):
     arrays = (
         "positive_distances",
         "random_distances",
+        "embedding_positive_distances",
+        "embedding_random_distances",
         "untrained_positive_distances",
         "untrained_random_distances",
     )
@@ -209,7 +215,8 @@ class MapSpec(ProtocolSpec):
 
     target = "nearfar.evaluation.embedding_map:judge"
     name = "map"
-    arrays = ("shown_map",)
+    judges = ("encoder", "embedding")
+    arrays = ("shown_map", "embedding_shown_map")
 
 
 class GallerySpec(ProtocolSpec):
@@ -217,6 +224,7 @@ class GallerySpec(ProtocolSpec):
 
     target = "nearfar.evaluation.gallery:judge"
     name = "gallery"
+    judges = ("encoder", "embedding")
     arrays = (
         "neighbor_indices",
         "neighbor_similarities",
@@ -224,6 +232,12 @@ class GallerySpec(ProtocolSpec):
         "gallery_queries",
         "gallery_bank_indices",
         "gallery_images",
+        "embedding_neighbor_indices",
+        "embedding_neighbor_similarities",
+        "embedding_neighbor_labels",
+        "embedding_gallery_queries",
+        "embedding_gallery_bank_indices",
+        "embedding_gallery_images",
     )
 
 
@@ -237,6 +251,8 @@ class EvaluationSpec(Spec):
 
     baselines: bool = True
     """Judge raw data and the untrained encoder beside the trained one."""
+    embeddings: bool = False
+    """Judge the embedding, which the projection head makes of the features, by every protocol."""
     seed: Annotated[int, Ge(0), Le(HIGHEST_SEED)] = 0
     """Seed of the draws and of the probes."""
     leave_out: tuple[str, ...] = ()
@@ -258,6 +274,7 @@ class EvaluationSpec(Spec):
         cls,
         *protocols: ProtocolSpec,
         baselines: bool = True,
+        embeddings: bool = False,
         seed: int = 0,
         leave_out: tuple[str, ...] = (),
     ) -> "EvaluationSpec":
@@ -266,11 +283,18 @@ class EvaluationSpec(Spec):
         Args:
             protocols: Those that have other settings than by default.
             baselines: Whether baselines are judged.
+            embeddings: Whether the embedding is judged by every protocol.
             seed: Of the draws and of the probes.
             leave_out: Names of protocols.
         """
         settings: dict[str, Any] = {each.name: each for each in protocols}
-        return cls(baselines=baselines, seed=seed, leave_out=leave_out, **settings)
+        return cls(
+            baselines=baselines,
+            embeddings=embeddings,
+            seed=seed,
+            leave_out=leave_out,
+            **settings,
+        )
 
     def check(self) -> None:
         """What is left out is known."""
@@ -284,6 +308,15 @@ class EvaluationSpec(Spec):
         """Every protocol that is not left out, in the order in which they run."""
         known = ProtocolSpec.known()
         return [self.of(protocol) for name, protocol in known.items() if name not in self.leave_out]
+
+    def by_kind(self, kind: FeatureKind) -> list[ProtocolSpec]:
+        """The protocols that judge such features, in the order in which they run."""
+        return [
+            each
+            for each in self.chosen()
+            if kind in each.judges
+            and (kind != "embedding" or self.embeddings or each.judges_every_embedding)
+        ]
 
     def as_text(self) -> str:
         """All settings as JSON: an evaluation keeps them beside its figures."""

@@ -30,14 +30,18 @@ class BYOL(Method):
     def __init__(self, spec: BYOLSpec, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
-        self.projector = _mlp(
-            cast(int, encoder.num_features), spec.projection_hidden, spec.projection_dim
-        )
-        self.predictor = _mlp(spec.projection_dim, spec.prediction_hidden, spec.projection_dim)
+        num_features = cast(int, encoder.num_features)
+        self.projector = spec.projection.build(num_features)
+        self.predictor = spec.prediction(num_features).build(spec.projection.width(num_features))
         self.target_encoder = frozen_copy(self.encoder)
         self.target_projector = frozen_copy(self.projector)
         self.spec = spec
         self._last: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def embedding_head(self) -> nn.Module:
+        """The projector."""
+        return self.projector
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Both views' predictions, then both views' targets."""
@@ -78,13 +82,3 @@ class BYOL(Method):
         momentum = rising_momentum(self.spec.momentum, progress)
         follow(self.target_encoder, self.encoder, momentum)
         follow(self.target_projector, self.projector, momentum)
-
-
-def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Linear, batch-norm, ReLU, linear; the last without a bias (Grill et al. 2020, appendix C)."""
-    return nn.Sequential(
-        nn.Linear(inputs, hidden),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(inplace=True),
-        nn.Linear(hidden, outputs, bias=False),
-    )

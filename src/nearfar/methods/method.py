@@ -27,6 +27,14 @@ class Method(nn.Module, ABC):
 
     encoder: nn.Module
 
+    @property
+    def embedding_head(self) -> nn.Module | None:
+        """From features to embeddings: what `projection` of its spec built, trained.
+
+        It is saved with the encoder; None where the method has none.
+        """
+        return None
+
     def forward(self, views: tuple[Tensor, ...], labels: Tensor | None = None) -> Float[Tensor, ""]:
         """The loss of the views of a batch, a scalar mean in nats."""
         return self.loss(self.embed(views), labels)

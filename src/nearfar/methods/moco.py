@@ -50,13 +50,19 @@ class MoCo(Method):
         if spec.batch_norm_splits > 1:
             split_batch_norm(encoder, spec.batch_norm_splits)
         self.encoder = encoder
-        self.head = _head(spec, cast(int, encoder.num_features))
+        num_features = cast(int, encoder.num_features)
+        self.head = spec.projection.build(num_features)
         self.momentum_encoder = frozen_copy(self.encoder)
         self.momentum_head = frozen_copy(self.head)
-        self.queue = Queue(spec.queue_size, keys=torch.zeros(spec.projection_dim))
+        self.queue = Queue(spec.queue_size, keys=torch.zeros(spec.projection.width(num_features)))
         self.spec = spec
         self._last: tuple[Tensor, Tensor] | None = None
         self._entering: Tensor | None = None
+
+    @property
+    def embedding_head(self) -> nn.Module:
+        """The head of the queries."""
+        return self.head
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """The first view's queries and the second's keys; where symmetric, the reverse as well."""
@@ -118,15 +124,3 @@ class MoCo(Method):
         if self._entering is not None:
             self.queue.enqueue(keys=self._entering)
             self._entering = None
-
-
-def _head(spec: MoCoSpec, num_features: int) -> nn.Module:
-    """v1's linear head, or v2's with a hidden layer; neither has batch-norm."""
-    if spec.head == "linear":
-        return nn.Linear(num_features, spec.projection_dim)
-    hidden = spec.projection_hidden or num_features
-    return nn.Sequential(
-        nn.Linear(num_features, hidden),
-        nn.ReLU(inplace=True),
-        nn.Linear(hidden, spec.projection_dim),
-    )

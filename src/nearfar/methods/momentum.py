@@ -41,8 +41,9 @@ def follow(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
                 buffer.lerp_(leading, 1 - momentum)
             else:
                 buffer.copy_(leading)
-    move = get_ema_multi_avg_fn(momentum)
-    move(list(follower.parameters()), list(leader.parameters()), 0)
+    moved, towards = list(follower.parameters()), list(leader.parameters())
+    if moved:  # an identity head has none
+        get_ema_multi_avg_fn(momentum)(moved, towards, 0)
 
 
 def rising_momentum(base: float, progress: float) -> float:

@@ -7,7 +7,6 @@ import torch.distributed as dist
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
-from nearfar.encoders.mlp import ProjectionHead, ThreeLayerHead
 from nearfar.methods.batch_norm import encoded_as_keys
 from nearfar.methods.classes import build_classifier, require_labels_of
 from nearfar.methods.embedding_scalars import shared_information
@@ -54,14 +53,13 @@ class PaCo(Method):
         super().__init__()
         num_features = cast(int, encoder.num_features)
         self.encoder = encoder
-        head = {"batch-norm": ProjectionHead, "three-layer": ThreeLayerHead}[spec.head]
-        self.projection = head(num_features, spec.projection_hidden, spec.projection_dim)
+        self.projection = spec.projection.build(num_features)
         self.classifier = build_classifier(num_features, class_counts)
         self.momentum_encoder = frozen_copy(self.encoder)
         self.momentum_projection = frozen_copy(self.projection)
         self.queue = Queue(
             spec.queue_size,
-            keys=torch.zeros(spec.projection_dim),
+            keys=torch.zeros(spec.projection.width(num_features)),
             labels=torch.zeros((), dtype=torch.int64),
         )
         # Not state: they are the data's, and are counted again when a run goes on.
@@ -70,6 +68,11 @@ class PaCo(Method):
         self.normalisation: Literal["sum", "mean"] = spec.normalisation
         self._last: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._entering: dict[str, Tensor] | None = None
+
+    @property
+    def embedding_head(self) -> nn.Module:
+        """The projection head of the queries."""
+        return self.projection
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch _"], ...]:
         """The first view's queries, the second's keys, and the centres' logits of the first."""

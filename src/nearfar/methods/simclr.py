@@ -8,7 +8,6 @@ import torch.distributed as dist
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from nearfar.encoders.mlp import ProjectionHead
 from nearfar.methods.embedding_scalars import nearest_is_of_own_group, shared_information
 from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.specs import SimCLRSpec
@@ -23,14 +22,14 @@ class SimCLR(Method):
     def __init__(self, spec: SimCLRSpec, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
-        num_features = cast(int, encoder.num_features)
-        self.projection = (
-            nn.Linear(num_features, spec.projection_dim)
-            if spec.projection_hidden is None
-            else ProjectionHead(num_features, spec.projection_hidden, spec.projection_dim)
-        )
+        self.projection = spec.projection.build(cast(int, encoder.num_features))
         self.objective = spec.objective.build()
         self._last: tuple[Tensor, ...] | None = None
+
+    @property
+    def embedding_head(self) -> nn.Module:
+        """The projection head."""
+        return self.projection
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Embeddings of each view, all of which pass the encoder together."""

@@ -3,8 +3,16 @@
 from math import log
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Gt, Le
 
+from nearfar.encoders.head_specs import (
+    HeadName,
+    HeadSpec,
+    HeadWidth,
+    IdentityHeadSpec,
+    LinearHeadSpec,
+    MLPHeadSpec,
+)
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec, Temperature
@@ -14,8 +22,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from nearfar.methods.method import Method
-
-Width = Annotated[int, Ge(1), Le(2**20)]
 
 
 class MethodSpec(Choice, noun="method"):
@@ -30,6 +36,7 @@ class MethodSpec(Choice, noun="method"):
         least_views: Views of each example that it needs.
         most_views: Views of each example that it takes; None for any number.
         needs_steps: It asks for a vector for each step, which few encoders give.
+        without_head: Of a method without a head: what its loss reads in place of embeddings.
         name: Which method; `nearfar methods` lists them.
     """
 
@@ -42,6 +49,12 @@ class MethodSpec(Choice, noun="method"):
     least_views: ClassVar[int] = 2
     most_views: ClassVar[int | None] = None
     needs_steps: ClassVar[bool] = False
+    without_head: ClassVar[str] = "its loss compares no embeddings"
+
+    @property
+    def projection(self) -> HeadSpec | None:
+        """The head whose output the loss compares: the embedding; None where there is none."""
+        return None
 
     @property
     def reads_labels(self) -> bool:
@@ -93,6 +106,15 @@ class MethodSpec(Choice, noun="method"):
                 f"choose {' or '.join(giving)}"
             )
 
+    def require_head(self, asked_by: str) -> None:
+        """Refuse to judge embeddings where there are none.
+
+        Args:
+            asked_by: The setting and its value.
+        """
+        if self.projection is None:
+            raise SettingError(f"{asked_by}: {self.title} has no head, {self.without_head}")
+
     def require_labels(self, labelled: bool, source: str) -> None:
         """Refuse data without labels where the method learns from them."""
         if self.needs_labels and not labelled:
@@ -124,10 +146,20 @@ class SimCLRSpec(MethodSpec):
     name: Literal["simclr"] = "simclr"
     objective: Nested[ObjectiveSpec] = NTXentSpec()
     """What the embeddings are compared by; `nearfar objectives` says what each computes."""
-    projection_hidden: Width | None = 512
-    """Width of the projection head's hidden layer; None: the head is one linear layer."""
-    projection_dim: Width = 128
-    """Width of the embeddings that the objective compares."""
+    head: HeadName = "mlp"
+    """From features to embeddings; identity: the objective compares the features themselves."""
+    projection_hidden: HeadWidth | None = 512
+    """Width of the mlp head's hidden layer; None makes the head linear."""
+    projection_dim: HeadWidth = 128
+    """Width of the embeddings that the objective compares; an identity head keeps the features'."""
+
+    @property
+    def projection(self) -> HeadSpec:
+        """Linear, batch-norm, ReLU, linear; or as set."""
+        if self.projection_hidden is None and self.head == "mlp":
+            return LinearHeadSpec(dim=self.projection_dim)
+        mlp = MLPHeadSpec(hidden=self.projection_hidden, dim=self.projection_dim)
+        return _head(self.head, mlp)
 
     @property
     def reads_labels(self) -> bool:
@@ -164,12 +196,12 @@ class MoCoSpec(MethodSpec):
     source = "He et al. 2020, Chen et al. 2020"
     most_views = 2
     name: Literal["moco"] = "moco"
-    head: Literal["linear", "mlp"] = "mlp"
-    """linear is v1's, mlp v2's, with a hidden layer."""
-    projection_hidden: Width | None = None
+    head: HeadName = "mlp"
+    """linear is v1's, mlp v2's, with a hidden layer; identity: features are compared themselves."""
+    projection_hidden: HeadWidth | None = None
     """Width of the mlp head's hidden layer; left out, that of the features."""
-    projection_dim: Width = 128
-    """Width of the embedding that the loss compares."""
+    projection_dim: HeadWidth = 128
+    """Width of the embedding that the loss compares; an identity head keeps the features'."""
     temperature: Temperature = 0.2
     """Divides cosine similarities in the loss. v1 has 0.07."""
     queue_size: Count = 65536
@@ -182,12 +214,23 @@ class MoCoSpec(MethodSpec):
     """Parts of a rank's batch that batch-norm normalises apart, keys in random order; 1: whole."""
 
     def check(self) -> None:
-        """A linear head has no hidden layer."""
-        if self.head == "linear" and self.projection_hidden is not None:
+        """The mlp head alone has a hidden layer."""
+        if self.head != "mlp" and self.projection_hidden is not None:
             raise SettingError(
-                f"method.projection_hidden is {self.projection_hidden}: the linear head has no "
-                "hidden layer: leave it out, or set method.head to mlp"
+                f"method.projection_hidden is {self.projection_hidden}: the {self.head} head has "
+                "no hidden layer: leave it out, or set method.head to mlp"
             )
+
+    @property
+    def projection(self) -> HeadSpec:
+        """Linear, ReLU, linear; or as set."""
+        mlp = MLPHeadSpec(
+            hidden=self.projection_hidden,
+            dim=self.projection_dim,
+            batch_norm=False,
+            hidden_bias=True,
+        )
+        return _head(self.head, mlp)
 
 
 class BYOLSpec(MethodSpec):
@@ -199,14 +242,30 @@ class BYOLSpec(MethodSpec):
     source = "Grill et al. 2020"
     most_views = 2
     name: Literal["byol"] = "byol"
-    projection_hidden: Width = 4096
-    """Width of the projector's hidden layer."""
-    projection_dim: Width = 256
-    """Width of the embedding that is predicted."""
-    prediction_hidden: Width = 4096
+    head: HeadName = "mlp"
+    """The projector; identity: features are predicted themselves."""
+    projection_hidden: HeadWidth = 4096
+    """Width of the mlp projector's hidden layer."""
+    projection_dim: HeadWidth = 256
+    """Width of the embedding that is predicted; an identity head keeps the features'."""
+    prediction_hidden: HeadWidth = 4096
     """Width of the predictor's hidden layer."""
     momentum: Share = 0.996
     """Share of its weights that the target keeps at the first step; rises to 1."""
+
+    @property
+    def projection(self) -> HeadSpec:
+        """The projector: linear, batch-norm, ReLU, linear; or as set."""
+        mlp = _byol_mlp(self.projection_hidden, self.projection_dim)
+        return _head(self.head, mlp)
+
+    def prediction(self, num_features: int) -> MLPHeadSpec:
+        """The predictor: from embeddings to embeddings.
+
+        Args:
+            num_features: Of the encoder.
+        """
+        return _byol_mlp(self.prediction_hidden, self.projection.width(num_features))
 
 
 class SupConSpec(MethodSpec):
@@ -222,10 +281,18 @@ class SupConSpec(MethodSpec):
     """Divides cosine similarities in the loss."""
     kind: Literal["out", "in"] = "out"
     """Mean over positives outside the logarithm, as its authors recommend, or inside."""
-    projection_hidden: Width = 512
-    """Width of the projection head's hidden layer."""
-    projection_dim: Width = 128
-    """Width of the embedding that the loss compares."""
+    head: HeadName = "mlp"
+    """From features to embeddings; identity: the loss compares the features themselves."""
+    projection_hidden: HeadWidth = 512
+    """Width of the mlp head's hidden layer."""
+    projection_dim: HeadWidth = 128
+    """Width of the embedding that the loss compares; an identity head keeps the features'."""
+
+    @property
+    def projection(self) -> HeadSpec:
+        """Linear, batch-norm, ReLU, linear; or as set."""
+        mlp = MLPHeadSpec(hidden=self.projection_hidden, dim=self.projection_dim)
+        return _head(self.head, mlp)
 
 
 class CrossEntropySpec(MethodSpec):
@@ -236,6 +303,7 @@ class CrossEntropySpec(MethodSpec):
     summary = "a linear classifier trained with its encoder: the supervised baseline"
     source = "the usual practice"
     needs_labels, needs_class_counts, least_views = True, True, 1
+    without_head = "its classifier reads the features"
     name: Literal["cross-entropy"] = "cross-entropy"
 
 
@@ -247,6 +315,7 @@ class BalancedSoftmaxSpec(MethodSpec):
     summary = "cross-entropy whose softmax knows how often each class occurs, for long tails"
     source = "Ren et al. 2020"
     needs_labels, needs_class_counts, least_views = True, True, 1
+    without_head = "its classifier reads the features"
     name: Literal["balanced-softmax"] = "balanced-softmax"
 
 
@@ -269,12 +338,21 @@ class PaCoSpec(MethodSpec):
     """Most keys of earlier steps that are candidates."""
     momentum: Share = 0.999
     """Share of its weights that the key encoder keeps at each step."""
-    head: Literal["batch-norm", "three-layer"] = "batch-norm"
-    """batch-norm is SimCLR's, with one hidden layer; three-layer its program's, with two."""
-    projection_hidden: Width = 512
+    head: Literal["identity", "linear", "batch-norm", "three-layer"] = "batch-norm"
+    """batch-norm is SimCLR's mlp, with one hidden layer; three-layer its program's, with two."""
+    projection_hidden: HeadWidth = 512
     """Width of each hidden layer of the projection head."""
-    projection_dim: Width = 128
-    """Width of the embedding that samples are compared by."""
+    projection_dim: HeadWidth = 128
+    """Width of the embedding that samples are compared by; an identity head keeps the features'."""
+
+    @property
+    def projection(self) -> HeadSpec:
+        """As set."""
+        hidden, dim = self.projection_hidden, self.projection_dim
+        if self.head == "three-layer":
+            return MLPHeadSpec(hidden=hidden, dim=dim, depth=2, batch_norm=False, hidden_bias=True)
+        name = "mlp" if self.head == "batch-norm" else self.head
+        return _head(name, MLPHeadSpec(hidden=hidden, dim=dim))
 
 
 class CPCSpec(MethodSpec):
@@ -287,6 +365,7 @@ class CPCSpec(MethodSpec):
     )
     source = "van den Oord et al. 2018"
     least_views, needs_steps = 1, True
+    without_head = "it compares vectors of steps, which are the encoder's own"
     name: Literal["cpc"] = "cpc"
     prediction_steps: Count = 5
     """How many steps ahead are predicted, 1 up to one less than the encoder gives."""
@@ -311,3 +390,19 @@ class CPCSpec(MethodSpec):
         super().require_encoder(encoder)
         if not encoder.cuts_patches:
             self.require_patches(f"encoder.name {encoder.name}")
+
+
+def _head(name: HeadName, mlp: MLPHeadSpec) -> HeadSpec:
+    """The head that a method's setting names.
+
+    Args:
+        name: Which.
+        mlp: The method's own.
+    """
+    heads = {"identity": IdentityHeadSpec(), "linear": LinearHeadSpec(dim=mlp.dim), "mlp": mlp}
+    return heads[name]
+
+
+def _byol_mlp(hidden: int, dim: int) -> MLPHeadSpec:
+    """Linear, batch-norm, ReLU, linear; the last without a bias (Grill et al. 2020, appendix C)."""
+    return MLPHeadSpec(hidden=hidden, dim=dim, hidden_bias=True, bias=False)

@@ -7,7 +7,6 @@ import torch.distributed as dist
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from nearfar.encoders.mlp import ProjectionHead
 from nearfar.methods.classes import require_labels_of
 from nearfar.methods.embedding_scalars import nearest_is_of_own_group, shared_information
 from nearfar.methods.method import Method, ViewsOfBatch
@@ -28,12 +27,15 @@ class SupCon(Method):
     def __init__(self, spec: SupConSpec, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
-        self.projection = ProjectionHead(
-            cast(int, encoder.num_features), spec.projection_hidden, spec.projection_dim
-        )
+        self.projection = spec.projection.build(cast(int, encoder.num_features))
         self.temperature = spec.temperature
         self.kind: Literal["out", "in"] = spec.kind
         self._last: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def embedding_head(self) -> nn.Module:
+        """The projection head."""
+        return self.projection
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Embeddings of each view, all of which pass the encoder together."""

@@ -39,6 +39,8 @@ class Recipe(Spec):
         self.encoder.require_modality(self.data.modality)
         self.method.require_encoder(self.encoder)
         self.method.require_views(self.views.count)
+        if self.evaluation.embeddings:
+            self.method.require_head("evaluation.embeddings is True")
         self._check_experiments()
         known = self.data.most_to_learn_from()
         if known is not None:

@@ -13,7 +13,7 @@ from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.durable_files import check_writable, make_folder
-from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
+from nearfar.encoders.saved import SavedEncoder, load_encoder, load_head, save_encoder
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
@@ -181,7 +181,7 @@ def evaluate_run(
         )
         classifier = None
     with target.held("judging"):
-        _judge(judged, source, encoder, classifier, target, console, first)
+        _judge(judged, source, run_folder, encoder, classifier, target, console, first)
         # Last, so that an evaluation that fails leaves the settings of the one that stands.
         target.write_config(recipe_to_json(judged, run=target.path))
         write_report([target.path], target.report)
@@ -249,6 +249,7 @@ def _judge_and_report(
     if classifier is not None:
         # Before the encoder, whose file says that the training is over.
         save_classifier(run_folder.path, classifier)
+    spec, head = recipe.method.projection, assembly.method.embedding_head
     save_encoder(
         run_folder.path,
         assembly.method.encoder,
@@ -256,12 +257,13 @@ def _judge_and_report(
         shape=assembly.format.shape,
         mean=assembly.format.mean,
         std=assembly.format.std,
+        head=None if spec is None or head is None else (spec, head),
     )
     kept = keep_newest(run_folder.checkpoints)
     # Judged as it lies on disk: what others will load is what the figures speak of.
     encoder = load_encoder(run_folder.path)
     classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
-    _judge(recipe, assembly.source, encoder, classifier, run_folder, console)
+    _judge(recipe, assembly.source, run_folder, encoder, classifier, run_folder, console)
     write_report([run_folder.path], run_folder.report)
     console.print(f"\nreport: {shown(run_folder.report)}")
     if kept:
@@ -275,13 +277,15 @@ def _judge_and_report(
 def _judge(
     recipe: Recipe,
     source: Source,
+    run_folder: RunFolder,
     encoder: SavedEncoder,
     classifier: nn.Linear | None,
     target: RunFolder,
     console: Console,
     first: Sequence[str] = (),
 ) -> None:
-    """Evaluates an encoder beside its baselines and prints the scores, `first` before the notes."""
+    """Evaluates a run's encoder beside its baselines; prints the scores, `first` before notes."""
+    head = load_head(run_folder.path)
     device = choose_hardware(recipe.training.device, recipe.training.precision).device
     example_format = Format(
         encoder.shape, tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
@@ -297,6 +301,7 @@ def _judge(
             source,
             recipe.evaluation,
             classifier=classifier,
+            embedding=None if head is None else encoder.with_head(head).to(device),
             views=views_of(recipe, example_format),
             untrained=untrained_encoder(recipe, example_format).to(device),
             run_folder=target,

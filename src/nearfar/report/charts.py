@@ -37,6 +37,7 @@ SIZE_LIMITS = (20, 100)
 """Training images between classes of few, medium and many."""
 FEATURE_STYLE = {
     "encoder": ("accent", "solid", "circle"),
+    "embedding": ("class-4", "longdash", "cross"),
     "raw": ("orange", "dash", "square"),
     "untrained": ("grey", "dot", "diamond"),
 }

@@ -9,7 +9,12 @@ from nearfar.evaluation.measures import Measure
 from nearfar.evaluation.specs import measure_of, measures
 from nearfar.report.uncertainty import Score, wilson_interval
 
-FEATURES = {"encoder": "Encoder", "raw": "Raw data", "untrained": "Untrained encoder"}
+FEATURES = {
+    "encoder": "Encoder",
+    "embedding": "Embedding",
+    "raw": "Raw data",
+    "untrained": "Untrained encoder",
+}
 """What is judged, in the order of the table's columns."""
 SHOTS = {"many": "Many", "medium": "Medium", "few": "Few"}
 """Classes by the number of their training images, largest first."""

@@ -18,7 +18,7 @@ from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_tables import further_measures, score_table, shot_table
 from nearfar.report.scores import score_rows
 from nearfar.report.settings import setting_groups, typed_command
-from nearfar.report.verdict import forms, percent, verdict
+from nearfar.report.verdict import BASELINES, forms, percent, verdict
 
 LARGEST_CONFUSION_TABLE = 20
 """Classes beyond which only the most confused pairs are listed."""
@@ -41,6 +41,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
     further = [row for row in rows if row.metric != "top1"]
     arrays = with_series_drawn(run.arrays)
     modality = _modality(run.config)
+    behind_head = _of_embedding(arrays)
     return {
         "anchor": anchor,
         "name": name,
@@ -61,15 +62,17 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
         "more_scores": score_table(further),
         "more_measures": further_measures(further, one(modality)),
-        "baselines": any(row.scores.keys() - {"encoder"} for row in rows),
+        "baselines": any(row.scores.keys() & BASELINES.keys() for row in rows),
         "shot_table": shot_table(rows),
         "class_accuracy": charts.class_accuracy(run.arrays, _class_names(run.arrays)),
         "accuracy_curves": charts.accuracy_curves(rows),
         "curves": _curves(run),
         "views": _views(arrays),
         "map": _map(arrays, one(modality)),
+        "embedding_map": _map(behind_head, one(modality)),
         "learnt_labels": _learnt_labels(run.config),
         "gallery": _gallery(arrays),
+        "embedding_gallery": _gallery(behind_head),
         "distances": _distances(run.arrays),
         "confusion": _confusion(run.arrays),
         "config": setting_groups(run.config),
@@ -215,6 +218,15 @@ def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
     }
 
 
+def _of_embedding(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays with what is the encoder's own replaced by the embedding's, or left out."""
+    prefix = "embedding_"
+    own = {name.removeprefix(prefix) for name in arrays if name.startswith(prefix)}
+    encoders = ("shown_map", "shown_predictions", "gallery_", "neighbor_")
+    shared = {name: array for name, array in arrays.items() if not name.startswith(encoders)}
+    return shared | {name: arrays[prefix + name] for name in own}
+
+
 def _has_small_images(arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether images are so small that their pixels are shown as squares."""
     held = [arrays[name] for name in ("shown_images", "view_originals") if name in arrays]
@@ -272,6 +284,10 @@ def _pair_distances(
     """Distances of positive and of random pairs, for the encoders that they were measured on."""
     pairs = {
         "Trained": ("positive_distances", "random_distances"),
+        "Behind the projection head": (
+            "embedding_positive_distances",
+            "embedding_random_distances",
+        ),
         "Untrained": ("untrained_positive_distances", "untrained_random_distances"),
     }
     return {

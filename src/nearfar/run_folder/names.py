@@ -9,6 +9,7 @@ CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 ENCODER_WEIGHTS = "encoder.safetensors"
 ENCODER_SETTINGS = "encoder.json"
+HEAD = "head.safetensors"
 CLASSIFIER = "classifier.safetensors"
 EVALUATION = "evaluation.json"
 EVALUATION_ARRAYS = "evaluation.npz"
@@ -22,6 +23,7 @@ FILES = (
     METRICS,
     ENCODER_WEIGHTS,
     ENCODER_SETTINGS,
+    HEAD,
     CLASSIFIER,
     EVALUATION,
     EVALUATION_ARRAYS,
