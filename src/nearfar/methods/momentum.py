@@ -5,7 +5,7 @@ import math
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -41,7 +41,8 @@ def follow(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
                 buffer.lerp_(leading, 1 - momentum)
             else:
                 buffer.copy_(leading)
-    moved, towards = list(follower.parameters()), list(leader.parameters())
+    moved: list[Tensor] = [*follower.parameters()]
+    towards: list[Tensor] = [*leader.parameters()]
     if moved:  # an identity head has none
         get_ema_multi_avg_fn(momentum)(moved, towards, 0)
 
