@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
 
-.PHONY: demo test test-slow check format bench hashes clean
+.PHONY: demo test test-slow check format bench hashes fonts clipart clean
 
 demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
 	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
@@ -31,6 +31,9 @@ format: .stamps/check
 
 bench: .stamps/bench ## ratios against peers, written to docs/benchmarks.md
 	$(BIN)/python -m benchmarks
+
+fonts clipart: .stamps/core ## free fonts, or drawings by category, from Debian's packages, for `--data fonts` and `--data folder`
+	$(BIN)/python -m tools.debian_data $@
 
 hashes: | $(filter .stamps/%,$(UV)) ## requirements.txt: what is pinned, with the checksums of its files
 	$(UV) pip compile --quiet --generate-hashes --all-extras -c constraints.txt pyproject.toml -o requirements.txt

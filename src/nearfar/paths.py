@@ -39,3 +39,9 @@ def user_path(given: str | os.PathLike[str]) -> Path:
             f"have {_LONGEST_NAME}, a path {_LONGEST_PATH}"
         )
     return path
+
+
+def user_cache() -> Path:
+    """The folder in the user's cache for what can be fetched or made again; it need not exist."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "nearfar"

@@ -1,6 +1,5 @@
 """What specs of sources share: of every source, in files, public, of your own. Imports no torch."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -10,7 +9,7 @@ from annotated_types import Ge, Le, Lt
 from nearfar.bounds import HIGHEST_SEED
 from nearfar.errors import SettingError
 from nearfar.modality import Modality
-from nearfar.paths import user_path
+from nearfar.paths import user_cache, user_path
 from nearfar.spec import Choice, Share
 
 if TYPE_CHECKING:
@@ -186,8 +185,7 @@ class PublicSpec(FilesSpec):
         """Where it is looked for and downloaded to: `root`, else a folder in the user's cache."""
         if self.root is not None:
             return self.root.expanduser()
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache) / "nearfar" / self.name
+        return user_cache() / self.name
 
 
 class ImageFilesSpec(FilesSpec):

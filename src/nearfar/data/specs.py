@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
 
 from nearfar.data.source_spec import (
+    FilesSpec,
+    HeldOut,
     ImageFilesSpec,
     InMemory,
     OwnDataSpec,
@@ -12,8 +17,10 @@ from nearfar.data.source_spec import (
     Readers,
     SourceSpec,
     TrainPart,
+    held_out_count,
 )
 from nearfar.errors import SettingError
+from nearfar.paths import user_cache
 from nearfar.spec import Count, Share
 
 
@@ -148,6 +155,46 @@ class FolderSpec(ImageFilesSpec, OwnDataSpec):
     """Largest decoded size that is held in memory; a larger folder streams from disk."""
     max_corrupt: Share = 0.01
     """Largest share of unreadable images to skip before the run is refused."""
+
+
+class FontsSpec(FilesSpec):
+    """The characters of a folder of fonts, drawn."""
+
+    target, root_needed = "nearfar.data.fonts:load_fonts", False
+    summary = "characters of any folder of font files, drawn in random colours on random grounds"
+    size = "data.image_size (32), RGB"
+    licence = "each font's own; those that `make fonts` collects are free by Debian's guidelines"
+    name: Literal["fonts"] = "fonts"
+    characters: Literal[10, 26, 62, 94] = 62
+    """Classes: digits (10), capitals (26), digits and letters (62), all printed ASCII (94)."""
+    image_size: Annotated[int, Ge(8), Le(256)] = 32
+    """Side of the images in pixels."""
+    examples: Annotated[int, Ge(20), Le(500_000)] = 25_000
+    """Images that are drawn, of both parts."""
+    test_fraction: HeldOut = 0.2
+    """Share of the families of fonts, and of the images, that are for test alone."""
+    grounds: Literal["plain", "textured"] = "textured"
+    """What lies behind: one colour, or also shades, stripes and blotches of two."""
+
+    @property
+    def folder(self) -> Path:
+        """The fonts: `root`, else where `make fonts` puts them."""
+        return user_cache() / "fonts" if self.root is None else self.root.expanduser()
+
+    def require_root(self) -> None:
+        """Refuse a folder that is missing."""
+        super().require_root()
+        if self.root is None and not self.folder.is_dir():
+            raise SettingError(
+                f"fonts needs a folder of font files: there is no {self.folder}; `make fonts` "
+                "fills it from Debian's packages, or name another with --data.root (such as "
+                "/usr/share/fonts)"
+            )
+
+    def most_to_learn_from(self) -> int:
+        """What is drawn and neither for test nor held out."""
+        train = self.examples - round(self.examples * self.test_fraction)
+        return train - held_out_count(train, self.held_out)
 
 
 class NpzSpec(OwnDataSpec):

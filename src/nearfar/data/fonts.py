@@ -1,0 +1,129 @@
+"""A source from any folder of font files: their characters, drawn, by family for test."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import PIL
+import torch
+from numpy import ndarray
+from PIL import features
+
+from nearfar.data.drawn_characters import draw_characters
+from nearfar.data.folder_listing import list_all
+from nearfar.data.folder_tree import many
+from nearfar.data.font_faces import CAPITALS, DIGITS, FONTS, SMALL, Faces, find_faces
+from nearfar.data.source import Part, Source
+from nearfar.data.specs import FontsSpec
+from nearfar.data.splits import stratified_split
+from nearfar.durable_files import make_folder, write_durably
+from nearfar.errors import NearfarError
+from nearfar.paths import user_cache
+
+CHARACTERS = {
+    10: DIGITS,
+    26: CAPITALS,
+    62: DIGITS + CAPITALS + SMALL,
+    94: "".join(map(chr, range(33, 127))),
+}
+"""What is drawn, by the number of classes: 94 is all of ASCII that shows."""
+_DRAWING = 1
+"""Counts up where the same settings draw other images."""
+
+
+def load_fonts(spec: FontsSpec) -> Source:
+    """Draw the characters of every family of fonts; some families are kept for test.
+
+    The drawings are kept in the user's cache, and found there for the same font files and settings,
+    wherever the files lie.
+
+    Returns:
+        Training and test images, 3×size×size, whose families are all different.
+
+    Raises:
+        NearfarError: There are not two families of fonts that can be used.
+    """
+    characters = CHARACTERS[spec.characters]
+    root = spec.folder
+    kept = user_cache() / "drawn-fonts" / f"{_key(spec, root)}.npz"
+    drawn = _kept(kept, spec)
+    if drawn is None:
+        drawn = _draw(spec, find_faces(root, characters))
+        _keep(kept, drawn)
+    train, test = (
+        Part(torch.from_numpy(drawn[part]), torch.from_numpy(drawn[f"{part}_labels"]))
+        for part in ("train", "test")
+    )
+    notes = tuple(str(each) for each in drawn["notes"])
+    return Source("fonts", train, test if len(test) else None, None, tuple(characters), notes)
+
+
+def _draw(spec: FontsSpec, faces: Faces) -> dict[str, ndarray]:
+    """Images and labels of both parts, and notes."""
+    families = faces.families
+    learnt, judged = stratified_split(len(families), None, spec.test_fraction)
+    count = round(spec.examples * spec.test_fraction)
+    drawn: dict[str, ndarray] = {}
+    for seed, (part, rows, images) in enumerate(
+        (("train", learnt, spec.examples - count), ("test", judged, count))
+    ):
+        drawn[part], drawn[f"{part}_labels"] = draw_characters(
+            [families[row] for row in rows],
+            CHARACTERS[spec.characters],
+            images,
+            size=spec.image_size,
+            textured=spec.grounds == "textured",
+            seed=seed,
+        )
+    told = [f"{many(sum(map(len, families)), 'font')} of {len(families)} families are drawn"]
+    if len(judged):
+        told[0] += f", {len(judged)} of them for test alone"
+    return drawn | {"notes": np.array([*faces.notes, *told])}
+
+
+def _key(spec: FontsSpec, root: Path) -> str:
+    """The same for the same font files, settings and versions of what draws."""
+    files = sorted(_checksum(path) for path in list_all(root, FONTS).files)
+    settings = {
+        name: getattr(spec, name)
+        for name in ("characters", "image_size", "examples", "test_fraction", "grounds")
+    }
+    versions = [_DRAWING, PIL.__version__, features.version("freetype2")]
+    return hashlib.sha256(json.dumps([files, settings, versions]).encode()).hexdigest()[:32]
+
+
+def _checksum(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"
+
+
+def _kept(file: Path, spec: FontsSpec) -> dict[str, ndarray] | None:
+    """What was drawn before; None where there is none, or it is damaged."""
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            drawn = {name: found[name] for name in found.files}
+        shape = (3, spec.image_size, spec.image_size)
+        for part in ("train", "test"):
+            images, labels = drawn[part], drawn[f"{part}_labels"]
+            whole = images.dtype == np.uint8 and images.shape == (len(labels), *shape)
+            if not (whole and labels.dtype == np.int64 and labels.ndim == 1):
+                return None
+        return drawn if drawn["notes"].dtype.kind == "U" else None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+
+
+def _keep(file: Path, drawn: dict[str, ndarray]) -> None:
+    """Write what was drawn; a cache that cannot be written costs the next run a minute."""
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **drawn)
+    try:
+        make_folder(file.parent)
+        write_durably(file, content.getvalue())
+    except NearfarError:
+        pass
