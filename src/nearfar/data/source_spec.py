@@ -23,6 +23,8 @@ Pages = Literal["first", "each", "channels"]
 
 TrainPart = Literal["train", "unlabelled", "both"]
 
+Metric = Literal["top1", "mean_per_class", "voc_11_point_map"]
+
 HeldOut = Annotated[float, Ge(0), Lt(1)]
 """A share that leaves something."""
 
@@ -56,6 +58,8 @@ class SourceSpec(Choice, noun="data source"):
         home: The makers' page, or None for the user's own data.
         train_examples: How many the training part has, or None where the user's own data decide.
         modality: What the examples are.
+        metric: What the set is published with: the share of right answers (top-1), its mean over
+            classes, or the mean average precision of VOC 2007, over 11 points of recall.
         root_kind: What `root` is, a "place" being a file or a folder; "" where there is none, for
             the source is inside a package.
         root_needed: There is no other place to look for the files.
@@ -71,6 +75,7 @@ class SourceSpec(Choice, noun="data source"):
     home: ClassVar[str | None] = None
     train_examples: ClassVar[int | None] = None
     modality: ClassVar[Modality] = "images"
+    metric: ClassVar[Metric] = "top1"
     root_kind: ClassVar[Literal["", "folder", "file", "place"]] = ""
     root_needed: ClassVar[bool] = False
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -398,3 +399,7 @@ def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
         if key in own
         or not (key in _WITHOUT_EFFECT or (key in _FORMAT_1 and value == _FORMAT_1[key]))
     }
+
+
+# At the end, so that lists of sources begin with those that are at hand.
+import_module("nearfar.data.published_specs")
