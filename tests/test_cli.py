@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.uses.tiny_encoder import KINDS, write_encoder
 
 import nearfar
 from nearfar.cli import app, main
@@ -25,6 +27,7 @@ from nearfar.recipes.config_json import read_recipe
 from nearfar.spec import Nested
 from nearfar.training.schedules import ScheduleSpec
 from nearfar.training.specs import OptimizerSpec
+from nearfar.uses.features_file import load_features
 from nearfar.views.specs import ViewsSpec
 
 # A run of seconds on the digits, given as a person would give it.
@@ -133,8 +136,8 @@ def test_version(capsys):
         ("train --resume runs/x --seed 3", "leave every other option out"),
         ("evaluate", "missing RUN"),
         ("report", "at least one run folder"),
-        ("embed", "missing ENCODER, --data FOLDER, --out FILE"),
-        ("embed run --data . --out vectors.csv", "must end in .npz or .parquet"),
+        ("embed", "missing ENCODER, --data DATA, --out FILE"),
+        ("embed run --data . --out vectors.csv", "must end in .parquet, .npz or .npy"),
         ("embed run --data . --out no/where/vectors.npz", "there is no folder no/where"),
         ("embed --oot vectors.npz", "did you mean '--out'?"),
         ("neighbors run image.png --data . --k 0", "--k is 0"),
@@ -358,7 +361,7 @@ def test_embed_sees_the_whole_of_images_that_are_not_square(trained, tmp_path):
 
 
 def test_embed_brings_images_to_squares_as_the_run_learnt_but_whole(tmp_path):
-    from nearfar.cli.folder_features import fit_for
+    from nearfar.cli.given_data import fit_for
     from nearfar.recipes.config_json import recipe_to_json
     from nearfar.recipes.recipe import Recipe
     from nearfar.run_folder.folder import RunFolder
@@ -394,6 +397,78 @@ def test_neighbors_puts_the_twin_first_and_leaves_the_image_out(trained, picture
     assert all(row[2] != "a/0.png" for row in rows)
     similarities = [float(row[1]) for row in rows]
     assert similarities == sorted(similarities, reverse=True)
+
+
+@pytest.mark.parametrize("kind", ["vectors", "series"])
+def test_embed_takes_every_kind_of_examples(kind, tmp_path):
+    source = {"vectors": "wine", "series": "japanese-vowels"}[kind]
+    run = write_encoder(tmp_path / "run", kind)
+    out = tmp_path / "features.npz"
+    assert main(["embed", str(run), "--data", source, "--data.seed", "1", "--out", str(out)]) == 0
+    found = load_features(out)
+    assert len(found) == {"vectors": 178, "series": 640}[kind]
+    assert set(found.parts) == {"train", "test"}
+    assert found.about.data["source"]["name"] == source
+    # The same as a file, without its name as a source.
+    examples = np.random.default_rng(0).normal(size=(5, *KINDS[kind][1]))
+    np.savez(tmp_path / "given.npz", **{kind: examples, "labels": list("abcab")})
+    words = ["embed", str(run), "--data", str(tmp_path / "given.npz"), "--out", str(out)]
+    assert main(words) == 0
+    assert [load_features(out).class_of(row) for row in range(5)] == list("abcab")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--data nowhere", "no such folder or file: nowhere"),
+        ("--data . --data.root x", "--data . is none"),
+        ("--data digts --data.seed 3", "--data digts is none"),
+        ("--data digits --data.sed 3", "did you mean '--data.seed'?"),
+        ("--data folder --data.root no/where", "data.root=no/where: no such folder"),
+    ],
+)
+def test_embed_refuses_data_that_are_not_there(words, said, tmp_path, capsys):
+    run = write_encoder(tmp_path / "run")
+    code, told = refusal(
+        capsys, "embed", str(run), *words.split(), "--out", str(tmp_path / "out.npz")
+    )
+    assert code == 2
+    assert said in told
+
+
+def test_neighbors_of_saved_features_are_those_of_the_folder(trained, pictures, tmp_path, capsys):
+    saved = tmp_path / "saved.parquet"
+    _embed = ["embed", str(trained), "--data", str(pictures), "--out", str(saved)]
+    assert main(_embed) == 0
+    image, answers = str(pictures / "a" / "0.png"), []
+    for data in (pictures, saved):
+        capsys.readouterr()
+        words = ["neighbors", str(trained), image, "--data", str(data), "--k", "3", "--json"]
+        assert main(words) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0] == answers[1]
+    assert answers[0][0]["query"] == image
+    assert answers[0][0]["neighbors"][0]["name"] == "b/1.png"
+
+
+def test_neighbors_of_all_make_a_table_and_a_page(trained, pictures, tmp_path, capsys):
+    table, page = tmp_path / "near.csv", tmp_path / "near.html"
+    words = ["neighbors", str(trained), "--data", str(pictures), "--k", "2"]
+    assert main([*words, "--out", str(table), "--page", str(page)]) == 0
+    lines = table.read_text().splitlines()
+    assert lines[0] == "query,rank,neighbor,similarity"
+    assert len(lines) == 1 + 6 * 2
+    assert page.read_text().count("<img") == 6 * 3
+
+
+def test_neighbors_refuse_features_of_another_encoder(trained, pictures, tmp_path, capsys):
+    other = write_encoder(tmp_path / "other")
+    saved = str(tmp_path / "saved.npz")
+    assert main(["embed", str(other), "--data", str(pictures), "--out", saved]) == 0
+    image = str(pictures / "a" / "0.png")
+    code, told = refusal(capsys, "neighbors", str(trained), image, "--data", saved)
+    assert code == 1
+    assert "another encoder" in told
 
 
 def test_neighbors_refuses_what_is_no_image(trained, pictures, capsys):

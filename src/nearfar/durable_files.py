@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from nearfar.errors import NearfarError
 
@@ -33,6 +34,20 @@ def write_durably(path: Path, content: bytes) -> None:
         NearfarError: The disk is full or refuses, or something that is no file lies there; what lay
             at `path` before is untouched.
     """
+    with written_durably(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def written_durably(path: Path) -> Iterator[BinaryIO]:
+    """A file to write bit by bit, as `write_durably` does it; in place once the context is left.
+
+    Args:
+        path: Where the file is to lie; its folder must exist.
+
+    Raises:
+        NearfarError: As of `write_durably`.
+    """
     with writing(path):
         place, mode = _place_of(path)
         aside = _aside(place)
@@ -41,7 +56,7 @@ def write_durably(path: Path, content: bytes) -> None:
             with open(aside, "xb") as file:
                 if mode is not None:
                     os.fchmod(file.fileno(), mode)
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(aside, place)

@@ -1,79 +1,185 @@
-"""`nearfar neighbors ENCODER IMAGE --data FOLDER`: the images of a folder most like one image."""
+"""`nearfar neighbors ENCODER IMAGE… --data DATA`: what lies nearest to each of some examples."""
 
+import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from nearfar.bounds import check_range
 from nearfar.cli.arguments import parse
+from nearfar.cli.given_data import GivenData, take_source
 from nearfar.data.source_spec import Fit
 from nearfar.errors import SettingError
+from nearfar.uses.file_names import check_page, check_table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nearfar.cli.embedded import Embedder
+    from nearfar.terminal import Terminal
+    from nearfar.uses.features_file import Features
+
+_PRINTED = 20
+"""Queries whose neighbours are printed."""
 
 
 @dataclass(frozen=True)
 class NeighborsArguments:
-    """List the images of a folder that lie nearest to one image, most similar first."""
+    """List what lies nearest to each query, most similar first.
+
+    With features that `nearfar embed` has written as --data, only the queries are embedded. Without
+    a query, every example of the data asks for its nearest others.
+    """
 
     encoder: Annotated[Positional[Path], arg(metavar="ENCODER")]
     """Run folder, or the encoder.safetensors in it."""
-    image: Annotated[Positional[Path], arg(metavar="IMAGE")]
-    """The image to look for; where it lies in the folder, it is left out of the answer."""
-    data: Annotated[Path, arg(metavar="FOLDER")]
-    """Folder of images to look among; sub-folders too."""
+    data: Annotated[str, arg(metavar="DATA")]
+    """What to look among: saved features, or what nearfar embed takes."""
+    queries: Annotated[Positional[tuple[Path, ...]], arg(metavar="[IMAGE …]")] = ()
+    """Images to look for, folders of them, or saved features; an image that lies in the data is
+    left out of its own answer."""
     k: int = 8
-    """How many to list; at least 1."""
+    """How many to list of each; at least 1."""
+    out: Annotated[Path | None, arg(metavar="FILE")] = None
+    """NAME.csv or NAME.parquet: a line for each query and neighbour"""
+    page: Annotated[Path | None, arg(metavar="FILE")] = None
+    """NAME.html: pictures of queries and neighbours"""
+    pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Where the images of saved features lie now, if no longer where they were."""
+    json: bool = False
+    """Print a JSON list, for programs."""
     fit: Fit | None = None
     """Images that are not square: squash, pad or crop; left out, as the run learnt, but whole."""
     max_corrupt: float = 0.01
-    """Largest share of unreadable images to skip before the folder is refused; 0 to 1."""
+    """Largest share of unreadable images to skip before a folder is refused; 0 to 1."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
 
 
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar neighbors` with the words after it."""
-    arguments = parse(NeighborsArguments, "neighbors", words)
+    given, source = take_source("neighbors", words)
+    arguments = parse(NeighborsArguments, "neighbors", given)
     if arguments.k < 1:
         raise SettingError(f"--k is {arguments.k}: it must be 1 or more")
     check_range("--k", arguments.k, 1, 2**31 - 1)
     check_range("--max-corrupt", arguments.max_corrupt, 0, 1)
+    check_table(arguments.out)
+    check_page(arguments.page)
 
-    from rich.table import Table
+    from nearfar.cli.embedded import Embedder
+    from nearfar.terminal import Terminal
+    from nearfar.uses.neighbor_answers import answers, columns, page_of
+    from nearfar.uses.neighbors import Searchable
+    from nearfar.uses.page import write_page
+    from nearfar.uses.tables import write_table
 
-    from nearfar.cli.folder_features import fit_for, folder_features, image_features
-    from nearfar.encoders.saved import load_encoder
-    from nearfar.evaluation.knn import KNNBank
-    from nearfar.terminal import Terminal, shown
-
-    console = Terminal()
-    encoder = load_encoder(arguments.encoder)
-    fit = fit_for(arguments.encoder, arguments.fit)
-    query = image_features(encoder, arguments.image, fit=fit)
-    with console.status("embedding the folder"):
-        found = folder_features(
-            encoder,
-            arguments.data,
-            fit=fit,
+    console = Terminal(goes_on=arguments.out is not None or arguments.page is not None)
+    with console.status("embedding"):
+        embedder = Embedder(
+            arguments.encoder,
+            fit=arguments.fit,
             max_corrupt=arguments.max_corrupt,
             device=arguments.device,
         )
-    console.say("note", found.notes)
-    # One more than asked for, as the image itself may be among them.
-    similarities, indices = KNNBank(found.features).neighbors(query, arguments.k + 1)
-    itself = arguments.image.resolve()
-    names = [found.names[index] for index in indices[0].tolist()]
-    listed = [
-        (similarity, name)
-        for similarity, name in zip(similarities[0].tolist(), names, strict=True)
-        if (arguments.data / name).resolve() != itself
-    ]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("", justify="right")
-    table.add_column("similarity", justify="right")
-    table.add_column("file", overflow="fold")
-    for rank, (similarity, name) in enumerate(listed[: arguments.k], 1):
-        table.add_row(str(rank), f"{similarity:.3f}", shown(name))
-    console.print(table)
+        queries, files = _queries(arguments.queries, embedder)
+        bank = embedder.features(GivenData(arguments.data, source))
+    if not arguments.json:
+        console.say("note", embedder.notes)
+    searchable = Searchable(bank.features)
+    if queries is None:
+        queries, found = bank, searchable.of_all(arguments.k)
+    else:
+        itself = _rows_of(queries, files, bank, Path(arguments.data))
+        found = searchable.nearest(queries.features, arguments.k, itself=itself)
+    if arguments.out is not None:
+        write_table(arguments.out, columns(queries, bank, found))
+    if arguments.page is not None:
+        from nearfar.cli.embedded import folder_of
+
+        folder = arguments.pictures or folder_of(bank, Path(arguments.data))
+        command = shlex.join(["nearfar", "neighbors", *words])
+        write_page(page_of(queries, bank, found, files, folder, command), arguments.page)
+    if arguments.json:
+        console.out(json.dumps(answers(queries, bank, found), indent=2))
+        return
+    _show(answers(queries, bank, found, most=_PRINTED), console)
+    _tell_files(arguments, len(queries), console)
+
+
+def _queries(
+    given: Sequence[Path], embedder: "Embedder"
+) -> "tuple[Features | None, list[Path | None]]":
+    """All queries and the file of each, where it is one; None where nothing was given."""
+    from nearfar.uses.features_file import holds_features, joined
+
+    found: list[Features] = []
+    files: list[Path | None] = []
+    for path in given:
+        if holds_features(path):
+            found.append(embedder.saved(path))
+            files += [None] * len(found[-1])
+        elif path.is_dir():
+            found.append(embedder.features(GivenData(str(path), None)))
+            files += [path / name for name in found[-1].names]
+        else:
+            found.append(embedder.image(path))
+            files.append(path)
+    return (joined(found) if found else None), files
+
+
+def _rows_of(
+    queries: "Features", files: "Sequence[Path | None]", bank: "Features", data: Path
+) -> "Tensor":
+    """For each query the row of the bank that it is; −1 for none."""
+    import torch
+
+    from nearfar.cli.embedded import folder_of
+
+    folder = folder_of(bank, data)
+    folder = None if folder is None else folder.resolve()
+    rows = {name: row for row, name in enumerate(bank.names)}
+    both = [each.about for each in (queries, bank) if each.about is not None]
+    same_data = len(both) == 2 and both[0].data == both[1].data
+    found = []
+    for name, file in zip(queries.names, files, strict=True):
+        if file is None:
+            found.append(rows.get(name, -1) if same_data else -1)
+            continue
+        place = file.resolve()
+        if folder is None or not place.is_relative_to(folder):
+            found.append(-1)
+        else:
+            found.append(rows.get(place.relative_to(folder).as_posix(), -1))
+    return torch.tensor(found)
+
+
+def _show(listed: list[dict], console: "Terminal") -> None:
+    from rich.table import Table
+
+    from nearfar.terminal import shown
+
+    for each in listed:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("", justify="right")
+        table.add_column("similarity", justify="right")
+        table.add_column("file", overflow="fold")
+        for rank, near in enumerate(each["neighbors"], 1):
+            table.add_row(str(rank), f"{near['similarity']:.3f}", shown(near["name"]))
+        if len(listed) > 1:
+            console.print(f"[bold]{shown(each['query'])}[/bold]")
+        console.print(table)
+
+
+def _tell_files(arguments: NeighborsArguments, count: int, console: "Terminal") -> None:
+    from nearfar.terminal import shown
+
+    if count > _PRINTED:
+        console.print(f"[dim]{count - _PRINTED:,} more queries: --out FILE holds all[/dim]")
+    for path in (arguments.out, arguments.page):
+        if path is not None:
+            console.print(f"written: {shown(path)}")

@@ -19,6 +19,8 @@ from nearfar.npy_headers import declared_bytes, declared_in
 from nearfar.paths import user_path
 
 _NAMES = "names"
+_BESIDE = frozenset((_NAMES, "about", "labels", "parts", "class_names"))
+"""Arrays beside the features that `nearfar embed` writes; `about` is there in no other file."""
 
 
 def read_array(
@@ -28,8 +30,8 @@ def read_array(
 
     An .npz file that holds one array, or one besides `names`, needs no name. Of a Parquet table
     all columns of numbers stand side by side where none is named; index columns of pandas are left
-    out, and so is a column `names` of text, as `nearfar embed` writes it: both can be named. A
-    single column of whole numbers or text is `(n,)`.
+    out, and so is a column `names` of text. Of what `nearfar embed` writes the features are read.
+    All that is left out can be named. A single column of whole numbers or text is `(n,)`.
 
     Args:
         word: `FILE` or `FILE:NAME`.
@@ -121,7 +123,8 @@ def _choose(held: Sequence[str], name: str | None, path: Path) -> str:
         if name not in held:
             raise unknown_name("array", name, held)
         return name
-    kept = [each for each in held if each != _NAMES] or list(held)
+    left_out = _BESIDE if "about" in held else (_NAMES,)
+    kept = [each for each in held if each not in left_out] or list(held)
     if not kept:
         raise NearfarError("it holds no array")
     if len(kept) > 1:

@@ -1,6 +1,6 @@
 """A source from any folder of image files."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from statistics import median
@@ -8,8 +8,8 @@ from statistics import median
 import numpy as np
 import torch
 
-from nearfar.data.file_reading import FileReader, shown
-from nearfar.data.folder_listing import Listing, list_all, list_parts, source_of_parts
+from nearfar.data.file_reading import FileReader
+from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
 from nearfar.data.image_files import (
     IMAGES,
     ImageHeader,
@@ -18,11 +18,9 @@ from nearfar.data.image_files import (
     read_image,
 )
 from nearfar.data.source import Examples, Source
-from nearfar.data.source_spec import Fit, Pages
-from nearfar.data.specs import FolderSpec, PictureFilesSpec, PicturesSpec
+from nearfar.data.source_spec import Fit
+from nearfar.data.specs import FolderSpec
 from nearfar.data.streamed_files import StreamedFiles
-from nearfar.data.tiff_files import page_path
-from nearfar.errors import NearfarError, SettingError
 
 LARGEST_SIDE = 256
 """Side that images are brought to at most, unless `image_size` says otherwise."""
@@ -47,35 +45,13 @@ def load_folder(spec: FolderSpec) -> Source:
     """
     assert spec.root is not None
     with pillow_quiet():
-        return load_listed(spec, spec.root, *list_parts(spec.root, IMAGES))
+        return _load(spec, *list_parts(spec.root, IMAGES))
 
 
-def load_all_images(spec: FolderSpec) -> Source:
-    """Read every image of a folder at any depth, however it is laid out, in one part.
-
-    Returns:
-        The source, without labels and without a test part.
-
-    Raises:
-        NearfarError: If there are no images, or too many unreadable ones.
-    """
-    assert spec.root is not None
-    with pillow_quiet():
-        whole = replace(spec, test_fraction=0.0)
-        return load_listed(whole, spec.root, [list_all(spec.root, IMAGES)], [])
-
-
-def load_listed(
-    spec: PictureFilesSpec, root: Path, listings: list[Listing], notes: list[str]
-) -> Source:
-    """Read the files of some listings, each a part.
-
-    Args:
-        spec: How they are read.
-        root: Folder that names are given below.
-        listings: Of the training part and, where there is one, the test part.
-        notes: What is to be said first.
-    """
+def _load(spec: FolderSpec, listings: list[Listing], notes: list[str]) -> Source:
+    """Read the files of the listings, each a part."""
+    root = spec.root
+    assert root is not None
     for listing in listings:
         notes += listing.notes
     files = [path for listing in listings for path in listing.files]
@@ -87,123 +63,49 @@ def load_listed(
         threads=spec.workers,
     )
     headers = reader.keep_good(read_header, files)
-    headers, page_notes = _pages_of(spec, root, listings, headers, reader)
-    notes += page_notes
-    shape, shape_notes = common_shape(list(headers.values()), spec, spec.pages or "first")
+    shape, shape_notes = _common_shape(list(headers.values()), spec)
     notes += shape_notes
 
     in_memory = len(headers) * prod(shape) <= spec.in_memory_mib * 2**20
 
     def read(listing: Listing, rows: list[int]) -> tuple[Examples, list[int]]:
-        return _read_all(reader, listing, rows, shape, spec, in_memory)
+        return _read_all(reader, listing, rows, shape, spec.fit, in_memory)
 
     return source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
 
 
-def common_shape(
-    headers: list[ImageHeader], spec: PicturesSpec, pages: Pages = "first"
+def _common_shape(
+    headers: list[ImageHeader], spec: FolderSpec
 ) -> tuple[tuple[int, int, int], list[str]]:
-    """The shape that all images are brought to, and notes where that changes some.
-
-    Args:
-        headers: Of all images.
-        spec: Size and channels that are asked for, and how images come to a square.
-        pages: What pages of a file are.
-    """
-    channels, notes = _channels(headers, spec, pages)
+    """The shape that all images are brought to, and notes where that changes some."""
+    channels = spec.channels or max(header.channels for header in headers)
     sizes = {(header.height, header.width) for header in headers}
     height, width = min(sizes)
     if spec.image_size is not None:
-        shape = (channels, spec.image_size, spec.image_size)
+        shape, notes = (channels, spec.image_size, spec.image_size), []
     elif len(sizes) == 1 and min(height, width) <= LARGEST_SIDE:
-        return (channels, height, width), notes
+        return (channels, height, width), []
     else:
         short_sides = [min(header.height, header.width) for header in headers]
         side = min(LARGEST_SIDE, int(median(short_sides)))
         shape = (channels, side, side)
-        notes.append(
+        notes = [
             f"images of {len(sizes)} sizes (short sides {min(short_sides)} to {max(short_sides)} "
             f"px) are brought to {side}×{side}; data.image_size changes that"
-        )
-    return shape, notes + _fit_note(headers, spec.fit)
-
-
-def _channels(
-    headers: list[ImageHeader], spec: PicturesSpec, pages: Pages
-) -> tuple[int, list[str]]:
-    """How many channels all images get, and a note where bands or pages decide it."""
-    counts = {len(header.pages) for header in headers}
-    if pages == "channels" and counts != {1}:
-        return _one_number(counts, "pages"), [
-            f"each of the {max(counts)} pages of a file is a channel, by data.pages"
         ]
-    bands = {header.bands or header.channels for header in headers}
-    if spec.channels is None and any(header.bands for header in headers):
-        return _one_number(bands, "bands"), [
-            f"each of the {max(bands)} bands of a file is a channel; data.channels 3 reads red, "
-            "green and blue alone where there are such"
-        ]
-    return spec.channels or max(header.channels for header in headers), []
-
-
-def _one_number(counts: set[int], of: str) -> int:
-    """The number that all files have, refused where they differ."""
-    if len(counts) > 1:
-        raise NearfarError(
-            f"files of {min(counts)} to {max(counts)} {of}: they are channels only where all files "
-            "have as many; sort them into folders of one kind"
-        )
-    return max(counts)
-
-
-def _pages_of(
-    spec: PictureFilesSpec,
-    root: Path,
-    listings: list[Listing],
-    headers: dict[Path, ImageHeader],
-    reader: FileReader,
-) -> tuple[dict[Path, ImageHeader], list[str]]:
-    """Headers by image: of files of several pages as `spec.pages` says, which must say it."""
-    several = {path: header for path, header in headers.items() if len(header.pages) > 1}
-    if not several:
-        return headers, []
-    path, header = next(iter(several.items()))
-    if spec.pages is None:
-        raise SettingError(
-            f"{len(several)} of {len(headers)} images have several pages, such as "
-            f"{shown(path.relative_to(root))} with {len(header.pages)}: say by --data.pages what "
-            "they are: each (an image by itself), channels (of one image) or first (read it alone)"
-        )
-    if spec.pages == "first":
-        return headers, [f"of {len(several)} files of several pages the first alone is read"]
-    if spec.pages == "channels":
-        return headers, []
-    by_page: dict[Path, ImageHeader] = {}
-    for listing in listings:
-        files, labels = [], []
-        for at, file in enumerate(listing.files):
-            pages = [file]
-            if file in several:
-                pages = [page_path(file, page) for page in several[file].pages]
-                by_page |= dict.fromkeys(pages, several[file])
-            elif file in headers:
-                by_page[file] = headers[file]
-            files += pages
-            labels += [] if listing.labels is None else [listing.labels[at]] * len(pages)
-        listing.files = files
-        listing.labels = None if listing.labels is None else labels
-    reader.total += sum(len(header.pages) - 1 for header in several.values())
-    return by_page, [
-        f"{len(several)} files hold several pages: {len(by_page)} images in all, and those of one "
-        "file may come into both parts"
-    ]
-
-
-def _fit_note(headers: list[ImageHeader], fit: Fit) -> list[str]:
-    """What becomes of images that are not square, where there are some."""
     kept = [
         min(header.height, header.width) / max(header.height, header.width) for header in headers
     ]
+    return shape, notes + fit_note(kept, spec.fit)
+
+
+def fit_note(kept: Sequence[float], fit: Fit) -> list[str]:
+    """What becomes of images that are not square, where there are some.
+
+    Args:
+        kept: Of each image its short side over its long one.
+        fit: How images become squares.
+    """
     changed = sum(share < 1 for share in kept)
     if not changed:
         return []
@@ -224,23 +126,22 @@ def _read_all(
     listing: Listing,
     rows: list[int],
     shape: tuple[int, int, int],
-    spec: PictureFilesSpec,
+    fit: Fit,
     keep: bool,
 ) -> tuple[torch.Tensor | StreamedFiles, list[int]]:
     """Decode the chosen files of a listing: the images, in memory or streamed, and their rows."""
     pixels = np.empty((len(rows) if keep else 0, *shape), dtype=np.uint8)
     place = {listing.files[row]: index for index, row in enumerate(rows)}
-    pages = spec.pages or "first"
 
     def decode(path: Path) -> None:
-        image = read_image(path, shape, spec.fit, pages)
+        image = read_image(path, shape, fit)
         if keep:
             pixels[place[path]] = image
 
     good = reader.keep_good(decode, list(place))
     kept = [row for row in rows if listing.files[row] in good]
     if not keep:
-        return StreamedFiles([listing.files[row] for row in kept], shape, spec.fit, pages), kept
+        return StreamedFiles([listing.files[row] for row in kept], shape, fit), kept
     if len(kept) < len(rows):
         pixels = pixels[[place[listing.files[row]] for row in kept]]
     return torch.from_numpy(pixels), kept

@@ -14,7 +14,7 @@ import numpy as np
 from nearfar.data.arrays import source_from_vectors
 from nearfar.data.source import Source
 from nearfar.data.specs import ParquetSpec
-from nearfar.errors import NearfarError, SettingError, require_known, unknown_name
+from nearfar.errors import NearfarError, SettingError, unknown_name
 from nearfar.outside_text import printable
 
 
@@ -38,12 +38,13 @@ def load_parquet(spec: ParquetSpec) -> Source:
         labelled = spec.label_column
         if labelled is not None and labelled not in columns.kinds:
             raise SettingError(f"data.{unknown_name('label_column', labelled, columns.kinds)}")
-        require_known("column in data.leave_out", spec.leave_out, columns.kinds)
         index = tuple(name for name in columns.index if name != labelled)
         notes = replace(columns, index=index).index_note()
-        if NAMES in columns.text and labelled != NAMES:
+        if columns.embedded:
+            notes += ("read the column features alone, as nearfar embed wrote it",)
+        elif NAMES in columns.text and labelled != NAMES:
             notes += (f"passed over the column {NAMES}, which holds text",)
-        kept = [name for name in columns.data if name not in (labelled, *spec.leave_out)]
+        kept = [name for name in columns.data if name != labelled]
         if not kept:
             raise NearfarError("no column of features in it")
         wanted = kept if labelled is None else [*kept, labelled]
@@ -62,6 +63,8 @@ def load_parquet(spec: ParquetSpec) -> Source:
 
 NAMES = "names"
 """The column of file names that `nearfar embed` writes."""
+EMBEDDED = b"nearfar"
+"""Key of what it says of the features, among the metadata of the table."""
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _MOST_ROWS = 65536
 _AS_WORDS = frozenset(("PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "BIT_PACKED"))
@@ -76,10 +79,12 @@ class TableColumns:
         kinds: Arrow's type of each column, by its name, in the order of the file.
         index: Those that are the index of a table of pandas: row numbers, most often, which the
             rows were sorted or drawn by, and no measurement.
+        embedded: It is what `nearfar embed` writes: `features`, and what belongs to their rows.
     """
 
     kinds: dict[str, Any]
     index: tuple[str, ...]
+    embedded: bool = False
 
     @property
     def text(self) -> list[str]:
@@ -89,6 +94,8 @@ class TableColumns:
     @property
     def data(self) -> list[str]:
         """The columns that are no index and no `names` of text."""
+        if self.embedded:
+            return ["features"]
         named = [NAMES] if NAMES in self.text else []
         return [name for name in self.kinds if name not in self.index and name not in named]
 
@@ -107,7 +114,7 @@ def table_columns(path: Path) -> TableColumns:
     Raises:
         NearfarError: pyarrow is missing, the file is damaged, or two columns have one name.
     """
-    with opened_parquet(path) as file:
+    with _opened(path) as file:
         schema = file.schema_arrow
     twice = {name for name in schema.names if schema.names.count(name) > 1}
     if twice:
@@ -115,7 +122,8 @@ def table_columns(path: Path) -> TableColumns:
     listed = _listed_index(schema.metadata or {})
     index = [name for name in schema.names if name in listed or _UNNAMED_INDEX.fullmatch(name)]
     kinds = dict(zip(schema.names, schema.types, strict=True))
-    return TableColumns(kinds, tuple(index))
+    embedded = EMBEDDED in (schema.metadata or {}) and "features" in kinds
+    return TableColumns(kinds, tuple(index), embedded)
 
 
 def read_columns(
@@ -143,7 +151,7 @@ def read_columns(
     import pyarrow as pa
 
     limit = limit_mib * 2**20
-    with opened_parquet(path) as file:
+    with _opened(path) as file:
         plain = [
             name
             for name in names
@@ -153,7 +161,7 @@ def read_columns(
                 for chunk in _chunks(file.metadata, name, columns)
             )
         ]
-    with opened_parquet(path, read_dictionary=plain) as file:
+    with _opened(path, read_dictionary=plain) as file:
         declared = _declared_bytes(file.metadata, names, columns)
         _refuse_large(declared, limit, setting)
         rows = limit // max(1, _most_bytes_of_a_row(file.metadata, names, declared))
@@ -246,7 +254,7 @@ def column_features(name: str, column: Any) -> np.ndarray:
 
 
 @contextmanager
-def opened_parquet(path: Path, **options: Any) -> Iterator[Any]:
+def _opened(path: Path, **options: Any) -> Iterator[Any]:
     """The file, with pyarrow's errors in words."""
     if find_spec("pyarrow") is None:
         raise NearfarError("reading parquet needs pyarrow: pip install 'nearfar[parquet]'")

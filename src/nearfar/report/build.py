@@ -1,22 +1,13 @@
 """Run folders in, one HTML page out, which opens offline and asks no server for anything."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from hashlib import sha256
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
-
-import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from nearfar.durable_files import make_folder, write_durably
 from nearfar.errors import NearfarError
 from nearfar.paths import user_path
-from nearfar.report.charts import shortened
 from nearfar.report.comparison import comparison
+from nearfar.report.page import render
 from nearfar.report.run_files import RunFiles, read_run
 from nearfar.report.sections import run_section
 
@@ -61,43 +52,10 @@ def _named(runs: Sequence[RunFiles]) -> dict[str, RunFiles]:
 
 
 def _render(runs: dict[str, RunFiles]) -> str:
-    environment = Environment(
-        loader=PackageLoader("nearfar.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"figure_json": _figure_json, "shortened": shortened}
-    scripts = [get_plotlyjs(), _template_text("page.js")]
-    return environment.get_template("page.html").render(
-        version=version("nearfar"),
-        policy=_content_security_policy(scripts),
-        scripts=[Markup(script) for script in scripts],
-        style=Markup(_template_text("page.css")),
+    return render(
+        "page.html",
         comparison=comparison(runs) if len(runs) > 1 else None,
         runs=[
             run_section(run, name, f"run-{at}") for at, (name, run) in enumerate(runs.items(), 1)
         ],
     )
-
-
-def _content_security_policy(scripts: Sequence[str]) -> str:
-    """Nothing is loaded and only our own scripts run, whatever slips through the escaping."""
-    hashes = " ".join(
-        f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts
-    )
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _figure_json(figure: go.Figure) -> Markup:
-    """A figure as JSON that cannot end the script element it stands in."""
-    text = figure.to_json() or ""
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
-
-
-def _template_text(name: str) -> str:
-    return files("nearfar.report").joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,0 +1,193 @@
+"""What `--data` names where an encoder is at hand: a source with its settings, a folder or a file.
+
+`--data folder --data.root X` is read as in `nearfar train`; `--data X` is all that lies at X.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearfar.cli.arguments import parse
+from nearfar.cli.choices import choose
+from nearfar.data.source_spec import Fit, SourceSpec
+from nearfar.data.specs import DigitsSpec, FolderSpec, NpzSpec
+from nearfar.errors import SettingError
+from nearfar.paths import user_path
+from nearfar.spec import Nested, as_spec, to_json
+
+if TYPE_CHECKING:
+    from nearfar.encoders.saved import SavedEncoder
+    from nearfar.training.ranks import Ranks
+    from nearfar.uses.embed import Examples
+
+
+@dataclass(frozen=True)
+class GivenData:
+    """What was given, not looked at yet.
+
+    Attributes:
+        word: What stands behind `--data`.
+        source: The source of this name with its settings; None where the word is a path.
+    """
+
+    word: str
+    source: SourceSpec | None
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A source, as `--data` and `--data.…` choose it."""
+
+    data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
+
+
+def take_source(command: str, words: Sequence[str]) -> tuple[list[str], SourceSpec | None]:
+    """The words of a command without `--data.…`, and the source that these words choose.
+
+    Args:
+        command: For errors.
+        words: Of the command; `--data NAME` stays among them.
+
+    Raises:
+        SettingError: `--data` names no source, and settings of one are given.
+    """
+    left: list[str] = []
+    of_data: list[str] = []
+    taking = False
+    for word in words:
+        if word.startswith("--"):
+            taking = word.startswith("--data.")
+        (of_data if taking else left).append(word)
+    name = _value_of("--data", left)
+    if name not in SourceSpec.known():
+        if of_data and name is not None:
+            raise SettingError(
+                f"{of_data[0].partition('=')[0]} is a setting of a source, and --data {name} is "
+                f"none: write --data folder {of_data[0]} …, or the path alone"
+            )
+        return [*left, *of_data], None
+    chosen, more = choose(_Chosen(), ["--data", name, *of_data])
+    return left, parse(_Chosen, command, more, chosen).data
+
+
+def _value_of(option: str, words: Sequence[str]) -> str | None:
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None
+
+
+def examples_of(
+    given: GivenData,
+    encoder: "SavedEncoder",
+    ranks: "Ranks",
+    *,
+    fit: Fit,
+    max_corrupt: float,
+) -> "tuple[Examples, int]":
+    """What is to be embedded, and how many processes decode it.
+
+    Args:
+        given: By the command line.
+        encoder: Says what its examples are, and to which shape images are brought.
+        ranks: Of them, one for each machine loads first, for it may download.
+        fit: How images of a folder become squares.
+        max_corrupt: Largest share of a folder's images to skip.
+
+    Raises:
+        SettingError: There is nothing at the path, or not what the encoder takes.
+    """
+    from nearfar.data.sources import load_source
+    from nearfar.uses.embed import of_folder, of_source
+
+    spec = given.source
+    if spec is None:
+        path = user_path(given.word)
+        if path.is_dir() and encoder.modality == "images":
+            check_takes_files(encoder)
+            return of_folder(encoder, path, fit=fit, max_corrupt=max_corrupt), 2
+        spec = _source_at(path, encoder)
+    elif isinstance(spec, FolderSpec):
+        channels = 1 if encoder.shape[0] == 1 else 3
+        spec = replace(
+            spec,
+            channels=spec.channels or channels,
+            image_size=spec.image_size or encoder.shape[1],
+        )
+    spec.require_root()
+    source = ranks.one_by_machine(lambda: load_source(spec))
+    settings = to_json(spec if spec.place is None else spec.at(user_path(spec.place).absolute()))
+    return of_source(source, settings), spec.readers
+
+
+def _source_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
+    """The source that a file or folder is, for an encoder of such examples."""
+    from nearfar.modality import in_words
+
+    takes = encoder.modality
+    kind = path.suffix if path.is_file() else "folder" if path.is_dir() else None
+    if kind is None:
+        raise SettingError(f"no such folder or file: {path}")
+    if (takes, kind) == ("images", ".npz"):
+        return NpzSpec(root=path, test_fraction=0)
+    others = {
+        ("series", ".npz"): "series-npz",
+        ("series", "folder"): "wav",
+        ("vectors", ".npz"): "vectors-npz",
+        ("vectors", ".parquet"): "parquet",
+    }
+    name = others.get((takes, kind))
+    if name is None:
+        raise SettingError(
+            f"{path}: this encoder takes {in_words(takes, encoder.shape)}, and it cannot be told "
+            "what of it is here: name a source, as --data npz --data.root FILE (nearfar data)"
+        )
+    settings = {"name": name, "root": path, "test_fraction": 0}
+    if name == "wav":
+        settings["length"] = encoder.shape[1]
+    return as_spec(SourceSpec, settings)
+
+
+def fit_for(encoder: Path, asked: Fit | None) -> Fit:
+    """How images become squares for an encoder: as asked, or as it learnt, but whole.
+
+    Args:
+        encoder: Run folder, or the encoder's file in it.
+        asked: What a person chose, or None.
+
+    Returns:
+        What was asked; else `pad` where the run learnt so, and otherwise `squash`.
+
+    Raises:
+        NearfarError: The run's settings are damaged.
+    """
+    from nearfar.data.source_spec import ImageFilesSpec
+    from nearfar.recipes.config_json import read_recipe
+    from nearfar.run_folder.folder import RunFolder
+
+    if asked is not None:
+        return asked
+    run = RunFolder(encoder if encoder.is_dir() else encoder.parent)
+    if not run.config.exists():
+        return "squash"
+    data = read_recipe(run.path).data
+    learnt = data.fit if isinstance(data, ImageFilesSpec) else "crop"
+    return "squash" if learnt == "crop" else learnt
+
+
+def check_takes_files(encoder: "SavedEncoder") -> None:
+    """Refuse image files where the encoder takes none.
+
+    Raises:
+        SettingError: It takes other examples, or images of other channels.
+    """
+    from nearfar.modality import in_words
+
+    if encoder.modality != "images" or encoder.shape[0] not in (1, 3):
+        raise SettingError(
+            f"this encoder takes {in_words(encoder.modality, encoder.shape)}, and image files are "
+            "read as grey (1) or RGB (3)"
+        )

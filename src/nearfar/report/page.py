@@ -1,0 +1,62 @@
+"""One self-contained HTML page from a template: style, scripts and figures are inside it."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import plotly.graph_objects as go
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from nearfar.report.charts import shortened
+
+
+def render(template: str, *, package: str = "nearfar.report", **content: Any) -> str:
+    """A page that opens offline and asks no server for anything; all that it shows is escaped.
+
+    Args:
+        template: Its file among the templates of the package.
+        package: Whose; the report's macros, style and script are there for every page.
+        content: What the template shows.
+    """
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("nearfar.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"figure_json": _figure_json, "shortened": shortened}
+    scripts = [get_plotlyjs(), _template_text("page.js")]
+    return environment.get_template(template).render(
+        version=version("nearfar"),
+        policy=_content_security_policy(scripts),
+        scripts=[Markup(script) for script in scripts],
+        style=Markup(_template_text("page.css")),
+        **content,
+    )
+
+
+def _content_security_policy(scripts: Sequence[str]) -> str:
+    """Nothing is loaded and only our own scripts run, whatever slips through the escaping."""
+    hashes = " ".join(
+        f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _figure_json(figure: go.Figure) -> Markup:
+    """A figure as JSON that cannot end the script element it stands in."""
+    text = figure.to_json() or ""
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _template_text(name: str) -> str:
+    return files("nearfar.report").joinpath("templates", name).read_text(encoding="utf-8")

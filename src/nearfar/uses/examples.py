@@ -1,0 +1,111 @@
+"""The examples that features are of, found where they came from by the names of the rows."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nearfar.data.source import Part, Source, choose
+from nearfar.data.sources import load_source
+from nearfar.data.specs import SourceSpec
+from nearfar.spec import as_spec
+from nearfar.uses.features_file import Features
+
+_LOOKED_AT = 20
+
+
+def folder_of(features: Features, given: Path | None = None) -> Path | None:
+    """The folder that the names of rows begin at; None where they are no files, or are gone.
+
+    Args:
+        features: Saved or just embedded.
+        given: Where the files lie now; None looks where they lay.
+    """
+    place = given or _recorded(features)
+    if place is None or not place.is_dir():
+        return None
+    looked_at = list(features.names[:_LOOKED_AT])
+    return place if any(file_of(place, name) is not None for name in looked_at) else None
+
+
+def file_of(place: Path, name: str) -> Path | None:
+    """The file of a name below a folder; None where there is none, or the name leads out of it.
+
+    Args:
+        place: The folder.
+        name: From a file of features, which anyone may have written.
+    """
+    path = place / name
+    try:
+        inside = path.resolve().is_relative_to(place.resolve())
+        return path if inside and path.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def examples_in_memory(features: Features, rows: Sequence[int]) -> dict[int, Tensor]:
+    """Examples of a source that is loaded again, by row; those that are not found are left out.
+
+    Args:
+        features: Whose file says which source.
+        rows: Which.
+
+    Raises:
+        NearfarError: The source cannot be loaded.
+    """
+    return {
+        row: example
+        for part, held in parts_of(features, rows)
+        for row, example in zip(held, _loaded(part), strict=True)
+    }
+
+
+def parts_of(features: Features, rows: Sequence[int]) -> list[tuple[Part, list[int]]]:
+    """The examples of some rows: for each part of the source those of it, and their rows.
+
+    Args:
+        features: Whose file says which source; of others there are none.
+        rows: Which.
+
+    Raises:
+        NearfarError: The source cannot be loaded.
+    """
+    settings = _data(features).get("source")
+    if not isinstance(settings, dict):
+        return []
+    source = load_source(as_spec(SourceSpec, settings))
+    found = []
+    for name, part in _parts(source).items():
+        places = _places(part, name)
+        held = [row for row in rows if features.names[row] in places]
+        if held:
+            wanted = torch.tensor([places[features.names[row]] for row in held])
+            found.append((choose(part, wanted), held))
+    return found
+
+
+def _data(features: Features) -> Mapping[str, Any]:
+    return {} if features.about is None else features.about.data
+
+
+def _recorded(features: Features) -> Path | None:
+    data = _data(features)
+    source = data.get("source")
+    root = data.get("folder") or (source.get("root") if isinstance(source, dict) else None)
+    return Path(root) if isinstance(root, str) else None
+
+
+def _parts(source: Source) -> dict[str, Part]:
+    parts = {"train": source.train, "test": source.test, "unlabelled": source.unlabelled}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _places(part: Part, name: str) -> dict[str, int]:
+    names = part.names or [f"{name}/{row}" for row in range(len(part))]
+    return {each: place for place, each in enumerate(names)}
+
+
+def _loaded(part: Part) -> list[Tensor]:
+    return [part.examples[place] for place in range(len(part))]
