@@ -2,15 +2,17 @@
 
 import json
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import pytest
 from tests.comparison.fake_runs import COUNTS, fake_record
 from tools.comparison.experiments import experiments
-from tools.comparison.records import RecordFile, fingerprint
+from tools.comparison.records import CAME_LATER, RecordFile, fingerprint
 
 from nearfar.data.specs import STL10Spec
 from nearfar.errors import NearfarError
+from nearfar.recipes.config_json import recipe_to_json
 from nearfar.training.specs import AdamWSpec
 
 RECIPE = experiments()["paco-fashion-lt"]
@@ -87,6 +89,16 @@ def test_nor_do_how_many_read_and_what_is_held_in_memory():
 )
 def test_what_decides_the_outcome_does(recipe):
     assert fingerprint(recipe) != fingerprint(RECIPE)
+
+
+def test_settings_that_came_later_tell_runs_apart_only_where_they_change_something():
+    nested = [recipe_to_json(recipe) for recipe in experiments().values()]
+    for path, unchanged in CAME_LATER.items():
+        *rooms, name = path.split(".")
+        holders = [reduce(lambda room, key: room.get(key, {}), rooms, each) for each in nested]
+        assert unchanged in [each[name] for each in holders if name in each], path
+    optimizer = replace(RECIPE.training.optimizer, layer_decay=0.5)
+    assert fingerprint(changed("training", optimizer=optimizer)) != fingerprint(RECIPE)
 
 
 @pytest.mark.parametrize(

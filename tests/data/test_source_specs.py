@@ -34,9 +34,11 @@ def test_a_source_has_its_own_settings_and_those_of_every_source():
     assert {each.name for each in fields(DigitsSpec)} == OF_EVERY_SOURCE
     assert {each.name for each in fields(CIFAR10Spec)} == OF_EVERY_SOURCE | {"root", "download"}
     of_files = {"root", "image_size", "fit", "channels", "test_fraction", "max_corrupt"}
-    held = {"in_memory_mib", "workers"}
-    assert {each.name for each in fields(FolderSpec)} == OF_EVERY_SOURCE | of_files | held
-    assert SourceSpec.owners("label_column") == ["parquet"]
+    held = {"in_memory_mib", "workers", "pages"}
+    assert {each.name for each in fields(FolderSpec)} == OF_EVERY_SOURCE | of_files | held | {
+        "pages"
+    }
+    assert SourceSpec.owners("label_column") == ["image-table", "image-parquet", "parquet", "csv"]
     assert SourceSpec.owners("length") == ["wav"]
     assert SourceSpec.owners("train_part") == ["stl10"]
 
@@ -72,10 +74,7 @@ FOLDER, NPZ = {"name": "folder", "root": "/"}, {"name": "npz"}
         ),
         ({**NPZ, "test_fraction": -0.1}, "test_fraction"),
         ({**NPZ, "test_fraction": float("nan")}, "test_fraction"),
-        (
-            {"test_fraction": 0.5},
-            "digits has no such setting, it belongs to folder, fonts, npz, wav",
-        ),
+        ({"test_fraction": 0.5}, "digits has no such setting, it belongs to folder, image-table"),
         ({**FOLDER, "max_corrupt": 1.5}, r"max_corrupt is 1\.5: it must be 0 to 1"),
         ({**FOLDER, "in_memory_mib": -1}, "in_memory_mib is -1: it must be 0 or more"),
         ({**FOLDER, "workers": -1}, "workers is -1: it must be 0 to 1,024"),
@@ -91,13 +90,13 @@ FOLDER, NPZ = {"name": "folder", "root": "/"}, {"name": "npz"}
             {"download": True},
             "is True: digits has no .* belongs to fashion-mnist, cifar10",
         ),
-        ({"image_size": 32}, "to imagenet, folder and fonts; views.size is the size of a view"),
-        ({"name": "wav", "image_size": 32}, "wav has no .* belongs to imagenet, folder and fonts$"),
-        ({"fit": "pad"}, "data.fit is 'pad': digits has no such .* belongs to imagenet and folder"),
+        ({"image_size": 32}, "belongs to imagenet, .*; views.size is the size of a view"),
+        ({"name": "wav", "image_size": 32}, "wav has no such .* belongs to imagenet, folder"),
+        ({"fit": "pad"}, "data.fit is 'pad': digits has no such .* belongs to imagenet, folder"),
         ({"channels": 1}, "belongs to folder"),
         ({"length": 100}, "belongs to wav"),
         ({"name": "wav", "root": "/", "length": 0}, "length is 0: it must be 1 or more"),
-        ({"label_column": "kind"}, "belongs to parquet"),
+        ({"label_column": "kind"}, "belongs to image-table, .*parquet and csv"),
         ({"root": "somewhere"}, "data.root: digits is inside a package; leave it out, or say"),
         ({"name": "folder"}, "folder needs --data.root, a folder: a folder of image files"),
         (NPZ, "needs --data.root, a file"),

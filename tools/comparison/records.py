@@ -25,6 +25,14 @@ _DECIDE_NOTHING = {
     "training": ("threads", "knn_every", "checkpoint_every", "keep_checkpoints"),
 }
 """Settings that say where images lie and what is watched and saved, not what comes out."""
+CAME_LATER = {
+    "adapt": {"freeze": None, "freeze_batch_norm": False},
+    "evaluation.embeddings": False,
+    "method.head": "mlp",
+    "training.optimizer.head_rate": 1.0,
+    "training.optimizer.layer_decay": 1.0,
+}
+"""Settings that came after runs were recorded, by the value at which nothing is changed by them."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,12 @@ _RECORD = TypeAdapter(RunRecord)
 def fingerprint(recipe: Recipe) -> str:
     """Sixteen digits of the SHA-256 of all settings that decide what comes out.
 
-    Settings of value None count as absent: one that a later version adds changes nothing where it
-    is left out.
+    One that came later counts as absent where it changes nothing, and so does one of value None.
     """
     settings = recipe_to_json(recipe)
     del settings["recipe"]
+    for path, unchanged in CAME_LATER.items():
+        _leave_out(settings, path.split("."), unchanged)
     for room, names in _DECIDE_NOTHING.items():
         for name in names:
             settings[room].pop(name, None)
@@ -163,6 +172,15 @@ class RecordFile:
         held = self.read() | {(each.experiment, each.seed): each for each in records}
         lines = [json.dumps(asdict(held[key]), allow_nan=False) + "\n" for key in sorted(held)]
         write_durably(self.path, "".join(lines).encode())
+
+
+def _leave_out(settings: dict[str, Any], path: list[str], value: Any) -> None:
+    """Remove a setting, or all of a room, that has this value."""
+    *rooms, name = path
+    for room in rooms:
+        settings = settings.get(room, {})
+    if name in settings and settings[name] == value:
+        del settings[name]
 
 
 def _without_none(settings: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class FileReader:
     def _named(self) -> str:
         """The first unreadable files with their faults."""
         named = [
-            f"{shown(path.relative_to(self.root))} ({fault})"
+            f"{shown(_below(path, self.root))} ({fault})"
             for path, fault in sorted(self.faults.items())[:_MOST_NAMED]
         ]
         more = len(self.faults) - len(named)
@@ -106,5 +106,12 @@ def _or_fault(read: Callable[[Path], T]) -> Callable[[Path], T | UnreadableFileE
 
 
 def name_below(path: Path, root: Path) -> str:
-    """The file's name relative to the root, as text that can be written anywhere."""
-    return os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
+    """The file's name relative to the root, as text that can be written anywhere.
+
+    Of one that a table names elsewhere it is the whole path.
+    """
+    return os.fsencode(_below(path, root)).decode("utf-8", "backslashreplace")
+
+
+def _below(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path

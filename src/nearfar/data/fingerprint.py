@@ -46,6 +46,8 @@ def part_fingerprint(part: Part) -> str:
         digest.update("\0".join(part.names).encode("utf-8", "surrogateescape"))
     if part.labels is not None:
         digest.update(_bits(part.labels))
+    if part.multi_labels is not None:
+        digest.update(_bits(part.multi_labels))
     return digest.hexdigest()
 
 

@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from nearfar.data.file_reading import FileReader
+from nearfar.data.file_reading import FileReader, shown
 from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
 from nearfar.data.image_files import (
     IMAGES,
@@ -18,9 +18,11 @@ from nearfar.data.image_files import (
     read_image,
 )
 from nearfar.data.source import Examples, Source
-from nearfar.data.source_spec import Fit
-from nearfar.data.specs import FolderSpec
+from nearfar.data.source_spec import Fit, Pages
+from nearfar.data.specs import FolderSpec, PictureFilesSpec, PicturesSpec
 from nearfar.data.streamed_files import StreamedFiles
+from nearfar.data.tiff_files import page_path
+from nearfar.errors import NearfarError, SettingError
 
 LARGEST_SIDE = 256
 """Side that images are brought to at most, unless `image_size` says otherwise."""
@@ -45,13 +47,20 @@ def load_folder(spec: FolderSpec) -> Source:
     """
     assert spec.root is not None
     with pillow_quiet():
-        return _load(spec, *list_parts(spec.root, IMAGES))
+        return load_listed(spec, spec.root, *list_parts(spec.root, IMAGES))
 
 
-def _load(spec: FolderSpec, listings: list[Listing], notes: list[str]) -> Source:
-    """Read the files of the listings, each a part."""
-    root = spec.root
-    assert root is not None
+def load_listed(
+    spec: PictureFilesSpec, root: Path, listings: list[Listing], notes: list[str]
+) -> Source:
+    """Read the files of some listings, each a part.
+
+    Args:
+        spec: How they are read.
+        root: Folder that names are given below.
+        listings: Of the training part and, where there is one, the test part.
+        notes: What is to be said first.
+    """
     for listing in listings:
         notes += listing.notes
     files = [path for listing in listings for path in listing.files]
@@ -63,40 +72,119 @@ def _load(spec: FolderSpec, listings: list[Listing], notes: list[str]) -> Source
         threads=spec.workers,
     )
     headers = reader.keep_good(read_header, files)
-    shape, shape_notes = _common_shape(list(headers.values()), spec)
+    headers, page_notes = _pages_of(spec, root, listings, headers, reader)
+    notes += page_notes
+    shape, shape_notes = common_shape(list(headers.values()), spec, spec.pages or "first")
     notes += shape_notes
 
     in_memory = len(headers) * prod(shape) <= spec.in_memory_mib * 2**20
 
     def read(listing: Listing, rows: list[int]) -> tuple[Examples, list[int]]:
-        return _read_all(reader, listing, rows, shape, spec.fit, in_memory)
+        return _read_all(reader, listing, rows, shape, spec, in_memory)
 
     return source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
 
 
-def _common_shape(
-    headers: list[ImageHeader], spec: FolderSpec
+def common_shape(
+    headers: list[ImageHeader], spec: PicturesSpec, pages: Pages = "first"
 ) -> tuple[tuple[int, int, int], list[str]]:
-    """The shape that all images are brought to, and notes where that changes some."""
-    channels = spec.channels or max(header.channels for header in headers)
+    """The shape that all images are brought to, and notes where that changes some.
+
+    Args:
+        headers: Of all images.
+        spec: Size and channels that are asked for, and how images come to a square.
+        pages: What pages of a file are.
+    """
+    channels, notes = _channels(headers, spec, pages)
     sizes = {(header.height, header.width) for header in headers}
     height, width = min(sizes)
     if spec.image_size is not None:
-        shape, notes = (channels, spec.image_size, spec.image_size), []
+        shape = (channels, spec.image_size, spec.image_size)
     elif len(sizes) == 1 and min(height, width) <= LARGEST_SIDE:
-        return (channels, height, width), []
+        return (channels, height, width), notes
     else:
         short_sides = [min(header.height, header.width) for header in headers]
         side = min(LARGEST_SIDE, int(median(short_sides)))
         shape = (channels, side, side)
-        notes = [
+        notes.append(
             f"images of {len(sizes)} sizes (short sides {min(short_sides)} to {max(short_sides)} "
             f"px) are brought to {side}×{side}; data.image_size changes that"
-        ]
+        )
     kept = [
         min(header.height, header.width) / max(header.height, header.width) for header in headers
     ]
     return shape, notes + fit_note(kept, spec.fit)
+
+
+def _channels(
+    headers: list[ImageHeader], spec: PicturesSpec, pages: Pages
+) -> tuple[int, list[str]]:
+    """How many channels all images get, and a note where bands or pages decide it."""
+    counts = {len(header.pages) for header in headers}
+    if pages == "channels" and counts != {1}:
+        return _one_number(counts, "pages"), [
+            f"each of the {max(counts)} pages of a file is a channel, by data.pages"
+        ]
+    bands = {header.bands or header.channels for header in headers}
+    if spec.channels is None and any(header.bands for header in headers):
+        return _one_number(bands, "bands"), [
+            f"each of the {max(bands)} bands of a file is a channel; data.channels 3 reads red, "
+            "green and blue alone where there are such"
+        ]
+    return spec.channels or max(header.channels for header in headers), []
+
+
+def _one_number(counts: set[int], of: str) -> int:
+    """The number that all files have, refused where they differ."""
+    if len(counts) > 1:
+        raise NearfarError(
+            f"files of {min(counts)} to {max(counts)} {of}: they are channels only where all files "
+            "have as many; sort them into folders of one kind"
+        )
+    return max(counts)
+
+
+def _pages_of(
+    spec: PictureFilesSpec,
+    root: Path,
+    listings: list[Listing],
+    headers: dict[Path, ImageHeader],
+    reader: FileReader,
+) -> tuple[dict[Path, ImageHeader], list[str]]:
+    """Headers by image: of files of several pages as `spec.pages` says, which must say it."""
+    several = {path: header for path, header in headers.items() if len(header.pages) > 1}
+    if not several:
+        return headers, []
+    path, header = next(iter(several.items()))
+    if spec.pages is None:
+        raise SettingError(
+            f"{len(several)} of {len(headers)} images have several pages, such as "
+            f"{shown(path.relative_to(root))} with {len(header.pages)}: say by --data.pages what "
+            "they are: each (an image by itself), channels (of one image) or first (read it alone)"
+        )
+    if spec.pages == "first":
+        return headers, [f"of {len(several)} files of several pages the first alone is read"]
+    if spec.pages == "channels":
+        return headers, []
+    by_page: dict[Path, ImageHeader] = {}
+    for listing in listings:
+        files, labels = [], []
+        for at, file in enumerate(listing.files):
+            pages = [file]
+            if file in several:
+                pages = [page_path(file, page) for page in several[file].pages]
+                by_page |= dict.fromkeys(pages, several[file])
+            elif file in headers:
+                by_page[file] = headers[file]
+            files += pages
+            labels += [] if listing.labels is None else [listing.labels[at]] * len(pages)
+        listing.files = files
+        listing.labels = None if listing.labels is None else labels
+    reader.total += sum(len(header.pages) - 1 for header in several.values())
+    return by_page, [
+        f"{len(several)} files hold several pages: {len(by_page)} images in all, and those of one "
+        "file may come into both parts"
+    ]
 
 
 def fit_note(kept: Sequence[float], fit: Fit) -> list[str]:
@@ -126,22 +214,23 @@ def _read_all(
     listing: Listing,
     rows: list[int],
     shape: tuple[int, int, int],
-    fit: Fit,
+    spec: PictureFilesSpec,
     keep: bool,
 ) -> tuple[torch.Tensor | StreamedFiles, list[int]]:
     """Decode the chosen files of a listing: the images, in memory or streamed, and their rows."""
     pixels = np.empty((len(rows) if keep else 0, *shape), dtype=np.uint8)
     place = {listing.files[row]: index for index, row in enumerate(rows)}
+    pages = spec.pages or "first"
 
     def decode(path: Path) -> None:
-        image = read_image(path, shape, fit)
+        image = read_image(path, shape, spec.fit, pages)
         if keep:
             pixels[place[path]] = image
 
     good = reader.keep_good(decode, list(place))
     kept = [row for row in rows if listing.files[row] in good]
     if not keep:
-        return StreamedFiles([listing.files[row] for row in kept], shape, fit), kept
+        return StreamedFiles([listing.files[row] for row in kept], shape, spec.fit, pages), kept
     if len(kept) < len(rows):
         pixels = pixels[[place[listing.files[row]] for row in kept]]
     return torch.from_numpy(pixels), kept

@@ -23,11 +23,13 @@ class Listing:
         files: Paths, sorted within their folder.
         labels: Name of the class of each file, or None where there are no classes.
         notes: What was passed over, and why.
+        labelled_by: What gives the labels.
     """
 
     files: list[Path]
     labels: list[str] | None
     notes: list[str] = field(default_factory=list)
+    labelled_by: str = "folders"
 
 
 def list_parts(root: Path, kind: FileKind) -> tuple[list[Listing], list[str]]:
@@ -183,7 +185,7 @@ def _part_of(
     labels, classes = encode_labels(
         [listing.labels[row] for row in rows],
         len(rows),
-        what=f"folders of {root}",
+        what=f"{listing.labelled_by} of {root}",
         classes=classes,
         examples=f"{kind.name}s",
     )

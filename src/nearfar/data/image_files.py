@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,14 @@ from PIL import Image, ImageOps
 
 from nearfar.data.file_reading import UnreadableFileError, shown
 from nearfar.data.folder_tree import FileKind
-from nearfar.data.source_spec import Fit
+from nearfar.data.source_spec import Fit, Pages
+from nearfar.data.tiff_files import (
+    band_header,
+    bands_beyond_colour,
+    file_and_page,
+    full_pages,
+    read_bands,
+)
 
 # Pillow would try every format it knows, among them PostScript, which it hands to an interpreter.
 # Left out besides: formats whose inner pictures escape the limit below (ICO, ICNS), films, and
@@ -64,31 +72,56 @@ class ImageHeader:
         height: In pixels.
         width: In pixels.
         channels: 1 for grey, 3 for colour.
+        bands: Of a TIFF file with more than the colours; 0 for any other image.
+        pages: Those of a TIFF file that are pictures of their own, by number.
     """
 
     height: int
     width: int
     channels: int
+    bands: int = 0
+    pages: tuple[int, ...] = (0,)
 
 
-def read_header(path: Path) -> ImageHeader:
+Content = Path | bytes
+"""A file, a page of one (`stack.tif/3`), or what a file would hold."""
+
+
+def read_header(content: Content) -> ImageHeader:
     """Read size and mode of an image without decoding it.
 
     Returns:
-        Its size once turned upright, and 1 or 3 channels.
+        Its size once turned upright, and 1 or 3 channels; of TIFF files also bands and pages.
 
     Raises:
         UnreadableImageError: If it is no image of a known format, or too large.
     """
-    with _opened(path) as image:
-        width, height = image.size
-        if _orientation(image) >= 5:
-            width, height = height, width
-        return ImageHeader(height, width, 1 if _is_grey(image) else 3)
+    try:
+        with _opened(content) as image:
+            width, height = image.size
+            if _orientation(image) >= 5:
+                width, height = height, width
+            grey, bands, pages = _is_grey(image), bands_beyond_colour(image), full_pages(image)
+            return ImageHeader(height, width, 1 if grey else 3, bands, pages)
+    except UnreadableImageError as error:
+        # Pillow knows no TIFF file of more than four bands.
+        return _header_of_bands(content, error)
+
+
+def _header_of_bands(content: Content, error: UnreadableImageError) -> ImageHeader:
+    """The header of a TIFF file of many bands; the error of any other file."""
+    if _NO_IMAGE not in str(error):
+        raise error
+    with _in_our_words(content):
+        found = band_header(content)
+        if found is None:
+            raise error
+        bands, height, width = found
+        return ImageHeader(height, width, 3, bands)
 
 
 def read_image(
-    path: Path, shape: tuple[int, int, int], fit: Fit = "crop"
+    content: Content, shape: tuple[int, int, int], fit: Fit = "crop", pages: Pages = "first"
 ) -> UInt8[ndarray, "c h w"]:
     """Decode an image into a given shape.
 
@@ -96,20 +129,27 @@ def read_image(
     animation the first frame is taken.
 
     Args:
-        path: The file.
-        shape: `(channels, height, width)` to return; 1 channel turns colour grey.
+        content: The file, the page of a file, or what a file would hold.
+        shape: `(channels, height, width)` to return; 1 channel turns colour grey, any number but 1
+            and 3 is that of the bands of a TIFF file.
         fit: How an image of another size comes to this one. `crop`: scaled until it covers it, then
             cut to the centre; `pad`: scaled until it fits into it, on a ground of its mean colour;
             `squash`: each side scaled by itself.
+        pages: `channels` makes each page of a TIFF file a channel.
 
     Returns:
         The pixels, 0 to 255.
 
     Raises:
-        UnreadableImageError: If the file is no image, damaged, truncated or too large.
+        UnreadableImageError: If the file is no image, damaged, truncated or too large, or has
+            another number of bands or pages than there are channels.
     """
     channels, height, width = shape
-    with _opened(path) as image:
+    if pages == "channels":
+        return _pages_as_channels(content, shape, fit)
+    if channels not in (1, 3):
+        return _bands_as_channels(content, shape, fit)
+    with _opened(content) as image:
         if image.format == "JPEG":
             # JPEG decodes at 1/2, 1/4 or 1/8 size for much less; twice the wanted size remains.
             longest = 2 * max(height, width)
@@ -124,6 +164,42 @@ def read_image(
                 pixels = _brought_to(pixels, (width, height), fit)
         array = np.asarray(pixels)
     return np.ascontiguousarray(array.reshape(height, width, channels).transpose(2, 0, 1))
+
+
+def _pages_as_channels(
+    content: Content, shape: tuple[int, int, int], fit: Fit
+) -> UInt8[ndarray, "c h w"]:
+    """Each page of a file, turned grey, as a channel."""
+    channels, height, width = shape
+    with _opened(content) as image:
+        pages = full_pages(image)
+        if len(pages) != channels:
+            raise ValueError(f"{len(pages)} pages, where other files have {channels}")
+        layers, first = [], image.size
+        for page in pages:
+            image.seek(page)
+            if image.size != first:
+                raise ValueError("pages of several sizes are no channels of one image")
+            layers.append(np.asarray(_brought_to(_plain(image, "L"), (width, height), fit)))
+    return np.stack(layers)
+
+
+def _bands_as_channels(
+    content: Content, shape: tuple[int, int, int], fit: Fit
+) -> UInt8[ndarray, "c h w"]:
+    """Each band of a TIFF file as a channel."""
+    channels, height, width = shape
+    with _in_our_words(content):
+        bands, orientation = read_bands(content, MOST_PIXELS)
+        if len(bands) != channels:
+            raise ValueError(f"{len(bands)} bands, where other files have {channels}")
+        layers = []
+        for band in bands:
+            layer = Image.fromarray(np.ascontiguousarray(band))
+            turn = _UPRIGHT.get(orientation)
+            layer = layer if turn is None else layer.transpose(turn)
+            layers.append(np.asarray(_brought_to(layer, (width, height), fit)))
+    return np.stack(layers)
 
 
 def is_image(path: Path) -> bool:
@@ -172,34 +248,60 @@ def pillow_quiet() -> Iterator[None]:
                     cast(list, warnings.filters).remove(_Quiet.entry)
 
 
+_NO_IMAGE = "not an image of a known format"
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(content: Content) -> Iterator[Image.Image]:
     """An open image of a sane size; whatever goes wrong with it becomes one kind of error."""
-    try:
-        with Image.open(path, formats=_formats(path)) as image:
+    with _in_our_words(content):
+        formats = _BY_CONTENT
+        if isinstance(content, bytes):
+            file, page = BytesIO(content), 0
+        else:
+            file, page = file_and_page(content)
+            formats = _formats(file)
+        with Image.open(file, formats=formats) as image:
+            if page:
+                image.seek(page)
             if image.width * image.height > MOST_PIXELS:
                 raise UnreadableImageError(
-                    f"{shown(path)}: {image.width}×{image.height} pixels, over {MOST_PIXELS}: "
+                    f"{_told(content)}{image.width}×{image.height} pixels, over {MOST_PIXELS}: "
                     "refused as a decompression bomb"
                 )
             yield image
+
+
+@contextmanager
+def _in_our_words(content: Content) -> Iterator[None]:
+    """Whatever goes wrong with an image becomes one kind of error."""
+    where = _told(content)
+    try:
+        yield
     except UnreadableImageError:
         raise
     except Image.UnidentifiedImageError:
-        what = "an empty file" if _is_empty(path) else "not an image of a known format"
-        raise UnreadableImageError(f"{shown(path)}: {what}") from None
+        what = "an empty file" if _is_empty(content) else _NO_IMAGE
+        raise UnreadableImageError(f"{where}{what}") from None
     except OSError as error:
         reason = error.strerror or _first_line(error)
-        raise UnreadableImageError(f"{shown(path)}: {reason}") from None
+        raise UnreadableImageError(f"{where}{reason}") from None
     # Decoders fed with hostile bytes raise almost anything: struct.error, SyntaxError, KeyError…
     except Exception as error:
-        raise UnreadableImageError(f"{shown(path)}: {_first_line(error)}") from None
+        raise UnreadableImageError(f"{where}{_first_line(error)}") from None
 
 
-def _is_empty(path: Path) -> bool:
+def _told(content: Content) -> str:
+    """Whose fault it is; of bytes the caller knows."""
+    return "" if isinstance(content, bytes) else f"{shown(content)}: "
+
+
+def _is_empty(content: Content) -> bool:
     """Whether a file is there and holds nothing."""
+    if isinstance(content, bytes):
+        return not content
     try:
-        return path.stat().st_size == 0
+        return content.stat().st_size == 0
     except OSError:
         return False
 

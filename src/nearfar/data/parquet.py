@@ -14,7 +14,7 @@ import numpy as np
 from nearfar.data.arrays import source_from_vectors
 from nearfar.data.source import Source
 from nearfar.data.specs import ParquetSpec
-from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.errors import NearfarError, SettingError, require_known, unknown_name
 from nearfar.outside_text import printable
 
 
@@ -38,13 +38,14 @@ def load_parquet(spec: ParquetSpec) -> Source:
         labelled = spec.label_column
         if labelled is not None and labelled not in columns.kinds:
             raise SettingError(f"data.{unknown_name('label_column', labelled, columns.kinds)}")
+        require_known("column in data.leave_out", spec.leave_out, columns.kinds)
         index = tuple(name for name in columns.index if name != labelled)
         notes = replace(columns, index=index).index_note()
         if columns.embedded:
             notes += ("read the column features alone, as nearfar embed wrote it",)
         elif NAMES in columns.text and labelled != NAMES:
             notes += (f"passed over the column {NAMES}, which holds text",)
-        kept = [name for name in columns.data if name != labelled]
+        kept = [name for name in columns.data if name not in (labelled, *spec.leave_out)]
         if not kept:
             raise NearfarError("no column of features in it")
         wanted = kept if labelled is None else [*kept, labelled]
@@ -114,7 +115,7 @@ def table_columns(path: Path) -> TableColumns:
     Raises:
         NearfarError: pyarrow is missing, the file is damaged, or two columns have one name.
     """
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         schema = file.schema_arrow
     twice = {name for name in schema.names if schema.names.count(name) > 1}
     if twice:
@@ -151,7 +152,7 @@ def read_columns(
     import pyarrow as pa
 
     limit = limit_mib * 2**20
-    with _opened(path) as file:
+    with opened_parquet(path) as file:
         plain = [
             name
             for name in names
@@ -161,7 +162,7 @@ def read_columns(
                 for chunk in _chunks(file.metadata, name, columns)
             )
         ]
-    with _opened(path, read_dictionary=plain) as file:
+    with opened_parquet(path, read_dictionary=plain) as file:
         declared = _declared_bytes(file.metadata, names, columns)
         _refuse_large(declared, limit, setting)
         rows = limit // max(1, _most_bytes_of_a_row(file.metadata, names, declared))
@@ -254,7 +255,7 @@ def column_features(name: str, column: Any) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: Path, **options: Any) -> Iterator[Any]:
+def opened_parquet(path: Path, **options: Any) -> Iterator[Any]:
     """The file, with pyarrow's errors in words."""
     if find_spec("pyarrow") is None:
         raise NearfarError("reading parquet needs pyarrow: pip install 'nearfar[parquet]'")

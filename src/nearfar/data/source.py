@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int8, Int64, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -67,12 +67,15 @@ class Part:
         labels: Class of each example, `(n,)` int64 from 0, or None where there are none.
         names: File name of each example, or None where they are not files.
         modality: What the examples are; their shape does not tell.
+        multi_labels: Where an example may be of several classes, and then has no label: of each
+            example and class 1 where it is there, −1 where it is not, 0 where that is not judged.
     """
 
     examples: Examples
     labels: Int64[Tensor, " n"] | None = None
     names: Sequence[str] | None = None
     modality: Modality = "images"
+    multi_labels: Int8[Tensor, "n classes"] | None = None
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -150,4 +153,5 @@ def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:
         examples=_Chosen(examples, indices) if streamed else examples[indices],
         labels=None if part.labels is None else part.labels[indices],
         names=None if names is None else [names[int(i)] for i in indices],
+        multi_labels=None if part.multi_labels is None else part.multi_labels[indices],
     )

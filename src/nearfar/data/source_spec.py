@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 Fit = Literal["crop", "pad", "squash"]
 """How an image comes to a shape of other proportions: its centre, on a ground, or pressed."""
 
+Pages = Literal["first", "each", "channels"]
+"""Of a file of several pages: the first alone, each an image, or each a channel of one image."""
+
 TrainPart = Literal["train", "unlabelled", "both"]
+
+Metric = Literal["top1", "mean_per_class", "voc_11_point_map"]
 
 HeldOut = Annotated[float, Ge(0), Lt(1)]
 """A share that leaves something."""
@@ -53,7 +58,10 @@ class SourceSpec(Choice, noun="data source"):
         home: The makers' page, or None for the user's own data.
         train_examples: How many the training part has, or None where the user's own data decide.
         modality: What the examples are.
-        root_kind: What `root` is; "" where there is none, for the source is inside a package.
+        metric: What the set is published with: the share of right answers (top-1), its mean over
+            classes, or the mean average precision of VOC 2007, over 11 points of recall.
+        root_kind: What `root` is, a "place" being a file or a folder; "" where there is none, for
+            the source is inside a package.
         root_needed: There is no other place to look for the files.
         name: Which source; `nearfar data` lists them.
     """
@@ -67,7 +75,8 @@ class SourceSpec(Choice, noun="data source"):
     home: ClassVar[str | None] = None
     train_examples: ClassVar[int | None] = None
     modality: ClassVar[Modality] = "images"
-    root_kind: ClassVar[Literal["", "folder", "file"]] = ""
+    metric: ClassVar[Metric] = "top1"
+    root_kind: ClassVar[Literal["", "folder", "file", "place"]] = ""
     root_needed: ClassVar[bool] = False
 
     held_out: HeldOut = 0.1
@@ -154,14 +163,16 @@ class FilesSpec(SourceSpec):
         """Refuse a root that is missing or of the wrong kind."""
         if self.root is None:
             if self.root_needed:
-                raise SettingError(
-                    f"{self.name} needs --data.root, a {self.root_kind}: {self.summary}"
-                )
+                kind = "file or folder" if self.root_kind == "place" else self.root_kind
+                raise SettingError(f"{self.name} needs --data.root, a {kind}: {self.summary}")
             return
         root = user_path(self.root)
         if self.root_kind == "file":
             if not root.is_file():
                 raise SettingError(f"data.root={root}: no such file")
+        elif self.root_kind == "place":
+            if not root.exists():
+                raise SettingError(f"data.root={root}: no such file or folder")
         elif root.exists() and not root.is_dir():
             raise SettingError(f"data.root={root}: a file, where {self.name} needs a folder")
         elif not root.exists() and not self.may_download:

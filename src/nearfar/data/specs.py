@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from nearfar.data.source_spec import (
     ImageFilesSpec,
     InMemory,
     OwnDataSpec,
+    Pages,
     PublicSpec,
     Readers,
     SourceSpec,
@@ -143,18 +145,58 @@ class ImageNetSpec(ImageFilesSpec):
     name: Literal["imagenet"] = "imagenet"
 
 
-class FolderSpec(ImageFilesSpec, OwnDataSpec):
+class PicturesSpec(ImageFilesSpec, OwnDataSpec):
+    """What pictures of one's own share, wherever they lie."""
+
+    channels: Literal[1, 3] | None = None
+    """1 turns images grey, 3 makes them RGB; left out, the images decide."""
+    in_memory_mib: InMemory = 2048
+    """Largest decoded size that is held in memory; larger folders and tables stream from disk."""
+    max_corrupt: Share = 0.01
+    """Largest share of unreadable images to skip before the run is refused."""
+
+
+class PictureFilesSpec(PicturesSpec):
+    """What pictures of one's own share that lie in files of their own."""
+
+    pages: Pages | None = None
+    """Of TIFF files of several pages: the first, each an image, or each a channel of one image."""
+
+
+class FolderSpec(PictureFilesSpec):
     """Any folder of image files."""
 
     target = "nearfar.data.folder:load_folder"
     summary = "a folder of image files, one sub-folder a class, or flat without labels"
     name: Literal["folder"] = "folder"
-    channels: Literal[1, 3] | None = None
-    """1 turns images grey, 3 makes them RGB; left out, the folder decides."""
-    in_memory_mib: InMemory = 2048
-    """Largest decoded size that is held in memory; a larger folder streams from disk."""
-    max_corrupt: Share = 0.01
-    """Largest share of unreadable images to skip before the run is refused."""
+
+
+class ImageTableSpec(PictureFilesSpec):
+    """Image files that a table names."""
+
+    target, root_kind = "nearfar.data.image_table:load_image_table", "file"
+    summary = "a CSV or Parquet table of paths of image files, and maybe of labels and of parts"
+    name: Literal["image-table"] = "image-table"
+    path_column: str | None = None
+    """Column of paths; left out, the one whose values end as image files do."""
+    label_column: str | None = None
+    """Column of labels; left out, one that is called label, class or the like, or the last left."""
+    split_column: str | None = None
+    """Column that says train, val or test; left out, one that is called split or the like."""
+    images: Path | None = None
+    """Folder that paths begin at; left out, that of the table."""
+
+
+class ImageParquetSpec(PicturesSpec):
+    """Images inside Parquet files, as the Hugging Face Hub keeps them."""
+
+    target, root_kind = "nearfar.data.image_parquet:load_image_parquet", "place"
+    summary = "Parquet files that hold images, as the Hugging Face Hub keeps them: one or a folder"
+    name: Literal["image-parquet"] = "image-parquet"
+    image_column: str | None = None
+    """Column of images; left out, the one that the file says it is, or the only one there is."""
+    label_column: str | None = None
+    """Column of labels; left out, the one that the file says it is, or one called label."""
 
 
 class FontsSpec(FilesSpec):
@@ -292,15 +334,31 @@ class BreastCancerSpec(SourceSpec):
     name: Literal["breast-cancer"] = "breast-cancer"
 
 
-class ParquetSpec(OwnDataSpec):
-    """The rows of a Parquet table."""
+class TableSpec(OwnDataSpec):
+    """What tables of numbers share."""
 
-    target, root_kind, modality = "nearfar.data.parquet:load_parquet", "file", "vectors"
-    summary = "a Parquet table: columns of numbers, and maybe one of labels (data.label_column)"
+    root_kind, modality = "file", "vectors"
     size = "any number of features"
-    name: Literal["parquet"] = "parquet"
     label_column: str | None = None
     """Column that holds the labels; left out, there are none."""
+    leave_out: tuple[str, ...] = ()
+    """Columns that are not read, such as names and numbers of rows."""
+
+
+class ParquetSpec(TableSpec):
+    """The rows of a Parquet table."""
+
+    target = "nearfar.data.parquet:load_parquet"
+    summary = "a Parquet table: columns of numbers, and maybe one of labels (data.label_column)"
+    name: Literal["parquet"] = "parquet"
+
+
+class CSVSpec(TableSpec):
+    """The rows of a CSV table."""
+
+    target = "nearfar.data.csv_file:load_csv"
+    summary = "a CSV table: columns of numbers, and maybe one of labels (data.label_column)"
+    name: Literal["csv"] = "csv"
 
 
 class VectorsNpzSpec(OwnDataSpec):
@@ -341,3 +399,7 @@ def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
         if key in own
         or not (key in _WITHOUT_EFFECT or (key in _FORMAT_1 and value == _FORMAT_1[key]))
     }
+
+
+# At the end, so that lists of sources begin with those that are at hand.
+import_module("nearfar.data.published_specs")

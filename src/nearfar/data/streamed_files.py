@@ -13,7 +13,8 @@ from torch import Tensor
 
 from nearfar.data.image_files import UnreadableImageError, read_image
 from nearfar.data.source import StreamedExamples
-from nearfar.data.source_spec import Fit
+from nearfar.data.source_spec import Fit, Pages
+from nearfar.data.tiff_files import file_and_page
 
 
 class StreamedFiles(StreamedExamples):
@@ -23,16 +24,22 @@ class StreamedFiles(StreamedExamples):
         files: Paths of the images.
         shape: `(channels, height, width)` that each is brought to.
         fit: How, as `read_image` takes it.
+        pages: What pages of a file are, as `read_image` takes it.
     """
 
     def __init__(
-        self, files: Sequence[Path], shape: tuple[int, int, int], fit: Fit = "crop"
+        self,
+        files: Sequence[Path],
+        shape: tuple[int, int, int],
+        fit: Fit = "crop",
+        pages: Pages = "first",
     ) -> None:
         # One block of bytes, not a million objects: worker processes share it without copying,
         # where counting references to objects would copy the whole list into each of them.
         self._paths = np.array([os.fsencode(path) for path in files], dtype=np.bytes_)
         self.shape: tuple[int, int, int] = shape
         self.fit: Fit = fit
+        self.pages: Pages = pages
 
     def __len__(self) -> int:
         """The number of images."""
@@ -46,7 +53,7 @@ class StreamedFiles(StreamedExamples):
         """
         path = self.path(index)
         try:
-            return torch.from_numpy(read_image(path, self.shape, self.fit))
+            return torch.from_numpy(read_image(path, self.shape, self.fit, self.pages))
         except UnreadableImageError as error:
             raise UnreadableImageError(
                 f"{error}; put a good copy in its place, then go on with --resume"
@@ -61,7 +68,7 @@ class StreamedFiles(StreamedExamples):
         found = np.full(len(self._paths), -1, dtype=np.int64)
         for place, path in enumerate(self._paths):
             with suppress(OSError):
-                found[place] = os.stat(path).st_mtime_ns
+                found[place] = os.stat(file_and_page(Path(os.fsdecode(path)))[0]).st_mtime_ns
         return found
 
     def sizes(self) -> Int64[ndarray, " n"]:
@@ -69,17 +76,17 @@ class StreamedFiles(StreamedExamples):
         found = np.full(len(self._paths), -1, dtype=np.int64)
         for place, path in enumerate(self._paths):
             with suppress(OSError):
-                found[place] = os.stat(path).st_size
+                found[place] = os.stat(file_and_page(Path(os.fsdecode(path)))[0]).st_size
         return found
 
     def content(self, index: int) -> bytes:
         """What one file holds, as it lies there; nothing where it is gone."""
         with suppress(OSError):
-            return self.path(index).read_bytes()
+            return file_and_page(self.path(index))[0].read_bytes()
         return b""
 
     def take(self, indices: Int64[ndarray, " m"]) -> "StreamedFiles":
         """The chosen images, in the order of `indices`."""
-        chosen = StreamedFiles([], self.shape, self.fit)
+        chosen = StreamedFiles([], self.shape, self.fit, self.pages)
         chosen._paths = self._paths[indices]
         return chosen

@@ -44,7 +44,8 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         f"{assembly.method.encoder.num_features} features",
         "method": _method(recipe.method),
         "training": f"{recipe.training.epochs} epochs of {steps} steps of "
-        f"{recipe.training.batch_size}, {_optimizer(recipe.training)}",
+        f"{recipe.training.batch_size}, {_optimizer(recipe.training)}"
+        + ("" if recipe.training.ema is None else f", weights averaged ({recipe.training.ema:g})"),
         "hardware": assembly.hardware.summary,
         "folder": str(out),
     }

@@ -33,6 +33,7 @@ from nearfar.training.resuming import Saver, checkpoint_settings, find_start, ne
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 from nearfar.training.thread_choice import ThreadChoice, Work
+from nearfar.training.weight_average import WeightAverage
 
 _MOST_RECORDS = 10_000
 _MOST_EXAMPLES = 16
@@ -84,6 +85,9 @@ def train(
     the same number of threads: the order of the data and the learning rate are functions of the
     step, and a checkpoint holds everything else. The method must be built the same way again.
 
+    With `config.ema` an average of the weights is kept beside them. It is what `knn` judges, and
+    what is left in place at the end; checkpoints hold both.
+
     Where torch's process group is set up (`nearfar.training.ranks.joined_ranks`), every rank calls
     this together: they train one method on the global batch. The first alone touches the run
     folder, calls `knn` and shows progress.
@@ -116,6 +120,7 @@ def train(
         method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     ranks.begin_alike(method)
     optimizer = config.optimizer.build(method)
+    average = None if config.ema is None else WeightAverage(method, config.ema)
     steps_per_epoch = batches.steps_per_epoch
     total_steps = config.epochs * steps_per_epoch
     record_every = math.ceil(total_steps / _MOST_RECORDS)
@@ -140,13 +145,14 @@ def train(
             say=progress.note,
         ) as threads,
     ):
-        state = TrainingState(method, optimizer, generators, ranks)
+        state = TrainingState(method, optimizer, generators, ranks, average)
         begin = functools.partial(find_start, state, settings) if resume else new_start
         start = begin(run_folder, ranks)
         for note in start.notes:
             progress.note(note)
         if start.position.epoch == config.epochs:
             progress.note(f"{run_folder} is trained already: all {config.epochs} epochs are done")
+            _put_in_place(average)
             return
         where = f"{ranks.count} ranks, each on {hardware.summary}"
         progress.note(
@@ -216,6 +222,8 @@ def train(
                         raise _not_finite(loss, step + 1, epoch + 1, examples, run_folder, saver)
                     _update(optimizer, rate, norm, config.clip_norm)
                     method.after_step(step / total_steps)
+                    if average is not None:
+                        average.after_step(step)
                     step += 1
                     threads.after_step()
                     progress.step(step, loss)
@@ -237,7 +245,7 @@ def train(
                     with ranks.agreeing():
                         if metrics is not None:
                             method.train(False)
-                            accuracies = knn(method.encoder)
+                            accuracies = knn(method.encoder if average is None else average.encoder)
                             metrics.write("knn", step, accuracies)
                             progress.knn(accuracies["top1"])
                 received = ranks.largest(stop.received or 0)
@@ -245,6 +253,13 @@ def train(
                     saver.save(step, Position(done))
                 if received:
                     raise _interrupted(received, step, total_steps, run_folder)
+            _put_in_place(average)
+
+
+def _put_in_place(average: WeightAverage | None) -> None:
+    """What is judged and saved from now on, where an average is kept."""
+    if average is not None:
+        average.put_in_place()
 
 
 def _gradients(

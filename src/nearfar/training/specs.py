@@ -99,6 +99,9 @@ class TrainingSpec(Spec):
     """Examples embedded at a time (on each rank), for batches larger than memory."""
     optimizer: Nested[OptimizerSpec] = field(default_factory=AdamWSpec)
     schedule: Nested[ScheduleSpec] = field(default_factory=CosineSpec)
+    ema: Momentum | None = None
+    """Share that an average of the weights keeps at each step, such as 0.999; the average is what
+    is judged and saved. Left out, the weights themselves are."""
     clip_norm: Above0 | None = None
     """Largest gradient norm; left out, gradients are not clipped."""
     false_positives: Share = 0.0

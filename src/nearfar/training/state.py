@@ -14,6 +14,7 @@ from nearfar.methods.method import Method
 from nearfar.training.checkpoints import Checkpoint
 from nearfar.training.generators import Generators
 from nearfar.training.ranks import Ranks
+from nearfar.training.weight_average import WeightAverage
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,15 @@ class Position:
 class TrainingState:
     """Parameters, buffers, optimiser and generators: everything that changes and is not on disk.
 
-    Parameters, buffers and the optimiser's are the same on all ranks, and saved once; the
-    generators are each rank's own.
+    Parameters, buffers, their average and the optimiser's are the same on all ranks, and saved
+    once; the generators are each rank's own.
     """
 
     method: Method
     optimizer: Optimizer
     generators: Generators
     ranks: Ranks
+    average: WeightAverage | None = None
 
     def take(self, step: int) -> Checkpoint:
         """The state of all ranks after `step` steps, as a checkpoint; every rank calls it.
@@ -49,6 +51,8 @@ class TrainingState:
             NearfarError: Something that is saved once differs between ranks; on every rank.
         """
         tensors = {f"method.{name}": value for name, value in self.method.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": each for name, each in self.average.state_dict().items()}
         for name, parameter in self._optimized():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if value is not None:  # SGD without momentum
@@ -71,6 +75,8 @@ class TrainingState:
         drawn = _under(f"generator{own}.", checkpoint.tensors)
         try:
             self.method.load_state_dict(method)
+            if self.average is not None:
+                self.average.load_state_dict(_under("average.", checkpoint.tensors))
             self._restore_optimizer(saved)
             self.generators.restore(drawn)
         except (RuntimeError, KeyError) as error:

@@ -1,0 +1,75 @@
+"""Which column of a table is what, told by names and values. Imports nothing heavy."""
+
+from collections.abc import Mapping, Sequence
+
+from nearfar.data.folder_parts import part_named
+from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.outside_text import printable
+
+LABELS = (
+    *("label", "labels", "class", "class_name", "category", "categories", "target", "y"),
+    *("species", "breed", "kind", "type"),
+)
+"""Names of columns of labels, the likeliest first."""
+SPLITS = ["split", "subset", "partition", "part", "set", "fold", "data_split"]
+"""Names of columns that say which part a row is of."""
+_MOST_LABELS = 0.5
+"""Different values over rows from which on a column holds no classes."""
+
+
+def given(column: str | None, setting: str, known: Sequence[str]) -> str | None:
+    """A column that was named in a setting.
+
+    Raises:
+        SettingError: There is no such column.
+    """
+    if column is not None and column not in known:
+        raise SettingError(f"data.{unknown_name(setting, column, known)}")
+    return column
+
+
+def split_among(columns: Mapping[str, Sequence[object]]) -> str | None:
+    """The column that is called a split and says train, val or test in every row; None without."""
+    for name in _called(columns, SPLITS):
+        if all(part_named(str(value)) is not None for value in set(columns[name])):
+            return name
+    return None
+
+
+def labels_among(columns: Mapping[str, Sequence[object]], others: bool) -> str | None:
+    """The column of labels: one that is called so, or the only one; None where it cannot be told.
+
+    Args:
+        columns: Those that may be it.
+        others: Whether one that is called otherwise may be it, if it is the only one.
+    """
+    some_again = {name: each for name, each in columns.items() if 1 < len(set(each)) < len(each)}
+    if called := _called(some_again, LABELS):
+        return called[0]
+    classes = {name: each for name, each in columns.items() if holds_classes(each)}
+    return next(iter(classes)) if others and len(classes) == 1 else None
+
+
+def holds_classes(values: Sequence[object]) -> bool:
+    """Whether values come again often enough to be classes."""
+    return 1 < len(set(values)) <= max(2, _MOST_LABELS * len(values))
+
+
+def only(names: Sequence[str], what: str, setting: str) -> str:
+    """The one column that may be it.
+
+    Raises:
+        NearfarError: There is none, or there are several.
+    """
+    if len(names) == 1:
+        return names[0]
+    told = ", ".join(printable(name) for name in names)
+    found = f"{told} all hold {what}" if names else f"no column holds {what}"
+    raise NearfarError(f"{found}: name the column by data.{setting}")
+
+
+def _called(columns: Mapping[str, object], names: Sequence[str]) -> list[str]:
+    by_plain: dict[str, str] = {}
+    for name in columns:
+        by_plain.setdefault(name.strip().lower().replace(" ", "_").replace("-", "_"), name)
+    return [by_plain[name] for name in names if name in by_plain]

@@ -1,0 +1,171 @@
+"""CSV files as columns of text, with a limit on what they take in memory."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nearfar.data.arrays import source_from_vectors
+from nearfar.data.source import Source
+from nearfar.data.specs import CSVSpec
+from nearfar.errors import NearfarError, SettingError, require_known, unknown_name
+from nearfar.outside_text import printable
+
+_DELIMITERS = ",;\t|"
+_LOOKED_AT = 20
+_BYTES_OF_A_CELL = 64
+"""Of memory that a cell takes beside its text."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table as text.
+
+    Attributes:
+        cells: The values of each column by its name, without spaces around them.
+        headed: Whether the names stand in the file; else they are the columns' numbers.
+    """
+
+    cells: dict[str, list[str]]
+    headed: bool
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, the heading not counted."""
+        return len(next(iter(self.cells.values())))
+
+
+def read_csv(path: Path, limit_mib: int) -> Columns:
+    """Read a CSV file in UTF-8, its cells divided by commas, semicolons, tabs or bars.
+
+    The first row is a heading where none of its cells is a number and none has the ending of a
+    file that other cells of its column have.
+
+    Args:
+        path: The file.
+        limit_mib: Largest size of what is read.
+
+    Raises:
+        NearfarError: It is no such file, a row has more or fewer cells than the first, or two
+            columns have one name.
+        SettingError: It is larger.
+    """
+    if path.stat().st_size > limit_mib * 2**20:
+        raise SettingError(
+            f"{path.stat().st_size / 2**20:.0f} MiB, over data.in_memory_mib={limit_mib}: raise it"
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            beginning = [line for line in (file.readline() for _ in range(_LOOKED_AT)) if line]
+            file.seek(0)
+            rows, held = [], 0
+            for row in csv.reader(file, delimiter=_delimiter(beginning), strict=True):
+                if not row:
+                    continue
+                held += sum(len(cell) + _BYTES_OF_A_CELL for cell in row)
+                if held > limit_mib * 2**20:
+                    raise SettingError(
+                        f"more than data.in_memory_mib={limit_mib} in memory: raise it"
+                    )
+                if rows and len(row) != len(rows[0]):
+                    raise NearfarError(
+                        f"row {len(rows) + 1} has {len(row)} cells, and the first has "
+                        f"{len(rows[0])}: mend it"
+                    )
+                rows.append([cell.strip() for cell in row])
+    except UnicodeDecodeError as error:
+        raise NearfarError(f"not in UTF-8 (at byte {error.start}): save it in UTF-8") from None
+    except csv.Error as error:
+        raise NearfarError(f"not a readable CSV file ({printable(str(error))})") from None
+    headed = len(rows) > 1 and not any(map(_no_name, rows[0], rows[1]))
+    if not rows:
+        raise NearfarError("no row in it")
+    names = rows.pop(0) if headed else [str(number) for number in range(1, len(rows[0]) + 1)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise NearfarError(f"two columns are called {printable(twice[0])}: rename one")
+    return Columns({name: [row[at] for row in rows] for at, name in enumerate(names)}, headed)
+
+
+def load_csv(spec: CSVSpec) -> Source:
+    """Read the rows of a CSV table as vectors.
+
+    Columns of numbers are features, in the order of the table; one column may hold the labels.
+
+    Raises:
+        NearfarError: If the file is damaged, or a column holds what is no number.
+        SettingError: If the table has no such column or is larger than `in_memory_mib`.
+    """
+    path = spec.root
+    assert path is not None
+    try:
+        cells = read_csv(path, spec.in_memory_mib).cells
+        labelled = spec.label_column
+        if labelled is not None and labelled not in cells:
+            raise SettingError(f"data.{unknown_name('label_column', labelled, cells)}")
+        require_known("column in data.leave_out", spec.leave_out, cells)
+        kept = [name for name in cells if name not in (labelled, *spec.leave_out)]
+        if not kept:
+            raise NearfarError("no column of features in it")
+        features = [_features(name, cells[name]) for name in kept]
+        labels = None
+        if labelled is not None:
+            labels = as_labels(cells[labelled])
+            if missing := sum(label == "" for label in labels):
+                raise NearfarError(
+                    f"column {printable(labelled)}: {missing} of {len(labels)} are missing; leave "
+                    "those rows out"
+                )
+        return source_from_vectors(
+            np.stack(features, axis=1), labels, test_fraction=spec.test_fraction, name="csv"
+        )
+    except NearfarError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _features(name: str, cells: list[str]) -> np.ndarray:
+    """A column of numbers."""
+    values = as_numbers(cells)
+    if values is not None:
+        return values
+    wrong = [cell for cell in cells if as_numbers([cell]) is None]
+    told = "empty" if wrong[0] == "" else f"such as {printable(wrong[0][:40])!r}"
+    raise NearfarError(
+        f"column {printable(name)}: {len(wrong)} of {len(cells)} values are no numbers ({told}); "
+        "mend them, or leave it out by data.leave_out (labels are named by data.label_column)"
+    )
+
+
+def as_numbers(cells: list[str]) -> np.ndarray | None:
+    """Cells as float64; None where one of them is no number, or is not finite."""
+    try:
+        values = np.array(cells, dtype=np.float64)
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() else None
+
+
+def as_labels(cells: list[str]) -> list[int] | list[str]:
+    """Cells as whole numbers where all are, else as they stand."""
+    if all(cell.isdecimal() and cell.isascii() and len(cell) < 19 for cell in cells):
+        return [int(cell) for cell in cells]
+    return cells
+
+
+def _delimiter(beginning: list[str]) -> str:
+    """What divides every one of the first lines into equally many cells, the most of them."""
+    best, most = ",", 0
+    for delimiter in _DELIMITERS:
+        counts = {len(row) for row in csv.reader(beginning[:-1] or beginning, delimiter=delimiter)}
+        if len(counts) == 1 and max(counts) > max(most, 1):
+            best, most = delimiter, max(counts)
+    return best
+
+
+def _no_name(first: str, second: str) -> bool:
+    """Whether a cell of the first row is a value as that below it is: a number, or a file."""
+    if as_numbers([first]) is not None:
+        return True
+    ending = Path(first).suffix.lower()
+    return bool(ending) and ending == Path(second).suffix.lower()

@@ -1,0 +1,197 @@
+"""A source from a table of paths of image files, and of their labels."""
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from nearfar.data.column_names import given, labels_among, only, split_among
+from nearfar.data.csv_file import read_csv
+from nearfar.data.file_reading import shown
+from nearfar.data.folder import load_listed
+from nearfar.data.folder_listing import Listing
+from nearfar.data.folder_parts import PartName, part_named
+from nearfar.data.folder_tree import many, some
+from nearfar.data.image_files import SUFFIXES, pillow_quiet
+from nearfar.data.parquet import read_columns, table_columns, text_or_numbers
+from nearfar.data.source import Source
+from nearfar.data.specs import ImageTableSpec
+from nearfar.errors import NearfarError
+from nearfar.outside_text import printable
+
+_LOOKED_AT = 200
+_MOST_OTHERS = 0.1
+"""Share of a column's values that may end otherwise than image files do."""
+
+
+def load_image_table(spec: ImageTableSpec) -> Source:
+    """Read the image files that a table names.
+
+    Paths begin at `spec.images`, or at the table's folder, unless they are absolute. Columns that
+    no setting names are told by their names and values, and a note says which was taken for what.
+
+    Returns:
+        The source, in memory or streamed, with file names relative to that folder.
+
+    Raises:
+        NearfarError: If the table or too many images cannot be read, a column cannot be told, or
+            a file has two labels.
+        SettingError: If there is no such column.
+    """
+    table = spec.root
+    assert table is not None
+    base = spec.images or table.parent
+    try:
+        listings, notes = _listings(spec, _columns(table, spec.in_memory_mib), base)
+    except NearfarError as error:
+        raise type(error)(f"{table}: {error}") from None
+    with pillow_quiet():
+        return load_listed(spec, base, listings, notes)
+
+
+def is_image_name(value: object) -> bool:
+    """Whether a value of a table ends as the name of an image file does."""
+    return isinstance(value, str) and Path(value[-40:]).suffix.lower() in SUFFIXES
+
+
+def path_columns(columns: dict[str, Sequence[object]]) -> list[str]:
+    """The columns whose values end as image files do, but for a few."""
+
+    def is_one(values: Sequence[object]) -> bool:
+        looked_at = values[:: max(1, len(values) // _LOOKED_AT)]
+        return sum(not is_image_name(value) for value in looked_at) <= _MOST_OTHERS * len(looked_at)
+
+    return [name for name, values in columns.items() if is_one(values)]
+
+
+def _columns(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
+    """The columns of a table by name: text as it stands, whole numbers of Parquet as such."""
+    if table.suffix.lower() != ".parquet":
+        return dict(read_csv(table, limit_mib).cells)
+    import pyarrow as pa
+
+    kinds = table_columns(table)
+    names = [
+        name
+        for name, kind in kinds.kinds.items()
+        if name in kinds.text or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    ]
+    if not names:
+        raise NearfarError("no column of paths in it")
+    read = read_columns(table, names, kinds, limit_mib, "data.in_memory_mib")
+    return {
+        name: text_or_numbers(name, column).tolist()
+        for name, column in zip(names, read, strict=True)
+    }
+
+
+def _listings(
+    spec: ImageTableSpec, columns: dict[str, Sequence[object]], base: Path
+) -> tuple[list[Listing], list[str]]:
+    """The files of the training part and, where there is one, of the test part."""
+    paths = given(spec.path_column, "path_column", list(columns)) or only(
+        path_columns(columns), "paths of images", "path_column"
+    )
+    rest = {name: values for name, values in columns.items() if name != paths}
+    split = given(spec.split_column, "split_column", list(rest)) or split_among(rest)
+    rest = {name: values for name, values in rest.items() if name != split}
+    labels = given(spec.label_column, "label_column", list(rest)) or labels_among(rest, others=True)
+    notes = [_told(paths, labels, split, list(rest))]
+    rows = _rows(columns, paths, labels, base, notes)
+    parts: list[PartName] = ["train"] * len(columns[paths])
+    if split is not None:
+        parts = [_part(str(value), split) for value in columns[split]]
+    train, test, val = (
+        [row for row in rows if parts[row] == part] for part in ("train", "test", "val")
+    )
+    if not train:
+        raise NearfarError(f"column {printable(split or '')}: no row is of a training part")
+    if test and val:
+        notes.append(
+            f"left out the val part ({many(len(val), 'image')}): neither learnt from nor judged by"
+        )
+    listings = []
+    for chosen in (train, test or val):
+        if chosen:
+            named = None if labels is None else [str(columns[labels][row]) for row in chosen]
+            files = [rows[row] for row in chosen]
+            listings.append(Listing(files, named, [], f"column {printable(labels or '')}"))
+    return listings, notes
+
+
+def _told(paths: str, labels: str | None, split: str | None, rest: list[str]) -> str:
+    """Which column was taken for what."""
+    read = f"paths are in column {printable(paths)}"
+    if labels is None:
+        unread = f" ({some([printable(name) for name in rest])} are not)" if rest else ""
+        return f"{read}, and no column is known to hold labels{unread}; data.label_column names one"
+    parts = f", parts in {printable(split)}" if split is not None else ""
+    return f"{read}, labels in {printable(labels)}{parts}"
+
+
+def _rows(
+    columns: dict[str, Sequence[object]],
+    paths: str,
+    labels: str | None,
+    base: Path,
+    notes: list[str],
+) -> dict[int, Path]:
+    """The file of each row that is read, by the row's number; notes say what is left out."""
+    found: dict[int, Path] = {}
+    first: dict[Path, int] = {}
+    empty, twice, odd = 0, 0, []
+    for row, value in enumerate(columns[paths]):
+        name = str(value)
+        if not name:
+            empty += 1
+            continue
+        if "://" in name[:16]:
+            raise NearfarError(
+                f"row {row + 1}: {printable(name[:60])} is an address and no file: download the "
+                "images first"
+            )
+        path = base / name if "\0" not in name else base / printable(name)
+        if labels is not None and columns[labels][row] == "":
+            raise NearfarError(
+                f"column {printable(labels)}: row {row + 1} has no label; leave such rows out"
+            )
+        if path in first:
+            other = first[path]
+            if labels is not None and columns[labels][row] != columns[labels][other]:
+                raise NearfarError(
+                    f"{shown(Path(name))} has two labels, in rows {other + 1} and {row + 1}"
+                )
+            twice += 1
+            continue
+        first[path] = row
+        if _is_pipe_or_device(path):
+            odd.append(shown(Path(name)))
+            continue
+        found[row] = path
+    if not any(path.is_file() for path in found.values()):
+        such = f", such as {shown(next(iter(found.values())))}" if found else ""
+        raise NearfarError(
+            f"not one of {many(len(first), 'file')} is there{such}: data.images names the folder "
+            "that paths begin at"
+        )
+    notes += [f"left out {many(empty, 'row')} without a path"] if empty else []
+    notes += [f"left out {many(twice, 'row')} whose file stands in another row"] if twice else []
+    notes += [f"left out, as no files: {some(odd)}"] if odd else []
+    return found
+
+
+def _is_pipe_or_device(path: Path) -> bool:
+    """What could be waited for for ever; a file that is missing is told of when it is read."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode)
+
+
+def _part(value: str, split: str) -> PartName:
+    part = part_named(value)
+    if part is None:
+        raise NearfarError(
+            f"column {printable(split)}: {printable(value[:40])!r} is neither train, val nor test"
+        )
+    return part

@@ -1,0 +1,46 @@
+"""Tables of numbers in CSV files."""
+
+import numpy as np
+import pytest
+
+from nearfar.data.sources import load_source
+from nearfar.data.specs import CSVSpec
+from nearfar.errors import NearfarError, SettingError
+
+
+def load(tmp_path, text, **settings):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    return load_source(CSVSpec(root=path, test_fraction=0.0, **settings))
+
+
+def test_columns_of_numbers_are_features(tmp_path):
+    text = "name,b,kind,a\nx,1.5,1,3\ny, 2e12 ,0,-4\n"
+    source = load(tmp_path, text, label_column="kind", leave_out=("name",))
+    assert source.train.examples.tolist() == [[1.5, 3], [2e12, -4]]
+    assert source.train.labels.tolist() == [1, 0]
+    assert source.train.examples.dtype.itemsize == 8  # as far as the offset needs
+
+
+def test_without_a_heading_all_rows_are_read(tmp_path):
+    source = load(tmp_path, "1,2\n3,4\n5,6\n")
+    np.testing.assert_array_equal(source.train.examples, [[1, 2], [3, 4], [5, 6]])
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "error", "words"),
+    [
+        ("a,b\n1,x\n2,3\n", {}, NearfarError, r"column b: 1 of 2 values are no .*'x'"),
+        ("a,b\n1,\n2,3\n", {}, NearfarError, r"column b: 1 of 2 values are no numbers \(empty"),
+        ("a,b\n1,nan\n2,3\n", {}, NearfarError, "such as 'nan'"),
+        ("a,k\n1,\n2,3\n", {"label_column": "k"}, NearfarError, "column k: 1 of 2 are missing"),
+        ("a,k\n1,1\n", {"label_column": "b"}, SettingError, "label_column"),
+        ("a,k\n1,1\n", {"leave_out": ("b",)}, SettingError, "leave_out"),
+        ("k\n1\n", {"label_column": "k"}, NearfarError, "no column of features"),
+        ("a,b\n1,2,3\n", {}, NearfarError, "row 2 has 3 cells"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(tmp_path, text, settings, error, words):
+    with pytest.raises(error, match=words) as caught:
+        load(tmp_path, text, **settings)
+    assert "table.csv: " in str(caught.value)
