@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("nearfar.cli.train", "train an encoder, judge it and write its report"),
     "evaluate": ("nearfar.cli.evaluate", "judge a run's encoder again, also on other data"),
     "report": ("nearfar.cli.report", "write the page of one run, or of several side by side"),
+    "transfer": ("nearfar.cli.transfer", "judge encoders on other sets, beside other starts"),
     "embed": ("nearfar.cli.embed", "turn examples into vectors: parquet, npz or npy"),
     "neighbors": ("nearfar.cli.neighbors", "find what is most like each of some examples"),
     "duplicates": ("nearfar.cli.duplicates", "find copies, equal or nearly so"),
@@ -56,7 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _writes_files(arguments: list[str]) -> bool:
     """Whether a command leaves more than what it prints, and so goes on where nobody reads that."""
     given = any(word.partition("=")[0] == "--out" for word in arguments)
-    return given or arguments[:1] in (["train"], ["evaluate"], ["report"], ["embed"], ["accept"])
+    return given or arguments[:1] in (
+        ["train"],
+        ["evaluate"],
+        ["report"],
+        ["embed"],
+        ["accept"],
+        ["transfer"],
+    )
 
 
 def _dispatch(arguments: list[str]) -> int:
