@@ -107,6 +107,23 @@ def bound_curve(
     return figure
 
 
+def rank_curve(run: RunFiles) -> go.Figure | None:
+    """Effective rank of features and of embeddings against epochs; None where not looked at."""
+    shown = {"features": "feature_rank", "embeddings": "embedding_rank"}
+    logged = {
+        name: quantity
+        for name, quantity in shown.items()
+        if any(line.get(quantity) is not None for line in run.steps)
+    }
+    if not logged:
+        return None
+    figure = frame("epoch", "effective rank")
+    for place, (name, quantity) in enumerate(logged.items()):
+        _add_curve(figure, run, quantity, name, ("accent", "orange")[place], place)
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
 def learning_rate_curve(runs: Mapping[str, RunFiles]) -> go.Figure:
     """Learning rate against epochs, one line a run."""
     figure = _curves(runs, "learning_rate", "learning rate")

@@ -27,6 +27,7 @@ class RunFiles:
         environment: Versions, hardware, command and times; empty before training.
         steps: Records of single training steps, oldest first.
         knn: Records of the kNN checks during training, oldest first.
+        collapses: Records that say that the run collapsed, or has recovered, oldest first.
         records: Flat records of the evaluation; empty where it has not run.
         arrays: Arrays of the evaluation by name; empty where it has not run.
         finished: Whether training came to its end: it left an encoder, or one was judged.
@@ -42,6 +43,7 @@ class RunFiles:
     arrays: dict[str, np.ndarray]
     finished: bool
     information: MutualInformation | None = None
+    collapses: tuple[dict[str, Any], ...] = ()
 
     @property
     def name(self) -> str:
@@ -120,6 +122,7 @@ def read_run(path: Path) -> RunFiles:
         arrays=folder.read_evaluation_arrays() if folder.evaluation_arrays.is_file() else {},
         finished=folder.encoder_weights.is_file() or folder.evaluation.is_file(),
         information=information,
+        collapses=tuple(line for line in metrics if line.get("kind") in ("collapsed", "recovered")),
     )
 
 

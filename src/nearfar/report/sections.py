@@ -48,6 +48,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "path": str(run.path),
         "title": _title(run),
         "summary": _summary(run),
+        "collapses": [_collapse(line) for line in run.collapses],
         "unfinished": None if run.finished else _unfinished(run),
         "notes": [str(note) for note in run.arrays.get("notes", [])],
         "evaluated": bool(run.records or run.arrays),
@@ -159,6 +160,12 @@ def _unfinished(run: RunFiles) -> str:
     )
 
 
+def _collapse(line: Mapping[str, Any]) -> str:
+    """When a run collapsed or recovered, and how."""
+    told = str(line["told"])
+    return f"Epoch {line['epoch']:.1f}: {told}"
+
+
 def _curves(run: RunFiles) -> dict[str, Any] | None:
     losses = [line["loss"] for line in run.steps if line.get("loss") is not None]
     if not losses:
@@ -173,6 +180,7 @@ def _curves(run: RunFiles) -> dict[str, Any] | None:
         "knn": charts.knn_curve(runs) if last else None,
         "knn_title": knn_title([run], _modality(run.config)),
         "knn_text": f"{percent(last['top1'])} % at the last check" if last else "",
+        "rank": charts.rank_curve(run),
         "shared": charts.bound_curve(runs),
         "next_step": charts.bound_curve(runs, "bound_1"),
     }

@@ -41,6 +41,10 @@ class _KnnLine(_Line):
     top1: FiniteFloat
 
 
+class _ToldLine(_Line):
+    told: str
+
+
 class _Parameters(_Shape):
     draws: int = 1
     values: list[FiniteFloat] = []
@@ -86,7 +90,12 @@ class Evaluation(RootModel[list[_EvaluationRecord]]):
     model_config = ConfigDict(strict=True)
 
 
-_LINES: dict[Any, type[_Line]] = {"step": _StepLine, "knn": _KnnLine}
+_LINES: dict[Any, type[_Line]] = {
+    "step": _StepLine,
+    "knn": _KnnLine,
+    "collapsed": _ToldLine,
+    "recovered": _ToldLine,
+}
 
 
 def check(kind: type[BaseModel], content: Any, path: Path) -> None:

@@ -19,6 +19,7 @@ from nearfar.methods.method import Method
 from nearfar.modality import Modality
 from nearfar.run_folder.folder import RunFolder
 from nearfar.torch_defaults import own_defaults
+from nearfar.training import collapse
 from nearfar.training.environment import recorded_environment
 from nearfar.training.generators import Generators, OwnDraws
 from nearfar.training.gradient_caching import cached_gradients
@@ -182,6 +183,10 @@ def train(
             ) as metrics,
             StopSignals(quiet=not ranks.first) as stop,
         ):
+            watch = collapse.CollapseWatch(
+                [] if metrics is None else metrics.earlier, batches.modality
+            )
+            progress.collapsed = bool(watch.collapsed)
             saver = Saver(
                 run_folder,
                 state,
@@ -233,8 +238,15 @@ def train(
                             figures["threads"] = torch.get_num_threads()
                         figures["examples_per_second"] = progress.examples_per_second()
                         figures |= method.scalars
+                        looked = step % (collapse.LOOK_EVERY * record_every) == 0
+                        if looked:
+                            figures |= collapse.look(method, drawn, hardware, rank=ranks.rank)
                         if metrics is not None:
                             metrics.write("step", step, figures)
+                            for kind, sentence in watch.see(figures) if looked else ():
+                                metrics.write(kind, step, {"told": sentence})
+                                progress.warn(f"step {step}, epoch {epoch + 1}: {sentence}")
+                            progress.collapsed = bool(watch.collapsed)
                     if received := ranks.largest(stop.received or 0):
                         saver.save(step, Position(epoch, step - epoch * steps_per_epoch))
                         raise _interrupted(received, step, total_steps, run_folder)

@@ -24,6 +24,9 @@ class MetricsLog:
         step: Steps taken before. What either file holds beyond them is dropped, so that a resumed
             run doubles nothing.
         size: Bytes of `metrics.jsonl` at that step.
+
+    Attributes:
+        earlier: The records that a resumed run keeps.
     """
 
     def __init__(self, run_folder: RunFolder, steps_per_epoch: int, step: int, size: int) -> None:
@@ -39,10 +42,10 @@ class MetricsLog:
             self._events = SummaryWriter(
                 run_folder.tensorboard, purge_step=step, filename_suffix=f".{run_id}"
             )
-        if size:
-            for record in run_folder.read_metrics():
-                if record["step"] == step:
-                    self._write_events(record)
+        self.earlier = run_folder.read_metrics() if size else []
+        for record in self.earlier:
+            if record["step"] == step:
+                self._write_events(record)
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -66,7 +69,8 @@ class MetricsLog:
         """Write one record.
 
         Args:
-            kind: `step`, `knn`, or `not_finite` for what stopped the run.
+            kind: `step`, `knn`, `collapsed` and `recovered`, or `not_finite` for what stopped the
+                run.
             values: The scalars; what is none goes into `metrics.jsonl` alone.
         """
         epoch = round(step / self._steps_per_epoch, 6)

@@ -80,6 +80,9 @@ class TrainingProgress:
     Args:
         console: Where to; None shows nothing.
         modality: What they are, as the line names them.
+
+    Attributes:
+        collapsed: Whether the line says that the run has collapsed.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class TrainingProgress:
         self._line = LiveLine(console, self._total)
         self.begin(0)
         self._knn = ""
+        self.collapsed = False
 
     def __enter__(self) -> "TrainingProgress":
         self._line.__enter__()
@@ -126,6 +130,11 @@ class TrainingProgress:
         if self._console is not None:
             self._console.print(Text(message))
 
+    def warn(self, message: str) -> None:
+        """Say something that stays and should not be missed."""
+        if self._console is not None:
+            self._console.print(Text.assemble(("warning  ", "bold yellow"), message))
+
     def knn(self, accuracy: float) -> None:
         """Remember the last kNN accuracy, a fraction."""
         self._knn = f"kNN {100 * accuracy:.1f} %"
@@ -139,7 +148,8 @@ class TrainingProgress:
         speed = (step - self._first) / max(time.monotonic() - self._begun, 1e-9)
         left = "" if last else f"{clock((self._total - step) / speed)} left"
         rate = f"{speed * self._batch_size:,.0f} {self._modality}/s"
-        figures = [f"loss {loss:.3f}", self._knn, rate, left]
+        collapsed = "collapsed" if self.collapsed else ""
+        figures = [f"loss {loss:.3f}", self._knn, collapsed, rate, left]
         figures = " · ".join(figure for figure in figures if figure)
         epoch = f"epoch {-(-step // self._steps_per_epoch)}/{self._epochs}"
         self._line.show(step, epoch, figures)
