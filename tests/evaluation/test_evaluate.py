@@ -93,13 +93,16 @@ def test_records_and_arrays_are_those_of_the_contract(digits, tmp_path):
     accuracies |= {("linear_probe", kind, top) for kind in kinds for top in ("top1", "top5")}
     accuracies |= {("few_labels", kind, "top1") for kind in kinds}
     means = {(p, k, "mean") for p in ("alignment", "uniformity") for k in kinds[:2]}
-    assert found == accuracies | means
-    assert len(records) == 3 * (2 * 2 + 2 + 2) + 4
+    retrieval = ("recall", "map_at_r", "reciprocal_rank")
+    means |= {(p, kind, "mean") for p in retrieval for kind in kinds}
+    ranks = {("effective_rank", kind, "rank") for kind in kinds}
+    assert found == accuracies | means | ranks
+    assert len(records) == 3 * (2 * 2 + 2 + 2) + 4 + 3 * (3 + 2) + 3 * 2
     for r in records:
-        if r["metric"] != "mean":
+        if r["metric"] in ("top1", "top5") or r["protocol"] in retrieval:
             assert 0 <= r["value"] <= 1
         assert (r["sd"] is not None) == (r["protocol"] == "few_labels")
-        assert r["n"] == 60
+        assert r["n"] == (200 if r["protocol"] == "effective_rank" else 60)
 
     arrays = folder.read_evaluation_arrays()
     expected = {
@@ -214,7 +217,7 @@ def test_without_labels_there_is_still_something_to_see(digits):
     source = Source("pictures", some(digits.train, 80, False), some(digits.test, 30, False))
     evaluation = evaluate(Projecting(), source, QUICK, views=VIEWS, untrained=Projecting(seed=1))
     assert evaluation.notes == ("no accuracies: the training examples have no labels",)
-    assert {r.protocol for r in evaluation.records} == {"alignment", "uniformity"}
+    assert {r.protocol for r in evaluation.records} == {"alignment", "uniformity", "effective_rank"}
     labelled = {
         "shown_labels",
         "shown_predictions",
@@ -231,7 +234,7 @@ def test_without_a_test_part_training_images_are_shown_but_not_judged(digits):
     source = Source("digits", some(digits.train, 90))
     evaluation = evaluate(Projecting(), source, QUICK, views=VIEWS)
     assert "no test part" in evaluation.notes[0]
-    assert {r.protocol for r in evaluation.records} == {"alignment", "uniformity"}
+    assert {r.protocol for r in evaluation.records} == {"alignment", "uniformity", "effective_rank"}
     arrays = evaluation.arrays
     assert "shown_predictions" not in arrays
     assert arrays["neighbor_indices"].shape == (90, 8)
@@ -289,6 +292,7 @@ def test_what_the_data_cannot_give_is_said(digits):
         "few labels: 1 of 10 classes have fewer than 2 training examples and give all they have",
         "few labels: no class has 50 training examples, left out",
         f"kNN with k=200: the bank holds {len(keep)} examples, all vote",
+        "retrieval: 5 queries have none of their class to find",
     )
     assert evaluation.arrays["notes"].tolist() == list(evaluation.notes)
     knn = by(evaluation, protocol="knn", features="encoder")[0]
@@ -319,7 +323,8 @@ def test_features_too_many_to_be_whitened_are_named(digits, monkeypatch):
         "raw data: never whitened, "
         "for the axes of 64 features of 200 examples take too long to find"
     ]
-    raw = {r.parameters["transform"] for r in by(evaluation, features="raw")}
+    raw = [r.parameters.get("transform", "") for r in by(evaluation, features="raw")]
+    assert any(raw)
     assert not any(form.startswith("whitened") for form in raw)
 
 

@@ -30,8 +30,13 @@ RECORDS = {
     "geometry": {"alignment", "uniformity"},
     "map": set(),
     "gallery": set(),
+    "effective_rank": {"effective_rank"},
+    "retrieval": {"recall", "map_at_r", "reciprocal_rank"},
+    "clustering": set(),
+    "fine_tuning": set(),
+    "sgd_probe": set(),
 }
-"""Protocols of the records that each gives."""
+"""Protocols of the records that each gives; those that are not run by default give none."""
 ARRAYS = {
     "knn": {"confusion_cells", "shown_predictions", "class_accuracy_knn"},
     "few_labels": set(),
@@ -50,6 +55,7 @@ ARRAYS = {
         "gallery_bank_indices",
         "gallery_images",
     },
+    **{name: set() for name in PROTOCOLS[PROTOCOLS.index("gallery") + 1 :]},
 }
 """Arrays that each gives alone."""
 SECTIONS = {
@@ -59,6 +65,14 @@ SECTIONS = {
     "gallery": "Nearest neighbours",
 }
 """Parts of the page that each gives alone."""
+MEASURES = {
+    "geometry": ("alignment", "uniformity"),
+    "effective_rank": ("effective rank",),
+    "retrieval": ("recall", "MAP@R", "MRR"),
+}
+"""What the figures are called that are no accuracies."""
+OF_FEATURES = ("effective_rank", "retrieval")
+"""Protocols that ask for features and give no accuracy."""
 BARE = {"view_originals", "view_samples", "judged_on", "evaluation_settings", "notes"}
 """Arrays that are kept whatever is left out."""
 
@@ -154,7 +168,7 @@ def test_one_left_out_leaves_all_others_as_they_were(source, whole, tmp_path, pr
         said = "Left out by evaluation.leave_out." in section(page, title)
         assert said == (name == protocol), title
     summary = re.search("<summary>(More measures: .*?)</summary>", page)[1]
-    held = ["top-5", *(() if protocol == "geometry" else ("alignment", "uniformity"))]
+    held = ["top-5", *(name for each in MEASURES if each != protocol for name in MEASURES[each])]
     assert summary == f"More measures: {', '.join(held)}"
     caption = re.search(f"{re.escape(summary)}</summary>.*?<caption>(.*?)</caption>", page, re.S)[1]
     assert ("Alignment:" in caption) == ("Uniformity:" in caption) == (protocol != "geometry")
@@ -182,19 +196,23 @@ def test_a_run_without_figures_stands_beside_another(source, tmp_path):
 
 
 def test_titles_say_what_stands_below_them(source, tmp_path):
-    *_, page = judge(source, tmp_path / "one", "knn", "few_labels", "linear_probe", "classifier")
+    *_, page = judge(
+        source, tmp_path / "one", "knn", "few_labels", "linear_probe", "classifier", *OF_FEATURES
+    )
     assert "<summary>More measures: alignment, uniformity</summary>" in page
     assert "Top-5" not in page
     *_, page = judge(source, tmp_path / "two")
     assert "Scores of the encoder</h2>" in page
     assert "its baselines" not in page
-    *_, page = judge(source, tmp_path / "three", "few_labels", "geometry", baselines=True)
+    *_, page = judge(
+        source, tmp_path / "three", "few_labels", "geometry", *OF_FEATURES, baselines=True
+    )
     assert "Encoder against its baselines</h2>" in page
     assert "<summary>More measures: top-5</summary>" in page
 
 
 def test_features_are_taken_only_where_a_protocol_needs_them(source, tmp_path):
-    accuracies = ("knn", "few_labels", "linear_probe", "classifier")
+    accuracies = ("knn", "few_labels", "linear_probe", "classifier", *OF_FEATURES)
     _, shown, *_ = judge(source, tmp_path / "map", *accuracies, "geometry", "gallery")
     assert shown == len(source.test)
     _, shown, *_ = judge(source, tmp_path / "gallery", *accuracies, "geometry", "map")

@@ -32,7 +32,9 @@ class Protocols(Listing):
     def tables(self) -> list[Grid]:
         """A line for each."""
         rows = [(name, _kinds(each), each.summary()) for name, each in _known()]
-        return [Grid(("protocol", "judges", "what it does"), rows)]
+        *most, last = [name for name, each in _known() if not each.by_default]
+        long = f"{', '.join(most)} and {last} take long: --evaluation.also NAME runs them"
+        return [Grid(("protocol", "judges", "what it does"), rows, below=long)]
 
     def story(self, name: str) -> Story:
         """What it does and gives, and its settings."""
@@ -45,7 +47,8 @@ class Protocols(Listing):
                 "judges": _judges(spec),
                 "needs": "labels, and a test part" if spec.needs_labels else "",
                 "figures": ", ".join(measure.words for measure in spec.measures),
-                "left out by": f"--evaluation.leave-out {name}",
+                "run by": "" if spec.by_default else f"--evaluation.also {name}",
+                "left out by": f"--evaluation.leave-out {name}" if spec.by_default else "",
             },
             grids=settings_grid(spec, f"Settings ({option})"),
         )
@@ -58,6 +61,7 @@ class Protocols(Listing):
             "summary": spec.summary(),
             "judges": list(spec.judges),
             "needs_labels": spec.needs_labels,
+            "by_default": spec.by_default,
             "records": [measure.name for measure in spec.measures],
             "arrays": list(spec.arrays),
             "settings": setting_facts(spec),

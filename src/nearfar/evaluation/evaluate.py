@@ -11,6 +11,7 @@ from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Source
 from nearfar.errors import SettingError
 from nearfar.evaluation.accuracy import class_accuracies
+from nearfar.evaluation.finished_work import FinishedWork
 from nearfar.evaluation.judged import Judged, Say, silent
 from nearfar.evaluation.pictures import view_arrays
 from nearfar.evaluation.records import FeatureKind, Record
@@ -104,6 +105,7 @@ def evaluate(
         notes.append(f"left out by evaluation.leave_out: {', '.join(spec.leave_out)}")
     records: list[Record] = []
     arrays: dict[str, np.ndarray] = {}
+    finished = FinishedWork(None if run_folder is None else run_folder.finished_work)
     for kind, each in encoders.items():
         judged = Judged(
             kind,
@@ -117,6 +119,7 @@ def evaluate(
             workers=workers,
             threads=threads,
             say=say,
+            finished=finished,
         )
         for protocol in spec.by_kind(kind):
             if protocol.needs_labels and without_accuracies:
@@ -141,6 +144,7 @@ def evaluate(
     evaluation = Evaluation(tuple(records), arrays, tuple(notes))
     if run_folder is not None:
         evaluation.write(run_folder)
+        finished.forget()
     return evaluation
 
 

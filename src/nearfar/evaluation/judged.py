@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nearfar.data.source import Part, Source, choose
 from nearfar.evaluation.accuracy import LabelledFeatures, shot_groups
 from nearfar.evaluation.features import extract_features, raw_features
+from nearfar.evaluation.finished_work import FinishedWork
 from nearfar.evaluation.pictures import PICTURED, thumbnails
 from nearfar.evaluation.records import FeatureKind, Record
 from nearfar.training.thread_choice import ThreadChoice
@@ -89,6 +90,7 @@ class Judged:
         workers: Processes that decode streamed images.
         threads: Chooses the thread count while features are taken; None leaves it.
         say: Told what is under way, and how far it has come.
+        finished: Long pieces of work that an evaluation which was cut has done already.
         answers: Predicted class of every test example, by the protocol whose right and wrong
             answers are shown; None before it, and where it is left out.
     """
@@ -104,6 +106,7 @@ class Judged:
     workers: int = 0
     threads: ThreadChoice | None = None
     say: Say = silent
+    finished: FinishedWork = field(default_factory=FinishedWork)
     answers: Int64[Tensor, " m"] | None = None
 
     @property

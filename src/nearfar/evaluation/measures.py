@@ -138,5 +138,45 @@ class FewLabelsMeasure(Measure):
         return f"{count} label{'' if count == 1 else 's'}"
 
 
+class FineTuningMeasure(Measure):
+    """Accuracies after training on with some labels."""
+
+    def detail(self, parameters: Mapping[str, Any]) -> str:
+        """With how many labels, and what was not trained."""
+        told = _labels_in_words(parameters["labels"])
+        frozen = parameters["frozen"]
+        if frozen == "nothing":
+            return told
+        what = "the backbone" if frozen == "backbone" else f"the first {frozen} stages"
+        return f"{told}, {what} frozen"
+
+    def alone(self, parameters: Mapping[str, Any]) -> str:
+        """The labels, and that all was trained."""
+        return f"fine-tuning, {self.detail(parameters)}"
+
+    def clause(self, parameters: Mapping[str, Any], draws: int) -> str:
+        """The same behind a verb."""
+        once = ", drawn once" if draws == 1 else ""
+        return f"after fine-tuning with {self.detail(parameters)}{once}"
+
+    def priority(self, parameters: Mapping[str, Any]) -> float:
+        """The fewest labels tell most of where it started."""
+        return float(parameters["labelled"])
+
+
+def _labels_in_words(asked: str) -> str:
+    if asked == "100%":
+        return "all labels"
+    return f"{asked} of the labels" if asked.endswith("%") else f"{asked} labels per class"
+
+
+class CentredMeasure(Measure):
+    """Figures of features as they are, and of features less their mean."""
+
+    def detail(self, parameters: Mapping[str, Any]) -> str:
+        """Whether the mean was taken off."""
+        return "less the mean" if parameters["centred"] else ""
+
+
 def _told(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -5,13 +5,20 @@ from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
 from math import inf
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 from nearfar.bounds import HIGHEST_SEED
 from nearfar.errors import SettingError, require_known
-from nearfar.evaluation.measures import Curve, FewLabelsMeasure, Measure, UnknownMeasure
+from nearfar.evaluation.measures import (
+    CentredMeasure,
+    Curve,
+    FewLabelsMeasure,
+    FineTuningMeasure,
+    Measure,
+    UnknownMeasure,
+)
 from nearfar.evaluation.records import FeatureKind
 from nearfar.spec import Count, Named, Nested, Spec, to_json
 
@@ -37,6 +44,8 @@ class ProtocolSpec(Named, noun="protocol"):
         judges_every_embedding: It is run on the embedding in any case.
         needs_labels: It is left out, and a note says so, where accuracies cannot be had.
         measures: What its records are.
+        by_default: Whether it is run unless `evaluation.leave_out` names it; one that takes long is
+            run where `evaluation.also` does.
         arrays: What else it gives, by the names in `evaluation.npz`. A protocol that gives
             `shown_predictions` says what is right and wrong in all pictures of single examples.
     """
@@ -45,6 +54,7 @@ class ProtocolSpec(Named, noun="protocol"):
     judges: ClassVar[tuple[FeatureKind, ...]] = ("encoder",)
     judges_every_embedding: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
+    by_default: ClassVar[bool] = True
     measures: ClassVar[tuple[Measure, ...]] = ()
     arrays: ClassVar[tuple[str, ...]] = ()
 
@@ -65,7 +75,8 @@ class ProtocolSpec(Named, noun="protocol"):
     @classmethod
     def judges_baselines(cls) -> bool:
         """Whether it gives accuracies of any features, so also of the data as they are."""
-        return cls.needs_labels and "raw" in cls.judges
+        accuracies = any(not measure.explained for measure in cls.measures)
+        return cls.needs_labels and "raw" in cls.judges and accuracies
 
     def run(self, judged: "Judged") -> "Found":
         """Judge one kind of features.
@@ -241,6 +252,209 @@ class GallerySpec(ProtocolSpec):
     )
 
 
+class EffectiveRankSpec(ProtocolSpec):
+    """How many directions the features take (Roy & Vetterli 2007; RankMe, Garrido et al. 2023)."""
+
+    target = "nearfar.evaluation.effective_rank:judge"
+    name = "effective_rank"
+    judges = ("encoder", "embedding", "untrained", "raw")
+    measures = (
+        CentredMeasure(
+            name="effective_rank",
+            parameters={"centred": bool},
+            explained="directions that the features take, 1 where they have collapsed",
+        ),
+    )
+
+    examples: Annotated[int, Ge(2)] = 2048
+    """Training examples that it is computed from, at most; a rank depends on how many."""
+
+
+class RetrievalSpec(ProtocolSpec):
+    """Examples of the same class among those most alike (Musgrave et al. 2020)."""
+
+    target = "nearfar.evaluation.retrieval:judge"
+    name = "retrieval"
+    judges = ("encoder", "embedding", "untrained", "raw")
+    needs_labels = True
+    measures = (
+        Measure(
+            name="recall",
+            parameters={"k": int, "gallery": str},
+            explained="share of queries with one of their class among the k nearest",
+        ),
+        Measure(
+            name="map_at_r",
+            words="Mean average precision at R",
+            short="MAP@R",
+            parameters={"gallery": str},
+            explained="1 where the R nearest are the R others of the class",
+        ),
+        Measure(
+            name="reciprocal_rank",
+            words="Mean reciprocal rank",
+            short="MRR",
+            parameters={"gallery": str},
+            explained="1 where the nearest is of the class, 1/r where the first is the r-th",
+        ),
+    )
+
+    gallery: Literal["test", "train"] = "test"
+    """What is searched: the other test examples, or the training part, which test examples ask."""
+    ranks: tuple[Count, ...] = (1, 5, 10)
+    """Each k of recall@k."""
+    queries: Count = 2000
+    """Test examples that ask, at most; all others are searched none the less."""
+
+    def check(self) -> None:
+        """There is a rank."""
+        if not self.ranks:
+            raise SettingError(f"{self.room}ranks is empty: give at least one, such as 1")
+
+
+class ClusteringSpec(ProtocolSpec):
+    """k-means of the test part's features of length 1, beside the classes."""
+
+    target = "nearfar.evaluation.clustering:judge"
+    name = "clustering"
+    judges = ("encoder", "embedding", "untrained", "raw")
+    needs_labels = True
+    by_default = False
+    measures = (
+        Measure(
+            name="normalised_mutual_information",
+            words="Normalised mutual information",
+            short="NMI",
+            parameters={"clusters": int},
+            explained="of clusters and classes, 1 where they are the same",
+        ),
+        Measure(
+            name="adjusted_rand_index",
+            words="Adjusted Rand index",
+            short="ARI",
+            parameters={"clusters": int},
+            explained="of clusters and classes, 0 for chance and 1 where they are the same",
+        ),
+    )
+
+    clusters: Annotated[int, Ge(2)] | None = None
+    """Number of clusters; as many as classes where left out."""
+    seeds: Annotated[int, Ge(1), Le(1000)] = 5
+    """Starts of k-means; 2 or more give a spread."""
+    examples: Annotated[int, Ge(2)] = 10_000
+    """Test examples that are clustered, at most."""
+
+
+_Rate = Annotated[float, Gt(0), Le(1000)]
+_Decay = Annotated[float, Ge(0), Le(1000)]
+
+
+class FineTuningSpec(ProtocolSpec):
+    """The encoder trained on with labels, beside the same network from its first weights."""
+
+    target = "nearfar.evaluation.fine_tuning:judge"
+    name = "fine_tuning"
+    judges = ("encoder", "untrained")
+    needs_labels = True
+    by_default = False
+    measures = (
+        FineTuningMeasure(
+            name="fine_tuning",
+            words="Fine-tuning",
+            parameters={"labels": str, "labelled": int, "frozen": str},
+            place=3,
+            curve=Curve("labelled", "Fine-tuned: accuracy by number of labels", "labels"),
+        ),
+    )
+
+    labels: tuple[str, ...] = ("1%", "10%", "100%")
+    """Labels to learn from: a share of all, such as 10%, or a number a class, such as 5."""
+    draws: Annotated[int, Ge(1), Le(1000)] = 3
+    """Random draws of those labels; 2 or more give a spread."""
+    freeze: Literal["backbone"] | Annotated[int, Ge(1)] | None = None
+    """What is not trained: the backbone, or its first n stages; left out, all is."""
+    augment: bool = True
+    """Learn from random crops, flips and rotations, the run's; off, from examples as they are."""
+    learning_rates: tuple[_Rate, ...] = (0.01, 0.03, 0.1)
+    """Highest rates of SGD that are tried on a part of the training data."""
+    weight_decays: tuple[_Decay, ...] = (1e-4,)
+    """Decays of weights that are tried there with the best rate."""
+    epochs: Count = 30
+    """Passes over the labelled examples."""
+    least_steps: Count = 100
+    """Steps at least, where these passes have fewer."""
+    batch_size: Annotated[int, Ge(2)] = 64
+    """Labelled examples in a step."""
+
+    def check(self) -> None:
+        """There is something to learn from and to try."""
+        for name in ("labels", "learning_rates", "weight_decays"):
+            if not getattr(self, name):
+                raise SettingError(f"{self.room}{name} is empty: give at least one")
+        for asked in self.labels:
+            of_labels(asked)
+
+
+class SGDProbeSpec(ProtocolSpec):
+    """A linear classifier by SGD on views, through the frozen encoder, as papers have it."""
+
+    target = "nearfar.evaluation.sgd_probe:judge"
+    name = "sgd_probe"
+    judges = ("encoder", "untrained")
+    needs_labels = True
+    by_default = False
+    measures = (
+        Measure(
+            name="sgd_probe",
+            words="Linear probe by SGD, augmented",
+            short="linear probe by SGD",
+            heading="all labels, linear probe by SGD on augmented images",
+            judge="a linear probe by SGD on augmented images",
+        ),
+    )
+
+    epochs: Count = 30
+    """Passes over the training part; papers take 90 or 100."""
+    batch_size: Annotated[int, Ge(2)] = 256
+    """Examples in a step."""
+    learning_rates: tuple[_Rate, ...] = (0.1, 1.0, 10.0)
+    """Rates, for a batch of 256, that are tried on a part of the training data."""
+    weight_decay: _Decay = 0.0
+    """Decay of the weights."""
+    augment: bool = True
+    """Learn from random crops, flips and rotations, the run's; off, from examples as they are."""
+
+    def check(self) -> None:
+        """There is a rate."""
+        if not self.learning_rates:
+            raise SettingError(f"{self.room}learning_rates is empty: give at least one")
+
+
+def of_labels(asked: str) -> tuple[float | None, int | None]:
+    """A share of all labels, 0 to 1, or a number of labels a class.
+
+    Args:
+        asked: Such as "10%" or "5".
+
+    Raises:
+        SettingError: It is neither.
+    """
+    number = asked.removesuffix("%").strip()
+    try:
+        if asked.strip().endswith("%"):
+            share = float(number) / 100
+            if 0 < share <= 1:
+                return share, None
+        elif int(number) > 0:
+            return None, int(number)
+    except ValueError:
+        pass
+    raise SettingError(
+        f"evaluation.fine_tuning.labels has {asked!r}: give a share of all labels, above 0% up to "
+        "100%, or a number a class, such as 5"
+    )
+
+
 AnyProtocol = TypeVar("AnyProtocol", bound=ProtocolSpec)
 
 
@@ -257,6 +471,8 @@ class EvaluationSpec(Spec):
     """Seed of the draws and of the probes."""
     leave_out: tuple[str, ...] = ()
     """Protocols that are not run; `nearfar protocols` lists them."""
+    also: tuple[str, ...] = ()
+    """Protocols that are run although they take long."""
 
     def __new__(cls, *given: Any, **named: Any) -> "EvaluationSpec":  # noqa: ARG004  __init__ does
         """An instance of a subclass with a field for each protocol that has settings.
@@ -277,6 +493,7 @@ class EvaluationSpec(Spec):
         embeddings: bool = False,
         seed: int = 0,
         leave_out: tuple[str, ...] = (),
+        also: tuple[str, ...] = (),
     ) -> "EvaluationSpec":
         """An evaluation by protocols with these settings, and by all others with their own.
 
@@ -285,7 +502,8 @@ class EvaluationSpec(Spec):
             baselines: Whether baselines are judged.
             embeddings: Whether the embedding is judged by every protocol.
             seed: Of the draws and of the probes.
-            leave_out: Names of protocols.
+            leave_out: Names of protocols that are not run.
+            also: Names of protocols that are run although they take long.
         """
         settings: dict[str, Any] = {each.name: each for each in protocols}
         return cls(
@@ -293,21 +511,34 @@ class EvaluationSpec(Spec):
             embeddings=embeddings,
             seed=seed,
             leave_out=leave_out,
+            also=also,
             **settings,
         )
 
     def check(self) -> None:
-        """What is left out is known."""
-        require_known("protocol in evaluation.leave_out", self.leave_out, ProtocolSpec.known())
+        """What is named is known, and what has settings is run."""
+        known = ProtocolSpec.known()
+        require_known("protocol in evaluation.leave_out", self.leave_out, known)
+        require_known("protocol in evaluation.also", self.also, known)
+        for name, protocol in known.items():
+            set_for_nothing = self.of(protocol) != protocol() and not protocol.by_default
+            if set_for_nothing and name not in (*self.also, *self.leave_out):
+                raise SettingError(
+                    f"{protocol.room.removesuffix('.')} has settings, and {name} is not run: run it"
+                    f" by --evaluation.also {name}"
+                )
 
     def of(self, protocol: type[AnyProtocol]) -> AnyProtocol:
         """The settings of a protocol."""
         return getattr(self, protocol.name, None) or protocol()
 
     def chosen(self) -> list[ProtocolSpec]:
-        """Every protocol that is not left out, in the order in which they run."""
-        known = ProtocolSpec.known()
-        return [self.of(protocol) for name, protocol in known.items() if name not in self.leave_out]
+        """Every protocol that is run, in the order in which they are."""
+        return [
+            self.of(protocol)
+            for name, protocol in ProtocolSpec.known().items()
+            if (protocol.by_default or name in self.also) and name not in self.leave_out
+        ]
 
     def by_kind(self, kind: FeatureKind) -> list[ProtocolSpec]:
         """The protocols that judge such features, in the order in which they run."""

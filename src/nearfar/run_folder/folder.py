@@ -56,6 +56,7 @@ class RunFolder:
         self.encoder_settings = self.path / names.ENCODER_SETTINGS
         self.evaluation = self.path / names.EVALUATION
         self.evaluation_arrays = self.path / names.EVALUATION_ARRAYS
+        self.finished_work = self.path / names.FINISHED_WORK
         self.mutual_information = self.path / names.MUTUAL_INFORMATION
         self.report = self.path / names.REPORT
         self.manifest = Manifest(self.path)

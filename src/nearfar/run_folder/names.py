@@ -13,6 +13,7 @@ HEAD = "head.safetensors"
 CLASSIFIER = "classifier.safetensors"
 EVALUATION = "evaluation.json"
 EVALUATION_ARRAYS = "evaluation.npz"
+FINISHED_WORK = "evaluation.unfinished.jsonl"
 MUTUAL_INFORMATION = "mutual_information.json"
 REPORT = "report.html"
 

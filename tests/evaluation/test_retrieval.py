@@ -1,0 +1,172 @@
+"""Retrieval beside a slow reference that ranks everything, and what it must not do."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+from torch import nn
+
+from nearfar.data.source import Part, Source
+from nearfar.data.sources import load_source
+from nearfar.data.specs import DigitsSpec
+from nearfar.errors import NearfarError, SettingError
+from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.retrieval import retrieve
+from nearfar.evaluation.specs import EvaluationSpec, ProtocolSpec, RetrievalSpec
+
+ALL_BUT = tuple(name for name in ProtocolSpec.known() if name != "retrieval")
+
+
+def slow(queries, query_labels, gallery, gallery_labels, own=None):
+    """Place of the first hit and average precision at R of every query, all ranked in float64."""
+    found = []
+    unit = [row / np.linalg.norm(row) for row in gallery.double().numpy()]
+    for number, query in enumerate(queries.double().numpy()):
+        similarities = [float(row @ query) / np.linalg.norm(query) for row in unit]
+        order = sorted(range(len(unit)), key=lambda row: -similarities[row])
+        order = [row for row in order if own is None or row != int(own[number])]
+        hits = [int(gallery_labels[row]) == int(query_labels[number]) for row in order]
+        if not any(hits):
+            continue
+        total = sum(hits)
+        precisions = [sum(hits[: i + 1]) / (i + 1) for i in range(total) if hits[i]]
+        found.append((hits.index(True) + 1, sum(precisions) / total))
+    return found
+
+
+def rows(seed, count, dim=5, classes=4):
+    draws = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(count, dim, generator=draws),
+        torch.randint(classes, (count,), generator=draws),
+    )
+
+
+@settings(deadline=None)
+@given(st.integers(2, 40), st.integers(1, 9), st.integers(0, 10**6))
+def test_within_one_set_it_is_the_slow_ranking(count, classes, seed):
+    features, labels = rows(seed, count, classes=classes)
+    own = torch.arange(count)
+    expected = slow(features, labels, features, labels, own)
+    found = retrieve(features, labels, features, labels, own=own)
+    assert sorted(found.first.tolist()) == sorted(first for first, _ in expected)
+    np.testing.assert_allclose(
+        sorted(found.precision.tolist()), sorted(value for _, value in expected), atol=1e-12
+    )
+
+
+@settings(deadline=None)
+@given(st.integers(1, 20), st.integers(1, 40), st.integers(0, 10**6))
+def test_across_two_sets_too(asking, count, seed):
+    queries, asked = rows(seed, asking)
+    gallery, labels = rows(seed + 1, count)
+    expected = slow(queries, asked, gallery, labels)
+    found = retrieve(queries, asked, gallery, labels)
+    assert len(found.first) == len(expected)
+    if expected:
+        first, precision = zip(*expected, strict=True)
+        assert found.reciprocal_rank == pytest.approx(np.mean([1 / each for each in first]))
+        assert found.map_at_r == pytest.approx(np.mean(precision))
+        for k in (1, 3):
+            assert found.recall(k) == pytest.approx(np.mean([each <= k for each in first]))
+
+
+def test_perfect_and_reversed_rankings_are_those_of_scikit_learn():
+    features, labels = rows(3, 60)
+    found = retrieve(features, labels, features[:40], labels[:40])
+    unit = features / features.norm(dim=1, keepdim=True)
+    scores, truth = (unit @ unit[:40].T).numpy(), (labels[:, None] == labels[:40]).numpy()
+    # Whole average precision, where at-R counts no hit beyond the R nearest, is no lower.
+    whole = np.mean([average_precision_score(t, s) for t, s in zip(truth, scores, strict=True)])
+    assert found.map_at_r <= whole
+    one_each = np.zeros_like(truth)
+    first = [
+        max(range(40), key=lambda row: s[row] if t[row] else -9)
+        for t, s in zip(truth, scores, strict=True)
+    ]
+    one_each[range(60), first] = True
+    # With one relevant example each, MRR is scikit-learn's label ranking average precision among
+    # the others; here all nearer ones are of other classes, so that the two agree.
+    mrr = label_ranking_average_precision_score(one_each, scores)
+    assert found.reciprocal_rank == pytest.approx(mrr)
+
+
+def test_an_example_is_never_its_own_find_even_among_twins():
+    features = torch.ones(6, 3)
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    found = retrieve(features, labels, features, labels, own=torch.arange(6))
+    assert len(found.first) == 6
+    alone = retrieve(features, torch.arange(6), features, torch.arange(6), own=torch.arange(6))
+    assert len(alone.first) == 0
+
+
+def test_many_blocks_are_one(monkeypatch):
+    features, labels = rows(5, 80)
+    whole = retrieve(features, labels, features, labels, own=torch.arange(80))
+    monkeypatch.setattr("nearfar.evaluation.retrieval.BLOCK", 50)
+    parts = retrieve(features, labels, features, labels, own=torch.arange(80))
+    assert torch.equal(whole.first, parts.first)
+    torch.testing.assert_close(whole.precision, parts.precision, rtol=1e-12, atol=0)
+
+
+def test_what_is_not_finite_is_refused():
+    features, labels = rows(0, 4)
+    features[1, 0] = torch.nan
+    with pytest.raises(NearfarError, match=r"not finite|NaN"):
+        retrieve(features, labels, features, labels)
+
+
+@pytest.fixture(scope="module")
+def source():
+    digits = load_source(DigitsSpec())
+    train, test = (
+        Part(part.examples[:count], part.labels[:count])
+        for part, count in ((digits.train, 200), (digits.test, 50))
+    )
+    return Source("digits", train, test)
+
+
+@pytest.mark.parametrize("gallery", ["test", "train"])
+def test_its_records_are_those_of_the_features(source, gallery):
+    spec = EvaluationSpec.by(RetrievalSpec(gallery=gallery, ranks=(1, 3)), leave_out=ALL_BUT)
+    found = evaluate(nn.Flatten(), source, spec)
+    told = {(r.protocol, r.features, r.parameters.get("k")) for r in found.records}
+    names = [("recall", 1), ("recall", 3), ("map_at_r", None), ("reciprocal_rank", None)]
+    assert told == {(name, kind, k) for name, k in names for kind in ("encoder", "raw")}
+    # Flatten's features are the pixels: both kinds read the same.
+    by_kind = [[r.value for r in found.records if r.features == k] for k in ("encoder", "raw")]
+    np.testing.assert_allclose(*by_kind, atol=1e-3)
+    recall_1, recall_3, map_at_r, mrr = by_kind[0]
+    assert 0.5 < recall_1 <= recall_3 <= 1
+    assert map_at_r < mrr
+    assert recall_1 <= mrr
+
+
+def test_test_labels_and_images_choose_nothing(source):
+    spec = EvaluationSpec.by(leave_out=ALL_BUT)
+    other = Source("digits", source.train, Part(source.test.examples.flip(0), source.test.labels))
+    chosen = [
+        [r.parameters["transform"] for r in evaluate(nn.Flatten(), each, spec).records]
+        for each in (source, other)
+    ]
+    assert chosen[0] == chosen[1]
+
+
+def test_fewer_queries_search_the_same_gallery(source):
+    spec = EvaluationSpec.by(RetrievalSpec(queries=7), leave_out=ALL_BUT, baselines=False)
+    assert {r.n for r in evaluate(nn.Flatten(), source, spec).records} == {7}
+
+
+def test_classes_of_one_example_are_told(source):
+    alone = Part(source.test.examples[:10], torch.arange(10))
+    spec = EvaluationSpec.by(leave_out=ALL_BUT, baselines=False)
+    found = evaluate(nn.Flatten(), Source("digits", source.train, alone), spec)
+    assert found.records == ()
+    assert "retrieval of the encoder left out: no class has two examples" in found.notes
+
+
+def test_no_rank_is_refused():
+    with pytest.raises(SettingError, match=r"evaluation.retrieval.ranks is empty"):
+        RetrievalSpec(ranks=())
