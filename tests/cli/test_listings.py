@@ -58,7 +58,7 @@ def test_every_thing_has_a_line_and_every_table_fits_a_screen(
     screens = "\n".join(lines).split("\n\n")
     # A screen; a longer list has a line for each thing, and few that wrap.
     longest = max(screen.count("\n") + 1 for screen in screens)
-    assert longest <= max(23, len(NAMES[command]) + 6)
+    assert longest <= max(23, len(NAMES[command]) + 4)
     assert f"nearfar {command} NAME" in screens[-1]
 
 

@@ -48,3 +48,16 @@ def test_a_missing_package_is_told_with_its_remedy(monkeypatch):
     monkeypatch.setattr(packaged, "find_spec", lambda name: None)
     with pytest.raises(NearfarError, match=r"pip install 'nearfar\[series\]'"):
         load_source(BasicMotionsSpec())
+
+
+@pytest.mark.parametrize(
+    "name", ["arrow-head", "gunpoint", "italy-power-demand", "osuleaf", "acsf1"]
+)
+def test_the_sets_of_the_ucr_archive_are_what_their_specs_say(name):
+    spec = SourceSpec.named(name)
+    source = load_source(spec())
+    assert source.num_classes == spec.classes
+    assert len(source.train) == spec.train_examples
+    channels, steps = source.train.example_shape
+    assert spec.size == f"{channels} channel × {steps} steps"
+    assert f"{len(source.test)} for test" in spec.summary

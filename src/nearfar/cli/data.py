@@ -80,7 +80,7 @@ def _row(name: str, source: type[SourceSpec]) -> tuple[str, ...]:
         source.modality,
         _count(source.train_examples),
         _count(source.classes),
-        needs + (", or --data.download" if downloads else ""),
+        needs + (" or --data.download" if downloads else ""),
     )
 
 

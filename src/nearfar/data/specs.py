@@ -280,6 +280,55 @@ class BasicMotionsSpec(SourceSpec):
     name: Literal["basic-motions"] = "basic-motions"
 
 
+class UCRSpec(SourceSpec):
+    """What the sets of the UCR archive share that sktime ships."""
+
+    target, modality = "nearfar.data.packaged:load_from_sktime", "series"
+    licence = "none stated by its makers; the copy read here ships inside sktime (BSD)"
+    citation = "Dau et al. 2019, The UCR Time Series Archive, IEEE/CAA J. Automatica Sinica 6(6)"
+    home = "www.timeseriesclassification.com"
+
+
+class ArrowHeadSpec(UCRSpec):
+    """The outlines of arrowheads inside sktime."""
+
+    summary = "outlines of projectile points of three kinds: 36 to learn from, 175 for test"
+    classes, train_examples, size = 3, 36, "1 channel × 251 steps"
+    name: Literal["arrow-head"] = "arrow-head"
+
+
+class GunPointSpec(UCRSpec):
+    """The gun and point gestures inside sktime."""
+
+    summary = "a hand that draws a gun or points: 50 recordings to learn from, 150 for test"
+    classes, train_examples, size = 2, 50, "1 channel × 150 steps"
+    name: Literal["gunpoint"] = "gunpoint"
+
+
+class ItalyPowerDemandSpec(UCRSpec):
+    """Italy's demand of power inside sktime."""
+
+    summary = "days of demand for electricity, winter or summer: 67 to learn from, 1029 for test"
+    classes, train_examples, size = 2, 67, "1 channel × 24 steps"
+    name: Literal["italy-power-demand"] = "italy-power-demand"
+
+
+class OSULeafSpec(UCRSpec):
+    """The outlines of leaves inside sktime."""
+
+    summary = "outlines of leaves of six trees: 200 to learn from, 242 for test"
+    classes, train_examples, size = 6, 200, "1 channel × 427 steps"
+    name: Literal["osuleaf"] = "osuleaf"
+
+
+class ACSF1Spec(UCRSpec):
+    """The appliances' signatures inside sktime."""
+
+    summary = "power drawn by ten kinds of appliances: 100 to learn from, 100 for test"
+    classes, train_examples, size = 10, 100, "1 channel × 1460 steps"
+    name: Literal["acsf1"] = "acsf1"
+
+
 class WavSpec(OwnDataSpec):
     """A folder of WAV files."""
 

@@ -10,6 +10,10 @@ from nearfar.spec import as_spec
 
 _FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package puts it."""
+_SERIES = (
+    *("japanese-vowels", "basic-motions", "arrow-head", "gunpoint", "italy-power-demand"),
+    *("osuleaf", "acsf1"),
+)
 SUITES = ("images", "series")
 
 
@@ -41,7 +45,7 @@ def _named(word: str) -> SourceSpec:
 
 def _suite(name: str) -> list[SourceSpec]:
     if name == "series":
-        return [SourceSpec.named(each)() for each in ("japanese-vowels", "basic-motions")]
+        return [SourceSpec.named(each)() for each in _SERIES]
     found = [SourceSpec.named("digits")()]
     if _FASHION_MNIST.is_dir():
         found.append(FashionMNISTSpec(root=_FASHION_MNIST))
