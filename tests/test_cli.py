@@ -278,12 +278,12 @@ def test_train_refuses_a_taken_folder(trained, capsys):
 
 
 def test_without_out_every_run_gets_a_folder_of_its_own(tmp_path, monkeypatch):
-    from nearfar.cli.train import _new_folder
+    from nearfar.cli.train_arguments import new_folder
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "simclr-digits").mkdir(parents=True)
-    assert str(_new_folder("simclr-digits")) == "runs/simclr-digits-2"
-    assert str(_new_folder("simclr-fashion")) == "runs/simclr-fashion"
+    assert str(new_folder("simclr-digits")) == "runs/simclr-digits-2"
+    assert str(new_folder("simclr-fashion")) == "runs/simclr-fashion"
 
 
 def test_evaluate_takes_what_the_run_had(trained, capsys):

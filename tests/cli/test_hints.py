@@ -1,7 +1,5 @@
 """A word in the wrong place leads on to where it belongs."""
 
-import shlex
-
 import pytest
 
 from nearfar.cli import main
@@ -22,10 +20,7 @@ FOLDER = "--data folder --data.root pics"
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("train pics", f"pics is no recipe but data of your own: nearfar train {FOLDER} --data.im"),
-        ("train rows.parquet", "nearfar train simclr-wine --data parquet --data.root rows.p"),
-        ("train arrays.npz", "nearfar train --data npz --data.root arrays.npz"),
-        ("train no/pics", "unknown recipe 'no/pics'"),
+        ("train no/pics", "no/pics: no such file or folder to train on, and no recipe"),
         ("train simclr-digit", "did you mean 'simclr-digits'?"),
         ("train simclr", "simclr is a method, not a recipe: nearfar train simclr-digits (or "),
         ("train moco", "moco is a method, not a recipe: nearfar train moco2-digits (or "),
@@ -50,12 +45,11 @@ def test_a_word_in_the_wrong_place_leads_on(words, said, capsys):
     assert told.count("\n") == 1
 
 
-def test_what_is_offered_for_a_folder_is_right(capsys):
-    main(["train", "pics"])
-    offered = capsys.readouterr().err.partition("nearfar train ")[2]
-    taken = _read(shlex.split(offered))
-    assert taken.data.name == "folder"
-    assert str(taken.data.root) == "pics"
+def test_a_path_is_no_recipe_and_is_looked_into(capsys):
+    assert main(["train", "pics"]) == 1
+    assert "pics: no picture, sound or Parquet file in it" in capsys.readouterr().err
+    assert main(["train", "arrays.npz"]) == 1
+    assert "arrays.npz: not a readable .npz file" in capsys.readouterr().err
 
 
 def test_the_method_of_the_recipe_may_be_named():

@@ -54,14 +54,12 @@ def _no_recipe(name: str) -> SettingError:
         return SettingError(
             f"{name} is a source of data, not a recipe: nearfar train --data {name}"
         )
-    options = "" if get_close_matches(name, RECIPES, n=1, cutoff=0.8) else own_data(Path(name))
-    if options:
-        recipe = "simclr-wine " if Path(name).suffix == ".parquet" else ""
-        more = " --data.image-size 32 --views simclr" if Path(name).is_dir() else ""
-        return SettingError(
-            f"{name} is no recipe but data of your own: nearfar train {recipe}{options}{more}"
-        )
-    return unknown_name("recipe", name, RECIPES)
+    if get_close_matches(name, RECIPES, n=1, cutoff=0.8):
+        return unknown_name("recipe", name, RECIPES)
+    return SettingError(
+        f"{name}: no such file or folder to train on, and no recipe of that name "
+        "(`nearfar recipes` lists them)"
+    )
 
 
 def _recipes_of(method: str) -> str:

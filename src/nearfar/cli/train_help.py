@@ -10,11 +10,12 @@ from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.spec import Choice
 from nearfar.terminal import Terminal
 
-_OPENING = f"""usage: nearfar train [RECIPE] [OPTIONS]
+_OPENING = f"""usage: nearfar train [RECIPE | PATH] [OPTIONS]
 
-Train an encoder by a recipe, judge it and write its report.
+Train an encoder by a recipe or on your own data, judge it, write its report.
 
   RECIPE         `nearfar recipes` lists them; {DEFAULT_RECIPE} where left out
+  PATH           your pictures, sounds, table or arrays; --minutes 10, --quality good
   --out DIR      folder of the run; a new one under runs/ where left out
   --overwrite    replace the run that --out holds
   --resume RUN   go on with an interrupted run; takes no other option
@@ -25,7 +26,7 @@ the settings of what {DEFAULT_RECIPE} has chosen:
 """
 
 _CLOSING = """
-  nearfar train RECIPE --help      every setting of a recipe, with its default
+  nearfar train RECIPE|PATH --help every setting, with its default
   nearfar methods moco             one method and its settings; likewise
                                    nearfar data|objectives|protocols NAME
 """

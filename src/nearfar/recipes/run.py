@@ -1,7 +1,7 @@
 """From a recipe to its report; going on with a cut run; judging a finished one again."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,13 @@ from nearfar.training.thread_choice import ThreadChoice
 
 @own_defaults()
 def run_recipe(
-    recipe: Recipe, out: Path | str, *, overwrite: bool = False, console: Console | None = None
+    recipe: Recipe,
+    out: Path | str,
+    *,
+    overwrite: bool = False,
+    console: Console | None = None,
+    source: Source | None = None,
+    choices: Sequence[Mapping[str, str]] = (),
 ) -> Path:
     """Trains an encoder, judges it beside its baselines and writes its report.
 
@@ -56,6 +62,8 @@ def run_recipe(
         out: The run folder; new or empty, unless `overwrite`.
         overwrite: Replace the run that `out` holds, once the new one is ready to train.
         console: Where a person watches; by default standard output.
+        source: The recipe's data, where they are read already.
+        choices: What was chosen for these data, and why: `what`, `value`, `why` and `option` each.
 
     Returns:
         The page that shows the run, `out/report.html`.
@@ -72,11 +80,14 @@ def run_recipe(
         with ranks.agreeing():
             if ranks.first:
                 run_folder.check_free(overwrite=overwrite)
-        assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
+        load = (lambda: source) if source is not None else (lambda: load_source(recipe.data))
+        assembly = assemble(recipe, ranks.one_by_machine(load))
         with ranks.agreeing():
             if ranks.first:
                 locks.enter_context(RunFolder.begun(run_folder.path, overwrite=overwrite))
                 run_folder.write_config(recipe_to_json(recipe, run=run_folder.path))
+                if choices:
+                    run_folder.write_choices(choices)
                 print_header(console, assembly, run_folder.path)
         _train(assembly, run_folder, console, resume=False)
         # Judged by the first alone, after the others have left.

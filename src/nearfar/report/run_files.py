@@ -32,6 +32,7 @@ class RunFiles:
         arrays: Arrays of the evaluation by name; empty where it has not run.
         finished: Whether training came to its end: it left an encoder, or one was judged.
         information: What `nearfar mi` found; None where it has not run.
+        choices: What `nearfar train PATH` chose for the data, and why.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class RunFiles:
     finished: bool
     information: MutualInformation | None = None
     collapses: tuple[dict[str, Any], ...] = ()
+    choices: tuple[dict[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -123,6 +125,7 @@ def read_run(path: Path) -> RunFiles:
         finished=folder.encoder_weights.is_file() or folder.evaluation.is_file(),
         information=information,
         collapses=tuple(line for line in metrics if line.get("kind") in ("collapsed", "recovered")),
+        choices=tuple(folder.read_choices()) if folder.choices.is_file() else (),
     )
 
 

@@ -11,6 +11,7 @@ from nearfar.evaluation.specs import ProtocolSpec, giver_of
 from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality, one
 from nearfar.report import charts
+from nearfar.report.advice import advice
 from nearfar.report.information import information_section
 from nearfar.report.map_chart import classes_in_colour, embedding_map
 from nearfar.report.pictures import contact_sheet, picture, with_series_drawn
@@ -58,7 +59,12 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "shows_examples": bool(run.arrays),
         "one": one(modality),
         "many": modality,
-        "verdict": [*verdict(rows), *_nearness(run.arrays, one(modality), modality)],
+        "verdict": [
+            *verdict(rows),
+            *advice(rows, run),
+            *_nearness(run.arrays, one(modality), modality),
+        ],
+        "choices": run.choices,
         "forms": forms(rows),
         "score_table": score_table([row for row in rows if row.metric == "top1"]),
         "more_scores": score_table(further),

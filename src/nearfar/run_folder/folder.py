@@ -35,6 +35,7 @@ from nearfar.run_folder.manifest import FileEntry, Manifest, read_file, sha256_o
 
 Json = dict[str, Any]
 
+_CHOICE = {"what", "value", "why", "option"}
 CONFIG_FORMAT = 2
 """The form of `config.json` that is written today."""
 
@@ -48,6 +49,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = user_path(path)
         self.config = self.path / names.CONFIG
+        self.choices = self.path / names.CHOICES
         self.environment = self.path / names.ENVIRONMENT
         self.metrics = self.path / names.METRICS
         self.checkpoints = self.path / names.CHECKPOINTS
@@ -216,6 +218,18 @@ class RunFolder:
     def read_config(self) -> Json:
         """Read `config.json` as it is; `training.config_format` reads any form of it."""
         return self._read_object(self.config)
+
+    def write_choices(self, choices: Sequence[Mapping[str, str]]) -> None:
+        """Write `choices.json`: what was chosen for data of one's own, and why."""
+        self._write_json(self.choices, list(choices))
+
+    def read_choices(self) -> list[dict[str, str]]:
+        """Read `choices.json`."""
+        choices = self._read_json(self.choices)
+        fit = isinstance(choices, list) and all(isinstance(each, dict) for each in choices)
+        if not fit or any(set(each) != _CHOICE for each in choices):
+            raise NearfarError(f"{self.choices} is damaged: it holds no list of choices")
+        return [{key: str(value) for key, value in each.items()} for each in choices]
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write `environment.json`: versions, hardware, threads, command, times."""

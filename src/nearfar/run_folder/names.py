@@ -3,6 +3,7 @@
 MANIFEST = "run.json"
 LOCK = ".lock"
 CONFIG = "config.json"
+CHOICES = "choices.json"
 ENVIRONMENT = "environment.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
@@ -20,6 +21,7 @@ REPORT = "report.html"
 FOLDERS = (CHECKPOINTS, TENSORBOARD)
 FILES = (
     CONFIG,
+    CHOICES,
     ENVIRONMENT,
     METRICS,
     ENCODER_WEIGHTS,

@@ -203,7 +203,7 @@ def train(
                 for images, labels, indices in batches.epoch(epoch, first_step):
                     threads.before_step(
                         functools.partial(
-                            _step_without_effect, method, views, images, labels, hardware, config
+                            step_without_effect, method, views, images, labels, hardware, config
                         )
                     )
                     rate = config.schedule.rate_at(
@@ -312,7 +312,7 @@ def _backward(
     return loss.detach()
 
 
-def _step_without_effect(
+def step_without_effect(
     method: Method,
     views: MakeViews,
     images: Tensor,

@@ -1,0 +1,242 @@
+"""What lies at a path that somebody wants an encoder for: which source reads it, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from zipfile import BadZipFile, ZipFile
+
+from nearfar.data.column_names import holds_classes, labels_among
+from nearfar.data.csv_file import as_numbers, read_csv
+from nearfar.data.folder_tree import FileKind, counted, many, walk
+from nearfar.data.image_files import IMAGES, UnreadableImageError, pillow_quiet, read_header
+from nearfar.data.image_parquet import image_columns
+from nearfar.data.image_table import is_image_name, path_columns
+from nearfar.data.parquet import read_columns, table_columns
+from nearfar.data.source_spec import SourceSpec
+from nearfar.data.specs import (
+    CSVSpec,
+    FolderSpec,
+    ImageParquetSpec,
+    ImageTableSpec,
+    NpzSpec,
+    ParquetSpec,
+    SeriesNpzSpec,
+    VectorsNpzSpec,
+    WavSpec,
+)
+from nearfar.data.wav import SOUNDS
+from nearfar.errors import NearfarError
+from nearfar.outside_text import printable
+
+_MOST_HEADERS = 200
+"""Image files whose size is looked at."""
+_LIMIT_MIB = 2048
+_NUMBERS_OF_ROWS = frozenset(("id", "index", "row", "no", "number", "unnamed:_0", ""))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found.
+
+    Attributes:
+        data: The source that reads it.
+        why: What was seen, in words.
+        side: Median of the images' shorter sides in pixels; None where no file says it.
+    """
+
+    data: SourceSpec
+    why: str
+    side: int | None = None
+
+
+def find_data(path: Path) -> Found:
+    """Which source reads a folder or a file.
+
+    Args:
+        path: A folder of pictures, of sounds or of Parquet files, or a table or an .npz file.
+
+    Raises:
+        NearfarError: Nothing that any source reads is there.
+    """
+    if path.is_dir():
+        return _in_folder(path)
+    if not path.is_file():
+        raise NearfarError(f"{path}: no such file or folder")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".csv", ".tsv"):
+            return _in_csv(path)
+        if suffix == ".parquet":
+            return _in_parquet(path)
+        if suffix == ".npz":
+            return _in_npz(path)
+    except NearfarError as error:
+        raise type(error)(f"{path}: {error}") from None
+    raise NearfarError(
+        f"{path}: not a kind of data that is known by its name: give a folder of pictures or "
+        "sounds, or a .csv, .parquet or .npz file"
+    )
+
+
+def _in_folder(path: Path) -> Found:
+    """Pictures, sounds, or Parquet files of pictures; whichever is most."""
+    pictures, _ = walk(path, IMAGES)
+    images = len(pictures.all_files())
+    sounds = _count(path, SOUNDS)
+    shards = sorted(path.rglob("*.parquet"))
+    if max(images, sounds) == 0 and shards:
+        return Found(ImageParquetSpec(root=path), f"{many(len(shards), 'Parquet file')} of images")
+    if max(images, sounds) == 0:
+        left_out = counted(pictures.all_left_out())
+        raise NearfarError(
+            f"{path}: no picture, sound or Parquet file in it"
+            + (f", only {left_out}" if left_out else "")
+            + ": give a folder of pictures or sounds, or a .csv, .parquet or .npz file"
+        )
+    if sounds > images:
+        beside = f"; {many(images, 'picture')} beside them are not read" if images else ""
+        return Found(WavSpec(root=path), many(sounds, "sound") + beside)
+    beside = f"; {many(sounds, 'sound')} beside them are not read" if sounds else ""
+    side = _side_of(pictures.all_files())
+    table = _table_beside(path)
+    if table is not None and len(pictures.filled()) < 2:
+        # Pictures without folders of classes, and one table that names them.
+        data = ImageTableSpec(root=table, images=_base_of(table, path))
+        return Found(data, f"{many(images, 'picture')} named by {table.name}{beside}", side)
+    return Found(FolderSpec(root=path), many(images, "picture") + beside, side)
+
+
+def _count(path: Path, kind: FileKind) -> int:
+    return len(walk(path, kind)[0].all_files())
+
+
+def _side_of(files: Sequence[Path]) -> int | None:
+    """The median short side of some of the images."""
+    sides = []
+    with pillow_quiet():
+        for file in files[:: max(1, len(files) // _MOST_HEADERS)]:
+            try:
+                header = read_header(file)
+            except UnreadableImageError:
+                continue
+            sides.append(min(header.height, header.width))
+    return int(median(sides)) if sides else None
+
+
+def _table_beside(path: Path) -> Path | None:
+    """The one table at the top of a folder that has a column of image files."""
+    tables = [file for file in sorted(path.iterdir()) if file.suffix.lower() in (".csv", ".tsv")]
+    naming = []
+    for table in tables:
+        try:
+            if path_columns(dict(read_csv(table, _LIMIT_MIB).cells)):
+                naming.append(table)
+        except NearfarError:
+            continue
+    return naming[0] if len(naming) == 1 else None
+
+
+def _base_of(table: Path, folder: Path) -> Path | None:
+    """The sub-folder that a table's paths begin at, where it is not the table's own folder."""
+    cells = read_csv(table, _LIMIT_MIB).cells
+    names = cells[path_columns(dict(cells))[0]]
+    first = next((name for name in names if is_image_name(name)), "")
+    if (folder / first).is_file():
+        return None
+    below = [each for each in sorted(folder.iterdir()) if (each / first).is_file()]
+    return below[0] if len(below) == 1 else None
+
+
+def _in_csv(path: Path) -> Found:
+    """Paths of images, or numbers."""
+    cells = read_csv(path, _LIMIT_MIB).cells
+    if paths := path_columns(dict(cells)):
+        files = [path.parent / name for name in cells[paths[0]]]
+        return Found(
+            ImageTableSpec(root=path),
+            f"a table of {many(len(files), 'image file')}",
+            _side_of(files),
+        )
+    numbers = [name for name, values in cells.items() if as_numbers(values) is not None]
+    return _table(CSVSpec(root=path), cells, numbers)
+
+
+def _in_parquet(path: Path) -> Found:
+    """Images, paths of images, or numbers."""
+    if image_columns(path).images:
+        return Found(ImageParquetSpec(root=path), "a Parquet file of images")
+    import pyarrow as pa
+
+    columns = table_columns(path)
+    kinds = {name: columns.kinds[name] for name in columns.data}
+    plain = [
+        name
+        for name, kind in kinds.items()
+        if name in columns.text or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    ]
+    cells: dict[str, Sequence[object]] = {}
+    if plain:
+        read = read_columns(path, plain, columns, _LIMIT_MIB, "data.in_memory_mib")
+        cells = {name: each.to_pylist() for name, each in zip(plain, read, strict=True)}
+    if path_columns({name: cells[name] for name in plain if name in columns.text}):
+        return Found(ImageTableSpec(root=path), "a table of image files")
+    numbers = [
+        name
+        for name, kind in kinds.items()
+        if name not in columns.text and not pa.types.is_boolean(kind)
+    ]
+    return _table(ParquetSpec(root=path), cells, numbers)
+
+
+def _table(
+    data: CSVSpec | ParquetSpec, cells: Mapping[str, Sequence[object]], numbers: list[str]
+) -> Found:
+    """A table of numbers: which column holds labels, and which is not read."""
+    whole = {
+        name: values
+        for name, values in cells.items()
+        if name not in numbers or all(_is_whole(value) for value in values)
+    }
+    text = {name: values for name, values in whole.items() if name not in numbers}
+    labels = labels_among(whole, others=False)
+    if labels is None:
+        classes = [name for name, values in text.items() if holds_classes(values)]
+        labels = classes[0] if len(classes) == 1 else None
+    left = [name for name in text if name != labels]
+    left += [
+        name
+        for name, values in whole.items()
+        if name in numbers
+        and name != labels
+        and name.strip().lower().replace(" ", "_") in _NUMBERS_OF_ROWS
+        and len(set(values)) == len(values)
+    ]
+    features = [name for name in numbers if name not in (labels, *left)]
+    if not features:
+        raise NearfarError("no column of numbers in it: an encoder learns from numbers")
+    why = f"a table of {many(len(features), 'column')} of numbers"
+    why += f", labels in {printable(labels)}" if labels else ", no column known as labels"
+    if left:
+        why += f"; not read: {', '.join(printable(name) for name in left)}"
+    return Found(type(data)(root=data.root, label_column=labels, leave_out=tuple(left)), why)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.lstrip("-").isdecimal())
+
+
+def _in_npz(path: Path) -> Found:
+    """Arrays, told by their names."""
+    try:
+        with ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+    except (BadZipFile, OSError, NotImplementedError):
+        raise NearfarError("not a readable .npz file") from None
+    for spec in (NpzSpec, SeriesNpzSpec, VectorsNpzSpec):
+        if spec.modality in names:
+            return Found(spec(root=path), f"an .npz file of {spec.modality}")
+    raise NearfarError(
+        f"no array called images, series or vectors, but {printable(', '.join(names[:8]))}: write "
+        "it as numpy.savez(path, images=…, labels=…)"
+    )

@@ -1,0 +1,117 @@
+"""What `nearfar train PATH` takes a folder or a file for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+
+from nearfar.errors import NearfarError
+from nearfar.recipes.found_data import find_data
+
+
+def picture(path, side=8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (side + 4, side)).save(path)
+
+
+def sound(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wavfile.write(path, 8000, np.zeros(20, np.int16))
+
+
+def test_pictures(tmp_path):
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        picture(tmp_path / name, side=40)
+    sound(tmp_path / "b" / "1.wav")
+    found = find_data(tmp_path)
+    assert (found.data.name, found.side) == ("folder", 40)
+    assert found.why == "3 pictures; 1 sound beside them are not read"
+
+
+def test_sounds(tmp_path):
+    for number in range(2):
+        sound(tmp_path / f"{number}.wav")
+    picture(tmp_path / "cover.png")
+    assert find_data(tmp_path).data.name == "wav"
+
+
+@pytest.mark.parametrize("below", ["", "train"])
+def test_pictures_that_a_table_beside_them_names(tmp_path, below):
+    for number in range(4):
+        picture(tmp_path / below / f"{number}.png")
+    rows = {"id": [f"{number}.png" for number in range(4)], "breed": list("abab")}
+    pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    found = find_data(tmp_path)
+    assert found.data.name == "image-table"
+    assert found.data.images == (tmp_path / below if below else None)
+    assert found.why == "4 pictures named by labels.csv"
+
+
+def test_folders_of_classes_go_before_a_table(tmp_path):
+    for name in ("a/1.png", "b/1.png"):
+        picture(tmp_path / name)
+    (tmp_path / "list.csv").write_text("path,label\na/1.png,x\nb/1.png,y\n")
+    assert find_data(tmp_path).data.name == "folder"
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_tables_of_numbers(tmp_path, kind):
+    rows = pd.DataFrame(
+        {
+            "id": range(12),
+            "note": [f"text {n}" for n in range(12)],
+            "width": np.linspace(0, 1, 12),
+            "count": range(5, 17),
+            "species": ["a", "b", "c"] * 4,
+        }
+    )
+    path = tmp_path / f"table.{kind}"
+    rows.to_csv(path, index=False) if kind == "csv" else rows.to_parquet(path)
+    data = find_data(path).data
+    assert (data.name, data.label_column) == (kind, "species")
+    assert data.leave_out == ("note", "id")
+    assert data.build().train.examples.shape[1] == 2
+
+
+def test_a_column_of_few_numbers_is_no_label_unless_it_is_called_so(tmp_path):
+    path = tmp_path / "table.csv"
+    text = "x,rooms\n" + "".join(f"{n}.5,{n % 3}\n" for n in range(9))
+    path.write_text(text)
+    assert find_data(path).data.label_column is None
+    path.write_text(text.replace("rooms", "target"))
+    assert find_data(path).data.label_column == "target"
+
+
+@pytest.mark.parametrize("kind", ["images", "series", "vectors"])
+def test_arrays(tmp_path, kind):
+    path = tmp_path / "arrays.npz"
+    np.savez(path, **{kind: np.zeros((2, 3))})
+    assert find_data(path).data.modality == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.npz", b"no zip", "not a readable .npz file"),
+        ("a.csv", b"", "no row in it"),
+        ("a.csv", b"name,place\nx,y\n", "no column of numbers in it"),
+        ("a.parquet", b"no parquet", "not a readable Parquet file"),
+        ("a.txt", b"text", "not a kind of data that is known by its name"),
+        ("folder/a.txt", b"text", "no picture, sound or Parquet file in it, only 1 .txt"),
+    ],
+)
+def test_what_nothing_can_be_learnt_from_is_refused(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    with pytest.raises(NearfarError, match=words) as caught:
+        find_data(path.parent if "/" in name else path)
+    assert name.partition("/")[0] in str(caught.value)
+
+
+def test_arrays_of_other_names_are_told(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"x\x1b[31m": np.zeros(3)})
+    with pytest.raises(NearfarError, match=r"no array called images, .* but x\\x1b"):
+        find_data(tmp_path / "a.npz")
