@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from rich.table import Table
 
+from nearfar.data.source_spec import OwnDataSpec, SourceSpec
 from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.spec import Choice
 from nearfar.terminal import Terminal
@@ -43,13 +44,21 @@ def print_help() -> NoReturn:
     console.print(_OPENING, markup=False, highlight=False)
     choices, settings = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
     for option, choice in _choices(recipe, "--"):
-        choices.add_row(f"  {option}", ", ".join(choice.known()))
+        choices.add_row(f"  {option}", _names(choice))
     for each in fields(recipe):
         if is_dataclass(room := getattr(recipe, each.name)):
             settings.add_row(f"  --{each.name}.", ", ".join(_settings(room)))
     console.print(choices, "", settings, highlight=False)
     console.print(_CLOSING, markup=False, highlight=False)
     raise SystemExit(0)
+
+
+def _names(choice: Choice) -> str:
+    """What can be chosen; of sources, which are many, those that need files of one's own."""
+    if not isinstance(choice, SourceSpec):
+        return ", ".join(choice.known())
+    own = [name for name, spec in choice.known().items() if issubclass(spec, OwnDataSpec)]
+    return f"{', '.join(own)}; `nearfar data` lists {len(choice.known())}"
 
 
 def _choices(settings: Any, prefix: str) -> Iterator[tuple[str, Choice]]:
