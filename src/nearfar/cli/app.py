@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "suspects": ("nearfar.cli.suspects", "find labels that neighbours contradict"),
     "outliers": ("nearfar.cli.outliers", "find examples that lie apart"),
     "select": ("nearfar.cli.select", "choose what to label first"),
+    "export": ("nearfar.cli.export", "write an encoder as ONNX, for timm or for the Hub"),
     "accept": ("nearfar.cli.accept", "take a run's files as they are, though changed by hand"),
     "mi": ("nearfar.cli.mi", "estimate the mutual information of two arrays"),
     "data": ("nearfar.cli.data", "list the sources of examples, or tell all of one"),
