@@ -15,9 +15,12 @@ from nearfar.data.arrays import source_from_arrays
 from nearfar.data.source import JoinedExamples, Part, Source
 from nearfar.data.source_spec import SourceSpec
 from nearfar.data.specs import DigitsSpec, NpzSpec
+from nearfar.encoders.mlp import MLP
+from nearfar.encoders.saved import EncoderDescription, SavedEncoder
+from nearfar.encoders.specs import MLPSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation import transfer as protocols
-from nearfar.evaluation.transfer import Features, few, linear
+from nearfar.evaluation.transfer import Features, few, fine_tuned, linear
 from nearfar.methods.specs import CrossEntropySpec
 from nearfar.recipes import transfer as module
 from nearfar.recipes.run import run_recipe
@@ -25,6 +28,12 @@ from nearfar.recipes.transfer import transfer
 from nearfar.recipes.transfer_sets import sets_named
 from nearfar.report.transfer_page import page
 from nearfar.report.transfer_table import Cell, Table
+from nearfar.training.generators import OwnDraws
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch):
+    monkeypatch.setattr(protocols, "STEPS", 2)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +57,11 @@ def features(metric="top1", **parts):
     rows = torch.randn(120, 5, generator=random) + 3 * torch.eye(5)[labels]
     part = Part(rows, labels, modality="vectors")
     test = replace(part, examples=rows[:30], labels=labels[:30])
-    return Features(rows, part, rows[:30], test, 3, metric)
+    with OwnDraws(0):
+        backbone = MLP(features=5, width=8, depth=1)
+    about = EncoderDescription(MLPSpec(width=8, depth=1), (5,), (0.0,) * 5, (1.0,) * 5, 8, "")
+    encoder = SavedEncoder(backbone, about)
+    return Features(encoder, rows, part, rows[:30], test, 3, metric)
 
 
 def test_the_metric_of_the_set_counts():
@@ -72,6 +85,24 @@ def test_few_labels_give_a_value_for_each_draw():
     assert min(values) > 0.8
 
 
+def test_fine_tuning_learns_with_few_labels_and_leaves_the_encoder_as_it_was(monkeypatch):
+    monkeypatch.setattr(protocols, "STEPS", 40)
+    found = features()
+    before = {name: each.clone() for name, each in found.encoder.state_dict().items()}
+    values = fine_tuned(found, seed=0, draws=2)
+    assert len(values) == 2
+    assert min(values) > 0.8
+    assert fine_tuned(found, seed=0, draws=2) == values
+    assert all((found.encoder.state_dict()[name] == each).all() for name, each in before.items())
+
+
+def test_a_fifth_of_each_classs_labels_chooses_and_the_others_teach():
+    labels = torch.tensor([0] * 10 + [1] * 10 + [2])
+    asked, learnt = protocols._parted(torch.arange(100, 121), labels, seed=0)
+    assert sorted([*asked.tolist(), *learnt.tolist()]) == list(range(100, 121))
+    assert torch.bincount(labels[asked - 100], minlength=3).tolist() == [2, 2, 0]
+
+
 def test_several_classes_in_an_example_are_judged_one_against_the_rest():
     found = features()
     labels = found.train_part.labels
@@ -85,6 +116,7 @@ def test_several_classes_in_an_example_are_judged_one_against_the_rest():
     (value,) = linear(several, seed=0, draws=1)
     assert 0.9 < value <= 1
     assert few(several, seed=0, draws=1) == ()
+    assert fine_tuned(several, seed=0, draws=1) == ()
 
 
 def test_a_run_is_judged_beside_its_first_weights_and_gone_on_with(run, tmp_path, monkeypatch):
@@ -153,8 +185,9 @@ def test_runs_of_one_recipe_share_a_row_and_others_of_its_name_do_not(run, tmp_p
 
 def test_a_supervised_start_is_trained_once_where_it_is_asked_for(run, tmp_path):
     settings = {"supervised": True, "draws": 1, "train_examples": 60, "test_examples": 50}
+    settings["leave_out"] = ("fine_tuned", "linear")
     table = transfer([run], [DigitsSpec()], tmp_path / "out", **settings)
-    assert [cell.kind for cell in table.cells[::2]] == ["pretrained", "supervised", "random"]
+    assert [cell.kind for cell in table.cells] == ["pretrained", "supervised", "random"]
     weights = (tmp_path / "out/supervised/encoder.safetensors").stat().st_mtime_ns
     again = transfer([run], [DigitsSpec()], tmp_path / "out", **settings)
     assert again.cells == table.cells
@@ -215,6 +248,7 @@ def test_2000_classes_and_long_names_fit_table_and_page():
         (["runs/x", "--sets", "digits=/tmp"], "digits is inside a package"),
         (["runs/x", "--sets", "digits", "--draws", "0"], "draws is 0: it must be 1 to 1,000"),
         (["runs/x", "--sets", "digits", "--train-examples", "3"], "train_examples is 3"),
+        (["runs/x", "--sets", "digits", "--leave-out", "fine_tune"], "did you mean 'fine_tuned'"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_read(words, said, capsys):

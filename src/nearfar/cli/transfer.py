@@ -35,6 +35,8 @@ class TransferArguments:
     """Examples of a set to learn from at most, always the same ones."""
     test_examples: Annotated[int | None, Ge(1)] = None
     """Examples of a set to judge by at most."""
+    leave_out: Annotated[tuple[str, ...], arg(metavar="PROTOCOL [PROTOCOL…]")] = ()
+    """Protocols that are not run: linear, few, fine_tuned (which takes by far the longest)."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -59,6 +61,7 @@ def run(words: Sequence[str]) -> None:
         draws=arguments.draws,
         train_examples=arguments.train_examples,
         test_examples=arguments.test_examples,
+        leave_out=arguments.leave_out,
     )
     terminal = Terminal(goes_on=True)
     terminal.print(table.for_console())

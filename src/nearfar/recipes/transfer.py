@@ -16,7 +16,7 @@ from nearfar.data.source_spec import OwnDataSpec, SourceSpec
 from nearfar.data.sources import load_source
 from nearfar.durable_files import make_folder, remove_leftovers, write_durably
 from nearfar.encoders.saved import SavedEncoder, load_encoder
-from nearfar.errors import NearfarError
+from nearfar.errors import NearfarError, require_known
 from nearfar.evaluation.transfer import PROTOCOLS, Features, features_of, some_of, unfit
 from nearfar.methods.specs import CrossEntropySpec
 from nearfar.recipes.assembly import Format, untrained_encoder
@@ -63,6 +63,7 @@ def transfer(
     draws: int = 5,
     train_examples: int | None = None,
     test_examples: int | None = None,
+    leave_out: Sequence[str] = (),
     console: Console | None = None,
 ) -> Table:
     """Judge the encoders of runs on sets, each beside the same network at its first weights.
@@ -78,12 +79,15 @@ def transfer(
         draws: Of the few labels.
         train_examples: Of a set at most, always the same ones; None takes all.
         test_examples: Likewise.
+        leave_out: Protocols that are not run.
         console: Where a person watches; by default standard output.
 
     Raises:
         NearfarError: A run or a set cannot be read.
     """
     console = console or Terminal(goes_on=True)
+    require_known("protocol of transfer in leave_out", leave_out, PROTOCOLS)
+    protocols = {name: each for name, each in PROTOCOLS.items() if name not in leave_out}
     make_folder(out / "cells")
     remove_leftovers(out / "cells")
     recipes = [read_recipe(run) for run in runs]
@@ -95,19 +99,19 @@ def transfer(
     notes = list(_notes(starts))
     side = max(start.encoder.shape[-1] for start in starts)
     table = Table([], notes, draws)
-    begun, judged, left = time.monotonic(), 0, len(sets) * len(starts) * len(PROTOCOLS)
+    begun, judged, left = time.monotonic(), 0, len(sets) * len(starts) * len(protocols)
     for spec, called in zip(sets, _titles(sets), strict=True):
         source, told = _loaded(_at_side(spec, side), train_examples, test_examples)
         source = replace(source, name=called)
         table.notes.extend(f"{source.name}: {note}" for note in told)
         if why := unfit(source):
             table.notes.append(f"{source.name} is left out: it {why}")
-            left -= len(starts) * len(PROTOCOLS)
+            left -= len(starts) * len(protocols)
             continue
         about = source_fingerprint(source)
         for start in starts:
             features: Features | None = None
-            for name, (title, protocol) in PROTOCOLS.items():
+            for name, (title, protocol) in protocols.items():
                 key = _key([_FORMAT, start.fingerprint, about, spec.metric, name, draws])
                 file = out / "cells" / f"{key}.json"
                 values, left = _kept(file, key), left - 1
@@ -118,7 +122,7 @@ def transfer(
                         )
                     except NearfarError as error:
                         table.notes.append(f"{source.name}, {start.group}: {error}")
-                        left -= len(PROTOCOLS) - list(PROTOCOLS).index(name) - 1
+                        left -= len(protocols) - list(protocols).index(name) - 1
                         break
                     values = protocol(features, seed=0, draws=draws)
                     _keep(file, key, values)
