@@ -96,7 +96,7 @@ def test_suspects_are_listed_and_counted(labelled, tmp_path, capsys):
     table, page = tmp_path / "suspects.parquet", tmp_path / "suspects.html"
     assert main(["suspects", str(labelled), "--out", str(table), "--page", str(page)]) == 0
     told = capsys.readouterr().out
-    assert "About 2 of 90 labels are wrong" in told
+    assert "About 2 of 90 labels look wrong" in told
     assert "\x1b[31m" not in told
     import pandas as pd
 

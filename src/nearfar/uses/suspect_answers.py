@@ -50,7 +50,7 @@ def lead(found: Suspects) -> str:
     total = _labelled(found)
     share = found.estimated / total
     return (
-        f"About {found.estimated:,.0f} of {total:,} labels are wrong ({share:.1%}), by the "
+        f"About {found.estimated:,.0f} of {total:,} labels look wrong ({share:.1%}), by the "
         f"confident count; {len(found.rows):,} are listed."
     )
 
@@ -96,6 +96,10 @@ def page_of(found: Suspects, features: Features, folder: Path | None, command: s
         summary=f"{_labelled(found):,} labelled examples of {len(found.joint)} classes; "
         f"neighbours by the cosine of {features.features.shape[1]} features.",
         lead=lead(found),
+        more=[
+            "Labels that these features cannot tell apart are counted, too: the first of the list "
+            "are the surest."
+        ],
         notes=notes,
         tables=[_pairs(found, features)] if len(found.rows) else [],
         strips_title="The most doubtful first",
