@@ -1,6 +1,8 @@
 import importlib.util
 import pickle
+from dataclasses import fields
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import (
@@ -17,6 +21,7 @@ from sklearn.utils.estimator_checks import (
 
 from nearfar import ContrastiveEncoder, contrastive_encoder
 from nearfar.errors import SettingError
+from nearfar.methods.specs import MethodSpec, MoCoSpec, SupConSpec
 
 SMALL = {
     "epochs": 1,
@@ -317,3 +322,93 @@ def test_fit_learns_where_the_caller_records_no_gradients(fitted, digits, around
         assert not torch.is_grad_enabled()
         features = found.transform(digits)
     np.testing.assert_array_equal(features, fitted.transform(digits))
+
+
+TEN = np.arange(128) % 10
+SERIES = np.random.default_rng(0).normal(1e9, 1.0, (24, 2, 40))
+
+
+IMAGE_METHODS = [name for name in MethodSpec.choices if name != "cpc"]
+
+
+@pytest.mark.parametrize("method", IMAGE_METHODS)
+def test_every_method_learns_by_name_with_the_settings_that_it_has(digits, method):
+    has = {each.name for each in fields(MethodSpec.named(method))}
+    settings = {key: value for key, value in SMALL.items() if key in has or "projection" not in key}
+    encoder = ContrastiveEncoder(**settings, method=method).fit(digits, TEN)
+    assert encoder.transform(digits[:3]).shape == (3, encoder.encoder_.num_features)
+    assert hasattr(encoder, "classes_") == MethodSpec.named(method).needs_labels
+
+
+def test_a_method_may_be_a_spec_that_holds_all(digits):
+    settings = {key: SMALL[key] for key in SMALL if "projection" not in key}
+    by_name = ContrastiveEncoder(**SMALL, method="moco", temperature=0.3)
+    spec = MoCoSpec(projection_hidden=8, projection_dim=4, temperature=0.3)
+    by_spec = ContrastiveEncoder(**settings, method=spec)
+    assert np.array_equal(*(each.fit(digits).transform(digits) for each in (by_name, by_spec)))
+    with pytest.raises(ValueError, match="method is a spec, which holds all settings: set temp"):
+        ContrastiveEncoder(**settings, method=spec, temperature=0.5).fit(digits)
+
+
+def test_labels_are_asked_for_where_they_are_read_and_may_be_of_any_kind(digits):
+    encoder = ContrastiveEncoder(**SMALL, method="supcon")
+    with pytest.raises(ValueError, match="the target y is None: SupCon learns from labels"):
+        encoder.fit(digits)
+    with pytest.raises(ValueError, match="y"):
+        encoder.fit(digits, TEN[:5])
+    names = np.array([f"class {label}" for label in TEN])
+    assert encoder.fit(digits, names).classes_[:2] == ["class 0", "class 1"]
+    numbers = ContrastiveEncoder(**SMALL, method="supcon").fit(digits, TEN)
+    assert np.array_equal(encoder.transform(digits), numbers.transform(digits))
+
+
+@pytest.mark.parametrize("method", ["simclr", "cpc"])
+def test_series_of_any_offset_are_taken_where_they_are_said_to_be(method):
+    settings = {"epochs": 1, "batch_size": 8, "width": 8, "device": "cpu", "random_state": 0}
+    encoder = ContrastiveEncoder(**settings, method=method, modality="series").fit(SERIES)
+    found = encoder.transform(SERIES)
+    assert found.shape == (24, encoder.encoder_.num_features)
+    assert encoder.series_shape_ == (2, 40)
+    assert encoder.image_shape_ is None
+    assert found.std(axis=0).max() > 0
+    with pytest.raises(ValueError, match=r"features|series of"):
+        encoder.transform(np.zeros((3, 2, 41)))
+    rows = ContrastiveEncoder(**settings, modality="series").fit(SERIES[:, 0])
+    assert rows.series_shape_ == (1, 40)
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "said"),
+    [
+        ({"modality": "pictures"}, SERIES, "unknown modality 'pictures'"),
+        ({"modality": "vectors"}, SERIES, "modality is vectors, and X has examples of"),
+        ({"modality": "images"}, SERIES[:, 0], "say their image_shape"),
+        ({"modality": "series", "image_shape": (2, 40)}, SERIES, "image_shape is for images"),
+        ({"method": "mocco"}, BYTES, "mocco"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(settings, given, said):
+    with pytest.raises((ValueError, SettingError), match=said):
+        ContrastiveEncoder(**settings, epochs=1, device="cpu").fit(given)
+
+
+def test_nothing_is_lost_by_cloning_pickling_saving_and_searching(digits, tmp_path):
+    spec = SupConSpec(projection_hidden=8, projection_dim=4)
+    settings = {key: SMALL[key] for key in SMALL if "projection" not in key}
+    encoder = ContrastiveEncoder(**settings, method=spec)
+    assert clone(encoder).get_params() == encoder.get_params()
+    encoder.fit(digits, TEN)
+    wanted = encoder.transform(digits)
+    joblib.dump(encoder, tmp_path / "encoder.joblib")
+    for kept in (pickle.loads(pickle.dumps(encoder)), joblib.load(tmp_path / "encoder.joblib")):
+        assert np.array_equal(kept.transform(digits), wanted)
+        assert kept.classes_ == list(range(10))
+        assert kept.get_params() == encoder.get_params()
+    steps = make_pipeline(ContrastiveEncoder(**settings), LogisticRegression())
+    grid = {
+        "contrastiveencoder__method": ["simclr", spec],
+        "contrastiveencoder__learning_rate": [1e-3],
+    }
+    search = GridSearchCV(steps, grid, cv=2, error_score="raise").fit(digits, TEN)
+    assert len(search.cv_results_["params"]) == 2
+    assert search.best_score_ > 0.1

@@ -1,7 +1,8 @@
-"""Contrastive learning behind scikit-learn's interface: `fit` without labels, then `transform`."""
+"""Contrastive learning behind scikit-learn's interface: `fit`, then `transform`."""
 
+import math
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,14 +14,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nearfar.data.array_likes import refuse_masked, vectors_of
 from nearfar.data.arrays import looks_channels_first
+from nearfar.data.labels import encode_labels
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
-from nearfar.data.specs import NpzSpec, VectorsNpzSpec
+from nearfar.data.specs import NpzSpec, SeriesNpzSpec, VectorsNpzSpec
 from nearfar.encoders.specs import EncoderSpec
-from nearfar.errors import NearfarError
+from nearfar.errors import NearfarError, unknown_name
 from nearfar.evaluation.features import extract_features
-from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.recipe import Recipe
 from nearfar.run_folder.folder import RunFolder
@@ -38,26 +39,33 @@ SMALLEST_SIDE = 8
 
 
 class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Learns features of images or of the rows of a table without labels, by SimCLR.
+    """Learns features of images, series or the rows of a table, by SimCLR where no method is named.
 
     Rows `(n, features)` are vectors: each feature is normalised, and views replace and mix values
-    of other rows. Images come as `(n, height, width)`, `(n, height, width, channels)`, or as rows
-    where `image_shape` is given, of any numeric type. Their values are kept as 8 bits: bytes as
-    they are, other types between the lowest and the highest value that `fit` saw (what lies
-    outside later is clipped). `transform` takes images of the kind that `fit` saw, bytes, whole
-    numbers or floats: 0 to 255 and 0 to 1 must not be mixed up. SimCLR is Chen et al. 2020.
+    of other rows. Series `(n, channels, steps)` are taken where `modality` says so. Images come as
+    `(n, height, width)`, `(n, height, width, channels)`, or as rows where `image_shape` is given,
+    of any numeric type. Their values are kept as 8 bits: bytes as they are, other types between the
+    lowest and the highest value that `fit` saw (what lies outside later is clipped). `transform`
+    takes images of the kind that `fit` saw, bytes, whole numbers or floats: 0 to 255 and 0 to 1
+    must not be mixed up. SimCLR is Chen et al. 2020.
 
     Args:
+        method: One of `nearfar methods`, by name with the settings below that it has, or a spec of
+            it, such as `nearfar.methods.specs.MoCoSpec(queue_size=1024)`, which holds them all.
+            Those that learn from labels take them from `fit(X, y)`.
+        modality: images, series or vectors; None: rows are vectors and all else is images.
         image_shape: `(height, width)` or `(height, width, channels)` of rows that are images, or of
             images whose own shape looks channels first and is not.
-        backbone: `small-resnet` (where left out) or `timm/NAME` for images, `mlp` for rows.
-        width: Channels of small-resnet's first stage (32 where left out), or units of the mlp's
+        backbone: `small-resnet` (where left out) or `timm/NAME` for images, `mlp` for rows,
+            `series-resnet` (where left out) or `series-gru` for series; CPC takes `patch-gru` or
+            `series-gru`.
+        width: Channels of a ResNet's first stage (32 where left out), or units of the mlp's
             layers (128).
         views: Preset of the random views: simclr (where left out), moco-v1, moco-v2, byol or digits
-            for images; vectors (where left out) or scarf for rows.
-        temperature: Divides cosine similarities in the loss; above 0.
-        projection_hidden: Width of the projection head's hidden layer.
-        projection_dim: Width of the embedding that the loss compares.
+            for images; vectors (where left out) or scarf for rows; series for series.
+        temperature: Divides cosine similarities in the loss, above 0; None: as the method has it.
+        projection_hidden: Width of the projection head's hidden layer, likewise.
+        projection_dim: Width of the embedding that the loss compares, likewise.
         epochs: Passes over the examples.
         batch_size: Examples in a step; fewer where there are fewer examples.
         learning_rate: Highest learning rate of AdamW, above 0; a tenth of the epochs warms up.
@@ -67,8 +75,10 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         verbose: Show the progress of training.
 
     Attributes:
-        encoder_: The trained `SavedEncoder`; takes uint8 images, or vectors.
-        image_shape_: `(height, width, channels)` of an image; None for rows of a table.
+        encoder_: The trained `SavedEncoder`; takes uint8 images, series or vectors.
+        image_shape_: `(height, width, channels)` of an image; None for series and rows of a table.
+        series_shape_: `(channels, steps)` of a series; None for images and rows of a table.
+        classes_: What the labels are called, sorted; only where the method read them.
         value_range_: Lowest and highest value, which became 0 and 255 in images.
         n_features_in_: Values of an image or of a row.
     """
@@ -76,13 +86,15 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def __init__(
         self,
         *,
+        method: str | MethodSpec = "simclr",
+        modality: str | None = None,
         image_shape: tuple[int, ...] | None = None,
         backbone: str | None = None,
         width: int | None = None,
         views: str | None = None,
-        temperature: float = 0.5,
-        projection_hidden: int = 512,
-        projection_dim: int = 128,
+        temperature: float | None = None,
+        projection_hidden: int | None = None,
+        projection_dim: int | None = None,
         epochs: int = 100,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
@@ -91,6 +103,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
+        self.method = method
+        self.modality = modality
         self.image_shape = image_shape
         self.backbone = backbone
         self.width = width
@@ -107,25 +121,26 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.verbose = verbose
 
     @own_defaults()
-    def fit(self, X: Any, y: Any = None) -> "ContrastiveEncoder":  # noqa: ARG002  (scikit-learn passes labels)
-        """Learns from images or rows alone.
+    def fit(self, X: Any, y: Any = None) -> "ContrastiveEncoder":
+        """Learns from examples, and from labels where the method reads them.
 
         Args:
-            X: `(n, height, width[, channels])` or `(n, features)`, n ≥ 2.
-            y: Not used.
+            X: `(n, height, width[, channels])`, `(n, channels, steps)` or `(n, features)`, n ≥ 2.
+            y: A label for each; not used by a method that learns without.
 
         Raises:
             ValueError: The examples do not fit `image_shape`, look channels first, hold NaN or
-                masked values, or are fewer than two.
+                masked values, or are fewer than two; or labels are missing or do not fit.
             SettingError: A parameter is impossible.
         """
+        method = self._method()
         rows, own_shape = self._rows(X, reset=True)
-        self.image_shape_ = self._find_shape(rows.shape[1], own_shape)
+        self._find_shapes(rows.shape[1], own_shape)
         self._range = PixelRange.of(rows)
         self.value_range_ = (self._range.low, self._range.high)
-        part = self._part(rows)
-        recipe = self._recipe(len(part))
-        assembly = assemble(recipe, Source("array", part))
+        source = self._source(rows, y, method)
+        recipe = self._recipe(len(source.train), method)
+        assembly = assemble(recipe, source)
         with tempfile.TemporaryDirectory() as folder:
             try:
                 train(
@@ -148,7 +163,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Features from the encoder in eval mode.
 
         Args:
-            X: Images or rows shaped as those of `fit`.
+            X: Images, series or rows shaped as those of `fit`.
 
         Returns:
             `(n, features)` float32.
@@ -160,10 +175,12 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         check_is_fitted(self)
         rows, own_shape = self._rows(X, reset=False)
-        if own_shape is not None and own_shape != self.image_shape_:
+        known = self.image_shape_ or self.series_shape_
+        if own_shape is not None and own_shape != known:
             flipped = self.image_shape_ == (*own_shape[1:], own_shape[0])
+            kind = "series" if self.series_shape_ else "images"
             raise ValueError(
-                f"X holds images of {own_shape}, and fit saw {self.image_shape_}"
+                f"X holds {kind} of {own_shape}, and fit saw {known}"
                 + (": give X.transpose(0, 2, 3, 1)" if flipped else "")
             )
         device = choose_hardware(self.device, "fp32").device
@@ -183,10 +200,12 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """float32 comes back as float32; other types come back as float32 too."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        known = isinstance(self.method, MethodSpec) or self.method in MethodSpec.known()
+        tags.target_tags.required = known and self._method_kind().needs_labels
         return tags
 
-    def _rows(self, X: Any, *, reset: bool) -> tuple[np.ndarray, tuple[int, int, int] | None]:
-        """X checked and flat, and the shape of an image where X itself tells it."""
+    def _rows(self, X: Any, *, reset: bool) -> tuple[np.ndarray, tuple[int, ...] | None]:
+        """X checked and flat, and the shape of an image or a series where X itself tells it."""
         own_shape = None
         try:
             refuse_masked(X, "X")
@@ -194,14 +213,42 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             raise ValueError(str(error)) from None
         if getattr(X, "ndim", 2) in (3, 4):
             X = np.asarray(X)
-            height, width, channels = (*X.shape[1:], 1)[:3]
-            own_shape = (height, width, channels)
-            X = X.reshape(len(X), height * width * channels)
+            series = self.modality == "series" and X.ndim == 3
+            own_shape = X.shape[1:] if series else (*X.shape[1:], 1)[:3]
+            X = X.reshape(len(X), math.prod(own_shape))
         fewest = 2 if reset else 1
         rows = cast(np.ndarray, validate_data(self, X, reset=reset, ensure_min_samples=fewest))
         return rows, own_shape
 
-    def _find_shape(
+    def _find_shapes(self, count: int, own_shape: tuple[int, ...] | None) -> None:
+        """What an example is shaped like, by `modality` and by X itself.
+
+        Args:
+            count: Values of an example.
+            own_shape: Where X has more than two axes.
+        """
+        self.image_shape_ = self.series_shape_ = None
+        if self.modality not in (None, "images", "series", "vectors"):
+            raise unknown_name("modality", self.modality, ["images", "series", "vectors"])
+        if self.modality in ("series", "vectors") and self.image_shape is not None:
+            raise ValueError(f"image_shape is for images, and modality is {self.modality}")
+        if self.modality == "series":
+            # Rows are series of one channel.
+            channels, steps = own_shape or (1, count)
+            self.series_shape_ = (channels, steps)
+        elif self.modality == "vectors":
+            if own_shape is not None:
+                raise ValueError(
+                    f"modality is vectors, and X has examples of {own_shape}: give rows"
+                )
+        else:
+            if self.modality == "images" and own_shape is None and self.image_shape is None:
+                raise ValueError("modality is images, and X has rows: say their image_shape")
+            self.image_shape_ = self._find_image_shape(
+                count, cast(tuple[int, int, int] | None, own_shape)
+            )
+
+    def _find_image_shape(
         self, count: int, own_shape: tuple[int, int, int] | None
     ) -> tuple[int, int, int] | None:
         """Height, width and channels of an image; None where rows are no images."""
@@ -227,8 +274,27 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         return height, width, channels
 
+    def _source(self, rows: np.ndarray, y: Any, method: MethodSpec) -> Source:
+        """The examples, with their labels where the method reads them."""
+        part = self._part(rows)
+        if not method.reads_labels:
+            return Source("array", part)
+        if y is None:
+            raise ValueError(
+                f"requires y to be passed, but the target y is None: {method.title} learns from "
+                "labels"
+            )
+        try:
+            labels, self.classes_ = encode_labels(y, len(part), what="y", examples="examples")
+        except NearfarError as error:
+            raise ValueError(str(error)) from None
+        names = tuple(str(each) for each in self.classes_)
+        return Source("array", replace(part, labels=labels), class_names=names)
+
     def _part(self, rows: np.ndarray) -> Part:
-        """Rows as uint8 images `(n, channels, height, width)`, or as vectors."""
+        """Rows as uint8 images `(n, channels, height, width)`, as series or as vectors."""
+        if self.series_shape_ is not None:
+            return Part(vectors_of(rows, "X").view(-1, *self.series_shape_), modality="series")
         if self.image_shape_ is None:
             return Part(vectors_of(rows, "X"), modality="vectors")
         height, width, channels = self.image_shape_
@@ -243,15 +309,45 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         settings = {} if width is None else {"width": width}
         return as_spec(EncoderSpec, {"name": self.backbone or usual, **settings})
 
-    def _recipe(self, count: int) -> Recipe:
+    def _method_kind(self) -> type[MethodSpec]:
+        """What is asked for, by name or by a spec."""
+        if isinstance(self.method, MethodSpec):
+            return type(self.method)
+        return MethodSpec.named(self.method)
+
+    def _method(self) -> MethodSpec:
+        """The method with the settings that are given."""
+        given = {
+            "temperature": self.temperature,
+            "projection_hidden": self.projection_hidden,
+            "projection_dim": self.projection_dim,
+        }
+        settings: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        if isinstance(self.method, MethodSpec):
+            if settings:
+                raise ValueError(
+                    f"method is a spec, which holds all settings: set {', '.join(settings)} in it"
+                )
+            return self.method
+        names = {each.name for each in fields(self._method_kind())}
+        if "temperature" in settings and "temperature" not in names and "objective" in names:
+            settings["objective"] = {"name": "nt_xent", "temperature": settings.pop("temperature")}
+        return as_spec(MethodSpec, {"name": self.method, **settings})
+
+    def _recipe(self, count: int, method: MethodSpec) -> Recipe:
         """The parameters as a typed run."""
-        if self.image_shape_ is None:
+        if self.series_shape_ is not None:
+            views = as_spec(ViewsSpec, {"name": self.views or "series"})
+            usual = "series-gru" if method.needs_steps else "series-resnet"
+            encoder, kind = self._backbone(usual, 32), SeriesNpzSpec
+        elif self.image_shape_ is None:
             views = as_spec(ViewsSpec, {"name": self.views or "vectors"})
             encoder, kind = self._backbone("mlp", 128), VectorsNpzSpec
         else:
             side = max(min(self.image_shape_[:2]), SMALLEST_SIDE)
             views = as_spec(ViewsSpec, {"name": self.views or "simclr", "size": side})
-            encoder, kind = self._backbone("small-resnet", 32), NpzSpec
+            usual = "patch-gru" if method.needs_steps else "small-resnet"
+            encoder, kind = self._backbone(usual, 32), NpzSpec
         return Recipe(
             recipe="ContrastiveEncoder",
             # As a file of such arrays would be; all are learnt from, as there is no check.
@@ -259,11 +355,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
             views=views,
             encoder=encoder,
-            method=SimCLRSpec(
-                objective=NTXentSpec(temperature=self.temperature),
-                projection_hidden=self.projection_hidden,
-                projection_dim=self.projection_dim,
-            ),
+            method=method,
             training=TrainingSpec(
                 epochs=self.epochs,
                 batch_size=min(self.batch_size, count),
