@@ -15,6 +15,7 @@ from nearfar.methods.byol import BYOL
 from nearfar.methods.specs import BYOLSpec
 from nearfar.objectives.precision import unit_rows
 from nearfar.testing.methods import EXAMPLES
+from nearfar.testing.rank_processes import run_on_ranks
 from nearfar.training.collapse import LOOK_EVERY, LOOKS, ONE_POINT, CollapseWatch, look
 from nearfar.training.generators import OwnDraws, drawn_state
 from nearfar.training.hardware import choose_hardware
@@ -149,3 +150,17 @@ def test_a_run_that_collapsed_says_so_everywhere(tmp_path, capsys):
     looked = [line["step"] for line in lines if "feature_rank" in line]
     assert looked == list(range(LOOK_EVERY, epochs * 4 + 1, LOOK_EVERY))
     assert looked == [line["step"] for line in lines if line.get("feature_spread", 1) < ONE_POINT]
+
+
+def looks_of_moco(rank, world):
+    """A look on each rank, where keys are exchanged before they are normalised."""
+    method = next(case for case in CASES if case.title == "`moco`").seeded()
+    draws = torch.Generator().manual_seed(rank)
+    views = torch.randn(2, 6, *EXAMPLES["images"][0], generator=draws).unbind()
+    return look(method, views, CPU, rank=rank)
+
+
+def test_ranks_look_together(tmp_path):
+    first, second = run_on_ranks(2, looks_of_moco, tmp_path / "ranks")
+    assert set(first) == set(second) == set(figures())
+    assert first != second

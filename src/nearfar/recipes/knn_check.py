@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nearfar.data.source import Part, choose
 from nearfar.evaluation.features import extract_features
@@ -18,7 +18,11 @@ NEIGHBORS = 20
 TEMPERATURE = 0.07
 
 
-def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float | str]] | None:
+Classify = Callable[[Tensor], Tensor]
+"""Features in, a share for every class out."""
+
+
+def knn_check(assembly: Assembly) -> Callable[..., dict[str, float | str]] | None:
     """A function that judges an encoder quickly, or None where there are no labels.
 
     The labelled examples that are held out of training (`data.held_out`) are asked for their
@@ -27,7 +31,8 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float | str
 
     Where nothing is held out, a fifth of the training part (at most 1000) asks instead, and the
     method has learnt from these examples; one that reads labels, from their labels too. `asked`
-    in what is given says which of the two it was: "held out" or "trained on".
+    in what is given says which of the two it was: "held out" or "trained on". A linear classifier
+    that learns beside the run is asked for the classes of the same examples.
 
     Args:
         assembly: The run.
@@ -49,7 +54,7 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float | str
     # Of all labelled images: a small class may have been drawn for the queries alone.
     num_classes = int(labelled.labels.max()) + 1
 
-    def judge(encoder: nn.Module) -> dict[str, float | str]:
+    def judge(encoder: nn.Module, classify: Classify | None = None) -> dict[str, float | str]:
         seeing = as_saved(encoder, assembly.recipe, assembly.format).to(device)
         features, asking = (
             extract_features(seeing, part, device=device, workers=workers)
@@ -61,6 +66,8 @@ def knn_check(assembly: Assembly) -> Callable[[nn.Module], dict[str, float | str
             asking, k, TEMPERATURE
         )
         found = {f"top{best}": top_accuracy(scores, queries.labels, best) for best in (1, 5)}
+        if classify is not None:
+            found["online_probe"] = top_accuracy(classify(asking), queries.labels, 1)
         return {**found, "asked": asked}
 
     return judge

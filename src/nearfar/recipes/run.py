@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 from torch import nn
@@ -35,6 +36,7 @@ from nearfar.training.checkpoints import keep_newest
 from nearfar.training.config_format import refuse_earlier_format
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
+from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.ranks import Ranks, joined_ranks
 from nearfar.training.thread_choice import ThreadChoice
 
@@ -245,8 +247,17 @@ def _train(assembly: Assembly, run_folder: RunFolder, console: Console, *, resum
         experiment=experiment_of(assembly),
         resume=resume,
         knn=knn_check(assembly),
+        probe=_online_probe(assembly),
         console=console,
     )
+
+
+def _online_probe(assembly: Assembly) -> OnlineProbe | None:
+    """What learns the labels beside the run, where the recipe asks for it."""
+    classes = assembly.source.num_classes
+    if not assembly.recipe.training.online_probe or classes is None:
+        return None
+    return OnlineProbe(cast(int, assembly.method.encoder.num_features), classes)
 
 
 def _judge_and_report(

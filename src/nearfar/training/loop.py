@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
@@ -26,6 +26,7 @@ from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
+from nearfar.training.online_probe import OnlineProbe, learn_beside
 from nearfar.training.pair_noise import MakeViews, views_of_batch
 from nearfar.training.parameter_groups import set_learning_rate
 from nearfar.training.progress import TrainingProgress
@@ -77,7 +78,8 @@ def train(
     seed: int,
     experiment: Mapping[str, Any] | None = None,
     resume: bool = False,
-    knn: Callable[[nn.Module], Mapping[str, Any]] | None = None,
+    knn: Callable[..., Mapping[str, Any]] | None = None,
+    probe: OnlineProbe | None = None,
     console: Console | None = None,
 ) -> None:
     """Train a method, or go on training it, and leave it trained in place.
@@ -105,7 +107,9 @@ def train(
             where all are the same.
         resume: Go on from the newest whole checkpoint; at the beginning where there is none.
         knn: Judges the encoder (in eval mode) every `config.knn_every` epochs and after the last;
-            gives what to log, accuracies as fractions, `top1` among them.
+            gives what to log, accuracies as fractions, `top1` among them. With a probe it is given
+            what turns features into the probe's shares of the classes, too.
+        probe: Learns the labels beside the run, on the first rank; it changes nothing of the run.
         console: Where progress is shown; None shows nothing.
 
     Raises:
@@ -146,7 +150,9 @@ def train(
             say=progress.note,
         ) as threads,
     ):
-        state = TrainingState(method, optimizer, generators, ranks, average)
+        if probe is not None:
+            probe.to(hardware.device)
+        state = TrainingState(method, optimizer, generators, ranks, average, probe)
         begin = functools.partial(find_start, state, settings) if resume else new_start
         start = begin(run_folder, ranks)
         for note in start.notes:
@@ -231,6 +237,8 @@ def train(
                         average.after_step(step)
                     step += 1
                     threads.after_step()
+                    if probe is not None and labels is not None and ranks.first:
+                        learn_beside(probe, method, drawn[0], labels, hardware)
                     progress.step(step, loss)
                     if step % record_every == 0 or step == total_steps:
                         figures = {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
@@ -238,6 +246,9 @@ def train(
                             figures["threads"] = torch.get_num_threads()
                         figures["examples_per_second"] = progress.examples_per_second()
                         figures |= method.scalars
+                        if probe is not None and (right := probe.read()) is not None:
+                            figures["online_probe"] = right
+                            progress.probe(right)
                         looked = step % (collapse.LOOK_EVERY * record_every) == 0
                         if looked:
                             figures |= collapse.look(method, drawn, hardware, rank=ranks.rank)
@@ -257,7 +268,8 @@ def train(
                     with ranks.agreeing():
                         if metrics is not None:
                             method.train(False)
-                            accuracies = knn(method.encoder if average is None else average.encoder)
+                            judged = method.encoder if average is None else average.encoder
+                            accuracies = knn(judged, *([] if probe is None else [probe.shares]))
                             metrics.write("knn", step, accuracies)
                             progress.knn(accuracies["top1"])
                 received = ranks.largest(stop.received or 0)

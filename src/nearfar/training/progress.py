@@ -102,6 +102,7 @@ class TrainingProgress:
         self._line = LiveLine(console, self._total)
         self.begin(0)
         self._knn = ""
+        self._probe = ""
         self.collapsed = False
 
     def __enter__(self) -> "TrainingProgress":
@@ -139,6 +140,10 @@ class TrainingProgress:
         """Remember the last kNN accuracy, a fraction."""
         self._knn = f"kNN {100 * accuracy:.1f} %"
 
+    def probe(self, accuracy: float) -> None:
+        """Remember what the online probe answers right, a fraction."""
+        self._probe = f"probe {100 * accuracy:.1f} %"
+
     def step(self, step: int, loss: float) -> None:
         """Show that `step` steps are taken, as often as a person can follow."""
         self._step = step
@@ -149,7 +154,7 @@ class TrainingProgress:
         left = "" if last else f"{clock((self._total - step) / speed)} left"
         rate = f"{speed * self._batch_size:,.0f} {self._modality}/s"
         collapsed = "collapsed" if self.collapsed else ""
-        figures = [f"loss {loss:.3f}", self._knn, collapsed, rate, left]
+        figures = [f"loss {loss:.3f}", self._knn, self._probe, collapsed, rate, left]
         figures = " · ".join(figure for figure in figures if figure)
         epoch = f"epoch {-(-step // self._steps_per_epoch)}/{self._epochs}"
         self._line.show(step, epoch, figures)

@@ -114,6 +114,9 @@ class TrainingSpec(Spec):
     """Threads on a CPU; left out, as many as are fastest in a few measured steps."""
     knn_every: Annotated[int, Ge(0)] = 5
     """Epochs between kNN checks on labelled examples that data.held_out keeps; 0 for none."""
+    online_probe: bool | None = None
+    """Let a linear classifier learn the labels beside the run, on features that take no gradient
+    from it; True or left out."""
     checkpoint_every: Count = 1
     """Epochs between checkpoints."""
     keep_checkpoints: Annotated[int, Ge(2)] = 2
@@ -160,6 +163,11 @@ class TrainingSpec(Spec):
             raise SettingError(
                 f"training.batch_size is {self.batch_size}: it must be at most the number of "
                 f"training images, which is {count}"
+            )
+        if self.online_probe and not labelled:
+            raise SettingError(
+                "training.online_probe is True: it learns labels, and these data have none: leave "
+                "it out"
             )
         if self.false_positives and not labelled:
             raise SettingError(

@@ -13,6 +13,7 @@ from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.training.checkpoints import Checkpoint
 from nearfar.training.generators import Generators
+from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.ranks import Ranks
 from nearfar.training.weight_average import WeightAverage
 
@@ -35,7 +36,7 @@ class TrainingState:
     """Parameters, buffers, optimiser and generators: everything that changes and is not on disk.
 
     Parameters, buffers, their average and the optimiser's are the same on all ranks, and saved
-    once; the generators are each rank's own.
+    once; the generators are each rank's own. A probe that learns beside is the first rank's alone.
     """
 
     method: Method
@@ -43,6 +44,7 @@ class TrainingState:
     generators: Generators
     ranks: Ranks
     average: WeightAverage | None = None
+    probe: OnlineProbe | None = None
 
     def take(self, step: int) -> Checkpoint:
         """The state of all ranks after `step` steps, as a checkpoint; every rank calls it.
@@ -58,6 +60,8 @@ class TrainingState:
                 if value is not None:  # SGD without momentum
                     tensors[f"optimizer.{key}.{name}"] = value
         self._check_that_ranks_agree(tensors)
+        if self.probe is not None:
+            tensors |= {f"probe.{name}": value for name, value in self.probe.state_dict().items()}
         scalars: dict[str, Any] = {"ranks": self.ranks.count}
         for rank, drawn in enumerate(self.ranks.gather(self.generators.state())):
             tensors |= {f"generator{_of(rank)}.{name}": value for name, value in drawn.items()}
@@ -77,6 +81,8 @@ class TrainingState:
             self.method.load_state_dict(method)
             if self.average is not None:
                 self.average.load_state_dict(_under("average.", checkpoint.tensors))
+            if self.probe is not None:
+                self.probe.load_state_dict(_under("probe.", checkpoint.tensors))
             self._restore_optimizer(saved)
             self.generators.restore(drawn)
         except (RuntimeError, KeyError) as error:
