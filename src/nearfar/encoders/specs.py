@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +12,7 @@ from annotated_types import Ge, Le
 
 from nearfar.errors import SettingError, unknown_name
 from nearfar.modality import ForExamples
+from nearfar.paths import user_path
 from nearfar.plugins import imported
 
 if TYPE_CHECKING:
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 Width = Annotated[int, Ge(1), Le(2**16)]
 
 
+PRETRAINED = "pretrained"
+"""The start that is timm's own weights; `pretrained:TAG` those of a tag."""
+_ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:", "http:", "https:", "file:")
+
+
 class EncoderSpec(ForExamples, noun="backbone"):
-    """A backbone with random weights.
+    """A backbone with random weights, or with those of a start.
 
     Attributes:
         gives_steps: It gives a vector for each step, which CPC asks for (`step_encoders.py`).
@@ -32,6 +38,35 @@ class EncoderSpec(ForExamples, noun="backbone"):
     room: ClassVar[str] = "encoder."
     gives_steps: ClassVar[bool] = False
     cuts_patches: ClassVar[bool] = False
+
+    start: str | None = None
+    """Weights to begin with: pretrained (timm's own), a run, or a .safetensors or torch file."""
+
+    def check(self) -> None:
+        """A start is timm's own for a model of timm's, or a path; nothing is fetched otherwise."""
+        if self.start is None:
+            return
+        if self.start.startswith(_ELSEWHERE):
+            raise SettingError(
+                f"encoder.start {self.start}: nearfar fetches timm's own weights alone: download "
+                "the file of weights yourself, and give its path"
+            )
+        if self.gets_pretrained:
+            raise SettingError(
+                f"encoder.start {self.start}: timm's weights are for timm's models, and "
+                f"{self.name} is none: choose --encoder timm/resnet18 or another"
+            )
+
+    @property
+    def gets_pretrained(self) -> bool:
+        """Whether it begins with timm's own weights."""
+        return self.start is not None and self.start.partition(":")[0] == PRETRAINED
+
+    def with_absolute_start(self) -> "EncoderSpec":
+        """The same, its start named by a path that holds in every working folder."""
+        if self.start is None or self.gets_pretrained:
+            return self
+        return replace(self, start=str(user_path(self.start).absolute()))
 
     @classmethod
     def named(cls, name: str) -> "type[EncoderSpec]":
@@ -136,7 +171,9 @@ class TimmSpec(EncoderSpec):
     """small: 3×3 first convolution of stride 1, no max-pool; for ResNets on small images."""
 
     def check(self) -> None:
-        """A small stem is for timm's ResNets."""
+        """A start is one that there can be; a small stem is for timm's ResNets."""
+        if not self.gets_pretrained:
+            super().check()
         file = timm_models()[self.name.removeprefix(TIMM_PREFIX)]
         if self.stem == "small" and file != "resnet":
             raise SettingError(

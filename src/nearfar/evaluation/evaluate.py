@@ -54,6 +54,7 @@ def evaluate(
     embedding: nn.Module | None = None,
     views: Views | None = None,
     untrained: nn.Module | None = None,
+    start: nn.Module | None = None,
     run_folder: RunFolder | None = None,
     first: Sequence[str] = (),
     device: torch.device | str = "cpu",
@@ -75,7 +76,9 @@ def evaluate(
             where it has none, or the data are other ones than it learned from.
         embedding: The encoder with its projection head, on `device`; None where it has none.
         views: The views of the training; None leaves alignment, uniformity and views out.
-        untrained: The same encoder with its first weights; None leaves this baseline out.
+        untrained: The same encoder at random weights; None leaves this baseline out.
+        start: The same encoder with the weights that its training began with, where those were not
+            random: a baseline wherever the untrained one is.
         run_folder: Where to write `evaluation.json` and `evaluation.npz`; None writes nothing.
         first: What a reader must know before the notes, such as whose encoder this is.
         device: Where the encoders are.
@@ -97,6 +100,7 @@ def evaluate(
     encoders: dict[FeatureKind, nn.Module | None] = {"encoder": encoder}
     encoders |= {} if embedding is None else {"embedding": embedding}
     if spec.baselines:
+        encoders |= {} if start is None else {"start": start}
         encoders |= {} if untrained is None else {"untrained": untrained}
         encoders["raw"] = None
     without_accuracies = _why_no_accuracy(source)
@@ -121,7 +125,7 @@ def evaluate(
             say=say,
             finished=finished,
         )
-        for protocol in spec.by_kind(kind):
+        for protocol in spec.by_kind(_baseline(kind)):
             if protocol.needs_labels and without_accuracies:
                 continue
             found = protocol.run(judged)
@@ -146,6 +150,11 @@ def evaluate(
         evaluation.write(run_folder)
         finished.forget()
     return evaluation
+
+
+def _baseline(kind: FeatureKind) -> FeatureKind:
+    """What a protocol says that it judges: the start is judged as the untrained encoder is."""
+    return "untrained" if kind == "start" else kind
 
 
 def _why_no_accuracy(source: Source) -> list[str]:

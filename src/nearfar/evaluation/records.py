@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FeatureKind = Literal["encoder", "embedding", "untrained", "raw"]
-"""What is judged: the trained encoder, what its projection head makes of that, the same encoder
-untrained, the data as they are."""
+FeatureKind = Literal["encoder", "embedding", "start", "untrained", "raw"]
+"""What is judged: the trained encoder, what its projection head makes of that, the weights that it
+began with where these were not random, the same network at random weights, the data as they are."""
 FEATURE_NAMES = {
     "encoder": "the encoder",
     "embedding": "the embedding",
+    "start": "the start",
     "raw": "raw data",
     "untrained": "the untrained encoder",
 }

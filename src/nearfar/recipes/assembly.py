@@ -18,6 +18,7 @@ from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
+from nearfar.recipes.start import Start, start_of
 from nearfar.training.generators import OwnDraws
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.ranks import Ranks
@@ -55,6 +56,7 @@ class Assembly:
         views: Draws views of each example.
         batches: Gives the examples, step by step.
         method: The encoder with all that trains it, on the device, at its first weights.
+        start: The weights that the encoder begins with; None where they are random.
     """
 
     recipe: Recipe
@@ -66,27 +68,30 @@ class Assembly:
     views: Views
     batches: TrainingBatches
     method: Method
+    start: Start | None = None
 
 
-def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
+def assemble(recipe: Recipe, source: Source | None = None, start: Start | None = None) -> Assembly:
     """Loads the data and builds everything that the recipe names.
 
     Args:
         recipe: What to build.
         source: Data that are there already; by default those that the recipe names.
+        start: Starting weights that were read already; by default those that the recipe names.
 
     Raises:
         SettingError: The settings do not fit the data or this machine.
         NearfarError: The data are missing or damaged.
     """
     hardware = choose_hardware(recipe.training.device, recipe.training.precision)
+    ranks = Ranks.now()
+    start = start or start_of(recipe.encoder, ranks)
     source = source or load_source(recipe.data)
     taught = hold_out(source, recipe.data)
     part = part_to_learn_from(taught.source, recipe.data)
-    ranks = Ranks.now()
     recipe.training.require_examples(len(part), labelled=part.labels is not None)
     recipe.method.require_labels(part.labels is not None, source.name)
-    example_format = format_of(recipe, part)
+    example_format = format_of(recipe, part, start)
     counts = None
     if part.labels is not None and source.num_classes is not None:
         # Of all classes that there are: one may have no example to learn from.
@@ -95,6 +100,8 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
         measured = _seeded_method(recipe, example_format, counts, torch.device("meta"))
     _require_something_to_train(recipe, measured)
     require_memory(recipe, cast(nn.Module, measured), example_format.shape, hardware.device)
+    with ranks.agreeing():  # the first alone has the starting weights
+        method = _seeded_method(recipe, example_format, counts, hardware.device, start)
     return Assembly(
         recipe=recipe,
         hardware=hardware,
@@ -115,7 +122,8 @@ def assemble(recipe: Recipe, source: Source | None = None) -> Assembly:
             ranks=ranks.count,
             modality=part.modality,
         ),
-        method=_seeded_method(recipe, example_format, counts, hardware.device),
+        method=method,
+        start=start,
     )
 
 
@@ -142,14 +150,18 @@ def _numbers(taught: Taught, recipe: Recipe, labelled: int, count: int) -> Int64
     return torch.cat([taught.rows, unlabelled])
 
 
-def format_of(recipe: Recipe, part: Part) -> Format:
+def format_of(recipe: Recipe, part: Part, start: Start | None = None) -> Format:
     """Shape and statistics of the examples that an encoder learns from.
 
     Args:
         recipe: Its views may set another side than the images' shorter one.
         part: The examples.
+        start: What the encoder begins with: it goes on with the statistics that it knows, where
+            there are such.
     """
-    return Format(recipe.views.shape_of(part.example_shape), *channel_statistics(part))
+    shape = recipe.views.shape_of(part.example_shape)
+    known = None if start is None else start.origin.statistics(shape[0], part.modality)
+    return Format(shape, *(known or channel_statistics(part)))
 
 
 def views_of(recipe: Recipe, example_format: Format) -> Views:
@@ -163,11 +175,14 @@ def _seeded_method(
     example_format: Format,
     counts: Int64[Tensor, " classes"] | None,
     device: torch.device,
+    start: Start | None = None,
 ) -> Method:
-    """The method at its first weights, which the recipe's seed alone decides."""
+    """The method at its first weights, which the recipe's seed and its start decide."""
     # Weights are drawn on the CPU, the same on every machine.
     with OwnDraws(recipe.seed):
         encoder = _encoder(recipe, example_format)
+        if start is not None:
+            start.load_into(encoder)
         # Before the method copies it: what is frozen of it is frozen in a momentum encoder too.
         recipe.adapt.apply(encoder)
         method = recipe.method.build(encoder, class_counts=counts)
@@ -181,7 +196,7 @@ def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:
 
 
 def untrained_encoder(recipe: Recipe, example_format: Format) -> SavedEncoder:
-    """The encoder as it was before the first step: the baseline of the trained one.
+    """The network at random weights: those before the first step, where no start replaced them.
 
     Args:
         recipe: The run's.
@@ -190,6 +205,20 @@ def untrained_encoder(recipe: Recipe, example_format: Format) -> SavedEncoder:
     with OwnDraws(recipe.seed):
         # The encoder is the first that a method's weights are drawn for: these are the run's.
         return as_saved(_encoder(recipe, example_format), recipe, example_format)
+
+
+def started_encoder(recipe: Recipe, example_format: Format, start: Start) -> SavedEncoder:
+    """The encoder as it began: the baseline that tells what was gained on the start.
+
+    Args:
+        recipe: The run's.
+        example_format: The run's.
+        start: Its weights.
+    """
+    with OwnDraws(recipe.seed):
+        encoder = _encoder(recipe, example_format)
+    start.load_into(encoder)
+    return as_saved(encoder, recipe, example_format)
 
 
 def as_saved(encoder: nn.Module, recipe: Recipe, example_format: Format) -> SavedEncoder:

@@ -9,9 +9,11 @@ from nearfar.recipes.config_json import recipe_to_json
 from nearfar.spec import flat_settings
 
 _FREE_TO_CHANGE = frozenset(
-    f"data.{name}" for name in ("root", "download", "max_corrupt", "in_memory_mib", "workers")
+    ["encoder.start"]
+    + [f"data.{name}" for name in ("root", "download", "max_corrupt", "in_memory_mib", "workers")]
 )
-"""Settings that say where the data lie and how they are held; what they are, the data say."""
+"""Settings that say where data and starting weights lie and how they are held; what they are, they
+say themselves."""
 
 
 def experiment_of(assembly: Assembly) -> dict[str, Any]:
@@ -30,6 +32,8 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
         for name, value in flat_settings(nested[room], f"{room}.").items()
         if name not in _FREE_TO_CHANGE
     }
+    if assembly.start is not None:
+        settings["encoder.start (content)"] = assembly.start.origin.sha256
     part = assembly.part
     data = {
         "data (number of examples)": len(part),

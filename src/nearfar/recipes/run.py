@@ -19,7 +19,14 @@ from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.specs import EvaluationSpec
-from nearfar.recipes.assembly import Assembly, Format, assemble, untrained_encoder, views_of
+from nearfar.recipes.assembly import (
+    Assembly,
+    Format,
+    assemble,
+    started_encoder,
+    untrained_encoder,
+    views_of,
+)
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.console import print_header, print_scores
 from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
@@ -27,6 +34,7 @@ from nearfar.recipes.experiment import experiment_of
 from nearfar.recipes.knn_check import knn_check
 from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
+from nearfar.recipes.start import recorded_start, start_again, start_as_recorded, start_of
 from nearfar.recipes.under_way import saying
 from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
@@ -76,17 +84,25 @@ def run_recipe(
     """
     console = console or Terminal(goes_on=True)
     with ExitStack() as locks, joined_ranks() as ranks:
-        recipe = replace(recipe, data=with_absolute_root(recipe.data))
+        recipe = replace(
+            recipe,
+            data=with_absolute_root(recipe.data),
+            encoder=recipe.encoder.with_absolute_start(),
+        )
         # A name that the command line found free may be taken when the next rank looks.
         run_folder = RunFolder(ranks.from_first(lambda: Path(out)))
         with ranks.agreeing():
             if ranks.first:
                 run_folder.check_free(overwrite=overwrite)
+        # Before the data, which take longer to read.
+        start = start_of(recipe.encoder, ranks)
         load = (lambda: source) if source is not None else (lambda: load_source(recipe.data))
-        assembly = assemble(recipe, ranks.one_by_machine(load))
+        assembly = assemble(recipe, ranks.one_by_machine(load), start)
         with ranks.agreeing():
             if ranks.first:
                 locks.enter_context(RunFolder.begun(run_folder.path, overwrite=overwrite))
+                if assembly.start is not None:
+                    run_folder.write_start(assembly.start.as_json())
                 run_folder.write_config(recipe_to_json(recipe, run=run_folder.path))
                 if choices:
                     run_folder.write_choices(choices)
@@ -118,8 +134,10 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
     with ExitStack() as locks, joined_ranks() as ranks:
         recipe = ranks.from_first(lambda: _recipe_to_go_on_with(run))
         refuse_lost_data(Path(run), recipe.data)
-        assembly = assemble(recipe, ranks.one_by_machine(lambda: load_source(recipe.data)))
         run_folder = RunFolder(run)
+        start = start_again(recipe.encoder, run_folder, ranks)
+        source = ranks.one_by_machine(lambda: load_source(recipe.data))
+        assembly = assemble(recipe, source, start)
         locks.enter_context(ranks.on_first(run_folder.held))
         if ranks.first:
             print_header(console, assembly, run_folder.path)
@@ -312,6 +330,13 @@ def _judge(
     example_format = Format(
         encoder.shape, tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
     )
+    started, lost = None, []
+    if recipe.encoder.start is not None and recipe.evaluation.baselines:
+        try:
+            start = start_as_recorded(recipe.encoder, recorded_start(run_folder))
+            started = started_encoder(recipe, example_format, start)
+        except NearfarError as error:
+            lost = [f"the weights that it began with are not judged beside it: {error}"]
     choice = ThreadChoice(
         device,
         threads=recipe.training.threads,
@@ -326,8 +351,9 @@ def _judge(
             embedding=None if head is None else encoder.with_head(head).to(device),
             views=views_of(recipe, example_format),
             untrained=untrained_encoder(recipe, example_format).to(device),
+            start=None if started is None else started.to(device),
             run_folder=target,
-            first=first,
+            first=[*first, *lost],
             device=device,
             workers=recipe.data.readers,
             threads=threads,

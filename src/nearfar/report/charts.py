@@ -38,6 +38,7 @@ SIZE_LIMITS = (20, 100)
 FEATURE_STYLE = {
     "encoder": ("accent", "solid", "circle"),
     "embedding": ("class-4", "longdash", "cross"),
+    "start": ("class-2", "dashdot", "x"),
     "raw": ("orange", "dash", "square"),
     "untrained": ("grey", "dot", "diamond"),
 }

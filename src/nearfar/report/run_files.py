@@ -13,7 +13,7 @@ from nearfar.errors import NearfarError
 from nearfar.evaluation.specs import measure_of
 from nearfar.information.result import MutualInformation, read_mutual_information
 from nearfar.run_folder.folder import RunFolder
-from nearfar.run_folder.records import Config, Environment, Evaluation, check, check_line
+from nearfar.run_folder.records import Config, Environment, Evaluation, Start, check, check_line
 from nearfar.training.config_format import read_config
 
 
@@ -33,6 +33,8 @@ class RunFiles:
         finished: Whether training came to its end: it left an encoder, or one was judged.
         information: What `nearfar mi` found; None where it has not run.
         choices: What `nearfar train PATH` chose for the data, and why.
+        start: What the encoder began with and how it fitted, a sentence each; empty where it began
+            with random weights.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class RunFiles:
     information: MutualInformation | None = None
     collapses: tuple[dict[str, Any], ...] = ()
     choices: tuple[dict[str, str], ...] = ()
+    start: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -126,7 +129,17 @@ def read_run(path: Path) -> RunFiles:
         information=information,
         collapses=tuple(line for line in metrics if line.get("kind") in ("collapsed", "recovered")),
         choices=tuple(folder.read_choices()) if folder.choices.is_file() else (),
+        start=_start(folder),
     )
+
+
+def _start(folder: RunFolder) -> tuple[str, ...]:
+    """What the encoder began with, as the page says it."""
+    start = folder.read_start()
+    if not start:
+        return ()
+    check(Start, start, folder.start)
+    return (start["title"], *start.get("lines", []))
 
 
 def _check_identity(record: dict[str, Any], path: Path) -> None:

@@ -28,7 +28,7 @@ def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
     return {
         "features": [FEATURES[name] for name in features],
         "rows": shown,
-        "lead": {"raw": "raw data", "untrained": "untrained"}[baseline]
+        "lead": {"raw": "raw data", "start": "its start", "untrained": "untrained"}[baseline]
         if baseline and any(row["gap"] for row in shown)
         else None,
     }

@@ -12,6 +12,7 @@ from nearfar.report.uncertainty import Score, wilson_interval
 FEATURES = {
     "encoder": "Encoder",
     "embedding": "Embedding",
+    "start": "Its start",
     "raw": "Raw data",
     "untrained": "Untrained encoder",
 }

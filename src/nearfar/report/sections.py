@@ -82,6 +82,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "embedding_gallery": _gallery(behind_head),
         "distances": _distances(run.arrays),
         "confusion": _confusion(run.arrays),
+        "start": run.start,
         "config": setting_groups(run.config),
         "environment": setting_groups(
             {key: value for key, value in run.environment.items() if key != "command"}
@@ -302,6 +303,7 @@ def _pair_distances(
             "embedding_positive_distances",
             "embedding_random_distances",
         ),
+        "Start": ("start_positive_distances", "start_random_distances"),
         "Untrained": ("untrained_positive_distances", "untrained_random_distances"),
     }
     return {
@@ -316,7 +318,8 @@ def _nearness(arrays: Mapping[str, np.ndarray], one: str, many: str) -> list[str
     shares = {name: _share_nearer(*pair) for name, pair in _pair_distances(arrays).items()}
     if "Trained" not in shares:
         return []
-    before = f", {percent(shares['Untrained'])} % before training" if "Untrained" in shares else ""
+    first = next((name for name in ("Start", "Untrained") if name in shares), None)
+    before = "" if first is None else f", {percent(shares[first])} % before training"
     return [
         f"Two views of one {one} lie nearer than views of two {many} in "
         f"{percent(shares['Trained'])} % of choices{before}."

@@ -6,7 +6,13 @@ from nearfar.evaluation.records import FEATURE_NAMES
 from nearfar.report.scores import Row
 from nearfar.report.uncertainty import Difference, difference
 
-BASELINES = {"raw": "raw data", "untrained": "the same network before training"}
+BASELINES = {
+    "raw": "raw data",
+    "start": "the weights it began with",
+    "untrained": "the same network before training",
+}
+AT_RANDOM = "the same network at random weights"
+"""What the untrained one is called where training began with other weights."""
 
 
 def percent(value: float) -> str:
@@ -46,7 +52,10 @@ def verdict(rows: Sequence[Row]) -> list[str]:
         Sentences, the one on raw data first; none where nothing can be compared.
     """
     sentences = []
-    for baseline, name in BASELINES.items():
+    names = BASELINES
+    if any("start" in row.scores for row in rows):
+        names = names | {"untrained": AT_RANDOM}
+    for baseline, name in names.items():
         compared = [
             (row, difference(row.scores["encoder"], row.scores[baseline]))
             for row in main_rows(rows)

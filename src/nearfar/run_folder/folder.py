@@ -51,6 +51,7 @@ class RunFolder:
         self.config = self.path / names.CONFIG
         self.choices = self.path / names.CHOICES
         self.environment = self.path / names.ENVIRONMENT
+        self.start = self.path / names.START
         self.metrics = self.path / names.METRICS
         self.checkpoints = self.path / names.CHECKPOINTS
         self.tensorboard = self.path / names.TENSORBOARD
@@ -239,6 +240,14 @@ class RunFolder:
         """Read `environment.json`."""
         return self._read_object(self.environment)
 
+    def write_start(self, start: Mapping[str, Any]) -> None:
+        """Write `start.json`: which weights the encoder began with, and how they fitted."""
+        self._write_json(self.start, start)
+
+    def read_start(self) -> Json:
+        """Read `start.json`; empty where the encoder began with random weights."""
+        return self._read_object(self.start) if self.start.is_file() else {}
+
     def write_evaluation(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write `evaluation.json`: a list of flat records."""
         self._write_json(self.evaluation, list(records))
@@ -372,6 +381,7 @@ class RunFolder:
 _WRITTEN_BY = {
     names.CONFIG: "`nearfar train`",
     names.ENVIRONMENT: "`nearfar train`",
+    names.START: "`nearfar train`",
     names.METRICS: "`nearfar train`",
     names.EVALUATION: "`nearfar evaluate`",
     names.EVALUATION_ARRAYS: "`nearfar evaluate`",

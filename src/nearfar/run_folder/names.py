@@ -11,6 +11,7 @@ TENSORBOARD = "tensorboard"
 ENCODER_WEIGHTS = "encoder.safetensors"
 ENCODER_SETTINGS = "encoder.json"
 HEAD = "head.safetensors"
+START = "start.json"
 CLASSIFIER = "classifier.safetensors"
 EVALUATION = "evaluation.json"
 EVALUATION_ARRAYS = "evaluation.npz"
@@ -23,6 +24,7 @@ FILES = (
     CONFIG,
     CHOICES,
     ENVIRONMENT,
+    START,
     METRICS,
     ENCODER_WEIGHTS,
     ENCODER_SETTINGS,

@@ -24,6 +24,17 @@ class Environment(_Shape):
     hardware: str = ""
 
 
+class Start(_Shape):
+    """`start.json`, as far as it is read again."""
+
+    title: str
+    sha256: str
+    shape: list[int] | None = None
+    mean: list[FiniteFloat] | None = None
+    std: list[FiniteFloat] | None = None
+    lines: list[str] = []
+
+
 class _Line(_Shape):
     kind: str
     step: int

@@ -1,0 +1,219 @@
+"""Where the weights come from that an encoder may begin with: timm, a run, or a file of weights.
+
+Nothing that is read is executed: weights are tensors by name, and nothing else is taken.
+"""
+
+import argparse
+import hashlib
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from nearfar.encoders.saved import load_encoder
+from nearfar.encoders.specs import PRETRAINED, TIMM_PREFIX, EncoderSpec
+from nearfar.errors import NearfarError, SettingError
+from nearfar.modality import Modality
+from nearfar.outside_text import printable
+from nearfar.paths import user_path
+from nearfar.run_folder import names
+
+State = Mapping[str, Tensor]
+NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "net", "network")
+"""What checkpoints of training programs hold the weights under."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known of weights that an encoder begins with, in JSON's own types.
+
+    Attributes:
+        title: What they are, in words.
+        sha256: Of their names, shapes and values.
+        shape: Of the examples that they were trained on; None where that is not known.
+        mean: With which these were normalised; None where that is not known.
+        std: Likewise.
+    """
+
+    title: str
+    sha256: str
+    shape: tuple[int, ...] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def statistics(
+        self, channels: int, modality: Modality
+    ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Mean and deviation for examples of so many channels or features; None: not known.
+
+        Of images of other channels, grey ones have the mean over the origin's channels and others
+        repeat them, as timm adapts the first layer.
+        """
+        if self.mean is None or self.std is None:
+            return None
+        known = len(self.mean)
+        if known == channels:
+            return self.mean, self.std
+        if modality != "images":
+            return None
+        if channels == 1:
+            return (sum(self.mean) / known,), (sum(self.std) / known,)
+        around = [channel % known for channel in range(channels)]
+        return tuple(self.mean[c] for c in around), tuple(self.std[c] for c in around)
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the run's `start.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Origin":
+        """What `as_json` gave."""
+        known = (record.get(name) for name in ("shape", "mean", "std"))
+        shape, mean, std = (None if each is None else tuple(each) for each in known)
+        return cls(record["title"], record["sha256"], shape, mean, std)
+
+
+def read_start(spec: EncoderSpec) -> tuple[Origin, State]:
+    """The weights that a spec's `start` names.
+
+    Raises:
+        SettingError: There is no such start, or it is not for this backbone.
+        NearfarError: It cannot be read, or holds no weights.
+    """
+    start = spec.start
+    assert start is not None
+    if start.partition(":")[0] == PRETRAINED:
+        return _of_timm(spec, start)
+    path = user_path(start)
+    if path.is_dir() or path.name == names.ENCODER_SETTINGS or _is_of_a_run(path):
+        return _of_run(path)
+    if not path.is_file():
+        raise SettingError(
+            f"encoder.start {start}: no such run or file of weights; timm's own are called "
+            f"{PRETRAINED}"
+        )
+    state = _safetensors(path) if path.suffix == ".safetensors" else _torch_checkpoint(path)
+    return Origin(f"the file {path.resolve()}", _fingerprint(state)), state
+
+
+def _is_of_a_run(path: Path) -> bool:
+    return path.name == names.ENCODER_WEIGHTS and (path.parent / names.ENCODER_SETTINGS).is_file()
+
+
+def _of_run(path: Path) -> tuple[Origin, State]:
+    """The encoder of a run, as it lies beside its description."""
+    encoder = load_encoder(path)
+    state = encoder.backbone.state_dict()
+    folder = path if path.is_dir() else path.parent
+    return Origin(
+        f"the encoder of the run {folder.resolve()} ({encoder.config.name})",
+        _fingerprint(state),
+        encoder.shape,
+        tuple(encoder.mean.tolist()),
+        tuple(encoder.std.tolist()),
+    ), state
+
+
+def _of_timm(spec: EncoderSpec, start: str) -> tuple[Origin, State]:
+    """Timm's own weights, from its cache or the network."""
+    # Here, because timm takes a second to import and other starts do without.
+    import timm
+    from timm.models import get_pretrained_cfg, list_pretrained
+
+    name, tag = spec.name.removeprefix(TIMM_PREFIX), start.partition(":")[2]
+    tags = [known.partition(".")[2] for known in list_pretrained(f"{name}.*")]
+    if not tags or (tag and tag not in tags):
+        said = f"it has {', '.join(tags)}" if tags else "choose another backbone, or no start"
+        raise SettingError(f"encoder.start {start}: timm has no such weights of {name}; {said}")
+    full = f"{name}.{tag or tags[0]}" if tag else name
+    found = get_pretrained_cfg(full)
+    assert found is not None
+    full = f"{name}.{found.tag}" if found.tag else name
+    try:
+        with torch.random.fork_rng(devices=[]):  # it draws weights, which the loaded ones replace
+            model = timm.create_model(full, pretrained=True, num_classes=0)
+    except Exception as error:  # of the network, the Hub or the file: each library has its own
+        raise NearfarError(
+            f"encoder.start {start}: timm's weights {full} are neither in the cache nor to be had "
+            f"({_first_line(error)}): connect this machine once, copy the cache of one that has "
+            "them (the folder that HF_HOME names, else ~/.cache/huggingface), or give a file of "
+            "weights as --encoder.start FILE"
+        ) from error
+    state = model.state_dict()
+    return Origin(
+        f"timm's weights {full}",
+        _fingerprint(state),
+        tuple(found.input_size),
+        tuple(found.mean),
+        tuple(found.std),
+    ), state
+
+
+def _safetensors(path: Path) -> State:
+    try:
+        return safetensors.torch.load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise NearfarError(f"encoder.start {path}: no safetensors file ({error})") from error
+
+
+def _torch_checkpoint(path: Path) -> State:
+    """The weights of a torch checkpoint, taken out of what holds them; no code in it runs."""
+    try:
+        # Programs of training keep their arguments beside the weights: names and values alone.
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file that is then refused or read
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise NearfarError(
+            f"encoder.start {path}: it holds more than weights, or no torch checkpoint "
+            f"({_first_line(error)}): nothing of it was executed; where you trust it, save its "
+            "weights alone with torch.save(model.state_dict(), FILE)"
+        ) from error
+    except Exception as error:  # a damaged archive has many
+        raise NearfarError(
+            f"encoder.start {path}: it cannot be read as a torch checkpoint "
+            f"({_first_line(error)}): give a run, a .safetensors file or a state_dict"
+        ) from error
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in NESTED if _is_mapping(content.get(key))), None)
+        if inner is None:
+            break
+        content = inner
+    state = {
+        str(name): value
+        for name, value in (content.items() if isinstance(content, Mapping) else ())
+        if isinstance(value, Tensor)
+    }
+    if not state:
+        raise NearfarError(
+            f"encoder.start {path}: it holds no weights by name, neither at the top nor under "
+            f"{', '.join(NESTED)}: save them with torch.save(model.state_dict(), FILE)"
+        )
+    return state
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping) and len(value) > 0
+
+
+def _fingerprint(state: State) -> str:
+    """Of names, types, shapes and values, whatever their order."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        held = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {held.dtype} {tuple(held.shape)}\n".encode())
+        digest.update(held.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    """What a library says went wrong, short."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return printable(lines[0])[:160]
