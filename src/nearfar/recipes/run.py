@@ -14,6 +14,7 @@ from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.durable_files import check_writable, make_folder
+from nearfar.encoders.lora import merged
 from nearfar.encoders.saved import SavedEncoder, load_encoder, load_head, save_encoder
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError, SettingError
@@ -292,7 +293,7 @@ def _judge_and_report(
     spec, head = recipe.method.projection, assembly.method.embedding_head
     save_encoder(
         run_folder.path,
-        assembly.method.encoder,
+        merged(assembly.method.encoder),
         recipe.encoder,
         shape=assembly.format.shape,
         mean=assembly.format.mean,
