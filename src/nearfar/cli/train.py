@@ -7,6 +7,7 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_misplaced
 from nearfar.cli.train_arguments import TrainArguments, new_folder, recipe_of
+from nearfar.cli.train_from import goes_on, train_from
 from nearfar.cli.train_own import own_path, run_on
 from nearfar.errors import SettingError
 from nearfar.launch import said_by_first_rank
@@ -20,6 +21,9 @@ def run(words: Sequence[str]) -> None:
         from nearfar.cli.train_help import print_help
 
         print_help()
+    if goes_on(words):
+        train_from(words)
+        return
     if (path := own_path(words)) is not None:
         with said_by_first_rank():
             run_on(path, words[1:])

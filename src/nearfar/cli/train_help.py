@@ -20,10 +20,10 @@ Train an encoder by a recipe or on your own data, judge it, write its report.
   --out DIR      folder of the run; a new one under runs/ where left out
   --overwrite    replace the run that --out holds
   --resume RUN   go on with an interrupted run; takes no other option
+  --from RUN     begin with a run's encoder; with --extend EPOCHS, all of it longer
   --seed INT     seeds the weights, the order of the data and the views
 
-Everything that a recipe says can be changed. First what is chosen by name, then
-the settings of what {DEFAULT_RECIPE} has chosen:
+All of a recipe can be changed. First what is chosen by name, then the settings:
 """
 
 _CLOSING = """

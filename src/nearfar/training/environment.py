@@ -17,6 +17,8 @@ from nearfar.run_folder.folder import Json, RunFolder
 from nearfar.run_folder.records import Environment, check
 from nearfar.training.hardware import Hardware, cpu_name
 
+_KEPT = ("started", "command", "extends", "extended_after_epochs")
+"""What stays as it was recorded first, where a run is gone on with."""
 _PACKAGES = ("nearfar", "torch", "torchvision", "timm", "numpy", "scikit-learn", "safetensors")
 
 
@@ -42,7 +44,7 @@ def recorded_environment(
     if resumed_at is not None and run_folder.environment.exists():
         before = run_folder.read_environment()
         check(Environment, before, run_folder.environment)
-        environment |= {name: before[name] for name in ("started", "command") if name in before}
+        environment |= {name: before[name] for name in _KEPT if name in before}
         environment["resumed_at_steps"] = [*before.get("resumed_at_steps", []), resumed_at]
     begun = time.monotonic() - seconds
 
