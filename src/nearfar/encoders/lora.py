@@ -89,9 +89,21 @@ def merged(encoder: Network) -> Network:
     plain = copy.deepcopy(encoder)
     for layer in list(plain.modules()):
         if parametrize.is_parametrized(layer):
-            for name in list(layer.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(layer, name)
+            _merge(layer)
     return plain
+
+
+def _merge(layer: nn.Module) -> None:
+    """Make the adapted weights of a layer its own, in place.
+
+    Not by `remove_parametrizations`, which takes the property off the class: copies share it.
+    """
+    names = list(layer.parametrizations)  # type: ignore[arg-type]
+    values = {name: getattr(layer, name).detach() for name in names}
+    del layer.parametrizations
+    layer.__class__ = type(layer).__bases__[0]  # what `register_parametrization` derived from
+    for name, value in values.items():
+        layer.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
 
 def _chosen(encoder: nn.Module, layers: Layers) -> Iterator[tuple[nn.Module, str]]:
