@@ -16,11 +16,10 @@ _OPENING = f"""usage: nearfar train [RECIPE | PATH] [OPTIONS]
 Train an encoder by a recipe or on your own data, judge it, write its report.
 
   RECIPE         `nearfar recipes` lists them; {DEFAULT_RECIPE} where left out
-  PATH           your pictures, sounds, table or arrays; --minutes 10, --quality good
-  --out DIR      folder of the run; a new one under runs/ where left out
-  --overwrite    replace the run that --out holds
+  PATH           pictures, sounds, table or arrays; --minutes 9, --quality good
+  --out DIR      folder of the run, else a new one in runs/; --overwrite: anew
   --resume RUN   go on with an interrupted run; takes no other option
-  --from RUN     begin with a run's encoder; with --extend EPOCHS, all of it longer
+  --from RUN     begin with a run's encoder; --extend EPOCHS: all of it, longer
   --seed INT     seeds the weights, the order of the data and the views
 
 All of a recipe can be changed. First what is chosen by name, then the settings:
@@ -28,8 +27,7 @@ All of a recipe can be changed. First what is chosen by name, then the settings:
 
 _CLOSING = """
   nearfar train RECIPE|PATH --help every setting, with its default
-  nearfar methods moco             one method and its settings; likewise
-                                   nearfar data|objectives|protocols NAME
+  nearfar methods|data|objectives|protocols NAME    one of them, in full
 """
 
 
@@ -78,7 +76,9 @@ def _settings(room: Any, prefix: str = "") -> Iterator[str]:
     """
     for each in fields(room):
         value, name = getattr(room, each.name), prefix + each.name.replace("_", "-")
-        if is_dataclass(value):
+        if is_dataclass(value) and not isinstance(value, Choice):
+            yield f"{name}.…"  # of a protocol, which `nearfar protocols NAME` tells
+        elif is_dataclass(value):
             for place, inner in enumerate(_settings(value, f"{name}.")):
                 yield inner.removeprefix(name) if place else inner
         elif each.name != "name":
