@@ -43,12 +43,9 @@ def test_an_adapted_weight_is_the_equation():
     adapter = LowRank(weight, rank=2, alpha=6.0)
     assert torch.equal(adapter(weight), weight)
     nn.init.normal_(adapter.b)
+    a, b = adapter.a.tolist(), adapter.b.tolist()
     expected = [
-        [
-            float(weight[i, j])
-            + 6.0 / 2 * sum(float(adapter.b[i, k]) * float(adapter.a[k, j]) for k in range(2))
-            for j in range(7)
-        ]
+        [float(weight[i, j]) + 6.0 / 2 * sum(b[i][k] * a[k][j] for k in range(2)) for j in range(7)]
         for i in range(5)
     ]
     torch.testing.assert_close(adapter(weight), torch.tensor(expected))
@@ -119,7 +116,6 @@ def test_what_is_saved_is_a_plain_timm_model(tmp_path):
 @pytest.mark.parametrize("name", ["simclr", "byol"])
 def test_a_run_with_adapters_goes_on_to_the_same_bits_and_keeps_the_weights(name):
     settings = {"projection_hidden": 8, "projection_dim": 4}
-    shape = (1, 8, 8)
 
     def build():
         torch.manual_seed(0)
@@ -134,7 +130,6 @@ def test_a_run_with_adapters_goes_on_to_the_same_bits_and_keeps_the_weights(name
     moved = [key for key in before if key.startswith("encoder") and key.endswith(".b")]
     assert moved
     assert not any(torch.equal(state[f"method.{key}"], before[key]) for key in moved)
-    assert shape
 
 
 @pytest.mark.parametrize(
