@@ -1,0 +1,1 @@
+"""`nearfar train PATH` on folders and files of many kinds, beside raw data: docs/own_data.md."""
