@@ -31,10 +31,13 @@ class Protocols(Listing):
 
     def tables(self) -> list[Grid]:
         """A line for each."""
-        rows = [(name, _kinds(each), each.summary()) for name, each in _known()]
-        *most, last = [name for name, each in _known() if not each.by_default]
-        long = f"{', '.join(most)} and {last} take long: --evaluation.also NAME runs them"
-        return [Grid(("protocol", "judges", "what it does"), rows, below=long)]
+        usual = [_row(name, each) for name, each in _known() if each.by_default]
+        longer = [_row(name, each) for name, each in _known() if not each.by_default]
+        heads = ("protocol", "baselines", "what it does")
+        return [
+            Grid(heads, usual, "Run on every encoder"),
+            Grid(heads, longer, "These take long: --evaluation.also NAME runs one"),
+        ]
 
     def story(self, name: str) -> Story:
         """What it does and gives, and its settings."""
@@ -76,6 +79,11 @@ def _judges(spec: type[ProtocolSpec]) -> str:
     """Which features, in words, the embedding among them."""
     asked = "" if spec.judges_every_embedding else " where evaluation.embeddings asks for it"
     return _kinds(spec) + (f", and the embedding{asked}" if "embedding" in spec.judges else "")
+
+
+def _row(name: str, spec: type[ProtocolSpec]) -> tuple[str, str, str]:
+    """A line of the table; the encoder is judged by all."""
+    return name, _kinds(spec).removeprefix("encoder").removeprefix(", "), spec.summary()
 
 
 def _kinds(spec: type[ProtocolSpec]) -> str:

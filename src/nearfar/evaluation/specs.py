@@ -253,7 +253,7 @@ class GallerySpec(ProtocolSpec):
 
 
 class EffectiveRankSpec(ProtocolSpec):
-    """How many directions the features take (Roy & Vetterli 2007; RankMe, Garrido et al. 2023)."""
+    """Directions that the features take, or RankMe (Garrido et al. 2023)."""
 
     target = "nearfar.evaluation.effective_rank:judge"
     name = "effective_rank"
