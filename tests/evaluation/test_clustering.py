@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from nearfar.cli.train import _read
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
@@ -110,7 +111,11 @@ def test_a_protocol_that_takes_long_is_run_where_it_is_named(source):
     assert not ClusteringSpec.by_default
     found = evaluate(nn.Flatten(), source, EvaluationSpec(leave_out=("knn",), baselines=False))
     assert "adjusted_rand_index" not in {r.protocol for r in found.records}
+    words = ["simclr-digits", "--evaluation.clustering.seeds", "2"]
     with pytest.raises(SettingError, match=r"run it by --evaluation.also clustering"):
-        EvaluationSpec.by(ClusteringSpec(seeds=2))
+        _read(words)
+    asked = _read([*words, "--evaluation.also", "clustering"]).evaluation
+    assert asked.of(ClusteringSpec).seeds == 2
+    assert "clustering" in [each.name for each in asked.chosen()]
     with pytest.raises(SettingError, match=r"unknown protocol in evaluation.also 'clusterin'"):
         EvaluationSpec(also=("clusterin",))

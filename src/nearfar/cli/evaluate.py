@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
+from nearfar.cli.hints import refuse_settings_for_nothing
 from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.specs import EvaluationSpec
@@ -66,4 +67,6 @@ def _read(words: Sequence[str]) -> EvaluateArguments:
     if chosen.data.name != recipe.data.name:
         # Another source: where the run's own one lies says nothing of it.
         chosen = replace(chosen, data=type(chosen.data)())
-    return parse(EvaluateArguments, "evaluate", left, chosen)
+    read = parse(EvaluateArguments, "evaluate", left, chosen)
+    refuse_settings_for_nothing(words, read.evaluation)
+    return read

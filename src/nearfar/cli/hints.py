@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nearfar.data.specs import SourceSpec
 from nearfar.errors import SettingError, unknown_name
+from nearfar.evaluation.specs import EvaluationSpec, ProtocolSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.names import RECIPES, recipes_with
@@ -71,3 +72,20 @@ def _one_of(names: Sequence[str]) -> str:
     """The first name, and the others behind it."""
     first, *others = names
     return first + (f" (or {', '.join(others)})" if others else "")
+
+
+def refuse_settings_for_nothing(words: Sequence[str], evaluation: EvaluationSpec) -> None:
+    """Refuse settings of a protocol that takes long and is not run.
+
+    Raises:
+        SettingError: Naming the option that runs it.
+    """
+    run = {each.name for each in evaluation.chosen()}
+    for name, protocol in ProtocolSpec.known().items():
+        options = protocol.room.replace("_", "-")
+        given = any(word.replace("_", "-").startswith(f"--{options}") for word in words)
+        if given and not protocol.by_default and name not in run:
+            raise SettingError(
+                f"{protocol.room.removesuffix('.')} is given settings, and {name} is not run: run "
+                f"it by --evaluation.also {name}"
+            )

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
-from nearfar.cli.hints import refuse_misplaced
+from nearfar.cli.hints import refuse_misplaced, refuse_settings_for_nothing
 from nearfar.cli.train_arguments import TrainArguments, new_folder, recipe_of
 from nearfar.cli.train_from import goes_on, train_from
 from nearfar.cli.train_own import own_path, run_on
@@ -50,6 +50,7 @@ def _read(words: Sequence[str]) -> TrainArguments:
         raise SettingError(
             f"the recipe's name comes before all options: nearfar train {read.recipe} …"
         )
+    refuse_settings_for_nothing(words, read.evaluation)
     return read
 
 

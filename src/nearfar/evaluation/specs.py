@@ -516,17 +516,10 @@ class EvaluationSpec(Spec):
         )
 
     def check(self) -> None:
-        """What is named is known, and what has settings is run."""
+        """What is named is known."""
         known = ProtocolSpec.known()
         require_known("protocol in evaluation.leave_out", self.leave_out, known)
         require_known("protocol in evaluation.also", self.also, known)
-        for name, protocol in known.items():
-            set_for_nothing = self.of(protocol) != protocol() and not protocol.by_default
-            if set_for_nothing and name not in (*self.also, *self.leave_out):
-                raise SettingError(
-                    f"{protocol.room.removesuffix('.')} has settings, and {name} is not run: run it"
-                    f" by --evaluation.also {name}"
-                )
 
     def of(self, protocol: type[AnyProtocol]) -> AnyProtocol:
         """The settings of a protocol."""
