@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 def test_a_folder_becomes_a_run_that_says_what_was_chosen_and_why(folder, capsys):
     words = ["train", "my pictures", "--minutes", "0.02", "--encoder.width", "4", *QUICK]
     assert main(words) == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     run = folder / "runs" / "my pictures"
     recipe = read_recipe(run)
     # 1.2 s less 8 % and 1 s of judging is 10 steps of 10 ms, of which an epoch of 20 has 2.
@@ -50,6 +50,7 @@ def test_a_folder_becomes_a_run_that_says_what_was_chosen_and_why(folder, capsys
         for each in choices:
             assert each["what"] in told
     assert "nearfar train 'my pictures' --method supcon learns from the labels of" in said
+    assert "20 pictures are few: --encoder timm/resnet18 --encoder.start pretrained" in said
     assert main(["report", str(run)]) == 0
     assert main(["train", "--resume", str(run)]) == 0
 

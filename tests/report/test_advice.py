@@ -44,8 +44,8 @@ def test_checks_that_rise_ask_for_more_training():
     said = advice(rows(0.5, 0.7), run(checks=[0.1, 0.2, 0.3, 0.4]))
     assert said == [
         "What may help: more training by --training.epochs, for the checks were still rising, "
-        "labels by --method supcon, or pictures like these without labels, of which there may be "
-        "many more."
+        "labels by --method supcon, weights learnt elsewhere by --encoder.start, or pictures like "
+        "these without labels, of which there may be many more."
     ]
     said = advice(rows(0.5, 0.7), run(checks=[0.1], choices=({"what": "epochs"},)))
     assert "more training by --minutes, for it trained for a short time" in said[0]

@@ -30,6 +30,8 @@ _PROBES = 0.08
 """Share of the time that probes, maps and the page are given, beside the measured features."""
 _CHECKS = 10
 _LARGE = 4 * 2**30
+_FEW_PICTURES = 5000
+"""Pictures below which weights that were learnt elsewhere are offered."""
 
 
 def with_measured_length(
@@ -178,6 +180,12 @@ def hints_for(source: Source, path: Path, recipe: Recipe) -> list[str]:
         hints.append(
             f"nearfar train {shlex.quote(str(path))} --method supcon learns from the labels of "
             f"these {source.num_classes} classes, too"
+        )
+    few = source.modality == "images" and len(source.train) < _FEW_PICTURES
+    if few and recipe.encoder.start is None:
+        hints.append(
+            f"{len(source.train):,} pictures are few: --encoder timm/resnet18 --encoder.start "
+            "pretrained begins from weights that timm knows (fetched once)"
         )
     return hints
 

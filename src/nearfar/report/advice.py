@@ -54,7 +54,9 @@ def _more_knowledge(run: RunFiles) -> list[str]:
     method = MethodSpec.known().get(run.config.get("method", {}).get("name"))
     if method is not None and not method.needs_labels:
         told.append("labels by --method supcon")
-    if run.config.get("data", {}).get("name") and run.arrays.get("shown_images") is not None:
+    if run.arrays.get("shown_images") is not None:
+        if run.config.get("encoder", {}).get("start") is None:
+            told.append("weights learnt elsewhere by --encoder.start")
         told.append("pictures like these without labels, of which there may be many more")
     else:
         told.append("more examples: without labels will do")
