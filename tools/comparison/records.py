@@ -25,9 +25,10 @@ _DECIDE_NOTHING = {
     "training": ("threads", "knn_every", "checkpoint_every", "keep_checkpoints"),
 }
 """Settings that say where images lie and what is watched and saved, not what comes out."""
+_OF_EVALUATION = ("baselines", "few_labels", "knn", "leave_out", "seed")
+"""Settings of the evaluation that the scores which are kept depend on."""
 CAME_LATER = {
     "adapt": {"freeze": None, "freeze_batch_norm": False},
-    "evaluation.embeddings": False,
     "method.head": "mlp",
     "training.optimizer.head_rate": 1.0,
     "training.optimizer.layer_decay": 1.0,
@@ -92,6 +93,7 @@ def fingerprint(recipe: Recipe) -> str:
     for room, names in _DECIDE_NOTHING.items():
         for name in names:
             settings[room].pop(name, None)
+    settings["evaluation"] = {name: settings["evaluation"][name] for name in _OF_EVALUATION}
     text = json.dumps(_without_none(settings), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
