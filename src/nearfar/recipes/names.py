@@ -10,6 +10,7 @@ for _family in (
     "digits",
     "pictures",
     "fashion_mnist",
+    "fonts",
     "cifar",
     "stl10_and_imagenet",
     "series_and_tables",

@@ -1,0 +1,39 @@
+"""The command that trains six methods on fonts and transfers them: what is done, and what again."""
+
+from tools import transfer_runs
+
+from nearfar.data.specs import DigitsSpec
+from nearfar.run_folder import names
+
+
+def test_what_is_finished_is_not_done_again_and_what_was_cut_is_gone_on_with(tmp_path, monkeypatch):
+    done = []
+
+    def trained(recipe, folder):
+        done.append(("train", folder.name, recipe.method.name, recipe.seed, recipe.training.epochs))
+        folder.mkdir(parents=True)
+        (folder / names.CONFIG).write_text("{}")
+        if folder.name == "byol-1":
+            raise KeyboardInterrupt
+        (folder / names.REPORT).write_text("a page")
+
+    def resumed(folder):
+        done.append(("resume", folder.name))
+        (folder / names.REPORT).write_text("a page")
+
+    monkeypatch.setattr(transfer_runs, "run_recipe", trained)
+    monkeypatch.setattr(transfer_runs, "resume_run", resumed)
+    monkeypatch.setattr(transfer_runs, "sets_named", lambda words: (DigitsSpec(),))
+    monkeypatch.setattr(
+        transfer_runs, "transfer", lambda runs, *given, **more: done.append(("transfer", len(runs)))
+    )
+    try:
+        transfer_runs.run_all(tmp_path, seeds=2, epochs=3)
+    except KeyboardInterrupt:
+        first = len(done)
+    assert first == 9
+    assert {each[3:] for each in done} == {(0, 3), (1, 3)}
+    transfer_runs.run_all(tmp_path, seeds=2, epochs=3)
+    assert done[first] == ("resume", "byol-1")
+    assert [each[0] for each in done[first + 1 :]] == ["train"] * 3 + ["transfer"]
+    assert done[-1] == ("transfer", 12)
