@@ -20,7 +20,8 @@ from sklearn.utils.estimator_checks import (
 )
 
 from nearfar import ContrastiveEncoder, contrastive_encoder
-from nearfar.errors import SettingError
+from nearfar.encoders.saved import save_encoder
+from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.specs import MethodSpec, MoCoSpec, SupConSpec
 
 SMALL = {
@@ -412,3 +413,25 @@ def test_nothing_is_lost_by_cloning_pickling_saving_and_searching(digits, tmp_pa
     search = GridSearchCV(steps, grid, cv=2, error_score="raise").fit(digits, TEN)
     assert len(search.cv_results_["params"]) == 2
     assert search.best_score_ > 0.1
+
+
+def test_it_begins_with_the_weights_of_a_run(fitted, digits, tmp_path):
+    known = fitted.encoder_
+    save_encoder(
+        tmp_path,
+        known.backbone,
+        known.config,
+        shape=known.shape,
+        mean=known.mean.tolist(),
+        std=known.std.tolist(),
+    )
+    settings = {key: SMALL[key] for key in SMALL if key != "width"}
+    begun = ContrastiveEncoder(**settings, start=str(tmp_path), learning_rate=1e-30)
+    begun.fit(digits)
+    assert begun.encoder_.config.width == 4
+    weights = begun.encoder_.backbone.state_dict()
+    for name, wanted in known.backbone.state_dict().items():
+        if wanted.is_floating_point() and "running" not in name:
+            torch.testing.assert_close(weights[name], wanted)
+    with pytest.raises(NearfarError, match="nowhere"):
+        ContrastiveEncoder(**SMALL, start=str(tmp_path / "nowhere")).fit(digits)

@@ -18,13 +18,16 @@ from nearfar.data.labels import encode_labels
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
 from nearfar.data.specs import NpzSpec, SeriesNpzSpec, VectorsNpzSpec
+from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError, unknown_name
 from nearfar.evaluation.features import extract_features
 from nearfar.methods.specs import MethodSpec
+from nearfar.paths import user_path
 from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.recipe import Recipe
 from nearfar.run_folder.folder import RunFolder
+from nearfar.run_folder.names import ENCODER_SETTINGS
 from nearfar.spec import as_spec
 from nearfar.terminal import Terminal
 from nearfar.torch_defaults import own_defaults
@@ -59,6 +62,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         backbone: `small-resnet` (where left out) or `timm/NAME` for images, `mlp` for rows,
             `series-resnet` (where left out) or `series-gru` for series; CPC takes `patch-gru` or
             `series-gru`.
+        start: Weights to begin with: `pretrained` (of a timm backbone), a run's folder, or a file
+            of weights; of a run also its backbone, where none is named. None: random ones.
         width: Channels of a ResNet's first stage (32 where left out), or units of the mlp's
             layers (128).
         views: Preset of the random views: simclr (where left out), moco-v1, moco-v2, byol or digits
@@ -90,6 +95,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         modality: str | None = None,
         image_shape: tuple[int, ...] | None = None,
         backbone: str | None = None,
+        start: str | None = None,
         width: int | None = None,
         views: str | None = None,
         temperature: float | None = None,
@@ -107,6 +113,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.modality = modality
         self.image_shape = image_shape
         self.backbone = backbone
+        self.start = start
         self.width = width
         self.views = views
         self.temperature = temperature
@@ -303,11 +310,17 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _backbone(self, usual: str, usual_width: int) -> EncoderSpec:
         """The backbone that is asked for; ours have the usual width where none is given."""
+        if self.start is not None and self.backbone is None and self.width is None:
+            run = user_path(self.start)
+            if (run / ENCODER_SETTINGS).is_file():
+                return replace(load_encoder(run).config, start=self.start)
         kind = EncoderSpec.named(self.backbone or usual)
         ours = "width" in {each.name for each in fields(kind)}
         width = self.width or (usual_width if ours else None)
-        settings = {} if width is None else {"width": width}
-        return as_spec(EncoderSpec, {"name": self.backbone or usual, **settings})
+        settings: dict[str, Any] = {} if width is None else {"width": width}
+        return as_spec(
+            EncoderSpec, {"name": self.backbone or usual, "start": self.start, **settings}
+        )
 
     def _method_kind(self) -> type[MethodSpec]:
         """What is asked for, by name or by a spec."""
