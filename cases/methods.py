@@ -1,10 +1,17 @@
 """Every method as the tests check it, and the page of what methods can do tells of it."""
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+import torch
+
+from nearfar.encoders.head_specs import LinearHeadSpec
+from nearfar.encoders.saved import save_encoder
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import MethodSpec, MoCoSpec, SimCLRSpec
+from nearfar.methods.specs import DistillSpec, MethodSpec, MoCoSpec, SimCLRSpec
 from nearfar.testing import MethodCase
 
 SMALL = {
@@ -21,19 +28,52 @@ NOT_SO_SOON = "not in ten epochs of views made for SimCLR"
 NORMALISED_APART = "batch-norm sees a part of the batch at a time"
 
 
+_HELD = tempfile.TemporaryDirectory()
+UNTAUGHT = "its teacher has random weights here"
+
+
+def teacher(folder: Path) -> Path:
+    """A finished run's encoder and head for images of one channel, 8×8, of random weights.
+
+    Args:
+        folder: Where it is written.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        spec, head = SmallResNetSpec(width=4), LinearHeadSpec(dim=6)
+        encoder = spec.build((1, 8, 8))
+        held = (head, head.build(encoder.num_features))
+        shared = {"shape": (1, 8, 8), "mean": [0.5], "std": [0.5]}
+        save_encoder(folder, encoder, spec, **shared, head=held)
+    return folder
+
+
+def default(kind: type[MethodSpec]) -> MethodSpec:
+    """A method in its default settings, with a teacher where it needs one."""
+    if kind is DistillSpec:
+        return DistillSpec(teacher=teacher(Path(_HELD.name)))
+    return kind()
+
+
 def sized(spec: MethodSpec, sizes: Mapping[str, float] = SMALL) -> MethodSpec:
     """A method with those sizes that it has."""
     return replace(spec, **{k: v for k, v in sizes.items() if hasattr(spec, k)})
 
 
+APART = {"cpc": {LEARNS: NOT_SO_SOON}, "distill": {LEARNS: UNTAUGHT}}
 CASES = [
     *(
-        MethodCase(f"`{name}`", sized(kind()), {LEARNS: NOT_SO_SOON} if name == "cpc" else {})
+        MethodCase(f"`{name}`", sized(default(kind)), APART.get(name, {}))
         for name, kind in MethodSpec.choices.items()
     ),
     MethodCase(
         "`simclr`, false negatives dropped",
         sized(SimCLRSpec(objective=NTXentSpec(drop_false_negatives="yes"))),
+    ),
+    MethodCase(
+        "`distill`, regression",
+        sized(DistillSpec(teacher=Path(_HELD.name), objective="regression")),
+        {LEARNS: UNTAUGHT},
     ),
     MethodCase("`moco`, symmetric", sized(MoCoSpec(symmetric=True))),
     MethodCase(

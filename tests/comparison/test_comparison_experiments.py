@@ -17,7 +17,8 @@ from nearfar.recipes.names import RECIPES
 
 def test_every_method_takes_part():
     compared = {recipe.method.name for recipe in experiments().values()}
-    assert compared == set(MethodSpec.choices)
+    # A student needs a finished run.
+    assert compared == set(MethodSpec.choices) - {"distill"}
 
 
 def test_all_have_one_set_up():

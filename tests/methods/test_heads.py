@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from cases.methods import sized
+from cases.methods import default, sized
 from torch import nn
 
 from nearfar.errors import SettingError
@@ -45,7 +45,7 @@ def test_with_an_identity_head_the_loss_is_of_the_features():
 
 @pytest.mark.parametrize("name", MethodSpec.choices)
 def test_a_method_has_a_head_or_says_why_not(name):
-    spec = sized(MethodSpec.choices[name]())
+    spec = sized(default(MethodSpec.choices[name]))
     modality = "images"
     method = MethodCase(name, spec).seeded(modality)
     assert (spec.projection is None) == (method.embedding_head is None)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from cases.methods import default
 from torch import nn
 
 from nearfar.errors import SettingError
@@ -29,7 +30,7 @@ class Encoder(nn.Module):
 
 @pytest.mark.parametrize("name", MethodSpec.choices)
 def test_every_method_is_built_and_follows_the_protocol(name):
-    method = MethodSpec.choices[name]().build(Encoder(), class_counts=torch.tensor([5, 3]))
+    method = default(MethodSpec.choices[name]).build(Encoder(), class_counts=torch.tensor([5, 3]))
     assert isinstance(method, Method)
     assert isinstance(method.encoder, Encoder)
 

@@ -1,7 +1,7 @@
 """Every method of the catalogue can do what a method must, or says why it cannot."""
 
 import pytest
-from cases.methods import CASES, LEARNS, sized
+from cases.methods import CASES, LEARNS, default, sized
 from tools.markdown import section_of
 from tools.methods_table import COLUMNS, PAGE, learns, quick_cells
 
@@ -75,7 +75,7 @@ def test_it_learns_digits(case, tmp_path):
 
 
 def test_every_method_has_a_case_in_its_default_settings():
-    defaults = {sized(kind()) for kind in MethodSpec.choices.values()}
+    defaults = {sized(default(kind)) for kind in MethodSpec.choices.values()}
     assert defaults <= {case.spec for case in CASES}
 
 

@@ -43,10 +43,11 @@ class Methods(Listing):
         """What it does and needs, its settings, and recipes."""
         spec = MethodSpec.named(name)
         used = recipes_with(method=name)
+        alone = " ".join(filter(None, (f"nearfar train --method {name}", spec.must_be_told)))
         return Story(
             title=f"{name}: {spec.title}",
             summary=_sentence(spec.summary),
-            command=f"nearfar train {used[0]}" if used else f"nearfar train --method {name}",
+            command=f"nearfar train {used[0]}" if used else alone,
             facts={
                 "needs": _needs(spec),
                 "source": spec.source,

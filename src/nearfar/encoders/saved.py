@@ -124,6 +124,14 @@ class SavedEncoder(nn.Module):
         self._description = description
         self.eval()
 
+    @property
+    def fingerprint(self) -> str:
+        """Checksum of all that decides what it gives: weights, head, shape and statistics."""
+        held = self._description
+        head = None if self.head is None or held.head is None else held.head.weights_sha256
+        record = {"weights": held.weights_sha256, "head": head, "shape": list(held.shape)}
+        return json_checksum(record | {"mean": list(held.mean), "std": list(held.std)})
+
     def with_head(self, head: tuple[HeadSpec, nn.Module]) -> "SavedEncoder":
         """The same network, its weights shared, with a head behind it.
 
@@ -156,8 +164,39 @@ class SavedEncoder(nn.Module):
         else:
             _check_numbers(examples)
             normalised = standardised(examples, mean, std)
-        first = next(self.backbone.parameters(), normalised)
-        features = self.backbone(normalised.to(first.dtype))
+        return self._of_normalised(normalised)
+
+    def of_views(
+        self,
+        views: Float[Tensor, "batch *shape"],
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> Float[Tensor, "batch features"]:
+        """Features (or embeddings) of views that another encoder is trained on.
+
+        Args:
+            views: Normalised, of any size if images.
+            mean: With which mean of each channel or feature; None: with this encoder's.
+            std: Standard deviation of each, likewise.
+        """
+        images = self.modality == "images"
+        own = tuple(self.mean.tolist()), tuple(self.std.tolist())
+        given = own if mean is None or std is None else (tuple(mean), tuple(std))
+        if given != own:
+            exact = torch.float32 if images and views.dtype != torch.float64 else torch.float64
+            sides = (-1, *[1] * (views.ndim - 2))
+            of_views, of_own = (
+                [torch.tensor(each, dtype=exact, device=views.device).view(sides) for each in pair]
+                for pair in (given, own)
+            )
+            units = views.to(exact) * of_views[1] + of_views[0]
+            views = (units - of_own[0]) / of_own[1]
+        return self._of_normalised(_squashed(views, self.shape[1]) if images else views)
+
+    def _of_normalised(self, examples: Tensor) -> Tensor:
+        """The network's output."""
+        first = next(self.backbone.parameters(), examples)
+        features = self.backbone(examples.to(first.dtype))
         return features if self.head is None else self.head(features)
 
     def check(self, shape: tuple[int, ...], modality: Modality | None = None) -> None:

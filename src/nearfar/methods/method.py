@@ -6,6 +6,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nearfar.data.source import Part
+from nearfar.encoders.head_specs import HeadSpec
+
 ViewsOfBatch = tuple[Float[Tensor, "batch *shape"], ...]
 """Normalised views of a batch; row i of each is of example i."""
 
@@ -26,6 +29,36 @@ class Method(nn.Module, ABC):
     """
 
     encoder: nn.Module
+
+    head_spec: HeadSpec | None = None
+    """How `embedding_head` is built, where more than the spec decides it."""
+
+    def check_examples(self, whole: Part | None) -> None:
+        """Refuse data that do not fit what is held of each example, before any work.
+
+        Args:
+            whole: What is learnt from with all that is held out of it, in the order of the numbers
+                that `belonging` is asked for; None where these are two parts.
+        """
+
+    def belonging(self, numbers: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002  most hold nothing
+        """What is held of examples beside their views, such as a teacher's features.
+
+        Args:
+            numbers: `(batch,)`, places in the training part, nothing held out.
+
+        Returns:
+            Tensors of a row for each, which `embed` is given behind the views.
+        """
+        return ()
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What else the training depends on and no checkpoint holds: content by name.
+
+        A run is gone on with only where it is the same.
+        """
+        return {}
 
     @property
     def embedding_head(self) -> nn.Module | None:

@@ -1,7 +1,9 @@
 """Every method that an encoder can be trained with: its settings and what it needs. No torch."""
 
+from dataclasses import replace
 from math import log
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from annotated_types import Gt, Le
 
@@ -16,12 +18,33 @@ from nearfar.encoders.head_specs import (
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec, Temperature
+from nearfar.paths import user_path
 from nearfar.spec import Above0, Choice, Count, Nested, NotNegative, Share
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from nearfar.methods.method import Method
+
+
+@runtime_checkable
+class ViewFormat(Protocol):
+    """What views are, and how they were normalised; a run's `Format` is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one view."""
+        ...
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel or feature; of images in 0..1 units."""
+        ...
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Of each, likewise."""
+        ...
 
 
 class MethodSpec(Choice, noun="method"):
@@ -33,9 +56,11 @@ class MethodSpec(Choice, noun="method"):
         source: Authors and year.
         needs_labels: It learns from labels and refuses data without.
         needs_class_counts: What it builds depends on how many examples each class has.
+        needs_view_format: What it builds depends on how views are normalised.
         least_views: Views of each example that it needs.
         most_views: Views of each example that it takes; None for any number.
         needs_steps: It asks for a vector for each step, which few encoders give.
+        must_be_told: Options without which it cannot begin, as a command shows them.
         without_head: Of a method without a head: what its loss reads in place of embeddings.
         name: Which method; `nearfar methods` lists them.
     """
@@ -46,9 +71,11 @@ class MethodSpec(Choice, noun="method"):
     source: ClassVar[str]
     needs_labels: ClassVar[bool] = False
     needs_class_counts: ClassVar[bool] = False
+    needs_view_format: ClassVar[bool] = False
     least_views: ClassVar[int] = 2
     most_views: ClassVar[int | None] = None
     needs_steps: ClassVar[bool] = False
+    must_be_told: ClassVar[str] = ""
     without_head: ClassVar[str] = "its loss compares no embeddings"
 
     @property
@@ -61,13 +88,24 @@ class MethodSpec(Choice, noun="method"):
         """Whether labels change what is learnt."""
         return self.needs_labels
 
-    def build(self, encoder: "nn.Module", *, class_counts: "Tensor | None" = None) -> "Method":
+    def with_absolute_paths(self) -> "MethodSpec":
+        """The same, found from any folder."""
+        return self
+
+    def build(
+        self,
+        encoder: "nn.Module",
+        *,
+        class_counts: "Tensor | None" = None,
+        views: ViewFormat | None = None,
+    ) -> "Method":
         """The method around an encoder.
 
         Args:
             encoder: A module with `num_features`.
             class_counts: `(classes,)`, examples of each class in what is learnt from; None without
                 labels.
+            views: What it is given; None where that is not known.
 
         Raises:
             SettingError: The method learns from labels, and there are none, or of one class alone;
@@ -77,6 +115,8 @@ class MethodSpec(Choice, noun="method"):
             self._require_classes(class_counts)
         if self.needs_class_counts:
             return super().build(encoder, class_counts)
+        if self.needs_view_format:
+            return super().build(encoder, views)
         return super().build(encoder)
 
     def chance_loss(self, batch_size: int) -> float | None:  # noqa: ARG002  most have none
@@ -390,6 +430,61 @@ class CPCSpec(MethodSpec):
         super().require_encoder(encoder)
         if not encoder.cuts_patches:
             self.require_patches(f"encoder.name {encoder.name}")
+
+
+class DistillSpec(MethodSpec):
+    """Distillation: a student finds alike what a frozen teacher does (SEED, Fang et al. 2021)."""
+
+    target = "nearfar.methods.distill:Distill"
+    title = "Distillation"
+    summary = "find alike what a frozen, finished run finds alike; any backbone to any other"
+    source = "Fang et al. 2021"
+    least_views, needs_view_format = 1, True
+    must_be_told = "--method.teacher RUN"
+    name: Literal["distill"] = "distill"
+    teacher: Path | None = None
+    """Folder of a finished run, whose encoder sees the student's own views; or an .npy or .npz file
+    of any teacher's features, a row for each training example."""
+    teacher_output: Literal["features", "embedding"] = "features"
+    """What of the teacher is matched: its features, or the embeddings behind its head."""
+    objective: Literal["queue", "regression"] = "queue"
+    """queue: its similarities to a queue of its rows; regression: its unit rows themselves."""
+    temperature: Temperature = 0.2
+    """Of queue: divides the student's cosines."""
+    teacher_temperature: Temperature = 0.01
+    """Of queue: divides the teacher's cosines."""
+    queue_size: Count = 4096
+    """Of queue: most rows of the teacher that are candidates."""
+    head: HeadName = "mlp"
+    """From the student's features to the teacher's width; identity where they are as wide."""
+    projection_hidden: HeadWidth = 512
+    """Width of the mlp head's hidden layer."""
+
+    def check(self) -> None:
+        """A file has no head."""
+        if self.teacher_is_file and self.teacher_output == "embedding":
+            raise SettingError(
+                f"method.teacher_output is embedding: {self.teacher} holds features alone: leave "
+                "it out"
+            )
+
+    @property
+    def teacher_is_file(self) -> bool:
+        """Whether the teacher is an array of its features."""
+        return self.teacher is not None and self.teacher.suffix in (".npy", ".npz")
+
+    @property
+    def projection(self) -> HeadSpec:
+        """Linear, batch-norm, ReLU, linear, or as set; the teacher decides how wide."""
+        return _head(self.head, MLPHeadSpec(hidden=self.projection_hidden))
+
+    def with_absolute_paths(self) -> "DistillSpec":
+        """The same, its teacher found from any folder."""
+        return (
+            self
+            if self.teacher is None
+            else replace(self, teacher=user_path(self.teacher).absolute())
+        )
 
 
 def _head(name: HeadName, mlp: MLPHeadSpec) -> HeadSpec:

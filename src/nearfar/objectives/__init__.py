@@ -10,6 +10,7 @@ from nearfar.objectives.balanced_softmax import balanced_softmax
 from nearfar.objectives.byol import byol
 from nearfar.objectives.debiased import debiased_neg, debiased_pos
 from nearfar.objectives.decorrelation import barlow_twins, vicreg
+from nearfar.objectives.distillation import similarity_distillation
 from nearfar.objectives.info_nce import clip, contrastive, info_nce, n_pair
 from nearfar.objectives.nce import nce
 from nearfar.objectives.nt_xent import decoupled, nt_xent
@@ -38,6 +39,7 @@ __all__ = [
     "paco",
     "semi_hard_triplet",
     "sigmoid",
+    "similarity_distillation",
     "supcon",
     "triplet",
     "uniformity",

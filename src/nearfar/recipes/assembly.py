@@ -102,6 +102,8 @@ def assemble(recipe: Recipe, source: Source | None = None, start: Start | None =
     require_memory(recipe, cast(nn.Module, measured), example_format.shape, hardware.device)
     with ranks.agreeing():  # the first alone has the starting weights
         method = _seeded_method(recipe, example_format, counts, hardware.device, start)
+        whole = {"train": source.train, "unlabelled": part}.get(recipe.data.learns_from)
+        method.check_examples(whole)
     return Assembly(
         recipe=recipe,
         hardware=hardware,
@@ -185,7 +187,7 @@ def _seeded_method(
             start.load_into(encoder)
         # Before the method copies it: what is frozen of it is frozen in a momentum encoder too.
         recipe.adapt.apply(encoder)
-        method = recipe.method.build(encoder, class_counts=counts)
+        method = recipe.method.build(encoder, class_counts=counts, views=example_format)
     cast(nn.Module, method).to(device)
     return method
 

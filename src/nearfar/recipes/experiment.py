@@ -9,11 +9,11 @@ from nearfar.recipes.config_json import recipe_to_json
 from nearfar.spec import flat_settings
 
 _FREE_TO_CHANGE = frozenset(
-    ["encoder.start"]
+    ["encoder.start", "method.teacher"]
     + [f"data.{name}" for name in ("root", "download", "max_corrupt", "in_memory_mib", "workers")]
 )
-"""Settings that say where data and starting weights lie and how they are held; what they are, they
-say themselves."""
+"""Settings that say where data, starting weights and a teacher lie and how they are held; what they
+are, they say themselves."""
 
 
 def experiment_of(assembly: Assembly) -> dict[str, Any]:
@@ -41,4 +41,4 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
         "data (content)": part_fingerprint(replace(part, labels=None)),
         "data (labels)": None if part.labels is None else part_fingerprint(part),
     }
-    return settings | data
+    return settings | data | assembly.method.fingerprints

@@ -86,9 +86,15 @@ def with_measured_length(
 def _measure(assembly: Assembly) -> tuple[float, float]:
     """Seconds of a step, and of taking all features twice, as the evaluation does."""
     recipe = assembly.recipe
-    images, labels, _ = next(iter(assembly.batches.epoch(0)))
+    images, labels, numbers = next(iter(assembly.batches.epoch(0)))
     work = step_without_effect(
-        assembly.method, assembly.views, images, labels, assembly.hardware, recipe.training
+        assembly.method,
+        assembly.views,
+        images,
+        labels,
+        numbers,
+        assembly.hardware,
+        recipe.training,
     )
     device = assembly.hardware.device
     choice = ThreadChoice(device, threads=recipe.training.threads, say=lambda _: None)

@@ -89,6 +89,7 @@ def run_recipe(
             recipe,
             data=with_absolute_root(recipe.data),
             encoder=recipe.encoder.with_absolute_start(),
+            method=recipe.method.with_absolute_paths(),
         )
         # A name that the command line found free may be taken when the next rank looks.
         run_folder = RunFolder(ranks.from_first(lambda: Path(out)))
@@ -290,7 +291,8 @@ def _judge_and_report(
     if classifier is not None:
         # Before the encoder, whose file says that the training is over.
         save_classifier(run_folder.path, classifier)
-    spec, head = recipe.method.projection, assembly.method.embedding_head
+    head = assembly.method.embedding_head
+    spec = assembly.method.head_spec or recipe.method.projection
     save_encoder(
         run_folder.path,
         merged(assembly.method.encoder),

@@ -209,7 +209,14 @@ def train(
                 for images, labels, indices in batches.epoch(epoch, first_step):
                     threads.before_step(
                         functools.partial(
-                            step_without_effect, method, views, images, labels, hardware, config
+                            step_without_effect,
+                            method,
+                            views,
+                            images,
+                            labels,
+                            indices,
+                            hardware,
+                            config,
                         )
                     )
                     rate = config.schedule.rate_at(
@@ -221,6 +228,7 @@ def train(
                     drawn = views_of_batch(
                         views, images, labels, generators.views, config.false_positives
                     )
+                    drawn += method.belonging(indices)
                     loss, norm = _gradients(
                         method, drawn, labels, optimizer, hardware, config.micro_batch_size, ranks
                     )
@@ -315,7 +323,10 @@ def _backward(
 ) -> Tensor:
     """Add the gradients of one batch to the parameters'; the loss."""
     if hardware.channels_last and views[0].ndim == 4:
-        views = tuple(view.contiguous(memory_format=torch.channels_last) for view in views)
+        views = tuple(
+            view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view
+            for view in views
+        )
     with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
         if micro_batch_size is not None:
             return cached_gradients(method, views, labels, micro_batch_size).detach()
@@ -329,6 +340,7 @@ def step_without_effect(
     views: MakeViews,
     images: Tensor,
     labels: Tensor | None,
+    indices: Tensor,
     hardware: Hardware,
     config: TrainingSpec,
 ) -> Work:
@@ -339,6 +351,7 @@ def step_without_effect(
     def work() -> None:
         with OwnDraws(0, images.device):
             drawn = views_of_batch(views, images, labels, generator, config.false_positives)
+            drawn += copied.belonging(indices)
             _backward(copied, drawn, labels, hardware, config.micro_batch_size)
 
     return work
