@@ -5,7 +5,8 @@ python -m tools.transfer_runs FOLDER [SEEDS [EPOCHS]]
 Trains SimCLR, MoCo v2, BYOL, debiased negatives, alignment and uniformity, and cross-entropy in the
 set-up of `cross-entropy-fonts`, each with SEEDS seeds (1) for EPOCHS epochs (16), and calls
 `nearfar transfer` with all of them and the suite `images`. What is finished is not done again:
-after a kill the same command goes on. Needs `make fonts`; about a quarter of an hour a run on one core.
+after a kill the same command goes on. Needs `make fonts`; a run takes about a quarter of an hour
+on one core.
 """
 
 import sys
