@@ -148,7 +148,7 @@ def test_the_settings_that_a_recipe_tells_are_those_that_make_it(name):
 def test_a_methods_settings_have_default_bounds_and_help(capsys):
     said = told(capsys, "methods", "moco")
     rows = [re.split("  +", line.strip()) for line in said.splitlines()]
-    assert ["head", "mlp", "identity, linear or mlp"] in [row[:3] for row in rows]
+    assert ["head", "mlp", "identity or linear or mlp"] in [row[:3] for row in rows]
     assert ["queue-size", "65536", "whole, 1 or more"] in [row[:3] for row in rows]
     settings = json.loads(told(capsys, "methods", "moco", "--json"))[0]["settings"]
     assert {each["name"] for each in settings} == {
