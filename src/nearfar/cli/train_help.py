@@ -26,7 +26,7 @@ All of a recipe can be changed. First what is chosen by name, then the settings:
 """
 
 _CLOSING = """
-  nearfar train RECIPE|PATH --help every setting, with its default
+  nearfar train RECIPE --help      every setting, with its default; or of a PATH
   nearfar methods|data|objectives|protocols NAME    one of them, in full
 """
 
