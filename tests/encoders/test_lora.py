@@ -93,6 +93,13 @@ def test_merged_equals_unmerged_and_has_the_names_that_it_had(encoder, shape, la
     torch.testing.assert_close(together(examples), built(examples), rtol=1e-4, atol=1e-5)
 
 
+def test_a_run_is_measured_with_adapters_before_it_is_built():
+    with torch.device("meta"):
+        encoder = vit()
+    assert adapters(encoder)
+    assert all(each.is_meta for each in encoder.parameters())
+
+
 def test_attention_of_torch_is_adapted_too():
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)

@@ -42,7 +42,9 @@ class LowRank(nn.Module):
 
     def forward(self, weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
         """The adapted weight, in its own type whatever autocast is in force."""
-        with torch.autocast(weight.device.type, enabled=False):
+        # On "meta", where a run is measured before it is built, there is no autocast.
+        device = "cpu" if weight.is_meta else weight.device.type
+        with torch.autocast(device, enabled=False):
             return torch.addmm(weight, self.b, self.a, alpha=self.scale)
 
 
