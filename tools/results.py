@@ -20,7 +20,8 @@ from tools.markdown import mean_and_sd, table, with_section
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "runs" / "results"
 PAGE = ROOT / "docs" / "results.md"
-RECIPES = ("simclr-digits", "simclr-fashion")
+DIGITS = ("simclr", "moco2", "byol", "supcon", "cross-entropy", "paco", "cpc")
+RECIPES = (*(f"{method}-digits" for method in DIGITS), "simclr-fashion")
 SEEDS = (0, 1, 2)
 
 

@@ -68,7 +68,7 @@ def test_figures_are_those_of_the_page(name):
         if f"<!-- {name} -->" in RESULTS:
             (row,) = [row for row in section_of(name) if row[0] == figure.title]
             assert row[1].startswith(figure.value)
-            assert row[3].startswith(str(figure.raw))
+            assert row[3].startswith("" if figure.raw is None else str(figure.raw))
         elif name.endswith("-lt"):
             (row,) = [row for row in rows_of(f"`{name}`") if row[1] == figure.title]
             assert row[5 if figure.of == SMALLEST else 2] == figure.value
@@ -76,20 +76,13 @@ def test_figures_are_those_of_the_page(name):
             place = {"knn": 2, "few_labels": 3}[figure.protocol]
             own = rows_of(f"untrained encoder of `{name}`")
             assert rows_of(f"`{name}`")[0][place] == figure.value
-            assert (own or rows_of("untrained encoder"))[0][place].startswith(
-                f"{figure.untrained} "
-            )
+            untrained = (own or rows_of("untrained encoder"))[0][place]
+            assert untrained.split(" ± ")[0] == str(figure.untrained)
             assert rows_of("raw pixels")[0][place] == str(figure.raw)
 
 
-def test_seeds_and_minutes_are_those_of_the_page():
-    more = re.search(r"with seeds 0, 1, 2 \(and 3, 4 of (.*?)\)", RESULTS)[1]
-    for name, known in RECIPES.items():
-        if known.figures.page and f"<!-- {name} -->" not in RESULTS:
-            assert (known.figures.seeds == (0, 1, 2, 3, 4)) == (f"`{name}`" in more)
-            if not name.endswith("-lt"):
-                assert known.training.seconds / 60 == pytest.approx(
-                    float(rows_of(f"`{name}`")[0][5])
-                )
-            else:
-                assert f"a run trains for {known.training.short} (median" in RESULTS
+def test_seeds_are_those_of_the_page():
+    assert "with seeds 0, 1, 2: " in RESULTS
+    for known in RECIPES.values():
+        if known.figures.page:
+            assert known.figures.seeds == (0, 1, 2)
