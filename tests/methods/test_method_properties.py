@@ -59,7 +59,7 @@ def test_it_takes_steps_on_every_kind_of_examples_or_says_why_not(case, modality
         with pytest.raises(SettingError, match="CPC predicts later steps"):
             takes_steps(case, modality)
     elif case.spec.name == "distill" and modality != "images":
-        with pytest.raises(SettingError, match="method.teacher does not fit these data"):
+        with pytest.raises(SettingError, match=r"method.teacher does not fit these data"):
             takes_steps(case, modality)
     else:
         takes_steps(case, modality)

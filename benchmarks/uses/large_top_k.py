@@ -1,6 +1,6 @@
 """The exact nearest rows of a million: nearfar beside faiss's flat index, in time and memory.
 
-    python -m benchmarks.large_top_k [--rows 1000000] [--dim 512] [--queries 256] [--rounds 3]
+    python -m benchmarks.uses.large_top_k [--rows 1000000] [--dim 512] [--queries 256] [--rounds 3]
 
 One process for each contender; both hold their own copy of the same rows, drawn from one seed, and
 take turns. Prints a section for docs/uses_results.md.
@@ -85,7 +85,7 @@ def main() -> None:
     try:
         for name in NAMES:
             words = (name, given.rows, given.dim, given.queries)
-            processes[name] = start("benchmarks.large_top_k", *words, threads=given.threads)
+            processes[name] = start("benchmarks.uses.large_top_k", *words, threads=given.threads)
             facts[name] = (answer(processes[name]) or "0 died").split()
         for _ in range(given.rounds):
             for name, process in processes.items():

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from tools.markdown import table
 from torch import Tensor
 
-from benchmarks.planted_copies import (
+from benchmarks.uses.planted_copies import (
     CHANGES,
     pairs_by_hash,
     perceptual_hashes,

@@ -1,0 +1,1 @@
+"""How well the uses of features do where the truth is known, for docs/uses_results.md."""
