@@ -165,7 +165,8 @@ def test_bytes_of_a_name_that_are_no_text(run, tmp_path, capfd):
     folder = tmp_path / "pictures"
     folder.mkdir()
     Image.new("L", (8, 8)).save(tmp_path / "query.png")
-    os.link(tmp_path / "query.png", os.fsencode(folder) + b"/\xff.png")
+    Image.new("L", (8, 8), 9).save(tmp_path / "another.png")
+    os.link(tmp_path / "another.png", os.fsencode(folder) + b"/\xff.png")
     query = Path(tmp_path / "query.png")
     said = told(capfd, "neighbors", run.path, query, "--data", folder, fails=False)
     assert "\\xff.png" in said

@@ -117,7 +117,7 @@ def test_num_features_is_the_width_that_comes_out(config, width):
 def test_the_small_stem_keeps_the_side_of_small_images():
     sides = []
     for stem in ("standard", "small"):
-        encoder = TimmSpec("timm/resnet18", stem).build((3, 32, 32))
+        encoder = TimmSpec("timm/resnet18", stem=stem).build((3, 32, 32))
         encoder.get_submodule("layer1").register_forward_hook(
             lambda _module, _inputs, output: sides.append(output.shape[-1])
         )
@@ -127,7 +127,7 @@ def test_the_small_stem_keeps_the_side_of_small_images():
 
 def test_a_resnet_with_another_stem_is_refused():
     with pytest.raises(SettingError, match="timm/resnet50d begins otherwise"):
-        TimmSpec("timm/resnet50d", "small").build((3, 32, 32))
+        TimmSpec("timm/resnet50d", stem="small").build((3, 32, 32))
 
 
 def test_a_backbone_that_cannot_take_the_images_is_refused_when_built():

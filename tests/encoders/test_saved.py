@@ -81,7 +81,7 @@ def test_images_of_other_channels_are_refused(digits_encoder, tmp_path):
 
 @pytest.mark.parametrize("stem", ["standard", "small"])
 def test_a_timm_backbone_loads_into_timms_own_model(tmp_path, stem):
-    config = TimmSpec("timm/resnet18", stem)
+    config = TimmSpec("timm/resnet18", stem=stem)
     encoder = trained(config, channels=2, image_size=32)
     save_encoder(tmp_path, encoder, config, shape=(2, 32, 32), mean=[0.5, 0.5], std=[0.2, 0.2])
     model = timm.create_model("resnet18", num_classes=0, in_chans=2)

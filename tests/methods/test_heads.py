@@ -52,7 +52,8 @@ def test_a_method_has_a_head_or_says_why_not(name):
     if spec.projection is not None:
         spec.require_head("evaluation.embeddings is True")
         features = torch.randn(3, method.encoder.num_features)
-        width = spec.projection.width(method.encoder.num_features)
+        head = method.head_spec or spec.projection
+        width = head.width(method.encoder.num_features)
         assert method.embedding_head(features).shape == (3, width)
         return
     with pytest.raises(SettingError, match=rf"^asked: {spec.title} has no head, it") as caught:

@@ -28,7 +28,13 @@ _DECIDE_NOTHING = {
 _OF_EVALUATION = ("baselines", "few_labels", "knn", "leave_out", "seed")
 """Settings of the evaluation that the scores which are kept depend on."""
 CAME_LATER = {
-    "adapt": {"freeze": None, "freeze_batch_norm": False},
+    "adapt": {
+        "freeze": None,
+        "freeze_batch_norm": False,
+        "lora_rank": None,
+        "lora_alpha": 16.0,
+        "lora_layers": "attention",
+    },
     "method.head": "mlp",
     "training.optimizer.head_rate": 1.0,
     "training.optimizer.layer_decay": 1.0,

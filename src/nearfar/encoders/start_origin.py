@@ -137,8 +137,7 @@ def _of_timm(spec: EncoderSpec, start: str) -> tuple[Origin, State]:
     assert found is not None
     full = f"{name}.{found.tag}" if found.tag else name
     try:
-        with torch.random.fork_rng(devices=[]):  # it draws weights, which the loaded ones replace
-            model = timm.create_model(full, pretrained=True, num_classes=0)
+        model = timm.create_model(full, pretrained=True, num_classes=0)
     except Exception as error:  # of the network, the Hub or the file: each library has its own
         raise NearfarError(
             f"encoder.start {start}: timm's weights {full} are neither in the cache nor to be had "

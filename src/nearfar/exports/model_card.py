@@ -63,7 +63,7 @@ def model_card(
         f"---\n{metadata.to_yaml()}\n---",
         f"# {encoder.config.name}, trained by {recipe.method.title}",
         f"Turns {in_words(encoder.modality, encoder.shape)} into {encoder.num_features} features. "
-        "Trained with [nearfar](https://pypi.org/project/nearfar/).",
+        "Trained with nearfar.",
         "## How to load it\n\n" + use,
         "## What it learnt from\n\n" + "\n".join(_data(recipe)),
         "## How\n\n" + "\n".join(_training(recipe, environment)),

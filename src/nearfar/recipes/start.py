@@ -11,6 +11,7 @@ from nearfar.errors import NearfarError
 from nearfar.run_folder import records
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.checkpoints import holds_checkpoints
+from nearfar.training.generators import OwnDraws
 from nearfar.training.ranks import Ranks
 
 
@@ -61,7 +62,8 @@ def start_of(encoder: EncoderSpec, ranks: Ranks) -> Start | None:
     held: list[State] = []
 
     def read() -> Origin:
-        origin, state = read_start(encoder)
+        with OwnDraws(0):  # what reads weights draws some first, which they replace
+            origin, state = read_start(encoder)
         held.append(state)
         return origin
 
@@ -104,7 +106,8 @@ def start_as_recorded(encoder: EncoderSpec, recorded: Start | None) -> Start:
     Raises:
         NearfarError: They are gone, or are others by now.
     """
-    origin, state = read_start(encoder)
+    with OwnDraws(0):
+        origin, state = read_start(encoder)
     if recorded is not None and recorded.origin.sha256 != origin.sha256:
         raise NearfarError(f"{origin.title} has changed since")
     return Start(origin, state)

@@ -71,6 +71,8 @@ class Searchable:
                 f"queries of {queries.shape[1]} features, where those to look among have "
                 f"{self.units.shape[1]}: both must be of one encoder"
             )
+        if itself is not None and bool((itself < 0).all()):
+            itself = None  # no query is a row
         if itself is not None and len(self) == 1:
             raise SettingError("one row alone has no neighbours")
         k = min(k, len(self) if itself is None else len(self) - 1)
