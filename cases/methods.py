@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -42,7 +43,7 @@ def teacher(folder: Path) -> Path:
         torch.manual_seed(4)
         spec, head = SmallResNetSpec(width=4), LinearHeadSpec(dim=6)
         encoder = spec.build((1, 8, 8))
-        held = (head, head.build(encoder.num_features))
+        held = (head, head.build(cast(int, encoder.num_features)))
         shared = {"shape": (1, 8, 8), "mean": [0.5], "std": [0.5]}
         save_encoder(folder, encoder, spec, **shared, head=held)
     return folder

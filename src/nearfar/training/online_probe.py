@@ -23,6 +23,10 @@ class OnlineProbe(nn.Module):
         classes: How many there are.
     """
 
+    weight: Tensor
+    velocity: Tensor
+    right: Tensor
+
     def __init__(self, num_features: int, classes: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(num_features, affine=False)
