@@ -64,9 +64,7 @@ class Adapted(nn.Module):
         super().__init__()
         self.whole = copy.deepcopy(encoder).requires_grad_(True)
         AdaptSpec(freeze=freeze).apply(self.encoder)  # pyright: ignore[reportArgumentType]
-        self.classifier = nn.Linear(encoder.num_features, classes)
-        nn.init.zeros_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
+        self.classifier = zero_classifier(encoder.num_features, classes)
 
     @property
     def encoder(self) -> nn.Module:
@@ -112,17 +110,9 @@ def adapt(
     """
     device = torch.device(device)
     assert part.labels is not None
-    batches = TrainingBatches(
-        part.examples,
-        part.labels,
-        batch_size=min(course.batch_size, len(part)),
-        seed=seed,
-        device=device,
-        workers=workers,
-        modality=part.modality,
-    )
+    batches = batches_of(part, course.batch_size, seed=seed, device=device, workers=workers)
     adapted = Adapted(encoder, classes, course.freeze).to(device)
-    forward = _forward(adapted, views, torch.Generator(device).manual_seed(seed))
+    features_of = viewed(adapted.whole, views, torch.Generator(device).manual_seed(seed))
     groups = parameter_groups(adapted, weight_decay=course.weight_decay)
     optimizer = SGD(groups, lr=course.learning_rate, momentum=MOMENTUM, nesterov=True)
     schedule = CosineSpec(warmup_share=WARMUP_SHARE)
@@ -134,7 +124,8 @@ def adapt(
             for examples, labels, _ in batches.epoch(epoch):
                 rate = schedule.rate_at(step, peak=course.learning_rate, total_steps=total)
                 set_learning_rate(optimizer, rate)
-                loss = F.cross_entropy(forward(examples), cast(Tensor, labels))
+                logits = adapted.classifier(features_of(examples))
+                loss = F.cross_entropy(logits, cast(Tensor, labels))
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -145,14 +136,37 @@ def adapt(
     return adapted.eval()
 
 
-def _forward(
-    adapted: Adapted, views: Views | None, generator: torch.Generator
+def zero_classifier(num_features: int, classes: int) -> nn.Linear:
+    """Weights of 0: no draw decides where it begins."""
+    classifier = nn.Linear(num_features, classes)
+    nn.init.zeros_(classifier.weight)
+    nn.init.zeros_(classifier.bias)
+    return classifier
+
+
+def batches_of(
+    part: Part, batch_size: int, *, seed: int, device: torch.device, workers: int
+) -> TrainingBatches:
+    """Batches of labelled examples, of all at once where there are fewer."""
+    return TrainingBatches(
+        part.examples,
+        part.labels,
+        batch_size=min(batch_size, len(part)),
+        seed=seed,
+        device=device,
+        workers=workers,
+        modality=part.modality,
+    )
+
+
+def viewed(
+    encoder: SavedEncoder, views: Views | None, generator: torch.Generator
 ) -> Callable[[Tensor], Tensor]:
-    """Logits of a batch as it is, or of a view of each of its examples."""
+    """What gives features of examples as they are, or of a view of each (`where_only`)."""
     if views is None:
-        return adapted
+        return encoder
     drawn = where_only(views)
-    return lambda examples: adapted.classifier(adapted.encoder(drawn.draw(examples, generator)))
+    return lambda examples: encoder.backbone(drawn.draw(examples, generator))
 
 
 def where_only(views: Views) -> Views:

@@ -14,16 +14,11 @@ from nearfar.data.source import Part, choose
 from nearfar.encoders.saved import SavedEncoder
 from nearfar.evaluation.accuracy import shot_groups
 from nearfar.evaluation.adapting import Course, adapt, answers
-from nearfar.evaluation.choice_split import choice_split
-from nearfar.evaluation.features import raw_features
 from nearfar.evaluation.finished_work import FinishedWork, fingerprint
 from nearfar.evaluation.judged import Found, Judged, Told, within
 from nearfar.evaluation.label_draws import draws_of
 from nearfar.evaluation.records import FEATURE_NAMES, Record, over_draws
 from nearfar.evaluation.specs import FineTuningSpec
-
-CHOICE_LIMIT = 10_000
-"""Training examples that the choice of rate and decay uses at most."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,6 @@ def _chosen(work: _Work, asked: str, told: Told) -> Course:
     fits have; every start is given the same. Of equals the first wins.
     """
     spec, judged = work.spec, work.judged
-    train = judged.source.train
     base = Course(
         epochs=spec.epochs,
         least_steps=spec.least_steps,
@@ -149,12 +143,7 @@ def _chosen(work: _Work, asked: str, told: Told) -> Course:
     tries = len(spec.learning_rates) + len(spec.weight_decays) - 1
     if tries == 1:
         return base
-    draws = torch.Generator().manual_seed(judged.seed)
-    some = choose(train, torch.randperm(len(train), generator=draws)[:CHOICE_LIMIT].sort().values)
-    assert some.labels is not None
-    labels = some.labels.cpu()
-    pixels = raw_features(some, some, workers=judged.workers)
-    fitting, choosing = choice_split(pixels, labels, limit=CHOICE_LIMIT, seed=judged.seed)
+    some, labels, fitting, choosing = judged.choice
     (drawn,) = draws_of(labels[fitting], asked, 1, seed=judged.seed)
     learnt = fitting[drawn]
     if not len(choosing) or len(torch.unique(labels[learnt])) < 2:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nearfar.data.source import Part, Source, choose
 from nearfar.evaluation.accuracy import LabelledFeatures, shot_groups
+from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.features import extract_features, raw_features
 from nearfar.evaluation.finished_work import FinishedWork
 from nearfar.evaluation.pictures import PICTURED, thumbnails
@@ -19,6 +20,8 @@ from nearfar.evaluation.records import FeatureKind, Record
 from nearfar.training.thread_choice import ThreadChoice
 from nearfar.views.views import Views
 
+CHOICE_LIMIT = 10_000
+"""Training examples at most that a setting is chosen by."""
 MOST_SHOWN = 2000
 """Examples on show at most: what a map holds."""
 
@@ -72,6 +75,22 @@ class Found:
     answers: Int64[Tensor, " m"] | None = None
 
 
+class Choice(NamedTuple):
+    """Some labelled examples; which of them try a setting, and which judge it.
+
+    Attributes:
+        part: The examples.
+        labels: Their classes, on the CPU.
+        fitting: Rows of `part` to learn from.
+        choosing: Rows to choose by, of which none is a near-copy of those.
+    """
+
+    part: Part
+    labels: Int64[Tensor, " n"]
+    fitting: Int64[Tensor, " fitting"]
+    choosing: Int64[Tensor, " choosing"]
+
+
 @dataclass
 class Judged:
     """One kind of features, and all that a protocol may ask for beside them.
@@ -123,6 +142,18 @@ class Judged:
     def test(self) -> Float[Tensor, "m dim"]:
         """Features of the test part; of the training part where there is none."""
         return self.train if self.source.test is None else self._features(self.source.test)
+
+    @cached_property
+    def choice(self) -> Choice:
+        """Training examples to choose a setting by, where each try takes examples themselves."""
+        train = self.source.train
+        draws = torch.Generator().manual_seed(self.seed)
+        order = torch.randperm(len(train), generator=draws)
+        some = choose(train, order[:CHOICE_LIMIT].sort().values)
+        assert some.labels is not None
+        labels = some.labels.cpu()
+        raw = raw_features(some, some, workers=self.workers)
+        return Choice(some, labels, *choice_split(raw, labels, limit=CHOICE_LIMIT, seed=self.seed))
 
     @cached_property
     def labelled(self) -> LabelledFeatures:

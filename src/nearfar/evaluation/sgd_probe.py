@@ -9,20 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
-from nearfar.data.batches import TrainingBatches, evaluation_batches
+from nearfar.data.batches import evaluation_batches
 from nearfar.data.source import Part, choose
 from nearfar.encoders.saved import SavedEncoder
 from nearfar.evaluation.accuracy import LabelledFeatures, score_records, shot_groups
-from nearfar.evaluation.adapting import MOMENTUM, where_only
-from nearfar.evaluation.choice_split import choice_split
-from nearfar.evaluation.features import frozen, raw_features
+from nearfar.evaluation.adapting import MOMENTUM, batches_of, viewed, zero_classifier
+from nearfar.evaluation.features import frozen
 from nearfar.evaluation.judged import Found, Judged, Told, silent, within
 from nearfar.evaluation.specs import SGDProbeSpec
+from nearfar.training.parameter_groups import set_learning_rate
 from nearfar.training.schedules import CosineSpec
 from nearfar.views.views import Views
 
-CHOICE_LIMIT = 10_000
-"""Training examples that the choice of the rate uses at most."""
 RATE_BATCH = 256
 """Batch for which rates are stated; others have rates in proportion (Goyal et al. 2017)."""
 _COSINE = CosineSpec(warmup_share=0.0)
@@ -73,17 +71,9 @@ def train_probes(
         told: Told how far it is.
     """
     device = torch.device(device)
-    batches = TrainingBatches(
-        part.examples,
-        part.labels,
-        batch_size=min(course.batch_size, len(part)),
-        seed=seed,
-        device=device,
-        workers=workers,
-        modality=part.modality,
-    )
-    features_of = _features(encoder, views, torch.Generator(device).manual_seed(seed))
-    probes = [_probe(encoder.num_features, classes).to(device) for _ in rates]
+    batches = batches_of(part, course.batch_size, seed=seed, device=device, workers=workers)
+    features_of = viewed(encoder, views, torch.Generator(device).manual_seed(seed))
+    probes = [zero_classifier(encoder.num_features, classes).to(device) for _ in rates]
     peaks = [rate * batches.batch_size / RATE_BATCH for rate in rates]
     optimizers = [
         SGD(each.parameters(), lr=peak, momentum=MOMENTUM, weight_decay=course.weight_decay)
@@ -100,31 +90,12 @@ def train_probes(
                 losses = [F.cross_entropy(each(features), labels) for each in probes]
                 torch.autograd.backward(losses)
             for optimizer, peak in zip(optimizers, peaks, strict=True):
-                optimizer.param_groups[0]["lr"] = _COSINE.rate_at(
-                    step, peak=peak, total_steps=total
-                )
+                set_learning_rate(optimizer, _COSINE.rate_at(step, peak=peak, total_steps=total))
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             step += 1
         told(f"epoch {epoch + 1} of {course.epochs}", (epoch + 1) / course.epochs)
     return probes
-
-
-def _probe(features: int, classes: int) -> nn.Linear:
-    """Weights of 0: no draw decides where it begins."""
-    probe = nn.Linear(features, classes)
-    nn.init.zeros_(probe.weight)
-    nn.init.zeros_(probe.bias)
-    return probe
-
-
-def _features(
-    encoder: SavedEncoder, views: Views | None, generator: torch.Generator
-) -> Callable[[Tensor], Tensor]:
-    if views is None:
-        return encoder
-    drawn = where_only(views)
-    return lambda examples: encoder.backbone(drawn.draw(examples, generator))
 
 
 def logits(
@@ -207,13 +178,7 @@ def _chosen(
     """The rate that errs least on a fifth of some training examples, without near-copies."""
     if len(spec.learning_rates) == 1:
         return spec.learning_rates[0]
-    train = judged.source.train
-    draws = torch.Generator().manual_seed(judged.seed)
-    some = choose(train, torch.randperm(len(train), generator=draws)[:CHOICE_LIMIT].sort().values)
-    assert some.labels is not None
-    labels = some.labels.cpu()
-    pixels = raw_features(some, some, workers=judged.workers)
-    fitting, choosing = choice_split(pixels, labels, limit=CHOICE_LIMIT, seed=judged.seed)
+    some, labels, fitting, choosing = judged.choice
     if not len(choosing) or len(torch.unique(labels[fitting])) < 2:
         return spec.learning_rates[len(spec.learning_rates) // 2]
     probes = trained(choose(some, fitting), spec.learning_rates, told)
