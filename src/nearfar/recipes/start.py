@@ -10,7 +10,7 @@ from nearfar.encoders.start_origin import Origin, State, read_start
 from nearfar.errors import NearfarError
 from nearfar.run_folder import records
 from nearfar.run_folder.folder import RunFolder
-from nearfar.training.checkpoints import holds_checkpoints
+from nearfar.training.checkpoints import can_be_gone_on_from
 from nearfar.training.generators import OwnDraws
 from nearfar.training.ranks import Ranks
 
@@ -80,7 +80,7 @@ def start_again(encoder: EncoderSpec, run: RunFolder, ranks: Ranks) -> Start | N
     if encoder.start is None:
         return None
     recorded = ranks.from_first(lambda: recorded_start(run))
-    if recorded is not None and ranks.from_first(lambda: holds_checkpoints(run.checkpoints)):
+    if recorded is not None and ranks.from_first(lambda: can_be_gone_on_from(run.checkpoints)):
         return recorded
     start = start_of(encoder, ranks)
     if recorded is not None and start is not None and start.origin.sha256 != recorded.origin.sha256:

@@ -121,6 +121,11 @@ def holds_checkpoints(folder: Path) -> bool:
     return bool(_files(folder))
 
 
+def can_be_gone_on_from(folder: Path) -> bool:
+    """Whether `load_newest` has a checkpoint to read: a kill may leave tensors without JSON."""
+    return any(path.suffix == ".json" for path in _files(folder))
+
+
 def load_newest(folder: Path) -> Loaded | None:
     """The newest checkpoint that is whole, passing over damaged ones.
 
