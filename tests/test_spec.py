@@ -1,12 +1,14 @@
 """Settings that are valid or do not exist."""
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, field, replace
 from typing import Annotated, ClassVar, Literal
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
 
+from nearfar.encoders.specs import MLPSpec, TimmSpec
 from nearfar.errors import SettingError
+from nearfar.methods.specs import BYOLSpec
 from nearfar.spec import (
     Above0,
     Choice,
@@ -111,6 +113,33 @@ def test_what_cannot_be_is_refused_in_one_line_when_it_is_made(settings, said):
 def test_what_is_given_twice_or_too_much_is_no_setting(give):
     with pytest.raises(TypeError, match="Pear has name, weight, ripeness: each can be given once"):
         give()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (TimmSpec("timm/resnet18", "small"), TimmSpec("timm/resnet18", stem="small")),
+        (MLPSpec("mlp", 64, 3), MLPSpec(width=64, depth=3)),
+        (
+            SGDSpec("sgd", 0.1, 1e-3, 0.8),
+            SGDSpec(learning_rate=0.1, weight_decay=1e-3, momentum=0.8),
+        ),
+        (BYOLSpec("byol", 64, 32), BYOLSpec(projection_hidden=64, projection_dim=32)),
+    ],
+)
+def test_values_without_names_mean_what_they_meant_before_settings_came_between(given, named):
+    assert given == named
+
+
+def test_a_setting_that_came_between_is_given_by_name_alone():
+    class Bag(Spec):
+        size: int = 1
+        colour: str = field(default="red", kw_only=True)
+        weight: int = 2
+
+    assert Bag(3, 4, colour="blue") == Bag(size=3, weight=4, colour="blue")
+    with pytest.raises(TypeError, match="each can be given once"):
+        Bag(3, 4, "blue")  # pyright: ignore[reportCallIssue]
 
 
 def test_a_spec_cannot_be_changed_and_is_equal_to_its_like():

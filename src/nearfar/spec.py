@@ -37,8 +37,9 @@ def _refuse_in_our_words(cls: "type[Spec]") -> None:
 
     def construct(self: "Spec", *values: Any, **named: Any) -> None:
         names = [each.name for each in fields(cls) if each.init]
-        by_place = names[: len(values)]
-        if len(values) > len(names) or any(name in named for name in by_place):
+        placed = [each.name for each in fields(cls) if each.init and not each.kw_only]
+        by_place = placed[: len(values)]
+        if len(values) > len(placed) or any(name in named for name in by_place):
             raise TypeError(f"{cls.__name__} has {', '.join(names)}: each can be given once")
         named = dict(zip(by_place, values, strict=True)) | named
         for name, value in named.items():
@@ -64,8 +65,9 @@ class Spec:
     """All settings of one thing, checked once: when it is made.
 
     A subclass declares its fields as a dataclass does. Bounds stand in the annotations (`Above0`,
-    `Share`), and conditions over several fields in `check`. It cannot be changed;
-    `dataclasses.replace` makes another, which is checked too.
+    `Share`), and conditions over several fields in `check`. A field that is put before older ones
+    is `field(default=…, kw_only=True)`, so that values without names mean what they meant. A spec
+    cannot be changed; `dataclasses.replace` makes another, which is checked too.
 
     Attributes:
         room: What stands before a setting's name in messages and on the command line: "method.".

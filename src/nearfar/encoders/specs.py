@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import field, fields, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,7 +39,7 @@ class EncoderSpec(ForExamples, noun="backbone"):
     gives_steps: ClassVar[bool] = False
     cuts_patches: ClassVar[bool] = False
 
-    start: str | None = None
+    start: str | None = field(default=None, kw_only=True)
     """Weights to begin with: pretrained (timm's own), a run, or a .safetensors or torch file."""
 
     def check(self) -> None:

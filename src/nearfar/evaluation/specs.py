@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import field, fields
 from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
@@ -465,7 +465,7 @@ class EvaluationSpec(Spec):
 
     baselines: bool = True
     """Judge raw data and the untrained encoder beside the trained one."""
-    embeddings: bool = False
+    embeddings: bool = field(default=False, kw_only=True)
     """Judge the embedding, which the projection head makes of the features, by every protocol."""
     seed: Annotated[int, Ge(0), Le(HIGHEST_SEED)] = 0
     """Seed of the draws and of the probes."""

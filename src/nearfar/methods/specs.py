@@ -1,6 +1,6 @@
 """Every method that an encoder can be trained with: its settings and what it needs. No torch."""
 
-from dataclasses import replace
+from dataclasses import field, replace
 from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
@@ -186,7 +186,7 @@ class SimCLRSpec(MethodSpec):
     name: Literal["simclr"] = "simclr"
     objective: Nested[ObjectiveSpec] = NTXentSpec()
     """What the embeddings are compared by; `nearfar objectives` says what each computes."""
-    head: HeadName = "mlp"
+    head: HeadName = field(default="mlp", kw_only=True)
     """From features to embeddings; identity: the objective compares the features themselves."""
     projection_hidden: HeadWidth | None = 512
     """Width of the mlp head's hidden layer; None makes the head linear."""
@@ -282,7 +282,7 @@ class BYOLSpec(MethodSpec):
     source = "Grill et al. 2020"
     most_views = 2
     name: Literal["byol"] = "byol"
-    head: HeadName = "mlp"
+    head: HeadName = field(default="mlp", kw_only=True)
     """The projector; identity: features are predicted themselves."""
     projection_hidden: HeadWidth = 4096
     """Width of the mlp projector's hidden layer."""
@@ -321,7 +321,7 @@ class SupConSpec(MethodSpec):
     """Divides cosine similarities in the loss."""
     kind: Literal["out", "in"] = "out"
     """Mean over positives outside the logarithm, as its authors recommend, or inside."""
-    head: HeadName = "mlp"
+    head: HeadName = field(default="mlp", kw_only=True)
     """From features to embeddings; identity: the loss compares the features themselves."""
     projection_hidden: HeadWidth = 512
     """Width of the mlp head's hidden layer."""

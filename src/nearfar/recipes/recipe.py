@@ -28,7 +28,7 @@ class Recipe(Spec):
     data: Nested[SourceSpec] = field(default_factory=DigitsSpec)
     views: Nested[ViewsSpec] = field(default_factory=SimCLRViewsSpec)
     encoder: Nested[EncoderSpec] = field(default_factory=SmallResNetSpec)
-    adapt: Nested[AdaptSpec] = field(default_factory=AdaptSpec)
+    adapt: Nested[AdaptSpec] = field(default_factory=AdaptSpec, kw_only=True)
     method: Nested[MethodSpec] = field(default_factory=SimCLRSpec)
     training: Nested[TrainingSpec] = field(default_factory=TrainingSpec)
     evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)

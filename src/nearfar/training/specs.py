@@ -38,9 +38,9 @@ class OptimizerSpec(Choice, noun="optimiser"):
     """Highest learning rate, reached at the end of the warm-up."""
     weight_decay: Decay = 1e-4
     """Decay of weights; batch-norm parameters and biases are left out."""
-    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    layer_decay: Annotated[float, Gt(0), Le(1)] = field(default=1.0, kw_only=True)
     """Learning rate of each of the encoder's layers, in those of the layer above it."""
-    head_rate: Rate = 1.0
+    head_rate: Rate = field(default=1.0, kw_only=True)
     """Learning rate of all that lies outside of the encoder, in learning rates."""
 
     def build(self, module: "nn.Module") -> "Optimizer":
@@ -99,7 +99,7 @@ class TrainingSpec(Spec):
     """Examples embedded at a time (on each rank), for batches larger than memory."""
     optimizer: Nested[OptimizerSpec] = field(default_factory=AdamWSpec)
     schedule: Nested[ScheduleSpec] = field(default_factory=CosineSpec)
-    ema: Momentum | None = None
+    ema: Momentum | None = field(default=None, kw_only=True)
     """Share that an average of the weights keeps at each step, such as 0.999; the average is what
     is judged and saved. Left out, the weights themselves are."""
     clip_norm: Above0 | None = None
@@ -114,7 +114,7 @@ class TrainingSpec(Spec):
     """Threads on a CPU; left out, as many as are fastest in a few measured steps."""
     knn_every: Annotated[int, Ge(0)] = 5
     """Epochs between kNN checks on labelled examples that data.held_out keeps; 0 for none."""
-    online_probe: bool | None = None
+    online_probe: bool | None = field(default=None, kw_only=True)
     """Let a linear classifier learn the labels beside the run, on features that take no gradient
     from it; True or left out."""
     checkpoint_every: Count = 1
