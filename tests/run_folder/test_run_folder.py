@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pickle
+import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -231,6 +232,18 @@ def test_a_killed_process_holds_no_lock(run):
         with run.held():
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
+    with run.held():
+        pass
+
+
+def test_a_disk_too_full_for_the_lock_is_one_line_and_holds_nothing(run):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(NearfarError, match=r"\.lock: File too large"), run.held():
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     with run.held():
         pass
 

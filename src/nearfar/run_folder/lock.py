@@ -84,10 +84,10 @@ def locked(folder: Path, doing: str) -> Iterator[bool]:
 
 def _sign(file: TextIO, doing: str) -> None:
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    file.seek(0)
-    file.truncate()
-    json.dump({"pid": os.getpid(), "since": now, "doing": doing}, file)
-    file.flush()
+    file.truncate(0)
+    said = json.dumps({"pid": os.getpid(), "since": now, "doing": doing})
+    # Past the buffer, where what a full disk refuses would lie and be refused again on closing.
+    os.write(file.fileno(), said.encode())
 
 
 def _who(file: TextIO, folder: Path) -> str:
