@@ -92,6 +92,19 @@ def test_pictures_that_have_moved_are_found_or_missed_with_a_note(saved, tmp_pat
         other.rename(folder)
 
 
+@pytest.mark.parametrize("named", ["path", "source", "saved"])
+def test_a_query_is_no_neighbour_of_its_own_however_the_data_is_named(named, saved, capsys):
+    folder = saved.parent / "pictures"
+    source = ["folder", "--data.root", str(folder), "--data.test-fraction", "0"]
+    data = {"path": [str(folder)], "source": source, "saved": [str(saved)]}[named]
+    words = ["neighbors", str(saved.parent / "encoder"), str(folder / "5.png"), "--json"]
+    assert main([*words, "--k", "100", "--data", *data]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    near = [each["name"] for each in found["neighbors"]]
+    assert len(near) == 11
+    assert "5.png" not in near
+
+
 def test_suspects_are_listed_and_counted(labelled, tmp_path, capsys):
     table, page = tmp_path / "suspects.parquet", tmp_path / "suspects.html"
     assert main(["suspects", str(labelled), "--out", str(table), "--page", str(page)]) == 0

@@ -75,17 +75,3 @@ class Embedder:
             )
         self.notes += [each for each in (*notes, *said) if each not in self.notes]
         return found
-
-
-def folder_of(features: Features, given: Path) -> Path | None:
-    """The folder that names of examples begin at; None where they are no files.
-
-    Args:
-        features: Saved or just embedded.
-        given: What `--data` named.
-    """
-    if given.is_dir():
-        return given
-    data = {} if features.about is None else features.about.data
-    root = data.get("folder") or data.get("source", {}).get("root")
-    return None if root is None else Path(root)

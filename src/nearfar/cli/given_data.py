@@ -34,6 +34,14 @@ class GivenData:
     word: str
     source: SourceSpec | None
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder that the names of its examples begin at; None where it is none."""
+        place = self.word if self.source is None else self.source.place
+        if place is None or not user_path(place).is_dir():
+            return None
+        return user_path(place)
+
 
 @dataclass(frozen=True)
 class _Chosen:

@@ -73,6 +73,7 @@ def run(words: Sequence[str]) -> None:
 
     from nearfar.cli.embedded import Embedder
     from nearfar.terminal import Terminal
+    from nearfar.uses.examples import recorded_folder
     from nearfar.uses.neighbor_answers import answers, columns, page_of
     from nearfar.uses.neighbors import Searchable
     from nearfar.uses.page import write_page
@@ -87,23 +88,23 @@ def run(words: Sequence[str]) -> None:
             device=arguments.device,
         )
         queries, files = _queries(arguments.queries, embedder)
-        bank = embedder.features(GivenData(arguments.data, source))
+        data = GivenData(arguments.data, source)
+        bank = embedder.features(data)
+        folder = data.folder or recorded_folder(bank)
     if not arguments.json:
         console.say("note", embedder.notes)
     searchable = Searchable(bank.features)
     if queries is None:
         queries, found = bank, searchable.of_all(arguments.k)
     else:
-        itself = _rows_of(queries, files, bank, Path(arguments.data))
+        itself = _rows_of(queries, files, bank, folder)
         found = searchable.nearest(queries.features, arguments.k, itself=itself)
     if arguments.out is not None:
         write_table(arguments.out, columns(queries, bank, found))
     if arguments.page is not None:
-        from nearfar.cli.embedded import folder_of
-
-        folder = arguments.pictures or folder_of(bank, Path(arguments.data))
+        lie_in = arguments.pictures or folder
         command = shlex.join(["nearfar", "neighbors", *words])
-        write_page(page_of(queries, bank, found, files, folder, command), arguments.page)
+        write_page(page_of(queries, bank, found, files, lie_in, command), arguments.page)
     if arguments.json:
         console.out(json.dumps(answers(queries, bank, found), indent=2))
         return
@@ -133,14 +134,11 @@ def _queries(
 
 
 def _rows_of(
-    queries: "Features", files: "Sequence[Path | None]", bank: "Features", data: Path
+    queries: "Features", files: "Sequence[Path | None]", bank: "Features", folder: Path | None
 ) -> "Tensor":
     """For each query the row of the bank that it is; −1 for none."""
     import torch
 
-    from nearfar.cli.embedded import folder_of
-
-    folder = folder_of(bank, data)
     folder = None if folder is None else folder.resolve()
     rows = {name: row for row, name in enumerate(bank.names)}
     both = [each.about for each in (queries, bank) if each.about is not None]

@@ -23,11 +23,19 @@ def folder_of(features: Features, given: Path | None = None) -> Path | None:
         features: Saved or just embedded.
         given: Where the files lie now; None looks where they lay.
     """
-    place = given or _recorded(features)
+    place = given or recorded_folder(features)
     if place is None or not place.is_dir():
         return None
     looked_at = list(features.names[:_LOOKED_AT])
     return place if any(file_of(place, name) is not None for name in looked_at) else None
+
+
+def recorded_folder(features: Features) -> Path | None:
+    """Where the files of features lay when they were embedded; None of others."""
+    data = _data(features)
+    source = data.get("source")
+    root = data.get("folder") or (source.get("root") if isinstance(source, dict) else None)
+    return Path(root) if isinstance(root, str) else None
 
 
 def file_of(place: Path, name: str) -> Path | None:
@@ -88,13 +96,6 @@ def parts_of(features: Features, rows: Sequence[int]) -> list[tuple[Part, list[i
 
 def _data(features: Features) -> Mapping[str, Any]:
     return {} if features.about is None else features.about.data
-
-
-def _recorded(features: Features) -> Path | None:
-    data = _data(features)
-    source = data.get("source")
-    root = data.get("folder") or (source.get("root") if isinstance(source, dict) else None)
-    return Path(root) if isinstance(root, str) else None
 
 
 def _parts(source: Source) -> dict[str, Part]:
