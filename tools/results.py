@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfar.cli import main as nearfar
-from nearfar.evaluation.specs import measure_of
+from nearfar.evaluation.evaluation_spec import measure_of
 from nearfar.run_folder.folder import RunFolder
 from tools.markdown import mean_and_sd, table, with_section
 

@@ -19,10 +19,11 @@ from nearfar.errors import SettingError
 from nearfar.evaluation import fine_tuning, sgd_probe
 from nearfar.evaluation.adapting import Adapted, Course, adapt, answers, where_only
 from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.finished_work import FinishedWork, fingerprint
 from nearfar.evaluation.label_draws import draws_of
 from nearfar.evaluation.sgd_probe import ProbeCourse, train_probes
-from nearfar.evaluation.specs import EvaluationSpec, FineTuningSpec, ProtocolSpec, SGDProbeSpec
+from nearfar.evaluation.specs import FineTuningSpec, ProtocolSpec, SGDProbeSpec
 from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.generators import OwnDraws

@@ -19,10 +19,11 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.evaluation_spec import EvaluationSpec, measures
 from nearfar.evaluation.judged import Found
 from nearfar.evaluation.measures import Measure
 from nearfar.evaluation.records import Record
-from nearfar.evaluation.specs import EvaluationSpec, ProtocolSpec, measures
+from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.recipes import console
 from nearfar.recipes.config_json import recipe_from_json, recipe_to_json
 from nearfar.recipes.recipe import Recipe

@@ -12,7 +12,8 @@ from nearfar.data.specs import DigitsSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.clustering import clusters_of
 from nearfar.evaluation.evaluate import evaluate
-from nearfar.evaluation.specs import ClusteringSpec, EffectiveRankSpec, EvaluationSpec, ProtocolSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import ClusteringSpec, EffectiveRankSpec, ProtocolSpec
 from nearfar.training.spectrum import effective_rank
 
 

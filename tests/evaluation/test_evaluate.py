@@ -14,7 +14,8 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.errors import NearfarError
 from nearfar.evaluation.evaluate import evaluate
-from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec, ProtocolSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec, ProtocolSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.views.specs import DigitsViewsSpec
 

@@ -12,7 +12,8 @@ from nearfar.data.source import Source, choose
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.evaluation.evaluate import evaluate
-from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec, ProtocolSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec, ProtocolSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.console import print_scores
 from nearfar.recipes.recipe import Recipe

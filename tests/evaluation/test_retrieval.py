@@ -13,8 +13,9 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.retrieval import retrieve
-from nearfar.evaluation.specs import EvaluationSpec, ProtocolSpec, RetrievalSpec
+from nearfar.evaluation.specs import ProtocolSpec, RetrievalSpec
 
 ALL_BUT = tuple(name for name in ProtocolSpec.known() if name != "retrieval")
 

@@ -8,7 +8,7 @@ from cases.methods import default, sized
 from torch import nn
 
 from nearfar.errors import SettingError
-from nearfar.evaluation.specs import EvaluationSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.methods.specs import (
     BYOLSpec,
     CPCSpec,

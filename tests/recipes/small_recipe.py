@@ -7,7 +7,8 @@ import numpy as np
 
 from nearfar.data.specs import NpzSpec
 from nearfar.encoders.specs import SmallResNetSpec
-from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import CosineSpec

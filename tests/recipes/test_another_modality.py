@@ -17,7 +17,8 @@ from nearfar.data.specs import SourceSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
-from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe

@@ -12,7 +12,7 @@ from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_settings_for_nothing
 from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.errors import SettingError
-from nearfar.evaluation.specs import EvaluationSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.paths import user_path
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.data_root import refuse_lost_data

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nearfar.data.specs import SourceSpec
 from nearfar.errors import SettingError, unknown_name
-from nearfar.evaluation.specs import EvaluationSpec, ProtocolSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.names import RECIPES, recipes_with

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
 from nearfar.cli.setting_tables import as_typed, options
-from nearfar.evaluation.specs import measure_of
+from nearfar.evaluation.evaluation_spec import measure_of
 from nearfar.recipes.names import DEFAULT_RECIPE, RECIPES
 
 if TYPE_CHECKING:

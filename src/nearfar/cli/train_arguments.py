@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
-from nearfar.evaluation.specs import EvaluationSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
 from nearfar.recipes.names import DEFAULT_RECIPE
 from nearfar.recipes.recipe import Recipe

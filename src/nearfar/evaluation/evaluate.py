@@ -11,11 +11,11 @@ from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Source
 from nearfar.errors import SettingError
 from nearfar.evaluation.accuracy import class_accuracies
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.finished_work import FinishedWork
 from nearfar.evaluation.judged import Judged, Say, silent
 from nearfar.evaluation.pictures import view_arrays
 from nearfar.evaluation.records import FeatureKind, Record
-from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.thread_choice import ThreadChoice
 from nearfar.views.views import Views

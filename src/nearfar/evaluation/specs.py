@@ -1,26 +1,20 @@
 """Every protocol of evaluation: its settings, what it needs, how its figures are told. No torch."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import field, fields
-from functools import cache
 from math import inf
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from nearfar.bounds import HIGHEST_SEED
-from nearfar.errors import SettingError, require_known
+from nearfar.errors import SettingError
 from nearfar.evaluation.measures import (
     CentredMeasure,
     Curve,
     FewLabelsMeasure,
     FineTuningMeasure,
     Measure,
-    UnknownMeasure,
 )
 from nearfar.evaluation.records import FeatureKind
-from nearfar.spec import Count, Named, Nested, Spec, to_json
+from nearfar.spec import Count, Named
 
 if TYPE_CHECKING:
     from nearfar.evaluation.judged import Found, Judged
@@ -453,141 +447,3 @@ def of_labels(asked: str) -> tuple[float | None, int | None]:
         f"evaluation.fine_tuning.labels has {asked!r}: give a share of all labels, above 0% up to "
         "100%, or a number a class, such as 5"
     )
-
-
-AnyProtocol = TypeVar("AnyProtocol", bound=ProtocolSpec)
-
-
-class EvaluationSpec(Spec):
-    """By which protocols an encoder is judged, and their settings."""
-
-    room: ClassVar[str] = "evaluation."
-
-    baselines: bool = True
-    """Judge raw data and the untrained encoder beside the trained one."""
-    embeddings: bool = field(default=False, kw_only=True)
-    """Judge the embedding, which the projection head makes of the features, by every protocol."""
-    seed: Annotated[int, Ge(0), Le(HIGHEST_SEED)] = 0
-    """Seed of the draws and of the probes."""
-    leave_out: tuple[str, ...] = ()
-    """Protocols that are not run; `nearfar protocols` lists them."""
-    also: tuple[str, ...] = ()
-    """Protocols that are run although they take long."""
-
-    def __new__(cls, *given: Any, **named: Any) -> "EvaluationSpec":  # noqa: ARG004  __init__ does
-        """An instance of a subclass with a field for each protocol that has settings.
-
-        So the settings of protocols that plug-ins add stand beside those of ours.
-        """
-        return object.__new__(_with_protocols() if cls is EvaluationSpec else cls)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Its settings, for ranks that are sent it: the subclass has no place to be found at."""
-        return _made, ({each.name: getattr(self, each.name) for each in fields(self)},)
-
-    @classmethod
-    def by(
-        cls,
-        *protocols: ProtocolSpec,
-        baselines: bool = True,
-        embeddings: bool = False,
-        seed: int = 0,
-        leave_out: tuple[str, ...] = (),
-        also: tuple[str, ...] = (),
-    ) -> "EvaluationSpec":
-        """An evaluation by protocols with these settings, and by all others with their own.
-
-        Args:
-            protocols: Those that have other settings than by default.
-            baselines: Whether baselines are judged.
-            embeddings: Whether the embedding is judged by every protocol.
-            seed: Of the draws and of the probes.
-            leave_out: Names of protocols that are not run.
-            also: Names of protocols that are run although they take long.
-        """
-        settings: dict[str, Any] = {each.name: each for each in protocols}
-        return cls(
-            baselines=baselines,
-            embeddings=embeddings,
-            seed=seed,
-            leave_out=leave_out,
-            also=also,
-            **settings,
-        )
-
-    def check(self) -> None:
-        """What is named is known."""
-        known = ProtocolSpec.known()
-        require_known("protocol in evaluation.leave_out", self.leave_out, known)
-        require_known("protocol in evaluation.also", self.also, known)
-
-    def of(self, protocol: type[AnyProtocol]) -> AnyProtocol:
-        """The settings of a protocol."""
-        return getattr(self, protocol.name, None) or protocol()
-
-    def chosen(self) -> list[ProtocolSpec]:
-        """Every protocol that is run, in the order in which they are."""
-        return [
-            self.of(protocol)
-            for name, protocol in ProtocolSpec.known().items()
-            if (protocol.by_default or name in self.also) and name not in self.leave_out
-        ]
-
-    def by_kind(self, kind: FeatureKind) -> list[ProtocolSpec]:
-        """The protocols that judge such features, in the order in which they run."""
-        return [
-            each
-            for each in self.chosen()
-            if kind in each.judges
-            and (kind != "embedding" or self.embeddings or each.judges_every_embedding)
-        ]
-
-    def as_text(self) -> str:
-        """All settings as JSON: an evaluation keeps them beside its figures."""
-        return json.dumps(to_json(self))
-
-
-def _made(settings: dict[str, Any]) -> EvaluationSpec:
-    return EvaluationSpec(**settings)
-
-
-def _with_protocols() -> type[EvaluationSpec]:
-    """The settings of an evaluation by all protocols that are known now."""
-    return _with_fields(tuple(spec for spec in ProtocolSpec.known().values() if fields(spec)))
-
-
-@cache
-def _with_fields(protocols: tuple[type[ProtocolSpec], ...]) -> type[EvaluationSpec]:
-    """`EvaluationSpec` with a field for each of these."""
-    body: dict[str, Any] = {each.name: each() for each in protocols}
-    body["__annotations__"] = {each.name: Nested[each] for each in protocols}
-    about = {"__doc__": EvaluationSpec.__doc__, "__module__": __name__}
-    return type(EvaluationSpec.__name__, (EvaluationSpec,), body | about)
-
-
-def measures() -> dict[str, Measure]:
-    """What records may be of, by their `protocol`."""
-    known = ProtocolSpec.known().values()
-    return {measure.name: measure for protocol in known for measure in protocol.measures}
-
-
-def measure_of(record_protocol: str) -> Measure:
-    """What the records of a name are; of a protocol that is not installed, by its name alone."""
-    return measures().get(record_protocol) or UnknownMeasure(name=record_protocol)
-
-
-def giver_of(array: str) -> type[ProtocolSpec]:
-    """The protocol that gives an array of `evaluation.npz`."""
-    return next(each for each in ProtocolSpec.known().values() if array in each.arrays)
-
-
-def in_order(protocols: Iterable[str]) -> list[str]:
-    """Names of protocols in the order in which they run; those that are not installed last."""
-    known = list(ProtocolSpec.known())
-    return sorted(protocols, key=lambda name: known.index(name) if name in known else len(known))
-
-
-def short_name(protocol: str) -> str:
-    """What sentences call a protocol, which need not be installed."""
-    known = ProtocolSpec.known()
-    return known[protocol].short() if protocol in known else protocol.replace("_", " ")

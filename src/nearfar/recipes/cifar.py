@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from nearfar.data.specs import CIFAR10Spec, CIFAR100Spec
 from nearfar.encoders.specs import CIFARResNet32Spec, TimmSpec
-from nearfar.evaluation.specs import EvaluationSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.objective_specs import DebiasedPosSpec, NTXentSpec
 from nearfar.methods.specs import BYOLSpec, MoCoSpec, PaCoSpec, SimCLRSpec, SupConSpec
 from nearfar.recipes.known import Family, Figure, knn, published, recipe

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
-from nearfar.evaluation.specs import EvaluationSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import (
     BYOLSpec,

@@ -5,7 +5,8 @@ from typing import Any
 
 from nearfar.data.specs import FashionMNISTSpec
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
-from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.objective_specs import (
     AlignUniformSpec,
     BarlowTwinsSpec,

@@ -2,7 +2,8 @@
 
 from nearfar.data.specs import FontsSpec
 from nearfar.encoders.specs import SmallResNetSpec
-from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import CrossEntropySpec, MethodSpec, SimCLRSpec
 from nearfar.recipes.known import Duration, Family, Figure, few_labels, knn, measured, recipe

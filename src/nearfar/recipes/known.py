@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from inspect import cleandoc
 
-from nearfar.evaluation.specs import measure_of
+from nearfar.evaluation.evaluation_spec import measure_of
 from nearfar.recipes.recipe import Recipe
 
 

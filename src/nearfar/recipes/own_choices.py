@@ -15,7 +15,8 @@ from nearfar.encoders.specs import (
     TimmSpec,
 )
 from nearfar.errors import SettingError
-from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.found_data import Found

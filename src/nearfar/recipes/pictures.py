@@ -2,7 +2,8 @@
 
 from nearfar.data.specs import FolderSpec
 from nearfar.encoders.specs import TimmSpec
-from nearfar.evaluation.specs import EvaluationSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import SimCLRSpec
 from nearfar.recipes.known import Family, Figures, recipe

@@ -10,7 +10,7 @@ from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
-from nearfar.evaluation.specs import EvaluationSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.launch import launched
 from nearfar.methods.specs import MethodSpec, SimCLRSpec
 from nearfar.spec import Nested, Spec

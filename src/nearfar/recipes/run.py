@@ -19,7 +19,7 @@ from nearfar.encoders.saved import SavedEncoder, load_encoder, load_head, save_e
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
-from nearfar.evaluation.specs import EvaluationSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.recipes.assembly import (
     Assembly,
     Format,

@@ -4,7 +4,8 @@ from typing import Any
 
 from nearfar.data.specs import SourceSpec
 from nearfar.encoders.specs import EncoderSpec, MLPSpec, SeriesGRUSpec, SeriesResNetSpec
-from nearfar.evaluation.specs import EvaluationSpec, FewLabelsSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import CPCSpec, MethodSpec, SimCLRSpec
 from nearfar.recipes.known import Duration, Family, few_labels, knn, measured, recipe

@@ -2,7 +2,8 @@
 
 from nearfar.data.specs import ImageNetSpec, STL10Spec
 from nearfar.encoders.specs import SmallAlexNetSpec, TimmSpec
-from nearfar.evaluation.specs import EvaluationSpec, KNNSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.objective_specs import AlignUniformSpec
 from nearfar.methods.specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.known import Family, Figure, published, recipe

@@ -12,8 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nearfar.errors import SettingError
+from nearfar.evaluation.evaluation_spec import in_order, short_name
 from nearfar.evaluation.measures import Curve
-from nearfar.evaluation.specs import in_order, short_name
 from nearfar.methods.specs import MethodSpec
 from nearfar.report.run_files import RunFiles
 from nearfar.report.scores import FEATURES, Row, shown_interval

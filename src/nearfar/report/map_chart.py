@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from nearfar.evaluation.specs import giver_of
+from nearfar.evaluation.evaluation_spec import giver_of
 from nearfar.report.charts import CLASS_COLOURS, frame, plain, shortened
 
 _NO_GREYS = (0, 1, 2, 4, 5, 6, 7, 9)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nearfar.errors import NearfarError
-from nearfar.evaluation.specs import measure_of
+from nearfar.evaluation.evaluation_spec import measure_of
 from nearfar.information.result import MutualInformation, read_mutual_information
 from nearfar.run_folder.folder import RunFolder
 from nearfar.run_folder.records import Config, Environment, Evaluation, Start, check, check_line

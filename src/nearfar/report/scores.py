@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from nearfar.evaluation.evaluation_spec import measure_of, measures
 from nearfar.evaluation.measures import Measure
-from nearfar.evaluation.specs import measure_of, measures
 from nearfar.report.uncertainty import Score, wilson_interval
 
 FEATURES = {

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from nearfar.data.specs import SourceSpec
-from nearfar.evaluation.specs import ProtocolSpec, giver_of
+from nearfar.evaluation.evaluation_spec import giver_of
+from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality, one
 from nearfar.report import charts
