@@ -30,9 +30,14 @@ def answer(contender: Contender) -> str | None:
     return contender.stdout.readline() or None
 
 
-def take_turn(contender: Contender) -> str | None:
-    """Let it run once more, and give its answer."""
+def begin_turn(contender: Contender) -> None:
+    """Let it run once more; `answer` waits for what it says."""
     assert contender.stdin is not None
     contender.stdin.write("again\n")
     contender.stdin.flush()
+
+
+def take_turn(contender: Contender) -> str | None:
+    """Let it run once more, and give its answer."""
+    begin_turn(contender)
     return answer(contender)

@@ -15,7 +15,7 @@ from tools.markdown import table
 
 from benchmarks._beside import QUERIES, K
 from benchmarks._contender import DIM, TEMPERATURE
-from benchmarks._process import Contender, answer, start, take_turn
+from benchmarks._process import Contender, answer, begin_turn, start, take_turn
 
 THREADS, NEIGHBOURS, ROUNDS = (1, 2), (0, 1, 2), 3
 PROBLEMS = {
@@ -27,6 +27,7 @@ TITLES = {
     "nt_xent": "NT-Xent of {rows:,} rows, value and gradient",
     "nearest": "the " + str(K) + " nearest of {rows:,} rows",
 }
+OURS, LIMIT = "nearfar", ("two processes", 1)
 # After a turn that took so long, a contender takes no other in the same place.
 LONG_S = 5.0
 
@@ -55,7 +56,9 @@ def main() -> str:
         f"{QUERIES:,} queries, {DIM} dimensions, exact (lightly also votes). One process for each "
         f"contender and number of threads; they take turns, median of {ROUNDS} rounds (one, where "
         f"a run takes over {LONG_S:.0f} s). In brackets: two threads as a multiple of the same "
-        "contender's one thread beside as many neighbours. "
+        "contender's one thread beside as many neighbours. *Two processes*: nearfar on one thread "
+        "in two processes at once, each with a problem of its own, as time a run: what the cores "
+        "give to work that shares nothing, so no threads can be faster. "
         f"{versions('torch', 'lightly', 'faiss-cpu')}; {processor()}.\n",
     ]
     every: list[Turns] = []
@@ -79,13 +82,18 @@ def _in_turn(problem: str, rows: int, names: Sequence[str]) -> dict[tuple[str, i
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     processes: dict[tuple[str, int], Contender] = {}
     taken = {(name, count): Turns() for name in names for count in THREADS}
+    second: Contender | None = None
     try:
         for neighbour in busy:
             neighbour.send_signal(signal.SIGSTOP)
-        for name, count in taken:
-            processes[name, count] = start("benchmarks._beside", problem, name, rows, threads=count)
+        for name, count in (*taken, LIMIT):
+            ours = OURS if (name, count) == LIMIT else name
+            processes[name, count] = start("benchmarks._beside", problem, ours, rows, threads=count)
             _alive(answer(processes[name, count]))
+        second = processes.pop(LIMIT)
+        taken[LIMIT] = Turns()
         for _ in range(ROUNDS):
+            taken[LIMIT].seconds[0].append(_both_at_once(processes[OURS, 1], second))
             for count in NEIGHBOURS:
                 for key, process in processes.items():
                     before = taken[key].seconds[count]
@@ -105,10 +113,17 @@ def _in_turn(problem: str, rows: int, names: Sequence[str]) -> dict[tuple[str, i
                         file=sys.stderr,
                     )
     finally:
-        for process in (*busy, *processes.values()):
+        for process in (*busy, *processes.values(), *filter(None, [second])):
             process.kill()
             process.wait()
     return taken
+
+
+def _both_at_once(*processes: Contender) -> float:
+    """Seconds a run while all of them run at once."""
+    for process in processes:
+        begin_turn(process)
+    return 1 / sum(1 / float(_alive(answer(process))) for process in processes)
 
 
 def _alive(line: str | None) -> str:
@@ -142,6 +157,10 @@ def _table(taken: dict[tuple[str, int], Turns], names: Sequence[str]) -> str:
                 ratio = "" if threads == 1 else f" ({seconds / alone:.2f}×)"
                 cells.append(f"{seconds:.3g} s{ratio}")
             lines.append([f"{name}, {threads} thread{'s' * (threads > 1)}", *cells])
+        if name == OURS:
+            both = statistics.median(taken[LIMIT].seconds[0])
+            ratio = both / statistics.median(taken[OURS, 1].seconds[0])
+            lines.append(["nearfar, two processes", f"{both:.3g} s ({ratio:.2f}×)", "–", "–"])
     return table(["", *(f"beside {count}" for count in NEIGHBOURS)], lines)
 
 
