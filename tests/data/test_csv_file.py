@@ -34,7 +34,7 @@ def test_without_a_heading_all_rows_are_read(tmp_path):
         ("a,b\n1,\n2,3\n", {}, NearfarError, r"column b: 1 of 2 values are no numbers \(empty"),
         ("a,b\n1,nan\n2,3\n", {}, NearfarError, "such as 'nan'"),
         ("a,k\n1,\n2,3\n", {"label_column": "k"}, NearfarError, "column k: 1 of 2 are missing"),
-        ("a,k\n1,1\n", {"label_column": "b"}, SettingError, "label_column"),
+        ("a,k\n1,1\n", {"label_column": "b"}, SettingError, "unknown data.label_column 'b'"),
         ("a,k\n1,1\n", {"leave_out": ("b",)}, SettingError, "leave_out"),
         ("k\n1\n", {"label_column": "k"}, NearfarError, "no column of features"),
         ("a,b\n1,2,3\n", {}, NearfarError, "row 2 has 3 cells"),

@@ -1,9 +1,9 @@
 """Which column of a table is what, told by names and values. Imports nothing heavy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nearfar.data.folder_parts import part_named
-from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.errors import NearfarError, unknown_name
 from nearfar.outside_text import printable
 
 LABELS = (
@@ -17,14 +17,14 @@ _MOST_LABELS = 0.5
 """Different values over rows from which on a column holds no classes."""
 
 
-def given(column: str | None, setting: str, known: Sequence[str]) -> str | None:
+def given(column: str | None, setting: str, known: Collection[str]) -> str | None:
     """A column that was named in a setting.
 
     Raises:
         SettingError: There is no such column.
     """
     if column is not None and column not in known:
-        raise SettingError(f"data.{unknown_name(setting, column, known)}")
+        raise unknown_name(f"data.{setting}", column, known)
     return column
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from nearfar.data.arrays import source_from_vectors
+from nearfar.data.column_names import given
 from nearfar.data.source import Source
 from nearfar.data.specs import CSVSpec
-from nearfar.errors import NearfarError, SettingError, require_known, unknown_name
+from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.outside_text import printable
 
 _DELIMITERS = ",;\t|"
@@ -101,9 +102,7 @@ def load_csv(spec: CSVSpec) -> Source:
     assert path is not None
     try:
         cells = read_csv(path, spec.in_memory_mib).cells
-        labelled = spec.label_column
-        if labelled is not None and labelled not in cells:
-            raise SettingError(f"data.{unknown_name('label_column', labelled, cells)}")
+        labelled = given(spec.label_column, "label_column", cells)
         require_known("column in data.leave_out", spec.leave_out, cells)
         kept = [name for name in cells if name not in (labelled, *spec.leave_out)]
         if not kept:

@@ -88,13 +88,13 @@ def _listings(
     spec: ImageTableSpec, columns: dict[str, Sequence[object]], base: Path
 ) -> tuple[list[Listing], list[str]]:
     """The files of the training part and, where there is one, of the test part."""
-    paths = given(spec.path_column, "path_column", list(columns)) or only(
+    paths = given(spec.path_column, "path_column", columns) or only(
         path_columns(columns), "paths of images", "path_column"
     )
     rest = {name: values for name, values in columns.items() if name != paths}
-    split = given(spec.split_column, "split_column", list(rest)) or split_among(rest)
+    split = given(spec.split_column, "split_column", rest) or split_among(rest)
     rest = {name: values for name, values in rest.items() if name != split}
-    labels = given(spec.label_column, "label_column", list(rest)) or labels_among(rest, others=True)
+    labels = given(spec.label_column, "label_column", rest) or labels_among(rest, others=True)
     notes = [_told(paths, labels, split, list(rest))]
     rows = _rows(columns, paths, labels, base, notes)
     parts: list[PartName] = ["train"] * len(columns[paths])

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from nearfar.data.arrays import source_from_vectors
+from nearfar.data.column_names import given
 from nearfar.data.source import Source
 from nearfar.data.specs import ParquetSpec
-from nearfar.errors import NearfarError, SettingError, require_known, unknown_name
+from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.outside_text import printable
 
 
@@ -35,9 +36,7 @@ def load_parquet(spec: ParquetSpec) -> Source:
     assert path is not None
     try:
         columns = table_columns(path)
-        labelled = spec.label_column
-        if labelled is not None and labelled not in columns.kinds:
-            raise SettingError(f"data.{unknown_name('label_column', labelled, columns.kinds)}")
+        labelled = given(spec.label_column, "label_column", columns.kinds)
         require_known("column in data.leave_out", spec.leave_out, columns.kinds)
         index = tuple(name for name in columns.index if name != labelled)
         notes = replace(columns, index=index).index_note()
