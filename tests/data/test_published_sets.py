@@ -139,6 +139,23 @@ def test_a_damaged_list_is_named(root, name, file):
     assert str(root / file) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("root", "name", "file"),
+    [
+        ("voc2007", "voc2007", "VOCdevkit/VOC2007/ImageSets/Main/aeroplane_test.txt"),
+        ("dtd", "dtd", "dtd/dtd/labels/train1.txt"),
+        ("birdsnap", "birdsnap", "birdsnap/images.txt"),
+        ("birdsnap", "birdsnap", "birdsnap/test_images.txt"),
+    ],
+    indirect=["root"],
+)
+def test_an_empty_list_is_named(root, name, file):
+    (root / file).write_text("\n")
+    with pytest.raises(NearfarError, match="lists no image") as caught:
+        load_source(spec_of(name, root))
+    assert str(root / file) in str(caught.value)
+
+
 @pytest.mark.parametrize("root", ["dtd"], indirect=True)
 def test_a_list_that_leads_out_of_its_folder_is_refused(root):
     (root / "dtd/dtd/labels/train1.txt").write_text("../../../etc/passwd\n")

@@ -226,7 +226,7 @@ Reader = Callable[[Path], tuple[ListedPart, ListedPart]]
 def _of(pairs: Sequence[tuple[Path, str]], listed_in: Path) -> ListedPart:
     """Images and their classes; a list that leads out of its folder is refused."""
     if not pairs:
-        raise NearfarError(f"{shown(listed_in)} lists no image: fetch the set again")
+        raise _empty(listed_in)
     for path, _ in pairs:
         if ".." in path.parts:
             raise _damaged(listed_in)
@@ -248,7 +248,10 @@ def _split(line: str, by: str, file: Path) -> tuple[str, str]:
 
 def _lines(file: Path) -> list[str]:
     """The lines of a list that hold something."""
-    return [line.strip() for line in _text(file).splitlines() if line.strip()]
+    lines = [line.strip() for line in _text(file).splitlines() if line.strip()]
+    if not lines:
+        raise _empty(file)
+    return lines
 
 
 def _text(file: Path) -> str:
@@ -270,6 +273,10 @@ def _mat(file: Path, name: str) -> ndarray:
         raise NearfarError(f"{shown(file)}: no such file; fetch the set again") from None
     except Exception:  # scipy's reader raises almost anything at damaged bytes
         raise _damaged(file) from None
+
+
+def _empty(file: Path) -> NearfarError:
+    return NearfarError(f"{shown(file)} lists no image: fetch the set again")
 
 
 def _damaged(file: Path) -> NearfarError:
