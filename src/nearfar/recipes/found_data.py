@@ -84,10 +84,10 @@ def _in_folder(path: Path) -> Found:
     pictures, _ = walk(path, IMAGES)
     images = len(pictures.all_files())
     sounds = _count(path, SOUNDS)
-    shards = sorted(path.rglob("*.parquet"))
-    if max(images, sounds) == 0 and shards:
-        return Found(ImageParquetSpec(root=path), f"{many(len(shards), 'Parquet file')} of images")
     if max(images, sounds) == 0:
+        if shards := list(path.rglob("*.parquet")):
+            why = f"{many(len(shards), 'Parquet file')} of images"
+            return Found(ImageParquetSpec(root=path), why)
         left_out = counted(pictures.all_left_out())
         raise NearfarError(
             f"{path}: no picture, sound or Parquet file in it"
@@ -99,11 +99,10 @@ def _in_folder(path: Path) -> Found:
         return Found(WavSpec(root=path), many(sounds, "sound") + beside)
     beside = f"; {many(sounds, 'sound')} beside them are not read" if sounds else ""
     side = _side_of(pictures.all_files())
-    table = _table_beside(path)
-    if table is not None and len(pictures.filled()) < 2:
-        # Pictures without folders of classes, and one table that names them.
-        data = ImageTableSpec(root=table, images=_base_of(table, path))
-        return Found(data, f"{many(images, 'picture')} named by {table.name}{beside}", side)
+    # Pictures without folders of classes, and one table that names them.
+    data = _table_beside(path) if len(pictures.filled()) < 2 else None
+    if data is not None and data.root is not None:
+        return Found(data, f"{many(images, 'picture')} named by {data.root.name}{beside}", side)
     return Found(FolderSpec(root=path), many(images, "picture") + beside, side)
 
 
@@ -124,23 +123,22 @@ def _side_of(files: Sequence[Path]) -> int | None:
     return int(median(sides)) if sides else None
 
 
-def _table_beside(path: Path) -> Path | None:
+def _table_beside(path: Path) -> ImageTableSpec | None:
     """The one table at the top of a folder that has a column of image files."""
     tables = [file for file in sorted(path.iterdir()) if file.suffix.lower() in (".csv", ".tsv")]
     naming = []
     for table in tables:
         try:
-            if path_columns(dict(read_csv(table, _LIMIT_MIB).cells)):
-                naming.append(table)
+            cells = read_csv(table, _LIMIT_MIB).cells
         except NearfarError:
             continue
+        if columns := path_columns(dict(cells)):
+            naming.append(ImageTableSpec(root=table, images=_base_of(cells[columns[0]], path)))
     return naming[0] if len(naming) == 1 else None
 
 
-def _base_of(table: Path, folder: Path) -> Path | None:
+def _base_of(names: Sequence[str], folder: Path) -> Path | None:
     """The sub-folder that a table's paths begin at, where it is not the table's own folder."""
-    cells = read_csv(table, _LIMIT_MIB).cells
-    names = cells[path_columns(dict(cells))[0]]
     first = next((name for name in names if is_image_name(name)), "")
     if (folder / first).is_file():
         return None
