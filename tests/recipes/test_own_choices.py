@@ -93,6 +93,13 @@ def test_few_labelled_examples_are_all_learnt_from():
     assert choose_recipe(data, many, "good", gpu=False)[0].data.held_out == 0.1
 
 
+def test_without_labels_none_is_held_out_and_the_batch_counts_all():
+    source = source_from_vectors(rng.normal(size=(512, 4)), test_fraction=0.0)
+    recipe, choices = choose_recipe(VectorsNpzSpec(root=Path("x")), source, "good", gpu=False)
+    assert recipe.training.batch_size == 256
+    assert "check" not in {each.what for each in choices}
+
+
 @pytest.mark.parametrize("quality", ["fast", "good", "best"])
 def test_every_kind_has_a_recipe_that_is_valid(quality):
     series = source_from_series(rng.normal(size=(30, 2, 40)))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from nearfar.data.source import Part, Source
-from nearfar.data.source_spec import SourceSpec
+from nearfar.data.source_spec import SourceSpec, held_out_count
 from nearfar.data.specs import PicturesSpec
 from nearfar.encoders.specs import (
     EncoderSpec,
@@ -120,12 +120,13 @@ def choose_recipe(
     else:
         raise SettingError(f"{source.name} holds {source.modality}: name a recipe for them")
     choices += more
-    batch = batch_of(len(part) if data.held_out == 0 else round(len(part) * (1 - data.held_out)))
+    learnt = learnt_from(data, part)
+    batch = batch_of(learnt)
     # By the square root, as fits Adam (Malladi et al. 2022).
     rate = 3e-3 * (batch / _BATCH) ** 0.5
     why = "as many negatives as fit a network this small"
     if batch < _BATCH:
-        why = f"at most half of the {len(part):,} examples, so that an epoch has two steps"
+        why = f"at most half of the {learnt:,} examples, so that an epoch has two steps"
     choices += [
         OwnChoice("batch", str(batch), why, "--training.batch-size"),
         OwnChoice(
@@ -158,6 +159,11 @@ def choose_recipe(
         )
     )
     return recipe, choices
+
+
+def learnt_from(data: SourceSpec, part: Part) -> int:
+    """Examples of a part that are left to learn from: of labelled ones some may be held out."""
+    return len(part) - (0 if part.labels is None else held_out_count(len(part), data.held_out))
 
 
 def batch_of(examples: int) -> int:

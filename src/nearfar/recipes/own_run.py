@@ -16,7 +16,7 @@ from nearfar.data.source import Source
 from nearfar.errors import SettingError
 from nearfar.launch import launched
 from nearfar.recipes.assembly import Assembly, as_saved, assemble
-from nearfar.recipes.own_choices import OwnChoice
+from nearfar.recipes.own_choices import OwnChoice, learnt_from
 from nearfar.recipes.recipe import Recipe
 from nearfar.terminal import shown
 from nearfar.torch_defaults import own_defaults
@@ -203,8 +203,7 @@ def fitted_batch(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
         recipe: With the batch that was asked for.
         source: The data.
     """
-    held_out = recipe.data.held_out if source.train.labels is not None else 0.0
-    there = max(2, math.floor(len(source.train) * (1 - held_out)))
+    there = max(2, learnt_from(recipe.data, source.train))
     if recipe.training.batch_size <= there:
         return recipe, []
     training = replace(recipe.training, batch_size=there, micro_batch_size=None)
