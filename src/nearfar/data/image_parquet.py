@@ -106,7 +106,7 @@ def load_image_parquet(spec: ImageParquetSpec) -> Source:
             f"images are in column {printable(images)}, "
             + (f"labels in {printable(labels)}" if labels else "and no column is known as labels")
         )
-        listings = [_listing(base, files, labels, names) for files in parts.values()]
+        listings = [_listing(files, labels, names) for files in parts.values()]
     except NearfarError as error:
         raise type(error)(f"{root}: {error}") from None
     with pillow_quiet():
@@ -131,7 +131,7 @@ def _load(
     )
     headers: dict[Path, ImageHeader] = {}
     for shards in parts:
-        for contents in _batches(base, shards, column):
+        for contents in _batches(shards, column):
 
             def header_of(row: Path, contents: dict[Path, bytes | None] = contents) -> ImageHeader:
                 return read_header(_there(contents[row]))
@@ -152,7 +152,7 @@ def _load(
         place = {listing.files[row]: at for at, row in enumerate(rows)}
         pixels = np.empty((len(rows), *shape), dtype=np.uint8)
         good: set[Path] = set()
-        for contents in _batches(base, shards_of[id(listing)], column):
+        for contents in _batches(shards_of[id(listing)], column):
 
             def decode(row: Path, contents: dict[Path, bytes | None] = contents) -> None:
                 pixels[place[row]] = read_image(_there(contents[row]), shape, spec.fit)
@@ -172,7 +172,7 @@ def _there(content: bytes | None) -> bytes:
     return content
 
 
-def _batches(base: Path, shards: Sequence[Path], column: str) -> Iterator[dict[Path, bytes | None]]:
+def _batches(shards: Sequence[Path], column: str) -> Iterator[dict[Path, bytes | None]]:
     """What some rows at a time hold, by the name of each."""
     for shard in shards:
         done = 0
@@ -181,27 +181,18 @@ def _batches(base: Path, shards: Sequence[Path], column: str) -> Iterator[dict[P
                 values = batch.column(0)
                 if values.type.num_fields:  # a struct of bytes and a path
                     values = values.field("bytes")
-                yield {
-                    _row_name(base, shard, done + at): value.as_py()
-                    for at, value in enumerate(values)
-                }
+                yield {shard / str(done + at): value.as_py() for at, value in enumerate(values)}
                 done += len(values)
 
 
-def _row_name(base: Path, shard: Path, row: int) -> Path:
-    return base / shard.relative_to(base) / str(row)
-
-
-def _listing(
-    base: Path, shards: Sequence[Path], column: str | None, names: list[str] | None
-) -> Listing:
+def _listing(shards: Sequence[Path], column: str | None, names: list[str] | None) -> Listing:
     """The rows of the files of a part, and their labels."""
     rows: list[Path] = []
     labels: list[str] = []
     for shard in shards:
         with opened_parquet(shard) as file:
             count = file.metadata.num_rows
-            rows += [_row_name(base, shard, row) for row in range(count)]
+            rows += [shard / str(row) for row in range(count)]
             if column is None:
                 continue
             if column not in file.schema_arrow.names:
