@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from small_recipe import small_recipe
 
 from nearfar.cli.app import main
@@ -181,6 +182,17 @@ def test_runs_of_one_recipe_share_a_row_and_others_of_its_name_do_not(run, tmp_p
         "SimCLR on npz (other)",
     ]
     assert [start.seed for start in starts if start.kind == "random"] == [0, 1]
+    wider, started = [
+        replace(recipe, encoder=replace(recipe.encoder, **changes))
+        for recipe, changes in zip(
+            map(module.read_recipe, (run, run)), ({"width": 8}, {"start": str(other)}), strict=True
+        )
+    ]
+    starts = module._starts([run, other, run], [module.read_recipe(run), wider, started])
+    assert [start.group for start in starts if start.kind == "random"] == [
+        "random init, small-resnet",
+        "random init, small-resnet (other)",
+    ]
 
 
 def test_a_supervised_start_is_trained_once_where_it_is_asked_for(run, tmp_path):
@@ -192,6 +204,10 @@ def test_a_supervised_start_is_trained_once_where_it_is_asked_for(run, tmp_path)
     again = transfer([run], [DigitsSpec()], tmp_path / "out", **settings)
     assert again.cells == table.cells
     assert (tmp_path / "out/supervised/encoder.safetensors").stat().st_mtime_ns == weights
+    trained = module.read_recipe(run)
+    longer = replace(trained, training=replace(trained.training, epochs=9))
+    with pytest.raises(NearfarError, match="supervised start for a run of other data or settings"):
+        module._trained_supervised(longer, tmp_path / "out/supervised", Console())
     given = transfer([run, tmp_path / "out/supervised"], [DigitsSpec()], tmp_path / "b", **settings)
     assert not (tmp_path / "b/supervised").exists()
     assert given.notes == again.notes

@@ -17,6 +17,7 @@ from nearfar.data.sources import load_source
 from nearfar.durable_files import make_folder, remove_leftovers, write_durably
 from nearfar.encoders.saved import SavedEncoder, load_encoder
 from nearfar.errors import NearfarError, require_known
+from nearfar.evaluation.specs import EvaluationSpec
 from nearfar.evaluation.transfer import PROTOCOLS, Features, features_of, some_of, unfit
 from nearfar.methods.specs import CrossEntropySpec
 from nearfar.recipes.assembly import Format, untrained_encoder
@@ -90,8 +91,8 @@ def transfer(
     protocols = {name: each for name, each in PROTOCOLS.items() if name not in leave_out}
     make_folder(out / "cells")
     remove_leftovers(out / "cells")
+    runs = list({run.resolve(): run for run in runs}.values())
     recipes = [read_recipe(run) for run in runs]
-    runs, recipes = list(runs), list(recipes)
     if supervised and not any(recipe.method.reads_labels for recipe in recipes):
         runs.append(_trained_supervised(recipes[0], out / "supervised", console))
         recipes.append(read_recipe(runs[-1]))
@@ -140,25 +141,30 @@ def _starts(runs: Sequence[Path], recipes: Sequence[Recipe]) -> list[Start]:
     groups: dict[str, str] = {}
     found: list[Start] = []
     random: dict[str, Start] = {}
+
+    def group(about: Any, title: str, run: Path) -> str:
+        """The row of what is alike but for its seed; the run is named where a row has the title."""
+        alike, taken = _key(about), set(groups.values())
+        several = (title, f"{title} ({run.name})", f"{title} ({run})")
+        return groups.setdefault(alike, next((each for each in several if each not in taken), alike))
+
     for run, recipe in zip(runs, recipes, strict=True):
         encoder = load_encoder(run)
-        alike = json.dumps(recipe_to_json(replace(recipe, seed=0)), sort_keys=True)
         title = f"{recipe.method.title} on {recipe.data.name}"
-        if alike not in groups:
-            taken = title in groups.values()
-            groups[alike] = f"{title} ({run.name})" if taken else title
+        row = group(recipe_to_json(replace(recipe, seed=0)), title, run)
         about = json.loads((run / names.ENCODER_SETTINGS).read_text())
         kind = "supervised" if recipe.method.reads_labels else "pretrained"
-        key = _key([about["sha256"]])
-        found.append(Start(kind, groups[alike], recipe.seed, encoder, key))
-        network = _key([to_json(recipe.encoder), list(encoder.shape), recipe.seed])
-        if network not in random:
+        found.append(Start(kind, row, recipe.seed, encoder, _key([about["sha256"]])))
+        # Whatever weights it starts with, its first ones are drawn.
+        network = [to_json(replace(recipe.encoder, start=None)), list(encoder.shape)]
+        key = _key([*network, recipe.seed])
+        if key not in random:
             # Examples are normalised as for the first run that has this network.
             mean, std = tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
             first = untrained_encoder(recipe, Format(encoder.shape, mean, std))
-            group = f"random init, {recipe.encoder.name}"
-            key = _key(["first weights", network, mean, std])
-            random[network] = Start("random", group, recipe.seed, first, key)
+            row = group(network, f"random init, {recipe.encoder.name}", run)
+            fingerprint = _key(["first weights", key, mean, std])
+            random[key] = Start("random", row, recipe.seed, first, fingerprint)
     return [*found, *random.values()]
 
 
@@ -172,13 +178,29 @@ def _notes(starts: Sequence[Start]) -> list[str]:
 
 
 def _trained_supervised(recipe: Recipe, folder: Path, console: Console) -> Path:
-    """A run by cross-entropy with all else as in a recipe; gone on with where it was cut."""
+    """A run by cross-entropy with all else as in a recipe; gone on with where it was cut.
+
+    Raises:
+        NearfarError: The folder holds one that learnt from other data or by another recipe.
+    """
+    wanted = replace(recipe, method=CrossEntropySpec())
     if (folder / names.CONFIG).exists():
+        if _learning_of(read_recipe(folder)) != _learning_of(wanted):
+            raise NearfarError(
+                f"{folder} holds a supervised start for a run of other data or settings: choose "
+                "another --out, or remove it"
+            )
         if not (folder / names.ENCODER_SETTINGS).exists():
             resume_run(folder, console=console)
     else:
-        run_recipe(replace(recipe, method=CrossEntropySpec()), folder, console=console)
+        run_recipe(wanted, folder, console=console)
     return folder
+
+
+def _learning_of(recipe: Recipe) -> Recipe:
+    """All of a recipe that decides what is learnt, its data by the one name of their place."""
+    data = recipe.data if recipe.data.place is None else recipe.data.at(recipe.data.place.resolve())
+    return replace(recipe, data=data, evaluation=EvaluationSpec())
 
 
 def _titles(sets: Sequence[SourceSpec]) -> list[str]:
