@@ -17,7 +17,7 @@ from nearfar.data.sources import load_source
 from nearfar.durable_files import make_folder, remove_leftovers, write_durably
 from nearfar.encoders.saved import SavedEncoder, load_encoder
 from nearfar.errors import NearfarError, require_known
-from nearfar.evaluation.specs import EvaluationSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.transfer import PROTOCOLS, Features, features_of, some_of, unfit
 from nearfar.methods.specs import CrossEntropySpec
 from nearfar.recipes.assembly import Format, untrained_encoder
