@@ -56,6 +56,12 @@ def test_grey_modes_have_one_channel(tmp_path, mode):
     assert (_read(path) == 255).all()
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_pixels_may_be_written_to(tmp_path, mode):
+    Image.new(mode, (3, 2)).save(tmp_path / "a.png")
+    assert _read(tmp_path / "a.png").flags.writeable
+
+
 def test_palettes_are_looked_up_and_grey_ones_noticed(tmp_path):
     colour, grey = tmp_path / "colour.png", tmp_path / "grey.gif"
     _quarters("P").save(colour)

@@ -163,7 +163,8 @@ def read_image(
             if pixels.size != (width, height):
                 pixels = _brought_to(pixels, (width, height), fit)
         array = np.asarray(pixels)
-    return np.ascontiguousarray(array.reshape(height, width, channels).transpose(2, 0, 1))
+    # A copy in any case: Pillow lends its pixels to be read only, which torch warns of.
+    return array.reshape(height, width, channels).transpose(2, 0, 1).copy()
 
 
 def _pages_as_channels(

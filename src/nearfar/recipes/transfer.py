@@ -145,8 +145,8 @@ def _starts(runs: Sequence[Path], recipes: Sequence[Recipe]) -> list[Start]:
     def group(about: Any, title: str, run: Path) -> str:
         """The row of what is alike but for its seed; the run is named where a row has the title."""
         alike, taken = _key(about), set(groups.values())
-        several = (title, f"{title} ({run.name})", f"{title} ({run})")
-        return groups.setdefault(alike, next((each for each in several if each not in taken), alike))
+        names_of_it = (title, f"{title} ({run.name})", f"{title} ({run})", alike)
+        return groups.setdefault(alike, next(each for each in names_of_it if each not in taken))
 
     for run, recipe in zip(runs, recipes, strict=True):
         encoder = load_encoder(run)
