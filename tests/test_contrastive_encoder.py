@@ -22,7 +22,8 @@ from sklearn.utils.estimator_checks import (
 from nearfar import ContrastiveEncoder, contrastive_encoder
 from nearfar.encoders.saved import save_encoder
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.specs import MethodSpec, MoCoSpec, SupConSpec
+from nearfar.methods.objective_specs import NTXentSpec
+from nearfar.methods.specs import MethodSpec, MoCoSpec, SimCLRSpec, SupConSpec
 
 SMALL = {
     "epochs": 1,
@@ -361,6 +362,20 @@ def test_labels_are_asked_for_where_they_are_read_and_may_be_of_any_kind(digits)
     assert encoder.fit(digits, names).classes_[:2] == ["class 0", "class 1"]
     numbers = ContrastiveEncoder(**SMALL, method="supcon").fit(digits, TEN)
     assert np.array_equal(encoder.transform(digits), numbers.transform(digits))
+
+
+def test_a_method_that_drops_false_negatives_reads_labels(digits):
+    settings = {key: SMALL[key] for key in SMALL if "projection" not in key}
+    kept, dropped = (
+        ContrastiveEncoder(
+            **settings, method=SimCLRSpec(objective=NTXentSpec(drop_false_negatives=drop))
+        )
+        for drop in ("no", "yes")
+    )
+    assert not kept.__sklearn_tags__().target_tags.required
+    assert dropped.__sklearn_tags__().target_tags.required
+    with pytest.raises(ValueError, match="the target y is None: SimCLR learns from labels"):
+        dropped.fit(digits)
 
 
 @pytest.mark.parametrize("method", ["simclr", "cpc"])

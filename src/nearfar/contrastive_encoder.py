@@ -207,8 +207,11 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """float32 comes back as float32; other types come back as float32 too."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        known = isinstance(self.method, MethodSpec) or self.method in MethodSpec.known()
-        tags.target_tags.required = known and self._method_kind().needs_labels
+        if isinstance(self.method, MethodSpec):
+            tags.target_tags.required = self.method.reads_labels
+        else:
+            known = self.method in MethodSpec.known()
+            tags.target_tags.required = known and self._method_kind().needs_labels
         return tags
 
     def _rows(self, X: Any, *, reset: bool) -> tuple[np.ndarray, tuple[int, ...] | None]:

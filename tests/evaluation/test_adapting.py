@@ -21,6 +21,7 @@ from nearfar.evaluation.adapting import Adapted, Course, adapt, answers, where_o
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.finished_work import FinishedWork, fingerprint
+from nearfar.evaluation.judged import Judged
 from nearfar.evaluation.label_draws import draws_of
 from nearfar.evaluation.sgd_probe import ProbeCourse, train_probes
 from nearfar.evaluation.specs import FineTuningSpec, ProtocolSpec, SGDProbeSpec
@@ -302,6 +303,28 @@ def test_the_probe_s_records_and_its_choice(source, monkeypatch):
     assert {r.parameters["learning_rate"] for r in found.records} <= {0.1, 1.0}
     assert [count == 40 for count in asked] == [False, True] * 2
     assert 0 < found.records[0].value <= 1
+
+
+def test_the_probe_takes_the_rate_that_serves_examples_it_did_not_learn_from(source):
+    spec = SGDProbeSpec(epochs=3, batch_size=32, learning_rates=(1e-6, 1.0, 1e-5), augment=False)
+    found = evaluate(saved(), source, only(spec, baselines=False))
+    assert {record.parameters["learning_rate"] for record in found.records} == {1.0}
+
+
+def test_copies_of_an_example_are_on_one_side_of_the_choice(source):
+    images = torch.cat([source.train.examples, source.train.examples])
+    twice = Source("digits", Part(images, source.train.labels.repeat(2)), source.test)
+    choice = Judged("encoder", saved(), twice).choice
+    fitting, choosing = (set(rows.tolist()) for rows in (choice.fitting, choice.choosing))
+    assert fitting | choosing == set(range(240))
+    assert len(choosing) > 20
+    assert all((row + 120) % 240 in choosing for row in choosing)
+
+
+def test_a_share_of_the_labels_is_rounded_in_each_class_and_never_nothing():
+    labels = torch.tensor([0] * 18 + [1] * 2 + [2] * 25)
+    for rows in draws_of(labels, "10%", 3, seed=0):
+        assert torch.bincount(labels[rows]).tolist() == [2, 1, 2]
 
 
 def test_an_encoder_without_a_network_is_left_out(source):

@@ -10,7 +10,8 @@ from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.errors import SettingError
-from nearfar.evaluation.clustering import clusters_of
+from nearfar.evaluation.accuracy import LabelledFeatures
+from nearfar.evaluation.clustering import choose_transform, clusters_of
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.specs import ClusteringSpec, EffectiveRankSpec, ProtocolSpec
@@ -72,6 +73,21 @@ def test_clusters_that_are_plain_are_found():
     # Length tells nothing: rows are brought to the sphere.
     found = clusters_of(features * torch.rand(60, 1).add(0.1), 3, seed=0)
     assert slow_scores(labels.numpy(), found) == pytest.approx((1, 1))
+
+
+def test_the_form_is_chosen_whose_clusters_agree_best_with_the_classes():
+    torch.manual_seed(0)
+    labels = torch.arange(90) % 3
+    # One loud column of noise hides the classes until columns have the same spread.
+    features = torch.cat([50 * torch.randn(90, 1), torch.eye(3)[labels] * 3], dim=1)
+    data = LabelledFeatures("encoder", features, labels, features, labels, 3)
+    chosen = choose_transform(data, 0)
+    scores = {
+        each.name: slow_scores(labels.numpy(), clusters_of(each(features), 3, seed=0))[0]
+        for each in data.transforms
+    }
+    assert scores[chosen.name] == max(scores.values())
+    assert scores[data.transforms[0].name] < 0.5 < scores[chosen.name]
 
 
 def test_more_clusters_than_examples_and_twins_are_no_error(recwarn):

@@ -10,8 +10,10 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from nearfar.cli.app import main
+from nearfar.durable_files import write_durably
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import SmallResNetSpec, TimmSpec
+from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.digits import simclr_digits
 from nearfar.run_folder.folder import RunFolder
@@ -78,6 +80,26 @@ def test_timms_own_transform_is_the_one_it_was_trained_with(timm_run, tmp_path):
     picture = Image.effect_noise((32, 32), 60)
     bytes_ = torch.tensor(list(picture.tobytes()), dtype=torch.uint8).view(1, 1, 32, 32)
     torch.testing.assert_close(transform(picture)[None], (bytes_ / 255 - 0.3) / 0.4)
+    wide = Image.new("L", (64, 32))
+    wide.paste(255, (0, 0, 8, 32))  # cut to its centre, it would be black
+    assert transform(wide).max() > transform(wide).min()
+
+
+def test_a_full_disk_leaves_nothing_and_the_same_command_serves(
+    timm_run, tmp_path, monkeypatch, capsys
+):
+    def full(path, content):
+        if path.name == "model.safetensors":
+            raise NearfarError(f"{path} cannot be written: No space left on device")
+        write_durably(path, content)
+
+    command = ["export", str(timm_run), "--to", "timm", "--out", str(tmp_path / "model")]
+    with monkeypatch.context() as within:
+        within.setattr("nearfar.cli.export.write_durably", full)
+        assert main(command) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert not any((tmp_path / "model").iterdir())
+    assert main(command) == 0
 
 
 def test_what_timm_cannot_build_is_refused_with_what_else_there_is(tmp_path, capsys):

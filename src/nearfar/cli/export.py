@@ -1,6 +1,6 @@
 """`nearfar export RUN --to onnx|timm|hub --out PATH`: a trained encoder for other programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
 from nearfar.durable_files import check_writable, make_folder, write_durably
-from nearfar.errors import SettingError
+from nearfar.errors import NearfarError, SettingError
 
 if TYPE_CHECKING:
     from nearfar.encoders.saved import SavedEncoder
@@ -73,15 +73,25 @@ def _folder(encoder: "SavedEncoder", arguments: ExportArguments) -> str:
         files = timm_files(encoder)
     else:
         files = hub_files(encoder, RunFolder.open(arguments.run), licence=arguments.licence)
-    make_folder(arguments.out)
-    for name, content in files.items():
-        write_durably(arguments.out / name, content)
+    _write_all(arguments.out, files)
     told = ", ".join(files)
     if "model.safetensors" in files:
         told += f"; timm.create_model('local-dir:{arguments.out}', pretrained=True) loads it"
     if arguments.upload is not None:
         told += f"; uploaded to {upload(files, arguments.upload)}"
     return told
+
+
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files; where the disk refuses one, none stays, so that the same command serves."""
+    make_folder(folder)
+    try:
+        for name, content in files.items():
+            write_durably(folder / name, content)
+    except NearfarError:
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def _refuse_foreign(arguments: ExportArguments) -> None:
