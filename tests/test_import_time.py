@@ -60,6 +60,8 @@ print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sy
         ["train", "--evaluation.knn.votes", "0", "0.1"],
         ["objectives"],
         ["objectives", "--json"],
+        ["runs", "no/such/folder"],
+        ["runs", ".", "--sort", "chekc"],
     ],
     ids=" ".join,
 )

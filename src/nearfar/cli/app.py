@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("nearfar.cli.train", "train an encoder, judge it and write its report"),
     "evaluate": ("nearfar.cli.evaluate", "judge a run's encoder again, also on other data"),
     "report": ("nearfar.cli.report", "write the page of one run, or of several side by side"),
+    "runs": ("nearfar.cli.runs", "list every run below a folder: how far, how good"),
     "transfer": ("nearfar.cli.transfer", "judge encoders on other sets, beside other starts"),
     "embed": ("nearfar.cli.embed", "turn examples into vectors: parquet, npz or npy"),
     "neighbors": ("nearfar.cli.neighbors", "find what is most like each of some examples"),

@@ -15,12 +15,21 @@ from plotly.offline import get_plotlyjs
 from nearfar.report.charts import shortened
 
 
-def render(template: str, *, package: str = "nearfar.report", **content: Any) -> str:
+def render(
+    template: str,
+    *,
+    package: str = "nearfar.report",
+    charts: bool = True,
+    sorts: bool = False,
+    **content: Any,
+) -> str:
     """A page that opens offline and asks no server for anything; all that it shows is escaped.
 
     Args:
         template: Its file among the templates of the package.
         package: Whose; the report's macros, style and script are there for every page.
+        charts: Whether it shows any; what draws them is four megabytes.
+        sorts: Whether a click on a column's head sorts the tables of class `sortable`.
         content: What the template shows.
     """
     environment = Environment(
@@ -31,7 +40,8 @@ def render(template: str, *, package: str = "nearfar.report", **content: Any) ->
         lstrip_blocks=True,
     )
     environment.filters |= {"figure_json": _figure_json, "shortened": shortened}
-    scripts = [get_plotlyjs(), _template_text("page.js")]
+    drawing = [get_plotlyjs(), _template_text("page.js")] if charts else []
+    scripts = [*drawing, *([_template_text("sort.js")] if sorts else [])]
     return environment.get_template(template).render(
         version=version("nearfar"),
         policy=_content_security_policy(scripts),

@@ -4,6 +4,8 @@ import datetime
 import fcntl
 import json
 import os
+import struct
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,9 @@ class _Held:
 
 _held: dict[Path, _Held] = {}
 _registry = threading.Lock()
+# The system's `struct flock`, as far as its end: type and whence stand last on a Mac.
+_ON_A_MAC = sys.platform == "darwin"
+_FLOCK = "qqihh" if _ON_A_MAC else "hhqqi"
 
 
 @contextmanager
@@ -80,6 +85,23 @@ def locked(folder: Path, doing: str) -> Iterator[bool]:
         finally:
             with _registry:
                 _held.pop(place, None)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether somebody is writing in a run folder now; nothing is taken, written or made."""
+    with _registry:
+        held = _held.get(folder.resolve())
+        if held is not None and held.pid == os.getpid():
+            # Closing the file here would give the lock of this process away.
+            return True
+        asked = (0, 0, 0, fcntl.F_WRLCK, 0) if _ON_A_MAC else (fcntl.F_WRLCK, 0, 0, 0, 0)
+        try:
+            with (folder / names.LOCK).open("rb") as file:
+                told = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(_FLOCK, *asked).ljust(64))
+        except OSError:  # there is none, it may not be read, or a file system without locks
+            return False
+    kind = struct.unpack_from(_FLOCK, told)[3 if _ON_A_MAC else 0]
+    return kind != fcntl.F_UNLCK
 
 
 def _sign(file: TextIO, doing: str) -> None:

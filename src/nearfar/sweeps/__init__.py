@@ -1,0 +1,1 @@
+"""Many runs: those below a folder, and studies that make them."""
