@@ -54,6 +54,7 @@ def train_tiny(
     batches=None,
     seed: int = 3,
     threads: int = 1,
+    knn=fake_knn,
 ) -> nn.Module:
     """Train in a folder, anew or resumed, as the command line would."""
     torch.set_num_threads(threads)
@@ -68,7 +69,7 @@ def train_tiny(
         folder,
         seed=seed,
         resume=resume,
-        knn=fake_knn,
+        knn=knn,
         console=console,
     )
     return method

@@ -36,6 +36,7 @@ CAME_LATER = {
         "lora_layers": "attention",
     },
     "method.head": "mlp",
+    "training.keep_epoch": "last",
     "training.optimizer.head_rate": 1.0,
     "training.optimizer.layer_decay": 1.0,
 }

@@ -8,6 +8,7 @@ from nearfar.modality import in_words
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.scores import FEATURES, Row, score_rows, shown_interval
 from nearfar.report.verdict import percent
+from nearfar.run_folder.names import KEPT_EPOCH
 
 _TIMM_USE = """```python
 import timm
@@ -88,10 +89,12 @@ def _data(recipe: Recipe) -> list[str]:
 def _training(recipe: Recipe, environment: dict[str, Any]) -> list[str]:
     training = recipe.training
     versions = ", ".join(f"{name} {value}" for name, value in environment["versions"].items())
+    chosen, kept = environment.get(KEPT_EPOCH), "the last epoch is kept"
+    if chosen is not None:
+        kept = f"epoch {chosen['epoch']} is kept, chosen by kNN on held-out training examples"
     return [
         f"- Method: {recipe.method.title}",
-        f"- {training.epochs} epochs, batches of {training.batch_size}, seed {recipe.seed}; the "
-        "last epoch is kept",
+        f"- {training.epochs} epochs, batches of {training.batch_size}, seed {recipe.seed}; {kept}",
         f"- {_plain(environment['hardware'])}; Python {environment['python']}, {_plain(versions)}",
     ]
 

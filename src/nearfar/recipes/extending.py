@@ -106,13 +106,19 @@ def _end_of(old: RunFolder, recipe: Recipe) -> Loaded:
             f"{old} has not come to its end: go on with `{old.resume_command}`, and extend it then"
         )
     loaded = load_newest(old.checkpoints)
-    if loaded is None or loaded.checkpoint.scalars["position"]["epoch"] != recipe.training.epochs:
+    if loaded is None or not _is_last(loaded, recipe):
         quoted = shlex.quote(str(old.path))
         raise NearfarError(
             f"the checkpoint that {old} ended with is gone, and only it knows heads and optimiser: "
             f"begin with the encoder alone: nearfar train --from {quoted}"
         )
     return loaded
+
+
+def _is_last(loaded: Loaded, recipe: Recipe) -> bool:
+    """Whether a checkpoint is that of a run's last step."""
+    steps_per_epoch = loaded.checkpoint.scalars["settings"]["steps_per_epoch"]
+    return loaded.checkpoint.step == recipe.training.epochs * steps_per_epoch
 
 
 def _schedule(recipe: Recipe, longer: Recipe, loaded: Loaded) -> str:

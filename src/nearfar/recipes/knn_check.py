@@ -9,6 +9,9 @@ from nearfar.data.source import Part, choose
 from nearfar.evaluation.features import extract_features
 from nearfar.evaluation.knn import KNNBank, top_accuracy
 from nearfar.recipes.assembly import Assembly, as_saved
+from nearfar.recipes.recipe import Recipe
+from nearfar.run_folder.folder import RunFolder
+from nearfar.run_folder.names import KEPT_EPOCH
 
 MOST_BANK = 10_000
 """Examples of the bank at most."""
@@ -71,6 +74,41 @@ def knn_check(assembly: Assembly) -> Callable[..., dict[str, float | str]] | Non
         return {**found, "asked": asked}
 
     return judge
+
+
+def require_check(assembly: Assembly) -> None:
+    """Refuse to choose an epoch by a check where no labelled example can be kept for it.
+
+    Raises:
+        SettingError: Saying why there is none.
+    """
+    training, data = assembly.recipe.training, assembly.recipe.data
+    if training.keep_epoch == "last" or assembly.taught.held_out is not None:
+        return
+    if assembly.source.train.labels is None:
+        raise training.no_check("these data have no labels")
+    if data.learns_from != "unlabelled":
+        raise training.no_check("every class has a single example, so that none is held out")
+
+
+def kept_epoch(recipe: Recipe, run_folder: RunFolder) -> list[str]:
+    """Whose epoch the encoder of a run is, where the best check chose it; else nothing.
+
+    Args:
+        recipe: The run's.
+        run_folder: Where its training has ended.
+    """
+    if not run_folder.environment.is_file():
+        return []
+    kept = run_folder.read_environment().get(KEPT_EPOCH)
+    if kept is None:
+        return []
+    return [
+        f"the encoder is that of epoch {kept['epoch']} of {recipe.training.epochs}, kept for the "
+        f"best kNN check on held-out training examples: {100 * kept['top1']:.1f} %, against "
+        f"{100 * kept['last_top1']:.1f} % after the last epoch. The check chose it and so "
+        "flatters it; the test part had no say"
+    ]
 
 
 def _cut(part: Part, count: int, seed: int, *, most: int) -> tuple[Part, Part]:

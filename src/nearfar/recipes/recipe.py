@@ -41,6 +41,12 @@ class Recipe(Spec):
         self.method.require_views(self.views.count)
         if self.evaluation.embeddings:
             self.method.require_head("evaluation.embeddings is True")
+        if (
+            self.training.keep_epoch == "best"
+            and not self.data.held_out
+            and self.data.learns_from != "unlabelled"
+        ):
+            raise self.training.no_check("data.held_out is 0")
         self._check_experiments()
         known = self.data.most_to_learn_from()
         if known is not None:

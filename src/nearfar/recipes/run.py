@@ -32,7 +32,7 @@ from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.console import print_header, print_scores
 from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
 from nearfar.recipes.experiment import experiment_of
-from nearfar.recipes.knn_check import knn_check
+from nearfar.recipes.knn_check import kept_epoch, knn_check, require_check
 from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.start import recorded_start, start_again, start_as_recorded, start_of
@@ -100,6 +100,7 @@ def run_recipe(
         start = start_of(recipe.encoder, ranks)
         load = (lambda: source) if source is not None else (lambda: load_source(recipe.data))
         assembly = assemble(recipe, ranks.one_by_machine(load), start)
+        require_check(assembly)
         with ranks.agreeing():
             if ranks.first:
                 locks.enter_context(RunFolder.begun(run_folder.path, overwrite=overwrite))
@@ -356,7 +357,7 @@ def _judge(
             untrained=untrained_encoder(recipe, example_format).to(device),
             start=None if started is None else started.to(device),
             run_folder=target,
-            first=[*first, *lost],
+            first=[*first, *kept_epoch(recipe, run_folder), *lost],
             device=device,
             workers=recipe.data.readers,
             threads=threads,

@@ -21,6 +21,7 @@ from nearfar.report.score_tables import further_measures, score_table, shot_tabl
 from nearfar.report.scores import score_rows
 from nearfar.report.settings import setting_groups, typed_command
 from nearfar.report.verdict import BASELINES, forms, percent, verdict
+from nearfar.run_folder.names import KEPT_EPOCH
 
 LARGEST_CONFUSION_TABLE = 20
 """Classes beyond which only the most confused pairs are listed."""
@@ -180,6 +181,7 @@ def _curves(run: RunFiles) -> dict[str, Any] | None:
         return None
     runs = {run.name: run}
     last = run.knn[-1] if run.knn else None
+    kept = run.environment.get(KEPT_EPOCH)
     return {
         "loss": charts.loss_curve(runs, charts.chance_loss(run.config)),
         "loss_text": f"from {losses[0]:.2f} to {losses[-1]:.2f}",
@@ -187,7 +189,8 @@ def _curves(run: RunFiles) -> dict[str, Any] | None:
         "rate_text": f"at most {max(line['learning_rate'] for line in run.steps):.3g}",
         "knn": charts.knn_curve(runs) if last else None,
         "knn_title": knn_title([run], _modality(run.config)),
-        "knn_text": f"{percent(last['top1'])} % at the last check" if last else "",
+        "knn_text": (f"{percent(last['top1'])} % at the last check" if last else "")
+        + (f", {percent(kept['top1'])} % at epoch {kept['epoch']}, which is kept" if kept else ""),
         "rank": charts.rank_curve(run),
         "shared": charts.bound_curve(runs),
         "next_step": charts.bound_curve(runs, "bound_1"),

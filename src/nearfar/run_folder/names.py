@@ -19,6 +19,9 @@ FINISHED_WORK = "evaluation.unfinished.jsonl"
 MUTUAL_INFORMATION = "mutual_information.json"
 REPORT = "report.html"
 
+KEPT_EPOCH = "kept_epoch"
+"""In `environment.json`: the epoch whose encoder a run left, where the best check chose it."""
+
 FOLDERS = (CHECKPOINTS, TENSORBOARD)
 FILES = (
     CONFIG,

@@ -14,6 +14,12 @@ class _Shape(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
 
+class _KeptEpoch(_Shape):
+    epoch: int
+    top1: FiniteFloat
+    last_top1: FiniteFloat
+
+
 class Environment(_Shape):
     """`environment.json`."""
 
@@ -22,6 +28,7 @@ class Environment(_Shape):
     resumed_at_steps: list[int] = []
     seconds: FiniteFloat = 0.0
     hardware: str = ""
+    kept_epoch: _KeptEpoch | None = None
 
 
 class Start(_Shape):

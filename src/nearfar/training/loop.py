@@ -18,8 +18,10 @@ from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.modality import Modality
 from nearfar.run_folder.folder import RunFolder
+from nearfar.run_folder.names import KEPT_EPOCH
 from nearfar.torch_defaults import own_defaults
 from nearfar.training import collapse
+from nearfar.training.best_epoch import BestEpoch
 from nearfar.training.environment import recorded_environment
 from nearfar.training.generators import Generators, OwnDraws
 from nearfar.training.gradient_caching import cached_gradients
@@ -89,7 +91,9 @@ def train(
     step, and a checkpoint holds everything else. The method must be built the same way again.
 
     With `config.ema` an average of the weights is kept beside them. It is what `knn` judges, and
-    what is left in place at the end; checkpoints hold both.
+    what is left in place at the end; checkpoints hold both. With `config.keep_epoch` of "best" the
+    weights that `knn` found best are, the average's where there is one; they are in every
+    checkpoint, and `environment.json` says whose epoch they are.
 
     Where torch's process group is set up (`nearfar.training.ranks.joined_ranks`), every rank calls
     this together: they train one method on the global batch. The first alone touches the run
@@ -113,7 +117,8 @@ def train(
         console: Where progress is shown; None shows nothing.
 
     Raises:
-        SettingError: A setting is impossible, or this machine lacks the device.
+        SettingError: A setting is impossible, or this machine lacks the device, or the best epoch
+            is to be kept and `knn` is None.
         Interrupted: SIGINT or SIGTERM came; the step was finished and saved.
         NearfarError: The loss or a gradient is not finite, a checkpoint cannot be written or
             read, or the folder already holds checkpoints and `resume` is not set.
@@ -126,6 +131,9 @@ def train(
     ranks.begin_alike(method)
     optimizer = config.optimizer.build(method)
     average = None if config.ema is None else WeightAverage(method, config.ema)
+    if config.keep_epoch == "best" and knn is None:
+        raise config.no_check("there is no check")
+    best = BestEpoch(method, average) if config.keep_epoch == "best" else None
     steps_per_epoch = batches.steps_per_epoch
     total_steps = config.epochs * steps_per_epoch
     record_every = math.ceil(total_steps / _MOST_RECORDS)
@@ -152,14 +160,14 @@ def train(
     ):
         if probe is not None:
             probe.to(hardware.device)
-        state = TrainingState(method, optimizer, generators, ranks, average, probe)
+        state = TrainingState(method, optimizer, generators, ranks, average, probe, best)
         begin = functools.partial(find_start, state, settings) if resume else new_start
         start = begin(run_folder, ranks)
         for note in start.notes:
             progress.note(note)
         if start.position.epoch == config.epochs:
             progress.note(f"{run_folder} is trained already: all {config.epochs} epochs are done")
-            _put_in_place(average)
+            _finish(average, best, config, run_folder, ranks, progress)
             return
         where = f"{ranks.count} ranks, each on {hardware.summary}"
         progress.note(
@@ -273,25 +281,64 @@ def train(
                 first_step = 0
                 done, last = epoch + 1, epoch + 1 == config.epochs
                 if knn is not None and config.knn_every and (done % config.knn_every == 0 or last):
-                    with ranks.agreeing():
-                        if metrics is not None:
-                            method.train(False)
-                            judged = method.encoder if average is None else average.encoder
-                            accuracies = knn(judged, *([] if probe is None else [probe.shares]))
-                            metrics.write("knn", step, accuracies)
-                            progress.knn(accuracies["top1"])
+                    top1 = ranks.from_first(
+                        functools.partial(
+                            _checked, knn, method, average, probe, metrics, progress, step
+                        )
+                    )
+                    if best is not None:
+                        best.see(done, top1)
                 received = ranks.largest(stop.received or 0)
                 if done % config.checkpoint_every == 0 or last or received:
                     saver.save(step, Position(done))
                 if received:
                     raise _interrupted(received, step, total_steps, run_folder)
-            _put_in_place(average)
+        _finish(average, best, config, run_folder, ranks, progress)
 
 
-def _put_in_place(average: WeightAverage | None) -> None:
-    """What is judged and saved from now on, where an average is kept."""
-    if average is not None:
-        average.put_in_place()
+def _checked(
+    knn: Callable[..., Mapping[str, Any]],
+    method: Method,
+    average: WeightAverage | None,
+    probe: OnlineProbe | None,
+    metrics: MetricsLog | None,
+    progress: TrainingProgress,
+    step: int,
+) -> float:
+    """Judge the encoder as it is now, and log it; the accuracy. On the first rank alone."""
+    assert metrics is not None
+    method.train(False)
+    judged = method.encoder if average is None else average.encoder
+    accuracies = knn(judged, *([] if probe is None else [probe.shares]))
+    metrics.write("knn", step, accuracies)
+    progress.knn(accuracies["top1"])
+    return accuracies["top1"]
+
+
+def _finish(
+    average: WeightAverage | None,
+    best: BestEpoch | None,
+    config: TrainingSpec,
+    run_folder: RunFolder,
+    ranks: Ranks,
+    progress: TrainingProgress,
+) -> None:
+    """Put in place what is judged and saved from now on, and say which epoch's it is."""
+    if best is None:
+        if average is not None:
+            average.put_in_place()
+        return
+    best.put_in_place()
+    found = best.figures
+    progress.note(
+        f"the encoder of epoch {found['epoch']} of {config.epochs} is kept: its kNN check is the "
+        f"best, {100 * found['top1']:.1f} % (last epoch: {100 * found['last_top1']:.1f} %)"
+    )
+    with ranks.agreeing():
+        if ranks.first:
+            environment = run_folder.read_environment()
+            if environment.get(KEPT_EPOCH) != found:
+                run_folder.write_environment(environment | {KEPT_EPOCH: found})
 
 
 def _gradients(

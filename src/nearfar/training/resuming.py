@@ -63,6 +63,11 @@ def checkpoint_settings(
     decisive = flat_settings(to_json(config))
     for name in _FREE_TO_CHANGE:
         del decisive[name]
+    if config.keep_epoch == "last":
+        # Decides nothing then, and checkpoints from before there was a choice lack it.
+        del decisive["keep_epoch"]
+    else:
+        decisive["knn_every"] = config.knn_every
     decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}
     decisive |= experiment
     return Settings(decisive, {"bf16": hardware.bf16})

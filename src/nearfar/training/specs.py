@@ -117,6 +117,9 @@ class TrainingSpec(Spec):
     online_probe: bool | None = field(default=None, kw_only=True)
     """Let a linear classifier learn the labels beside the run, on features that take no gradient
     from it; True or left out."""
+    keep_epoch: Literal["last", "best"] = field(default="last", kw_only=True)
+    """Epoch whose encoder is judged and saved: the last, or that with the best kNN check on
+    held-out examples, the earliest of equals."""
     checkpoint_every: Count = 1
     """Epochs between checkpoints."""
     keep_checkpoints: Annotated[int, Ge(2)] = 2
@@ -131,7 +134,17 @@ class TrainingSpec(Spec):
                 f"training.micro_batch_size is {self.micro_batch_size}: it must be 1 to "
                 f"training.batch_size, which is {self.batch_size}, or left out"
             )
+        if self.keep_epoch == "best" and not self.knn_every:
+            raise self.no_check("training.knn_every is 0")
         self.schedule.check_epochs(self.epochs)
+
+    @staticmethod
+    def no_check(why: str) -> SettingError:
+        """The error for an epoch that is to be chosen by a check which there is not."""
+        return SettingError(
+            "training.keep_epoch is best: the best epoch is told by the kNN check on held-out "
+            f"labelled examples, and {why}: change that, or keep the last epoch"
+        )
 
     def require_ranks(self, ranks: int) -> None:
         """Refuse a batch that the processes of a run cannot share evenly.

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
+from nearfar.training.best_epoch import BestEpoch
 from nearfar.training.checkpoints import Checkpoint
 from nearfar.training.generators import Generators
 from nearfar.training.online_probe import OnlineProbe
@@ -35,8 +36,9 @@ class Position:
 class TrainingState:
     """Parameters, buffers, optimiser and generators: everything that changes and is not on disk.
 
-    Parameters, buffers, their average and the optimiser's are the same on all ranks, and saved
-    once; the generators are each rank's own. A probe that learns beside is the first rank's alone.
+    Parameters, buffers, their average, the optimiser's and the best epoch's weights are the same
+    on all ranks, and saved once; the generators are each rank's own. A probe that learns beside is
+    the first rank's alone.
     """
 
     method: Method
@@ -45,6 +47,7 @@ class TrainingState:
     ranks: Ranks
     average: WeightAverage | None = None
     probe: OnlineProbe | None = None
+    best: BestEpoch | None = None
 
     def take(self, step: int) -> Checkpoint:
         """The state of all ranks after `step` steps, as a checkpoint; every rank calls it.
@@ -59,10 +62,14 @@ class TrainingState:
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if value is not None:  # SGD without momentum
                     tensors[f"optimizer.{key}.{name}"] = value
+        if self.best is not None:
+            tensors |= {f"best.{name}": value for name, value in self.best.state_dict().items()}
         self._check_that_ranks_agree(tensors)
         if self.probe is not None:
             tensors |= {f"probe.{name}": value for name, value in self.probe.state_dict().items()}
         scalars: dict[str, Any] = {"ranks": self.ranks.count}
+        if self.best is not None:
+            scalars["best"] = self.best.figures
         for rank, drawn in enumerate(self.ranks.gather(self.generators.state())):
             tensors |= {f"generator{_of(rank)}.{name}": value for name, value in drawn.items()}
         return Checkpoint(step, tensors, scalars)
@@ -81,6 +88,8 @@ class TrainingState:
             self.method.load_state_dict(method)
             if self.average is not None:
                 self.average.load_state_dict(_under("average.", checkpoint.tensors))
+            if self.best is not None:
+                self.best.load(_under("best.", checkpoint.tensors), checkpoint.scalars["best"])
             if self.probe is not None:
                 self.probe.load_state_dict(_under("probe.", checkpoint.tensors))
             self._restore_optimizer(saved)

@@ -6,6 +6,20 @@ from nearfar.methods.method import Method
 from nearfar.methods.momentum import follow, frozen_copy
 
 
+def lasting_parts(method: Method) -> nn.ModuleDict:
+    """What of a method outlives its training: `encoder`, `head`, `classifier`, where it has them.
+
+    Args:
+        method: Its modules are shared, not copied.
+    """
+    parts = {
+        "encoder": method.encoder,
+        "head": method.embedding_head,
+        "classifier": getattr(method, "classifier", None),
+    }
+    return nn.ModuleDict({name: part for name, part in parts.items() if part})
+
+
 class WeightAverage:
     """An average over the steps of what outlives the training (Polyak & Juditsky 1992).
 
@@ -20,12 +34,7 @@ class WeightAverage:
     """
 
     def __init__(self, method: Method, decay: float) -> None:
-        parts = {
-            "encoder": method.encoder,
-            "head": method.embedding_head,
-            "classifier": getattr(method, "classifier", None),
-        }
-        self._weights = nn.ModuleDict({name: part for name, part in parts.items() if part})
+        self._weights = lasting_parts(method)
         # In eval mode `follow` moves batch-norm's statistics too.
         self._average = frozen_copy(self._weights).eval()
         self._decay = decay
