@@ -28,7 +28,7 @@ SHORT = [
     "--training.epochs",
     "1",
     "--training.knn-every",
-    "0",
+    "1",
     "--evaluation.few-labels.draws",
     "2",
 ]
