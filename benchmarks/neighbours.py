@@ -19,6 +19,7 @@ from benchmarks._process import Contender, answer, begin_turn, start, take_turn
 
 THREADS, NEIGHBOURS, ROUNDS = (1, 2), (0, 1, 2), 3
 PROBLEMS = {
+    ("nt_xent", 512): ("nearfar", "plain torch", "lightly"),
     ("nt_xent", 4096): ("nearfar", "plain torch", "lightly"),
     ("nt_xent", 16384): ("nearfar", "plain torch", "lightly"),
     ("nearest", 50_000): ("nearfar", "plain torch", "lightly", "faiss"),

@@ -35,7 +35,7 @@ every_objective = pytest.mark.parametrize(
 def _three_threads(monkeypatch):
     """Of which even small tensors make use."""
     monkeypatch.setattr(tiles, "TILE", 8)
-    monkeypatch.setattr(one_core, "SHARED_OUT_ABOVE", 0)
+    monkeypatch.setattr(one_core, "SHARED_OUT_FROM", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     yield
@@ -171,7 +171,7 @@ def test_small_tensors_and_the_dense_reference_are_computed_as_ever(monkeypatch)
     nt_xent(first, second)
     with computing(implementation="dense"):
         nt_xent(first, second)
-    monkeypatch.setattr(one_core, "SHARED_OUT_ABOVE", 96)
+    monkeypatch.setattr(one_core, "SHARED_OUT_FROM", 97)
     nt_xent(first, second)
     assert cores == [1, 3, 3]
 

@@ -237,6 +237,20 @@ def test_what_is_not_shared_out_has_one_core_too():
     assert on_one_core(threading.get_ident, CPU) == threading.get_ident()
 
 
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch has no MKL")
+def test_within_one_core_outside_jobs_mkl_has_one_core_and_then_what_it_had():
+    torch.set_num_threads(3)
+    set_mkl_threads = threads._mkl_threads()
+    with pytest.raises(LookupError), one_core_outside_jobs(CPU):
+        assert set_mkl_threads(1) == 1
+        raise LookupError
+    assert set_mkl_threads(3) == 3
+    set_mkl_threads(2)  # set by someone else
+    with one_core_outside_jobs(CPU):
+        pass
+    assert set_mkl_threads(3) == 2
+
+
 def test_within_one_core_outside_jobs_torch_has_one_core_and_jobs_have_their_threads():
     torch.set_num_threads(3)
     at_once = threading.Barrier(3, timeout=30)

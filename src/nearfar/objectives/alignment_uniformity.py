@@ -24,6 +24,7 @@ from nearfar.similarity.one_core import rows_on_one_core
 from nearfar.similarity.pairs import Pairs
 
 
+@rows_on_one_core
 def alignment(
     first: Float[Tensor, "batch dim"],
     second: Float[Tensor, "batch dim"],

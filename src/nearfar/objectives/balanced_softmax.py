@@ -7,8 +7,10 @@ from torch import Tensor
 from nearfar.errors import NearfarError
 from nearfar.objectives.checks import require_a_row, require_labels, require_rows
 from nearfar.objectives.precision import in_full_precision, minus_log_share
+from nearfar.similarity.one_core import rows_on_one_core
 
 
+@rows_on_one_core
 def balanced_softmax(
     logits: Float[Tensor, "batch classes"],
     labels: Integer[Tensor, " batch"],

@@ -5,8 +5,10 @@ from torch import Tensor
 
 from nearfar.objectives.checks import require_a_row, require_pairs
 from nearfar.objectives.precision import unit_rows, without_autocast
+from nearfar.similarity.one_core import rows_on_one_core
 
 
+@rows_on_one_core
 def byol(
     predictions: Float[Tensor, "batch dim"], targets: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, ""]:

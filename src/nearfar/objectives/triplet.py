@@ -22,6 +22,7 @@ _SIMILARITIES_AT_ONCE = 2**21
 """Those of a block of anchors to all rows: 8 MiB in float32."""
 
 
+@rows_on_one_core
 def triplet(
     anchors: Float[Tensor, "batch dim"],
     positives: Float[Tensor, "batch dim"],

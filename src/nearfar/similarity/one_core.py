@@ -3,7 +3,8 @@
 What an objective computes outside of its tiles (unit rows, positives, means and their gradients) is
 some thirty operations of a fraction of a millisecond each. Torch shares out each of them to its
 threads and waits for the last, which beside a busy program is often not scheduled: at 1024 rows the
-waiting took thirty times as long as all else. One core computes them as fast as two, nearly.
+waiting took thirty times as long as all else. So does MKL with every exponential, logarithm and
+root of 128 numbers or more: 8 ms each. One core computes them as fast as two, nearly.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +19,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from nearfar.similarity.computing import computing_now
 from nearfar.similarity.threads import one_core_outside_jobs, shares_out
 
-SHARED_OUT_ABOVE = 2**15
-"""Elements: torch's threads leave smaller tensors to the thread that has them."""
+SHARED_OUT_FROM = 128
+"""Elements: the threads leave smaller tensors to the thread that has them."""
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -63,9 +64,9 @@ def rows_on_one_core(
 
 
 def _is_worth_it(tensors: Sequence[Tensor]) -> bool:
-    """Whether one core is faster: many numbers, several threads, and tiles that use these."""
+    """Whether one core is faster: enough numbers, several threads, and tiles that use these."""
     return (
-        sum(tensor.numel() for tensor in tensors) > SHARED_OUT_ABOVE
+        sum(tensor.numel() for tensor in tensors) >= SHARED_OUT_FROM
         and shares_out(tensors[0].device)
         and computing_now().implementation in (None, "tiles")
         and not torch._C._are_functorch_transforms_active()

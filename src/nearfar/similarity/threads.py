@@ -9,6 +9,7 @@ What tiles add up is added in the order of the list, whichever thread is first (
 the same bits for any number of threads.
 """
 
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -142,17 +143,20 @@ def on_one_core(work: Callable[[], _Result], device: torch.device) -> _Result:
 
 @contextmanager
 def one_core_outside_jobs(device: torch.device) -> Iterator[None]:
-    """Within this context torch's operations use one core, matrix products excepted.
+    """Within this context torch's operations use one core, MKL's among them.
 
     `for_each` keeps as many threads as before.
     """
     threads = _threads(device)
     _pool(threads)  # made in here, its threads would take one for the number of the caller
     before = _to_share.set(threads)
+    set_mkl_threads = _mkl_threads()
+    mkl_before = set_mkl_threads(1)
     try:
         with _openmp().limit(limits=1):
             yield
     finally:
+        set_mkl_threads(mkl_before)
         _to_share.reset(before)
 
 
@@ -174,6 +178,19 @@ def _threads(device: torch.device) -> int:
 def _openmp() -> ThreadpoolController:
     """Sets how many threads operations have that this thread asks for, and no other."""
     return ThreadpoolController().select(user_api="openmp")
+
+
+@cache
+def _mkl_threads() -> Callable[[int], int]:
+    """Sets how many threads MKL has for this thread, and gives how many it had; 0 for as usual.
+
+    MKL computes products, but also exp, log and sqrt, and shares out those of 128 numbers already:
+    beside a busy program each of them took 8 ms. threadpoolctl does not find it inside of torch.
+    """
+    try:
+        return ctypes.CDLL(torch._C.__file__).MKL_Set_Num_Threads_Local
+    except (OSError, AttributeError):  # a torch without MKL, or one that hides it
+        return lambda count: count
 
 
 class _Jobs:
