@@ -1,6 +1,6 @@
 """All experiments, in the order of the page."""
 
-from papers.alignment_uniformity import limit_theorem, uniform_on_sphere
+from papers.alignment_uniformity import fine_tunings, limit_theorem, uniform_on_sphere
 from papers.debiased_positives import estimators_gap
 from papers.experiment import Experiment
 from papers.mutual_information import donsker_varadhan_bias, n_pair_identity, saturation
@@ -15,6 +15,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         donsker_varadhan_bias.EXPERIMENT,
         limit_theorem.EXPERIMENT,
         uniform_on_sphere.EXPERIMENT,
+        fine_tunings.EXPERIMENT,
         estimators_gap.EXPERIMENT,
         optimum.EXPERIMENT,
         gaussian.EXPERIMENT,

@@ -3,11 +3,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from papers.alignment_uniformity import limit_theorem, uniform_on_sphere
+from papers.alignment_uniformity import fine_tunings, limit_theorem, uniform_on_sphere
 from papers.alignment_uniformity.sphere import log_mean_exp, rows_at_cosine, uniform_rows
-from papers.measurements import values
+from papers.measurements import distinct, values, where
 from papers.rates import slope
 from scipy.integrate import quad
 
@@ -49,3 +50,16 @@ def test_uniformity_of_even_points_is_the_closed_form():
     np.testing.assert_allclose(values(many, "uniformity"), values(many, "exact"), atol=0.01)
     assert (values(many, "error") < values(few, "error")).all()
     assert uniform_on_sphere.of_even_spread(2.0, 2) == pytest.approx(-1.575, abs=5e-4)
+
+
+def test_each_term_alone_gets_better_at_itself_and_worse_at_the_other():
+    data = fine_tunings.measure(0, epochs=3, epochs_after=3, every=3)
+    assert distinct(data, "epoch") == [0, 3]
+    before, after = (where(data, epoch=epoch).set_index("objective") for epoch in (0, 3))
+    assert before.drop(columns="epoch").drop_duplicates().shape[0] == 1  # all from one encoder
+    change = after - before
+    for name, other in (("alignment", "uniformity"), ("uniformity", "alignment")):
+        assert change.loc[f"{name} alone", name] < 0 < change.loc[f"{name} alone", other]
+    told = fine_tunings.findings(pd.concat([data.assign(seed=seed) for seed in (0, 1)]))
+    assert "| both |" in told
+    assert len(fine_tunings.draw(data.assign(seed=0)).axes) == 4
