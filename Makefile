@@ -48,7 +48,7 @@ clean:
 .stamps/core: pyproject.toml constraints.txt | $(filter .stamps/%,$(UV))
 	mkdir -p .stamps
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[parquet,series]'
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[parquet,series,sweeps]'
 	touch $@
 
 .stamps/test .stamps/check .stamps/bench: .stamps/%: .stamps/core

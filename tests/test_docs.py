@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from nearfar.evaluation.specs import ProtocolSpec
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -31,6 +33,12 @@ SHORT = [
     "1",
     "--evaluation.few-labels.draws",
     "2",
+]
+# What a sweep chooses is judged by one protocol alone.
+JUDGED_BY_NEIGHBOURS = [
+    "--evaluation.no-baselines",
+    "--evaluation.leave-out",
+    *(n for n, each in ProtocolSpec.known().items() if each.by_default and n != "knn"),
 ]
 
 
@@ -83,6 +91,8 @@ def run_nearfar(arguments: list[str]) -> int:
 
     if arguments[:1] == ["train"] and "--resume" not in arguments:
         arguments = [*arguments, *SHORT]
+    if arguments[:1] == ["sweep"] and "--resume" not in arguments:
+        arguments = [*arguments, *JUDGED_BY_NEIGHBOURS]
     try:
         return main(arguments) or 0
     except SystemExit as stop:

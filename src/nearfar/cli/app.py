@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("nearfar.cli.train", "train an encoder, judge it and write its report"),
     "evaluate": ("nearfar.cli.evaluate", "judge a run's encoder again, also on other data"),
     "report": ("nearfar.cli.report", "write the page of one run, or of several side by side"),
+    "sweep": ("nearfar.cli.sweep", "train many settings and seeds, choose the best by its check"),
     "runs": ("nearfar.cli.runs", "list every run below a folder: how far, how good"),
     "transfer": ("nearfar.cli.transfer", "judge encoders on other sets, beside other starts"),
     "embed": ("nearfar.cli.embed", "turn examples into vectors: parquet, npz or npy"),
@@ -26,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mi": ("nearfar.cli.mi", "estimate the mutual information of two arrays"),
     "data": ("nearfar.cli.data", "list the sources of examples, or tell all of one"),
     "recipes": ("nearfar.cli.recipes", "list the recipes of `nearfar train`, or tell all of one"),
+    "studies": ("nearfar.cli.studies", "list the studies of `nearfar sweep`, or tell all of one"),
     "methods": ("nearfar.cli.methods", "list the methods and what they need, or tell all of one"),
     "protocols": ("nearfar.cli.protocols", "list the protocols that judge, or tell all of one"),
     "objectives": ("nearfar.cli.objectives", "list the objectives, or tell all of one"),
@@ -66,6 +68,7 @@ def _writes_files(arguments: list[str]) -> bool:
         ["embed"],
         ["accept"],
         ["transfer"],
+        ["sweep"],
     )
 
 

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
 from nearfar.sweeps.run_table import COLUMNS, NOTE, Condition, cells, chosen, facts, ordered
+from nearfar.uses.file_names import check_page
 
 if TYPE_CHECKING:
     from nearfar.terminal import Terminal
@@ -46,6 +47,7 @@ class RunsArguments:
 def run(words: Sequence[str]) -> None:
     """Runs `nearfar runs` with the words after it."""
     arguments = parse(RunsArguments, "runs", words)
+    check_page(arguments.page)
     conditions = [Condition.read(each) for each in arguments.filter]
 
     from nearfar.standard_streams import say_error

@@ -44,7 +44,7 @@ from nearfar.torch_defaults import own_defaults
 from nearfar.training.checkpoints import keep_newest
 from nearfar.training.config_format import refuse_earlier_format
 from nearfar.training.hardware import choose_hardware
-from nearfar.training.loop import train
+from nearfar.training.loop import AfterCheck, train
 from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.ranks import Ranks, joined_ranks
 from nearfar.training.thread_choice import ThreadChoice
@@ -59,6 +59,8 @@ def run_recipe(
     console: Console | None = None,
     source: Source | None = None,
     choices: Sequence[Mapping[str, str]] = (),
+    judge: bool = True,
+    after_check: AfterCheck | None = None,
 ) -> Path:
     """Trains an encoder, judges it beside its baselines and writes its report.
 
@@ -75,9 +77,12 @@ def run_recipe(
         console: Where a person watches; by default standard output.
         source: The recipe's data, where they are read already.
         choices: What was chosen for these data, and why: `what`, `value`, `why` and `option` each.
+        judge: Whether the encoder is judged when it is trained; `resume_run` judges it later.
+        after_check: Is told the epochs done and what each kNN check found; where it gives a
+            sentence, the training is saved and ends by `EndedEarly`.
 
     Returns:
-        The page that shows the run, `out/report.html`.
+        The page that shows the run, `out/report.html`, there once the run is judged.
 
     Raises:
         SettingError: A setting is impossible or does not fit the data; nothing was written.
@@ -110,15 +115,21 @@ def run_recipe(
                 if choices:
                     run_folder.write_choices(choices)
                 print_header(console, assembly, run_folder.path)
-        _train(assembly, run_folder, console, resume=False)
+        _train(assembly, run_folder, console, resume=False, after_check=after_check)
         # Judged by the first alone, after the others have left.
         locks_until_reported = locks.pop_all()
     with locks_until_reported:
-        return _judge_and_report(assembly, run_folder, ranks, console)
+        return _save_and_judge(assembly, run_folder, ranks, console, judge=judge)
 
 
 @own_defaults()
-def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
+def resume_run(
+    run: Path | str,
+    *,
+    console: Console | None = None,
+    judge: bool = True,
+    after_check: AfterCheck | None = None,
+) -> Path:
     """Goes on with a run that was cut, to the same weights as if it had not been.
 
     A run that is trained and judged is not judged again: only its report is written anew.
@@ -126,6 +137,8 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
     Args:
         run: The run folder.
         console: Where a person watches; by default standard output.
+        judge: As for `run_recipe`.
+        after_check: As for `run_recipe`.
 
     Returns:
         The page that shows the run.
@@ -145,7 +158,7 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
         if ranks.first:
             print_header(console, assembly, run_folder.path)
         judged = ranks.first and _is_judged(recipe, run_folder)
-        _train(assembly, run_folder, console, resume=True)
+        _train(assembly, run_folder, console, resume=True, after_check=after_check)
         locks_until_reported = locks.pop_all()
     with locks_until_reported:
         if judged:
@@ -153,7 +166,7 @@ def resume_run(run: Path | str, *, console: Console | None = None) -> Path:
             console.print("judged already: `nearfar evaluate` judges it again", highlight=False)
             console.print(f"report: {shown(run_folder.report)}")
             return run_folder.report
-        return _judge_and_report(assembly, run_folder, ranks, console)
+        return _save_and_judge(assembly, run_folder, ranks, console, judge=judge)
 
 
 @own_defaults()
@@ -255,7 +268,14 @@ def _is_judged(recipe: Recipe, run_folder: RunFolder) -> bool:
     return str(arrays.get("evaluation_settings")) == recipe.evaluation.as_text()
 
 
-def _train(assembly: Assembly, run_folder: RunFolder, console: Console, *, resume: bool) -> None:
+def _train(
+    assembly: Assembly,
+    run_folder: RunFolder,
+    console: Console,
+    *,
+    resume: bool,
+    after_check: AfterCheck | None,
+) -> None:
     """Trains, or goes on training."""
     recipe = assembly.recipe
     train(
@@ -269,6 +289,7 @@ def _train(assembly: Assembly, run_folder: RunFolder, console: Console, *, resum
         resume=resume,
         knn=knn_check(assembly),
         probe=_online_probe(assembly),
+        after_check=after_check,
         console=console,
     )
 
@@ -281,8 +302,8 @@ def _online_probe(assembly: Assembly) -> OnlineProbe | None:
     return OnlineProbe(cast(int, assembly.method.encoder.num_features), classes)
 
 
-def _judge_and_report(
-    assembly: Assembly, run_folder: RunFolder, ranks: Ranks, console: Console
+def _save_and_judge(
+    assembly: Assembly, run_folder: RunFolder, ranks: Ranks, console: Console, *, judge: bool
 ) -> Path:
     """Saves the encoder, judges it and writes the report, all of it on the first rank alone."""
     if not ranks.first:
@@ -304,6 +325,8 @@ def _judge_and_report(
         head=None if spec is None or head is None else (spec, head),
     )
     kept = keep_newest(run_folder.checkpoints)
+    if not judge:
+        return run_folder.report
     # Judged as it lies on disk: what others will load is what the figures speak of.
     encoder = load_encoder(run_folder.path)
     classifier = load_classifier(run_folder.path, num_features=encoder.num_features)

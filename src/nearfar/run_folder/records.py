@@ -113,6 +113,7 @@ _LINES: dict[Any, type[_Line]] = {
     "knn": _KnnLine,
     "collapsed": _ToldLine,
     "recovered": _ToldLine,
+    "pruned": _ToldLine,
 }
 
 

@@ -14,7 +14,6 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from nearfar.encoders.freezing import training_mode
-from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.modality import Modality
 from nearfar.run_folder.folder import RunFolder
@@ -22,6 +21,7 @@ from nearfar.run_folder.names import KEPT_EPOCH
 from nearfar.torch_defaults import own_defaults
 from nearfar.training import collapse
 from nearfar.training.best_epoch import BestEpoch
+from nearfar.training.ends import Diverged, EndedEarly
 from nearfar.training.environment import recorded_environment
 from nearfar.training.generators import Generators, OwnDraws
 from nearfar.training.gradient_caching import cached_gradients
@@ -38,6 +38,8 @@ from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 from nearfar.training.thread_choice import ThreadChoice, Work
 from nearfar.training.weight_average import WeightAverage
+
+AfterCheck = Callable[[int, Mapping[str, Any]], str | None]
 
 _MOST_RECORDS = 10_000
 _MOST_EXAMPLES = 16
@@ -82,6 +84,7 @@ def train(
     resume: bool = False,
     knn: Callable[..., Mapping[str, Any]] | None = None,
     probe: OnlineProbe | None = None,
+    after_check: AfterCheck | None = None,
     console: Console | None = None,
 ) -> None:
     """Train a method, or go on training it, and leave it trained in place.
@@ -114,14 +117,18 @@ def train(
             gives what to log, accuracies as fractions, `top1` among them. With a probe it is given
             what turns features into the probe's shares of the classes, too.
         probe: Learns the labels beside the run, on the first rank; it changes nothing of the run.
+        after_check: Is told, on the first rank, the epochs done and what `knn` found. Where it
+            gives a sentence, that is logged, the run is saved, and it ends there.
         console: Where progress is shown; None shows nothing.
 
     Raises:
         SettingError: A setting is impossible, or this machine lacks the device, or the best epoch
             is to be kept and `knn` is None.
         Interrupted: SIGINT or SIGTERM came; the step was finished and saved.
-        NearfarError: The loss or a gradient is not finite, a checkpoint cannot be written or
-            read, or the folder already holds checkpoints and `resume` is not set.
+        EndedEarly: `after_check` gave a sentence.
+        Diverged: The loss or a gradient is not finite.
+        NearfarError: A checkpoint cannot be written or read, or the folder already holds
+            checkpoints and `resume` is not set.
     """
     ranks = Ranks.now()
     hardware = choose_hardware(config.device, config.precision)
@@ -279,18 +286,28 @@ def train(
                         raise _interrupted(received, step, total_steps, run_folder)
 
                 first_step = 0
-                done, last = epoch + 1, epoch + 1 == config.epochs
+                done, last, told = epoch + 1, epoch + 1 == config.epochs, None
                 if knn is not None and config.knn_every and (done % config.knn_every == 0 or last):
-                    top1 = ranks.from_first(
+                    found, told = ranks.from_first(
                         functools.partial(
-                            _checked, knn, method, average, probe, metrics, progress, step
+                            _checked,
+                            knn,
+                            method,
+                            average,
+                            probe,
+                            metrics,
+                            progress,
+                            step,
+                            None if after_check is None else functools.partial(after_check, done),
                         )
                     )
                     if best is not None:
-                        best.see(done, top1)
+                        best.see(done, found)
                 received = ranks.largest(stop.received or 0)
-                if done % config.checkpoint_every == 0 or last or received:
+                if done % config.checkpoint_every == 0 or last or received or told:
                     saver.save(step, Position(done))
+                if told is not None:
+                    raise EndedEarly(told)
                 if received:
                     raise _interrupted(received, step, total_steps, run_folder)
         _finish(average, best, config, run_folder, ranks, progress)
@@ -304,15 +321,23 @@ def _checked(
     metrics: MetricsLog | None,
     progress: TrainingProgress,
     step: int,
-) -> float:
-    """Judge the encoder as it is now, and log it; the accuracy. On the first rank alone."""
+    after_check: Callable[[Mapping[str, Any]], str | None] | None,
+) -> tuple[float, str | None]:
+    """Judge the encoder as it is now, and log it. On the first rank alone.
+
+    Returns:
+        The accuracy, and why the run is to end here, if it is.
+    """
     assert metrics is not None
     method.train(False)
     judged = method.encoder if average is None else average.encoder
     accuracies = knn(judged, *([] if probe is None else [probe.shares]))
     metrics.write("knn", step, accuracies)
     progress.knn(accuracies["top1"])
-    return accuracies["top1"]
+    told = None if after_check is None else after_check(accuracies)
+    if told is not None:
+        metrics.write("pruned", step, {"told": told})
+    return accuracies["top1"], told
 
 
 def _finish(
@@ -416,13 +441,13 @@ def _update(optimizer: Optimizer, rate: float, norm: float, clip_norm: float | N
 
 def _not_finite(
     loss: float, step: int, epoch: int, examples: list[int], run_folder: RunFolder, saver: Saver
-) -> NearfarError:
+) -> Diverged:
     """The error for a batch that would have spoilt the weights; they were not touched."""
     what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
     shown = ", ".join(str(index) for index in examples[:_MOST_EXAMPLES])
     if len(examples) > _MOST_EXAMPLES:
         shown += f" … ({len(examples)} in all, listed in {run_folder.metrics})"
-    return NearfarError(
+    return Diverged(
         f"stopped at step {step} (epoch {epoch}): {what}; the batch was training images {shown}; "
         f"{saver.last_good}: lower training.optimizer.learning_rate, or look at these images"
     )

@@ -21,15 +21,19 @@ def check_features_out(path: Path) -> None:
     _check("--out", path, FEATURES)
 
 
-def check_table(path: Path | None) -> None:
+def check_table(path: Path | None, option: str = "--out") -> None:
     """Refuse a place where no table can be written; None is none.
+
+    Args:
+        path: Its file.
+        option: That names it.
 
     Raises:
         SettingError: The name ends otherwise, or there is no such folder.
         NearfarError: pyarrow is missing, or the disk refuses.
     """
     if path is not None:
-        _check("--out", path, TABLES)
+        _check(option, path, TABLES)
 
 
 def check_page(path: Path | None) -> None:
