@@ -6,13 +6,14 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import jaxtyping
 import pytest
 import torch
 from beartype import beartype
 from beartype.roar import BeartypeCallHintViolation
+from beartype.vale import Is
 from jaxtyping import Float, TypeCheckError
 from tests import type_checks
 from torch import Tensor, nn
@@ -132,6 +133,94 @@ def test_shapes_are_found_wherever_they_stand():
         )
         with pytest.raises(TypeCheckError):
             given(wrong)
+
+
+def test_what_passed_is_asked_again_only_where_kinds_are_others():
+    asked = []
+
+    def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def check(*args, **kwargs):
+            asked.append(function)
+            return beartype_of(*args, **kwargs)
+
+        beartype_of = beartype(function)
+        return check
+
+    def cut(rows, to, parts=(), *, into="rows"):
+        return {"rows": rows[:to], "flat": rows.flatten(), "many": [rows] * to}[into]
+
+    Rows = Float[Tensor, "_ dim"]
+    cut.__annotations__ = {
+        "rows": Float[Tensor, "rows dim"],
+        "to": int,
+        "parts": tuple[int | None, ...] | list[Rows],
+        "into": Literal["rows", "flat", "many"],
+        "return": Rows | list[Rows],
+    }
+    function = jaxtyping.jaxtyped(typechecker=counting)(cut)
+    for wanted, parts in enumerate([(), (1,), (1, None), [torch.ones(1, 2)], [torch.ones(9, 2)]]):
+        function(torch.ones(4, 2), 2, parts)
+        assert len(asked) == 2 * (wanted + 1)
+        assert len(function(torch.ones(4, 2), 2, parts)) == 2
+        assert len(asked) == 2 * (wanted + 1)
+    # The answer of a call whose arguments are known.
+    assert len(function(torch.ones(4, 2), 1)) == 1
+    assert len(asked) == 12
+    for into, to in (("flat", 2), ("rows", "2"), ("other", 2), ("rows", None)):
+        with pytest.raises(TypeCheckError):
+            function(torch.ones(4, 2), to, into=into)
+    assert len(function(torch.ones(4, 2), 2, into="many")) == 2
+    for parts in ([torch.ones(1, 3)], [torch.ones(1, 2).long()], ("1",), [torch.ones(1, 2), 1]):
+        with pytest.raises(TypeCheckError):
+            function(torch.ones(4, 2), 2, parts)
+    for rows in (torch.ones(4), torch.ones(4, 2).long(), [[1.0, 2.0]]):
+        with pytest.raises(TypeCheckError):
+            function(rows, 2)
+
+
+def test_an_answer_of_another_shape_is_found_though_its_arguments_passed():
+    @checked
+    def doubled(rows: Float[Tensor, "rows dim"], wrong: bool = False) -> Float[Tensor, "rows dim"]:
+        return torch.cat([rows, rows]) if wrong else 2 * rows
+
+    flags = iter([False, False, True, True])
+
+    @checked
+    def by_turns(rows: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
+        return torch.cat([rows, rows]) if next(flags) else 2 * rows
+
+    assert doubled(torch.ones(2, 3)).sum() == by_turns(torch.ones(2, 3)).sum() == 12
+    by_turns(torch.ones(2, 3))
+    for _ in range(2):
+        with pytest.raises(TypeCheckError, match="return value"):
+            doubled(torch.ones(2, 3), True)
+        with pytest.raises(TypeCheckError, match="return value"):
+            by_turns(torch.ones(2, 3))
+
+
+def test_where_values_count_every_call_is_checked():
+    @checked
+    def sized(size: int, rows: Float[Tensor, "{size} dim"]) -> None:
+        pass
+
+    @checked
+    def chosen(rows: Float[Tensor, "rows dim"], way: Literal[1, 2] = 1) -> None:
+        pass
+
+    @checked
+    def short(rows: Float[Tensor, "rows dim"], by: Annotated[int, Is[lambda n: n < 3]]) -> None:
+        pass
+
+    for _ in range(2):
+        sized(2, torch.ones(2, 3))
+        chosen(torch.ones(2, 3), 2)
+        short(torch.ones(2, 3), 2)
+        with pytest.raises(TypeCheckError):
+            sized(3, torch.ones(2, 3))
+        with pytest.raises(TypeCheckError):
+            chosen(torch.ones(2, 3), 3)
+        with pytest.raises(TypeCheckError):
+            short(torch.ones(2, 3), 3)
 
 
 def test_nothing_of_a_definition_outlives_it():
