@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
@@ -32,6 +33,21 @@ def render(
         sorts: Whether a click on a column's head sorts the tables of class `sortable`.
         content: What the template shows.
     """
+    drawing = [get_plotlyjs(), _template_text("page.js")] if charts else []
+    scripts = [*drawing, *([_template_text("sort.js")] if sorts else [])]
+    page = _environment(package).get_template(template)
+    return page.render(
+        version=version("nearfar"),
+        policy=_content_security_policy(scripts),
+        scripts=[Markup(script) for script in scripts],
+        style=Markup(_template_text("page.css")),
+        **content,
+    )
+
+
+@cache
+def _environment(package: str) -> Environment:
+    """It keeps the compiled templates: to compile them takes longer than to fill them."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("nearfar.report")]),
         autoescape=True,
@@ -40,15 +56,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"figure_json": _figure_json, "shortened": shortened}
-    drawing = [get_plotlyjs(), _template_text("page.js")] if charts else []
-    scripts = [*drawing, *([_template_text("sort.js")] if sorts else [])]
-    return environment.get_template(template).render(
-        version=version("nearfar"),
-        policy=_content_security_policy(scripts),
-        scripts=[Markup(script) for script in scripts],
-        style=Markup(_template_text("page.css")),
-        **content,
-    )
+    return environment
 
 
 def _content_security_policy(scripts: Sequence[str]) -> str:
