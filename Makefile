@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+# Bytecode is kept even where the environment forbids it: else each worker, rank and command of the tests
+# compiles torch, nearfar and the rewritten tests anew.
+export PYTHONDONTWRITEBYTECODE :=
 # uv is used where it stands; a machine without it gets this one from pip, inside a folder of its own.
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
