@@ -17,8 +17,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
+
+from nearfar.testing.rank_processes import FORKS
 
 from nearfar.evaluation.specs import ProtocolSpec
 
@@ -122,11 +126,36 @@ def folder_with_runs(tmp_path_factory):
 @pytest.mark.parametrize(("tag", "code"), python_snippets())
 def test_snippet_runs(tag, code, tmp_path, request):
     where = request.getfixturevalue("folder_with_runs") if tag == "on-runs" else tmp_path
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=where, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    if (tag, code) in programs(ROOT / "README.md"):  # all by itself, as a reader begins
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=where, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return
+    # In a process of its own too, but one that need not import torch first.
+    said = tmp_path / "said.txt"
+    process = FORKS.Process(target=_run_snippet, args=(code, where, said))
+    process.start()
+    process.join()
+    assert process.exitcode == 0, said.read_text()
+
+
+def _run_snippet(code: str, where: Path, said: Path) -> None:
+    """Run code as the program of this process, which finds nothing of ours but the package."""
+    with said.open("w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    os.chdir(where)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    tests = ROOT / "tests"
+    ours = [path for path in sys.path if Path(path) in (ROOT, tests) or tests in Path(path).parents]
+    sys.path[:] = ["", *(path for path in sys.path if path and path not in ours)]
+    sys.argv[:] = ["-c"]
+    program = ModuleType("__main__")
+    sys.modules["__main__"] = program
+    exec(compile(code, "<snippet>", "exec"), program.__dict__)
 
 
 @pytest.mark.parametrize(("tag", "code"), python_snippets())
