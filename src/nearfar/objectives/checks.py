@@ -29,7 +29,7 @@ def require_several(embeddings: Tensor, what: str) -> None:
 
 def require_a_row(tensor: Tensor, what: str) -> None:
     """At least one row, for what is a mean over rows."""
-    if not len(tensor):
+    if not tensor.shape[0]:
         raise NearfarError(f"{what} is a mean over examples and needs one or more, not 0")
 
 

@@ -127,8 +127,9 @@ class _Extremes:
 
     def __init__(self, like: Tensor, *, largest: bool) -> None:
         self.nothing = -torch.inf if largest else torch.inf
-        self.values = like.new_full((len(like),), self.nothing)
-        self.indices = torch.full((len(like),), -1, dtype=torch.int64, device=like.device)
+        count = like.shape[:1]
+        self.values = like.new_full(count, self.nothing)
+        self.indices = torch.full(count, -1, dtype=torch.int64, device=like.device)
         self._largest = largest
         self._better = torch.gt if largest else torch.lt
         self._lock = threading.Lock()

@@ -42,7 +42,7 @@ class Pairs:
         Args:
             rows: As many as there are queries and keys.
         """
-        places = torch.arange(len(rows), device=rows.device)
+        places = torch.arange(rows.shape[0], device=rows.device)
         return cls(apart=(places, places))
 
     def left_out(
@@ -89,7 +89,7 @@ def _tiles_that_meet(
     queries: Int[Tensor, " n"], keys: Int[Tensor, " m"], tile: int
 ) -> Bool[Tensor, "row_tiles key_tiles"]:
     """Which tiles hold a pair of equal numbers; all of them where that is most of them anyway."""
-    shape = (-(-len(queries) // tile), -(-len(keys) // tile))
+    shape = (-(-queries.shape[0] // tile), -(-keys.shape[0] // tile))
     if shape[0] * shape[1] <= 1:
         return torch.ones(shape, dtype=torch.bool)
     row_numbers, row_tiles = _numbers_by_tile(queries, tile)

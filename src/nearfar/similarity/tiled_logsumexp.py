@@ -137,7 +137,7 @@ def weights_of_logsumexps(sums: Sums, computing: Computing) -> Weights:
             )
         weights = share(by_row[rows], first[rows], 1, held)
         # Of a symmetric matrix the rows' are the columns', and the second is empty.
-        return weights + share(by_second, second, 0, held) if len(second) else weights
+        return weights + share(by_second, second, 0, held) if second.shape[0] else weights
 
     return Weights(gradients, of_block, computing)
 
@@ -151,7 +151,7 @@ def _matrix(
 
 def _one_shift(matrix: TiledMatrix) -> float | None:
     """A number that no similarity exceeds and none falls far below, if there is one."""
-    if not len(matrix.queries) or not len(matrix.columns):
+    if 0 in matrix.shape:
         return 0.0
     # Cauchy and Schwarz bound every similarity by the norms.
     longest = matrix.queries.norm(dim=1).max()
@@ -200,10 +200,10 @@ def _logsumexps(
     backward pass may have them as they are: computing them again would cost small batches a quarter
     of their time.
     """
-    count = len(matrix.queries)
+    count = matrix.shape[0]
     second = count if matrix.groups is not None else 0
     if columns and not matrix.symmetric:
-        second = len(matrix.columns)
+        second = matrix.shape[1]
     first, other = (_empty_sum(each, matrix.queries, shift) for each in (count, second))
     by_key = first if matrix.symmetric else (other if columns else None)
     kept: Kept | None = {} if shift is not None and matrix.is_small else None
@@ -350,7 +350,7 @@ def _kept_weights(
 
     def weigh(tile: Tile) -> Tensor:
         others, of_group = kept[tile.corner]
-        held = matrix.buffer(len(others), others.shape[1])
+        held = matrix.buffer(others.shape[0], others.shape[1])
         torch.mul(others, matrix.factors(by_row, by_column, tile), out=held)
         if by_own is not None and of_group is not None:
             within = matrix.factors(by_own, by_own if matrix.symmetric else None, tile)

@@ -76,6 +76,7 @@ class TiledMatrix:
         tile: Rows and columns of a tile; None for as many as suit a processor's cache.
         known: What the forward pass found out, given to the backward pass.
         survey: That, or what is found out here.
+        shape: How many queries and keys there are.
     """
 
     queries: Float[Tensor, "n dim"]
@@ -87,21 +88,23 @@ class TiledMatrix:
     known: InitVar[Survey | None] = None
     sides: InitVar[int | None] = None
     survey: Survey = field(init=False)
+    shape: tuple[int, int] = field(init=False)
     columns: Float[Tensor, "m dim"] = field(init=False)
     tile: int = field(init=False)
 
     def __post_init__(self, known: Survey | None, sides: int | None) -> None:
         self.columns = self.queries if self.keys is None else self.keys
-        shape = len(self.queries), len(self.columns)
-        self.tile = sides or (TILE if max(shape) > FEW * TILE else TILE // 2)
-        self.survey = self._surveyed(*shape) if known is None else known
-        self._size = min(shape[0], self.tile) * min(shape[1], self.tile)
+        # Kept: while a run draws from its own generators, each question costs microseconds.
+        self.shape = self.queries.shape[0], self.columns.shape[0]
+        self.tile = sides or (TILE if max(self.shape) > FEW * TILE else TILE // 2)
+        self.survey = self._surveyed(*self.shape) if known is None else known
+        self._size = min(self.shape[0], self.tile) * min(self.shape[1], self.tile)
         self._of_thread = threading.local()
 
     @property
     def is_small(self) -> bool:
         """Whether one tile of the largest size would hold everything."""
-        return len(self.queries) * len(self.columns) <= TILE**2
+        return self.shape[0] * self.shape[1] <= TILE**2
 
     @property
     def symmetric(self) -> bool:
@@ -112,16 +115,17 @@ class TiledMatrix:
         """All tiles that are not empty, of a symmetric matrix those on and above the diagonal; of
         several ranks, this rank's share."""
         number = 0
-        for row in range(0, len(self.queries), self.tile):
-            for key in range(row if self.symmetric else 0, len(self.columns), self.tile):
+        rows, columns = self.shape
+        for row in range(0, rows, self.tile):
+            for key in range(row if self.symmetric else 0, columns, self.tile):
                 if self.survey.empty[row // self.tile][key // self.tile]:
                     continue
                 number += 1
                 if number % self.computing.ranks != self.computing.rank:
                     continue
                 yield Tile(
-                    slice(row, min(row + self.tile, len(self.queries))),
-                    slice(key, min(key + self.tile, len(self.columns))),
+                    slice(row, min(row + self.tile, rows)),
+                    slice(key, min(key + self.tile, columns)),
                     masked=self.survey.masked[row // self.tile][key // self.tile],
                     grouped=self.survey.grouped[row // self.tile][key // self.tile],
                     diagonal=self.symmetric and row == key,
@@ -168,10 +172,8 @@ class TiledMatrix:
     def similarities(self, tile: Tile) -> Float[Tensor, "rows keys"]:
         """A tile of similarities, in this thread's buffer; of a small matrix, in memory to keep."""
         queries, keys = self.queries[tile.rows], self.columns[tile.keys]
-        if self.is_small:
-            held = self.queries.new_empty(len(queries), len(keys))
-        else:
-            held = self.buffer(len(queries), len(keys))
+        make = self.queries.new_empty if self.is_small else self.buffer
+        held = make(queries.shape[0], keys.shape[0])
         torch.mm(queries, keys.T, out=held)
         if self.bias is not None:
             held += self.bias[tile.keys] if self.bias.ndim else self.bias
@@ -195,7 +197,7 @@ class TiledMatrix:
         if by_key is None:
             return rows
         keys = by_key[None, tile.keys]
-        return torch.add(rows, keys, out=self.buffer(len(rows), keys.shape[1], "factors"))
+        return torch.add(rows, keys, out=self.buffer(rows.shape[0], keys.shape[1], "factors"))
 
     def same_group(self, tile: Tile) -> Bool[Tensor, "rows keys"] | None:
         """Where query and key are of one group; None where none are."""
@@ -242,7 +244,7 @@ class TiledMatrix:
         # One number is added to by every block of rows: each has its own sum.
         of_rows = None
         if to_bias is not None and not to_bias.ndim:
-            of_rows = to_bias.new_zeros(-(-len(self.queries) // self.tile))
+            of_rows = to_bias.new_zeros(-(-self.shape[0] // self.tile))
         self.add_up(products)
         if of_rows is not None:
             to_bias = of_rows.sum()

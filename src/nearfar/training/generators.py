@@ -84,6 +84,7 @@ _RECURRENT = frozenset((torch.gru, torch.lstm, torch.rnn_tanh, torch.rnn_relu))
 """Functions that draw where one of their fractions, the dropout, is not 0."""
 
 _MAY_DRAW = _RECURRENT.union(_MAY_DROP)
+_DRAWS = _TAKES_GENERATOR | _TAKES_NONE | _MAY_DRAW
 
 _swapping = threading.Lock()
 _threads = threading.local()
@@ -137,6 +138,8 @@ class OwnDraws(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Calls a function of torch, its draws from the own generator."""
+        if func not in _DRAWS:
+            return func(*args, **kwargs) if kwargs else func(*args)
         kwargs = kwargs or {}
         if getattr(_threads, "current", None) is not self:  # one was entered inside this one
             return func(*args, **kwargs)
@@ -144,7 +147,7 @@ class OwnDraws(TorchFunctionMode):
             own = self._generators.get(_device(args, kwargs))  # on "meta" nothing is drawn
             if own is not None and kwargs.get("generator") is None:
                 kwargs = kwargs | {"generator": own}
-        elif func in _TAKES_NONE or (func in _MAY_DRAW and _drops(func, args, kwargs)):
+        elif func in _TAKES_NONE or _drops(func, args, kwargs):
             return self._swapped(func, args, kwargs)
         return func(*args, **kwargs)
 
