@@ -146,36 +146,37 @@ def test_what_passed_is_asked_again_only_where_kinds_are_others():
         beartype_of = beartype(function)
         return check
 
-    def cut(rows, to, parts=(), *, into="rows"):
-        return {"rows": rows[:to], "flat": rows.flatten(), "many": [rows] * to}[into]
+    def cut(rows, to, pair=None, *, into="rows"):
+        return {"rows": rows[:to], "flat": rows.flatten(), "many": (rows,) * to}[into]
 
     Rows = Float[Tensor, "_ dim"]
     cut.__annotations__ = {
         "rows": Float[Tensor, "rows dim"],
         "to": int,
-        "parts": tuple[int | None, ...] | list[Rows],
+        "pair": tuple[int | None, Rows] | None,
         "into": Literal["rows", "flat", "many"],
-        "return": Rows | list[Rows],
+        "return": Rows | tuple[Rows, Rows],
     }
     function = jaxtyping.jaxtyped(typechecker=counting)(cut)
-    for wanted, parts in enumerate([(), (1,), (1, None), [torch.ones(1, 2)], [torch.ones(9, 2)]]):
-        function(torch.ones(4, 2), 2, parts)
-        assert len(asked) == 2 * (wanted + 1)
-        assert len(function(torch.ones(4, 2), 2, parts)) == 2
-        assert len(asked) == 2 * (wanted + 1)
-    # The answer of a call whose arguments are known.
-    assert len(function(torch.ones(4, 2), 1)) == 1
+    row, rows = torch.ones(1, 2), torch.ones(4, 2)
+    for wanted, pair in enumerate([None, (1, row), (None, row), (1, rows), (1, row.double())], 1):
+        function(rows, 2, pair)
+        assert len(asked) == 2 * wanted
+        assert len(function(rows, 2, pair)) == 2
+        assert len(asked) == 2 * wanted
+    # An answer of another shape, to arguments of known kinds.
+    assert len(function(rows, 1)) == 1
     assert len(asked) == 12
-    for into, to in (("flat", 2), ("rows", "2"), ("other", 2), ("rows", None)):
+    for into, to in (("flat", 2), ("rows", "2"), ("other", 2), ("rows", None), ("many", 3)):
         with pytest.raises(TypeCheckError):
-            function(torch.ones(4, 2), to, into=into)
-    assert len(function(torch.ones(4, 2), 2, into="many")) == 2
-    for parts in ([torch.ones(1, 3)], [torch.ones(1, 2).long()], ("1",), [torch.ones(1, 2), 1]):
+            function(rows, to, into=into)
+    assert len(function(rows, 2, into="many")) == 2
+    for pair in ((1, torch.ones(1, 3)), (1, row.long()), ("1", row), (1, row, row), (1,), [1, row]):
         with pytest.raises(TypeCheckError):
-            function(torch.ones(4, 2), 2, parts)
-    for rows in (torch.ones(4), torch.ones(4, 2).long(), [[1.0, 2.0]]):
+            function(rows, 2, pair)
+    for wrong in (torch.ones(4), rows.long(), [[1.0, 2.0]]):
         with pytest.raises(TypeCheckError):
-            function(rows, 2)
+            function(wrong, 2)
 
 
 def test_an_answer_of_another_shape_is_found_though_its_arguments_passed():
@@ -211,6 +212,14 @@ def test_where_values_count_every_call_is_checked():
     def short(rows: Float[Tensor, "rows dim"], by: Annotated[int, Is[lambda n: n < 3]]) -> None:
         pass
 
+    @checked
+    def several(*each: list[Float[Tensor, "rows dim"]] | tuple[Tensor, ...]) -> None:
+        pass
+
+    # Of these a check draws one item.
+    for mixed in ([torch.ones(2, 3), 1], (torch.ones(2, 3), 1)):
+        with pytest.raises(TypeCheckError):
+            [several(mixed) for _ in range(99)]
     for _ in range(2):
         sized(2, torch.ones(2, 3))
         chosen(torch.ones(2, 3), 2)

@@ -20,7 +20,7 @@ import inspect
 import sys
 import threading
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import CellType, FunctionType
 from typing import Annotated, Any, ForwardRef, Literal, NamedTuple, TypeVar, get_args, get_origin
 from weakref import WeakKeyDictionary
@@ -223,13 +223,15 @@ def _is_shape(annotation: Any) -> bool:
 
 
 def _is_by_value(annotation: Any) -> bool:
-    """What a number is counts, not its type alone: a size that an argument names, a condition."""
+    """More than types and shapes counts: a number, a condition, which item of a list is drawn."""
     if _is_shape(annotation):
         return "{" in annotation.dim_str
-    numbers = get_origin(annotation) is Literal and any(
-        not isinstance(each, str) for each in get_args(annotation)
-    )
-    return numbers or get_origin(annotation) is Annotated
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is tuple:
+        return Ellipsis in arguments
+    if origin is Literal:
+        return not all(isinstance(each, str) for each in arguments)
+    return origin is Annotated or (isinstance(origin, type) and issubclass(origin, Iterable))
 
 
 def _parts(annotation: Any) -> Sequence[Any]:
