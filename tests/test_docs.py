@@ -22,9 +22,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from nearfar.testing.rank_processes import FORKS
-
 from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.testing.rank_processes import FORKS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
