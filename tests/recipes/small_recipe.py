@@ -53,3 +53,10 @@ def small_recipe(folder: Path, **changes) -> Recipe:
         ),
     )
     return replace(recipe, **changes)
+
+
+def light_recipe(folder: Path, **changes) -> Recipe:
+    """For what is not about scores: probes take most of the time of a judgement."""
+    recipe = small_recipe(folder, **changes)
+    left_out = ("few_labels", "linear_probe")
+    return replace(recipe, evaluation=replace(recipe.evaluation, leave_out=left_out))

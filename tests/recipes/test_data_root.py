@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from small_recipe import small_recipe, write_images
+from small_recipe import light_recipe, write_images
 
 from nearfar.cli import main
 from nearfar.data.specs import CIFAR10Spec, FolderSpec
@@ -90,7 +90,7 @@ def test_a_run_on_a_relative_root_is_judged_and_resumed_from_elsewhere(tmp_path,
     there.mkdir()
     write_images(here / "images.npz", seed=9)
     monkeypatch.chdir(here)
-    recipe = small_recipe(here)
+    recipe = light_recipe(here)
     recipe = replace(recipe, data=replace(recipe.data, root=Path("images.npz")))
     run_recipe(recipe, "run", console=Console(quiet=True))
     monkeypatch.chdir(there)

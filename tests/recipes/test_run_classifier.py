@@ -7,7 +7,7 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
-from small_recipe import small_recipe, write_images
+from small_recipe import light_recipe, write_images
 from torch import nn
 
 from nearfar.data.specs import NpzSpec
@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "assemble", with_classifier)
-        run_recipe(small_recipe(folder), folder / "run", console=Console(quiet=True))
+        run_recipe(light_recipe(folder), folder / "run", console=Console(quiet=True))
     return folder / "run", classifier
 
 
@@ -71,7 +71,7 @@ def test_overwriting_a_run_takes_it_away(trained, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained[0], folder)
     write_images(tmp_path / "images.npz")
-    run_recipe(small_recipe(tmp_path), folder, overwrite=True, console=Console(quiet=True))
+    run_recipe(light_recipe(tmp_path), folder, overwrite=True, console=Console(quiet=True))
     assert not (folder / "classifier.safetensors").exists()
     assert classified(folder) == []
 

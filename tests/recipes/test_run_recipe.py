@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
-from small_recipe import small_recipe, write_images
+from small_recipe import light_recipe, small_recipe, write_images
 
 from nearfar.data.specs import NpzSpec
 from nearfar.encoders.saved import load_encoder
@@ -26,13 +26,6 @@ def trained(tmp_path_factory):
     console = Console(file=io.StringIO(), width=80)
     run_recipe(small_recipe(folder), folder / "run", console=console)
     return folder / "run", console.file.getvalue()
-
-
-def light_recipe(folder, **changes):
-    """For what is not about scores: probes take most of the time of a judgement."""
-    recipe = small_recipe(folder, **changes)
-    left_out = ("few_labels", "linear_probe")
-    return replace(recipe, evaluation=replace(recipe.evaluation, leave_out=left_out))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from small_recipe import small_recipe
+from small_recipe import light_recipe
 
 from nearfar.cli.app import main
 from nearfar.data.arrays import source_from_arrays
@@ -40,7 +40,7 @@ def _few_steps(monkeypatch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    run_recipe(small_recipe(folder), folder / "first")
+    run_recipe(light_recipe(folder), folder / "first")
     return folder / "first"
 
 
