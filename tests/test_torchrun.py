@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from tests.uses.tiny_encoder import write_encoder
 
 from nearfar.run_folder.folder import RunFolder
 
@@ -46,6 +47,21 @@ def wait_for_steps(run: Path, process: subprocess.Popen, steps: int) -> None:
             pytest.fail(process.communicate()[1])
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_two_ranks_embed_the_file_of_one(tmp_path):
+    write_encoder(tmp_path / "encoder", head=True)
+    words = ["embed", "encoder", "--data", "digits", "--output", "embedding"]
+    process = start(tmp_path, *words, "--out", "two.npy")
+    printed, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    assert printed.count("5 numbers of the embedding each") == 1
+    alone = [sys.executable, "-m", "nearfar", *words, "--out", "one.npy"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(alone, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    for name in ("{}.npy", "{}.rows.npz"):
+        one, two = (tmp_path / name.format(which) for which in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
 
 
 def test_two_ranks_train_an_encoder_and_one_of_them_judges_it(tmp_path):

@@ -12,6 +12,7 @@ from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.evaluation import retrieval
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.retrieval import retrieve
@@ -171,3 +172,29 @@ def test_classes_of_one_example_are_told(source):
 def test_no_rank_is_refused():
     with pytest.raises(SettingError, match=r"evaluation.retrieval.ranks is empty"):
         RetrievalSpec(ranks=())
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 60), st.integers(1, 5), st.integers(0, 10**6), st.booleans())
+def test_sorted_whole_it_is_the_slow_ranking(count, classes, seed, within):
+    features, labels = rows(seed, count, classes=classes)
+    own = torch.arange(count) if within else None
+    expected = slow(features, labels, features, labels, own)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieval, "MANY", 10**9)
+        patch.setattr(retrieval, "SORTED_BLOCK", 3 * count)
+        patch.setattr(retrieval, "_ROUND", 7)
+        told = []
+        found = retrieve(features, labels, features, labels, own=own, told=told.append)
+    assert sorted(found.first.tolist()) == sorted(first for first, _ in expected)
+    np.testing.assert_allclose(
+        sorted(found.precision.tolist()), sorted(value for _, value in expected), atol=1e-12
+    )
+    assert not expected or told[-1] == 1
+
+
+def test_a_collapsed_encoder_finds_nothing_better_than_chance():
+    labels = torch.randint(2, (400,), generator=torch.Generator().manual_seed(0))
+    found = retrieve(torch.ones(400, 4), labels, torch.ones(400, 4), labels, own=torch.arange(400))
+    assert 0.1 < found.map_at_r < 0.4
+    assert 0.3 < found.recall(1) < 0.7

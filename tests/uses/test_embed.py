@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 from tests.dying import die_at_call
-from tests.uses.tiny_encoder import tiny_encoder
+from tests.uses.tiny_encoder import tiny_encoder, write_encoder
 
+from nearfar.cli.app import main
 from nearfar.data.source import Part, Source, StreamedExamples
+from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.features import extract_features
 from nearfar.testing.rank_processes import FORKS, run_on_ranks
@@ -284,3 +286,46 @@ def test_what_the_encoder_does_not_take_is_refused_before_anything_is_written(tm
     with pytest.raises(SettingError, match="must end in"):
         embed(encoder, of_source(a_source(5), {}), tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["vectors"]
+
+
+def test_the_embedding_is_what_the_head_makes_and_is_gone_on_with(tmp_path, capsys, monkeypatch):
+    write_encoder(tmp_path / "run", head=True)
+    whole, cut = tmp_path / "whole.npz", tmp_path / "cut.npz"
+    np.savez(tmp_path / "made.npz", images=pixels(COUNT).numpy()[:, 0], labels=np.arange(COUNT) % 3)
+    words = ["embed", str(tmp_path / "run"), "--data", str(tmp_path / "made.npz"), "--out"]
+    assert main([*words, str(whole), "--output", "embedding"]) == 0
+    assert "5 numbers of the embedding each" in capsys.readouterr().out
+    found = load_features(whole)
+    assert found.about.output == "embedding"
+    head = load_encoder(tmp_path / "run", "embedding")
+    with torch.no_grad():
+        torch.testing.assert_close(found.features[:9], head(pixels(COUNT)[:9]))
+    real, written = Shards.write, []
+
+    def one_only(self, number, shard):
+        if written:
+            raise NearfarError("cut")
+        written.append(number)
+        real(self, number, shard)
+
+    monkeypatch.setattr(Shards, "write", one_only)
+    assert main([*words, str(cut), "--output", "embedding"]) == 1
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert main([*words, str(cut), "--output", "embedding"]) == 0
+    assert "went on: 1,024 were there" in capsys.readouterr().out
+    assert cut.read_bytes() == whole.read_bytes()
+    assert main([*words, str(tmp_path / "features.npz")]) == 0
+    features = load_features(tmp_path / "features.npz")
+    assert features.about.output == "features"
+    assert features.about.encoder != found.about.encoder
+
+
+def test_an_embedding_without_a_head_is_refused_in_one_line(tmp_path, capsys):
+    write_encoder(tmp_path / "run")
+    words = ["embed", str(tmp_path / "run"), "--data", "digits", "--out", str(tmp_path / "x.npz")]
+    assert main([*words, "--output", "embedding"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "holds no head.safetensors, so it has no embedding" in said
+    assert not (tmp_path / "x.npz").exists()

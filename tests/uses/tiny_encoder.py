@@ -14,8 +14,9 @@ KINDS = {
 }
 
 
-def write_encoder(folder: Path, kind: str = "images", seed: int = 0) -> Path:
-    """A folder with an encoder in it."""
+def write_encoder(folder: Path, kind: str = "images", seed: int = 0, *, head: bool = False) -> Path:
+    """A folder with an encoder in it, and a projection head where that is asked for."""
+    from nearfar.encoders.head_specs import MLPHeadSpec
     from nearfar.spec import as_spec
 
     settings, shape = KINDS[kind]
@@ -23,7 +24,9 @@ def write_encoder(folder: Path, kind: str = "images", seed: int = 0) -> Path:
     torch.manual_seed(seed)
     backbone = spec.build(shape)
     plain = [0.0] * shape[0], [1.0] * shape[0]
-    save_encoder(folder, backbone, spec, shape=shape, mean=plain[0], std=plain[1])
+    of_head = MLPHeadSpec(hidden=8, dim=5)
+    behind = (of_head, of_head.build(backbone.num_features)) if head else None
+    save_encoder(folder, backbone, spec, shape=shape, mean=plain[0], std=plain[1], head=behind)
     return folder
 
 

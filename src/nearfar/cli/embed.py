@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -30,6 +30,8 @@ class EmbedArguments:
     source by name, with its settings as --data.root (`nearfar data` lists them)."""
     out: Annotated[Path, arg(metavar="FILE")]
     """NAME.parquet, NAME.npz or NAME.npy: names, features, labels and parts"""
+    output: Literal["features", "embedding"] = "features"
+    """features of the backbone, or the embedding: what the projection head makes of them"""
     fit: Fit | None = None
     """Images of a folder that are not square: squash, pad or crop; left out, as the run learnt,
     but whole."""
@@ -57,7 +59,7 @@ def run(words: Sequence[str]) -> None:
     with joined_ranks() as ranks:
         console = Terminal(goes_on=True, quiet=not ranks.first)
         where = choose_hardware(arguments.device, "fp32").device
-        encoder = load_encoder(arguments.encoder)
+        encoder = load_encoder(arguments.encoder, arguments.output)
         examples, workers = examples_of(
             GivenData(arguments.data, source),
             encoder,
@@ -83,6 +85,7 @@ def run(words: Sequence[str]) -> None:
         console.say("note", (*done.notes, *said))
         if done.kept:
             console.print(f"went on: {done.kept:,} were there from an earlier call, and whole")
+        each = "features" if arguments.output == "features" else "numbers of the embedding"
         console.print(
-            f"{done.rows:,} {encoder.modality}, {done.width} features each: {shown(done.path)}"
+            f"{done.rows:,} {encoder.modality}, {done.width} {each} each: {shown(done.path)}"
         )

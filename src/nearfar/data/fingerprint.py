@@ -27,6 +27,9 @@ def source_fingerprint(source: Source) -> str:
     for part in (source.train, source.test):
         digest.update((part_fingerprint(part) if part is not None else "none").encode())
     digest.update(repr(source.class_names).encode())
+    if source.search is not None:
+        for part in (source.search.queries, source.search.gallery):
+            digest.update(part_fingerprint(part).encode())
     return digest.hexdigest()
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearfar.data.file_reading import FileReader, name_below, shown
-from nearfar.data.folder_parts import Layout, PartName, find_layout, only_folder
+from nearfar.data.folder_parts import Layout, PartName, SearchName, find_layout, only_folder
 from nearfar.data.folder_tree import FileKind, Folder, counted, many, some, walk
 from nearfar.data.labels import encode_labels
-from nearfar.data.source import Examples, Part, Source
+from nearfar.data.source import Examples, Part, Search, Source
 from nearfar.data.source_spec import OwnDataSpec
 from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError
@@ -24,12 +24,15 @@ class Listing:
         labels: Name of the class of each file, or None where there are no classes.
         notes: What was passed over, and why.
         labelled_by: What gives the labels.
+        search: Which of the two sets of a search it is; None where it is none. One that is not the
+            first or second of its source's listings is that and nothing else.
     """
 
     files: list[Path]
     labels: list[str] | None
     notes: list[str] = field(default_factory=list)
     labelled_by: str = "folders"
+    search: SearchName | None = None
 
 
 def list_parts(root: Path, kind: FileKind) -> tuple[list[Listing], list[str]]:
@@ -41,12 +44,17 @@ def list_parts(root: Path, kind: FileKind) -> tuple[list[Listing], list[str]]:
     every sub-folder with files, at any depth, is one class. Files that lie flat, or all in one
     sub-folder, have no labels. A folder that holds nothing but one other is looked into.
 
+    Folders named `query` and `gallery`, or their like, are the two sets of a search; their classes
+    may be other ones than those of `train`. Where there is no `train` beside them, the gallery is
+    the training part and the queries are the test part.
+
     Args:
         root: The folder.
         kind: Which files are wanted.
 
     Returns:
-        One or two listings, and notes on what was read as what and what was left out.
+        One or two listings, then two of a search that are no other part; and notes on what was read
+        as what and what was left out.
 
     Raises:
         NearfarError: There is no file, some lie beside class folders, or it cannot be told what
@@ -63,11 +71,69 @@ def list_parts(root: Path, kind: FileKind) -> tuple[list[Listing], list[str]]:
     train.notes += _empty_folders(layout.parts["train"], root, kind)
     test_name, test, unlike = _test_part(layout, train, root, kind)
     notes += _told(layout, test_name, unlike, kind)
-    if test is None:
-        return [train], notes
-    if train.labels is not None and test.labels is not None:
+    listings = [train] if test is None else [train, test]
+    labelled = all(listing.labels is not None for listing in listings)
+    if layout.learns_from_gallery:
+        if labelled and test is not None:
+            _keep_findable(layout, train, test)
+            train.search, test.search = "gallery", "query"
+        gallery = layout.search["gallery"].name
+        train.notes.append(
+            f"there is no train/: the encoder learns from {gallery}/, which the queries search, "
+            "and from no query"
+        )
+    if train.labels is not None and test is not None and test.labels is not None:
         test.notes += _uneven_classes(layout, train.labels, test.labels, test_name, root, kind)
-    return [train, test], notes
+    if layout.search and not layout.learns_from_gallery:
+        listings += _search_listings(layout, root, kind, notes)
+    return listings, notes
+
+
+def _keep_findable(layout: Layout, gallery: Listing, queries: Listing) -> None:
+    """Leave out queries that have nothing of their class to find.
+
+    Raises:
+        NearfarError: All are such.
+    """
+    asked, there = queries.labels or [], set(gallery.labels or ())
+    rows = [row for row, label in enumerate(asked) if label in there]
+    query, searched = layout.search["query"].name, layout.search["gallery"].name
+    if not rows:
+        raise NearfarError(
+            f"{shown(layout.base.path)}: no class folder of {query}/ is in {searched}/, so that no "
+            "query has anything to find: name classes alike in both"
+        )
+    if len(rows) < len(asked):
+        strange = sorted(set(asked) - there)
+        queries.notes.append(
+            f"left out {len(asked) - len(rows)} of {query}/: {searched}/ has nothing of "
+            f"{some(strange)}"
+        )
+    queries.files = [queries.files[row] for row in rows]
+    queries.labels = [asked[row] for row in rows]
+
+
+def _search_listings(layout: Layout, root: Path, kind: FileKind, notes: list[str]) -> list[Listing]:
+    """The two sets of a search beside a training part; none where they have no classes."""
+    gallery = _by_class(layout.search["gallery"], root, kind)
+    known = frozenset(gallery.labels or ())
+    queries = _by_class(layout.search["query"], root, kind, known=known)
+    names = {"query": layout.search["query"].name, "gallery": layout.search["gallery"].name}
+    if gallery.labels is None or queries.labels is None:
+        flat = names["gallery" if gallery.labels is None else "query"]
+        notes.append(
+            f"left out {names['query']}/ and {names['gallery']}/: {flat}/ has no class folders, so "
+            "it is not known what a query should find"
+        )
+        return []
+    notes.append(
+        f"retrieval: {names['query']}/ ({many(len(queries.files), kind.name)}) asks "
+        f"{names['gallery']}/ ({many(len(gallery.files), kind.name)}); nothing is learnt from them"
+    )
+    if missing := sorted(set(queries.labels) - known):
+        notes.append(f"{names['gallery']}/ has nothing of {some(missing)} of {names['query']}/")
+    gallery.search, queries.search = "gallery", "query"
+    return [gallery, queries]
 
 
 def list_by_class(folder: Path, kind: FileKind) -> Listing:
@@ -117,7 +183,7 @@ def source_of_parts(
     Args:
         spec: Its name, and the share held out where there is no test part.
         kind: What a file holds.
-        listings: Of the parts.
+        listings: Of the parts; what `list_parts` gives.
         reader: Keeps account of the files that cannot be read.
         good: The others, as far as is known.
         read: From a listing and the rows of such files, what they hold and the rows that it took.
@@ -129,19 +195,32 @@ def source_of_parts(
     """
     parts: list[Part] = []
     classes: list[str] | None = None
+    searched: dict[SearchName, Part] = {}
+    apart = [listing for listing in listings[1:] if listing.search and not listings[0].search]
+    names = sorted({name for listing in apart for name in listing.labels or ()})
     for listing in listings:
         rows = [row for row, path in enumerate(listing.files) if path in good]
         examples, rows = read(listing, rows) if rows else (None, rows)
         if examples is None or not rows:
-            which = "test" if parts else "train"
+            which = listing.search or ("test" if parts else "train")
             raise NearfarError(
                 f"{reader.root}: not one {kind.name} of the {which} part can be read"
             )
         notes += _lost_classes(listing, rows, kind)
-        part, classes = _part_of(
-            listing, rows, examples, root=reader.root, classes=classes, kind=kind
+        is_apart = any(listing is other for other in apart)
+        part, known = _part_of(
+            listing,
+            rows,
+            examples,
+            root=reader.root,
+            classes=names if is_apart else classes,
+            kind=kind,
         )
-        parts.append(part)
+        if listing.search is not None:
+            searched[listing.search] = part
+        if not is_apart:
+            parts.append(part)
+            classes = known
     notes += reader.notes()
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
@@ -150,7 +229,14 @@ def source_of_parts(
         )
         notes += note
     class_names = None if classes is None else tuple(classes)
-    return Source(spec.name, train, test, class_names=class_names, notes=tuple(notes))
+    search = None
+    if searched:
+        search = Search(
+            searched["query"], searched["gallery"], tuple(names) if apart else class_names or ()
+        )
+    return Source(
+        spec.name, train, test, class_names=class_names, notes=tuple(notes), search=search
+    )
 
 
 def _part_of(

@@ -25,12 +25,23 @@ _WORDS: dict[str, PartName] = {
     "evaluation": "test",
     "eval": "test",
 }
+SearchName = Literal["query", "gallery"]
+"""Of two sets, the one that asks and the one that is searched."""
+_SEARCH: dict[str, SearchName] = {
+    "queries": "query",
+    "query": "query",
+    "probes": "query",
+    "probe": "query",
+    "galleries": "gallery",
+    "gallery": "gallery",
+}
 _CLASSES_TOO = frozenset(("train", "training", "valid", "dev", "development"))
 _BESIDE = (
     "sets?|data|datasets?|images?|imgs?|pictures?|pics|photos?|splits?|parts?|folders?|dirs?|files?"
     "|samples?|examples?|sounds?|audios?|wavs?|clips?|full|raw|original"
 )
 _KNOWN = re.compile(rf"(?:{_BESIDE})*({'|'.join(_WORDS)})(?:{_BESIDE}|\d)*")
+_KNOWN_SEARCH = re.compile(rf"(?:{_BESIDE})*({'|'.join(_SEARCH)})(?:{_BESIDE}|\d)*")
 _TOKEN = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 
 
@@ -45,6 +56,16 @@ def part_named(name: str) -> PartName | None:
     """
     found = _KNOWN.fullmatch(re.sub(r"[\W_]", "", name.lower()))
     return _WORDS[found[1]] if found else None
+
+
+def search_named(name: str) -> SearchName | None:
+    """The set of a search that a name stands for by itself: `query`, `Gallery`, `probe_images`.
+
+    Args:
+        name: Of a folder; upper and lower case are alike.
+    """
+    found = _KNOWN_SEARCH.fullmatch(re.sub(r"[\W_]", "", name.lower()))
+    return _SEARCH[found[1]] if found else None
 
 
 def may_be_a_class(name: str) -> bool:
@@ -73,11 +94,20 @@ class Layout:
         base: The folder that holds the classes or the parts: the given one, or one below it.
         parts: The folders of its parts by name, `train` among them; empty where it has none.
         notes: What was read as what, and what was not.
+        search: Of two sets, of which one asks the other, each by name; empty where there are none.
+            They are beside the parts; where nothing else is, the gallery is `train`, the queries
+            are `test`.
     """
 
     base: Folder
     parts: dict[PartName, Folder]
     notes: list[str] = field(default_factory=list)
+    search: dict[SearchName, Folder] = field(default_factory=dict)
+
+    @property
+    def learns_from_gallery(self) -> bool:
+        """Whether the gallery is what is learnt from, for there is no other part."""
+        return bool(self.search) and self.parts["train"] is self.search["gallery"]
 
 
 def find_layout(top: Folder, kind: str) -> Layout:
@@ -93,7 +123,17 @@ def find_layout(top: Folder, kind: str) -> Layout:
     base = top
     while True:
         notes: list[str] = []
-        parts = _parts_in(base, kind, notes)
+        search = _search_in(base.filled(), base)
+        parts = _parts_in(base, list(search.values()), kind, notes)
+        if not search and "test" in parts:
+            # test/query and test/gallery.
+            search = _search_in(parts["test"].filled(), parts["test"])
+            if len(search) == len(parts["test"].filled()) > 0 and not parts["test"].files:
+                del parts["test"]
+            else:
+                search = {}
+        if search and not parts:
+            parts = {"train": search["gallery"], "test": search["query"]}
         inner = None if parts else only_folder(base)
         if inner is None:
             break
@@ -104,7 +144,27 @@ def find_layout(top: Folder, kind: str) -> Layout:
         )
     if not parts:
         _refuse_parts_in_classes(base)
-    return Layout(base, parts, notes)
+    return Layout(base, parts, notes, search)
+
+
+def _search_in(filled: list[Folder], base: Folder) -> dict[SearchName, Folder]:
+    """The two sets of a search among some folders; none unless both are there.
+
+    Raises:
+        NearfarError: Two folders are named as the same one.
+    """
+    named = [(search_named(folder.name), folder) for folder in filled]
+    found: dict[SearchName, Folder] = {}
+    for name, folder in named:
+        if name is None or len({other for other, _ in named} - {None}) < 2:
+            continue
+        if name in found:
+            raise NearfarError(
+                f"{shown(base.path)}: {found[name].name}/ and {folder.name}/ are named as the same "
+                "set of a search: put them together, or move one away"
+            )
+        found[name] = folder
+    return found
 
 
 def only_folder(folder: Folder) -> Folder | None:
@@ -115,9 +175,15 @@ def only_folder(folder: Folder) -> Folder | None:
     return filled[0]
 
 
-def _parts_in(base: Folder, kind: str, notes: list[str]) -> dict[PartName, Folder]:
-    """The parts among the sub-folders of a folder; none where these are classes."""
-    filled = base.filled()
+def _parts_in(
+    base: Folder, search: list[Folder], kind: str, notes: list[str]
+) -> dict[PartName, Folder]:
+    """The parts among the sub-folders of a folder; none where these are classes.
+
+    Args:
+        search: Sub-folders that are sets of a search, and neither parts nor classes.
+    """
+    filled = [folder for folder in base.filled() if folder not in search]
     named: list[tuple[PartName, Folder]] = []
     others: list[Folder] = []
     for folder in filled:
@@ -126,16 +192,18 @@ def _parts_in(base: Folder, kind: str, notes: list[str]) -> dict[PartName, Folde
             others.append(folder)
         else:
             named.append((part, folder))
-    if not named or (len(named) == 1 and others):
+    if not search and (not named or (len(named) == 1 and others)):
         within = _parts_by_one_word(base, filled)
         if within:
             return within
+    if search and others and not named:
+        _pass_over(base, search, others, kind, notes)
     if not named:
         return {}
-    if len(named) == 1 and others:
+    if len(named) == 1 and others and not search:
         _refuse_unless_a_class(base, named[0], others, kind, notes)
         return {}
-    if len(named) == 1 and named[0][0] != "train":
+    if len(named) == 1 and named[0][0] != "train" and not search:
         return {}  # alone: as any other name
     parts = _one_of_each(base, named)
     # A part that is there and empty is told of when it is read; it must not become "no such part".
@@ -144,7 +212,7 @@ def _parts_in(base: Folder, kind: str, notes: list[str]) -> dict[PartName, Folde
         if (part := part_named(folder.name)) is not None:
             parts.setdefault(part, folder)
     if others:
-        _pass_over(base, parts, others, kind, notes)
+        _pass_over(base, [*parts.values(), *search], others, kind, notes)
     return parts
 
 
@@ -201,15 +269,15 @@ def _refuse_unless_a_class(
 
 def _pass_over(
     base: Folder,
-    parts: dict[PartName, Folder],
+    parts: list[Folder],
     others: list[Folder],
     kind: str,
     notes: list[str],
 ) -> None:
     """Folders beside parts are not read; refuse where they may be the classes."""
-    read = " and ".join(f"{folder.name}/" for folder in parts.values())
+    read = " and ".join(f"{folder.name}/" for folder in parts)
     beside = some([f"{other.name}/" for other in others])
-    if any(folder.files for folder in parts.values()):
+    if any(folder.files for folder in parts):
         raise NearfarError(
             f"{shown(base.path)}: {read} hold {kind}s without classes, and {beside} lie beside "
             "them: move what is no part away"

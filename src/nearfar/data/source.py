@@ -90,6 +90,22 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Two sets, of which one asks the other for examples of its class.
+
+    Attributes:
+        queries: What asks, with labels.
+        gallery: What is searched, with labels. Their classes are numbered for the two together,
+            and may be other ones than those of the training part.
+        class_names: Name of each of these classes.
+    """
+
+    queries: Part
+    gallery: Part
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Source:
     """Everything a run needs to know of its data.
 
@@ -100,6 +116,7 @@ class Source:
         unlabelled: Examples without labels beside `train`, or None.
         class_names: Name of each class, or None where there are no labels.
         notes: What a person should know of this load: skipped files, a made split.
+        search: What retrieval is judged on, where the data say so; None where the test part is.
     """
 
     name: str
@@ -108,11 +125,25 @@ class Source:
     unlabelled: Part | None = None
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=())
+    search: Search | None = None
 
     @property
     def modality(self) -> Modality:
         """What the examples are."""
         return self.train.modality
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """All its parts by name, each example once: what the gallery has of another part is not
+        named again."""
+        named = {"train": self.train, "test": self.test, "unlabelled": self.unlabelled}
+        if self.search is not None:
+            named |= {"query": self.search.queries, "gallery": self.search.gallery}
+        parts: dict[str, Part] = {}
+        for name, part in named.items():
+            if part is not None and not any(part is other for other in parts.values()):
+                parts[name] = part
+        return parts
 
     @property
     def num_classes(self) -> int | None:

@@ -126,7 +126,8 @@ def evaluate(
             finished=finished,
         )
         for protocol in spec.by_kind(_baseline(kind)):
-            if protocol.needs_labels and without_accuracies:
+            across_sets = protocol.asks_gallery and source.search is not None
+            if protocol.needs_labels and without_accuracies and not across_sets:
                 continue
             found = protocol.run(judged)
             records += found.records

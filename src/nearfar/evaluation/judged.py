@@ -15,6 +15,7 @@ from nearfar.evaluation.accuracy import LabelledFeatures, shot_groups
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.features import extract_features, raw_features
 from nearfar.evaluation.finished_work import FinishedWork
+from nearfar.evaluation.forms import Transform, transforms
 from nearfar.evaluation.pictures import PICTURED, thumbnails
 from nearfar.evaluation.records import FeatureKind, Record
 from nearfar.training.thread_choice import ThreadChoice
@@ -142,6 +143,28 @@ class Judged:
     def test(self) -> Float[Tensor, "m dim"]:
         """Features of the test part; of the training part where there is none."""
         return self.train if self.source.test is None else self._features(self.source.test)
+
+    def of(self, part: Part) -> Float[Tensor, "k dim"]:
+        """Features of a part of the source."""
+        if part is self.source.train:
+            return self.train
+        if part is self.source.test:
+            return self.test
+        if id(part) not in self._others:
+            self._others[id(part)] = self._features(part)
+        return self._others[id(part)]
+
+    @cached_property
+    def transforms(self) -> tuple[Transform, ...]:
+        """The forms that features may be judged in, fitted on the training part without labels."""
+        test = self.source.test
+        if self.source.train.labels is None or test is None or test.labels is None:
+            return transforms(self.train)
+        return self.labelled.transforms
+
+    @cached_property
+    def _others(self) -> dict[int, Tensor]:
+        return {}
 
     @cached_property
     def choice(self) -> Choice:

@@ -1,13 +1,14 @@
 """Retrieval: whether the examples most like a query are of its class; exact, in bounded memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from nearfar.evaluation.accuracy import LabelledFeatures
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.features import check_finite
 from nearfar.evaluation.forms import Transform
@@ -15,12 +16,23 @@ from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.records import FEATURE_NAMES, Record
 from nearfar.evaluation.specs import RetrievalSpec
 from nearfar.objectives.precision import unit_rows
+from nearfar.similarity.threads import results_of
 from nearfar.similarity.top_k import Bank
 
 CHOICE_LIMIT = 2_500
 """Training examples that the choice of a transform uses at most."""
 BLOCK = 2**22
 """Neighbours that are held at a time."""
+SORTED_BLOCK = 2**20
+"""Similarities that a thread sorts at a time."""
+_ROUND = 64
+"""Queries with many to find between two words of how far it is."""
+MANY = 64
+"""A query with more than one in so many of the gallery to find has all of it sorted."""
+
+
+def unheard(done: float) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ def retrieve(
     gallery_labels: Int64[Tensor, " n"],
     *,
     own: Int64[Tensor, " m"] | None = None,
+    told: Callable[[float], None] = unheard,
 ) -> Retrieved:
     """Rank a gallery by its cosine with each query, and see where the query's class stands.
 
@@ -72,6 +85,7 @@ def retrieve(
         gallery_labels: Their classes.
         own: The row of the gallery that is the query itself, which it never finds; None where the
             two sets are apart.
+        told: Told now and then which share of the queries, 0 to 1, is answered.
 
     Raises:
         NearfarError: A feature is not finite.
@@ -84,9 +98,11 @@ def retrieve(
     kept = (relevant > 0).nonzero().squeeze(1)
     # Those with as many to find together: the neighbours of all are as many as the most need.
     kept = kept[relevant[kept].argsort(stable=True)]
+    rare = int((relevant[kept] * MANY <= len(rows)).sum())
+    few, many = kept[:rare], kept[rare:]
     bank = Bank(rows)
     first, precision = [], []
-    for some in kept.split(1 + BLOCK // (int(relevant.max()) + 1)) if len(kept) else ():
+    for some in few.split(1 + BLOCK // (int(relevant.max()) + 1)) if len(few) else ():
         found = _found(
             bank, asked[some], None if own is None else own[some], int(relevant[some[-1]])
         )
@@ -98,7 +114,65 @@ def retrieve(
             same = gallery_labels == query_labels[query]
             left_out = None if own is None else int(own[query])
             first[-1][place] = _place(rows, asked[query], same, left_out)
+        told(sum(map(len, first)) / len(kept))
+    answered = len(few)
+    for some in many.split(_ROUND) if len(many) else ():
+        ranked = _sorted_whole(
+            rows,
+            gallery_labels,
+            asked[some],
+            query_labels[some],
+            None if own is None else own[some],
+            relevant[some],
+        )
+        precision += [each for each, _ in ranked]
+        first += [each for _, each in ranked]
+        answered += len(some)
+        told(answered / len(kept))
     return Retrieved(_joined(first).long(), _joined(precision).double())
+
+
+def _sorted_whole(
+    rows: Tensor,
+    labels: Int64[Tensor, " n"],
+    asked: Tensor,
+    asked_labels: Int64[Tensor, " q"],
+    own: Int64[Tensor, " q"] | None,
+    relevant: Int64[Tensor, " q"],
+) -> list[tuple[Float64[Tensor, " b"], Int64[Tensor, " b"]]]:
+    """Average precision and place of the first hit of some queries, block by block.
+
+    Similarity, place in the gallery and whether the example is of the query's class are one whole
+    number, the similarity in its highest bits. So sorted numbers are the ranking, and their lowest
+    bits its hits: of two in a hundred and more that are to be found this costs a fraction of
+    looking each of them up.
+    """
+    count = len(rows)
+    # Of equal similarities the first row stands first.
+    places = torch.arange(count - 1, -1, -1) << 1
+    size = max(1, SORTED_BLOCK // count)
+    cuts = [*range(0, len(asked), size), len(asked)]
+    blocks = list(pairwise(cuts))
+
+    def ranked(number: int) -> tuple[Tensor, Tensor]:
+        begin, end = blocks[number]
+        similarities = asked[begin:end] @ rows.T
+        if own is not None:
+            similarities[torch.arange(end - begin), own[begin:end]] = -torch.inf
+        hits = labels == asked_labels[begin:end, None]
+        bits = similarities.view(torch.int32)
+        # Floats below 0 have their order the other way round.
+        keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).long() << 32 | (places | hits)
+        best = torch.where(hits, keys, torch.iinfo(torch.int64).min).amax(dim=1, keepdim=True)
+        first = 1 + (keys > best).sum(dim=1)
+        most = int(relevant[begin:end].max())
+        numbers = keys.numpy()
+        numbers.partition(count - most, axis=1)
+        nearest = np.sort(numbers[:, count - most :], axis=1)[:, ::-1]
+        of_class = torch.from_numpy((nearest & 1).astype(np.bool_))
+        return _average_precision(of_class, relevant[begin:end]), first
+
+    return results_of(len(blocks), ranked, rows.device)
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
@@ -138,27 +212,30 @@ def _place(rows: Tensor, query: Tensor, same: Bool[Tensor, " n"], own: int | Non
 
 def judge(spec: RetrievalSpec, judged: Judged) -> Found:
     """Recall@k, MAP@R and MRR of test examples, in the form that serves training data best."""
-    data, kind = judged.labelled, judged.kind
-    judged.say(f"retrieval: {kind}")
-    transform = choose_transform(data, judged.seed)
+    kind = judged.kind
+    what = f"retrieval: {kind}"
+    judged.say(what)
+    transform = choose_transform(
+        judged.train, judged.source.train.labels, judged.transforms, judged.seed
+    )
+    asked, asked_labels, gallery, gallery_labels, where = _sets(spec, judged)
     draws = torch.Generator().manual_seed(judged.seed)
-    asking = torch.randperm(len(data.test), generator=draws)[: spec.queries].sort().values
-    test = transform(data.test)
-    found = (
-        retrieve(test[asking], data.test_labels[asking], test, data.test_labels, own=asking)
-        if spec.gallery == "test"
-        else retrieve(
-            test[asking], data.test_labels[asking], transform(data.train), data.train_labels
-        )
+    asking = torch.randperm(len(asked), generator=draws)[: spec.queries].sort().values
+    rows = transform(gallery)
+    found = retrieve(
+        rows[asking] if asked is gallery else transform(asked[asking]),
+        asked_labels[asking],
+        rows,
+        gallery_labels,
+        own=asking if asked is gallery else None,
+        told=lambda done: judged.say(what, done),
     )
     count = len(found.first)
-    where = {"test": "test part", "train": "training part"}[spec.gallery]
     alone = len(asking) - count
     notes = [f"retrieval: {alone} queries have none of their class to find"] if alone else []
     if not count:
-        return Found(
-            notes=[f"retrieval of {FEATURE_NAMES[kind]} left out: no class has two examples"]
-        )
+        why = "no class has two examples" if asked is gallery else "no class is in both sets"
+        return Found(notes=[f"retrieval of {FEATURE_NAMES[kind]} left out: {why}"])
     about = {"gallery": where, "transform": transform.name}
     return Found(
         [
@@ -173,17 +250,43 @@ def judge(spec: RetrievalSpec, judged: Judged) -> Found:
     )
 
 
-def choose_transform(data: LabelledFeatures, seed: int) -> Transform:
+def _sets(
+    spec: RetrievalSpec, judged: Judged
+) -> tuple[Tensor, Int64[Tensor, " m"], Tensor, Int64[Tensor, " n"], str]:
+    """Features and labels of what asks and of what is searched, and what that is in words."""
+    search = judged.source.search
+    if search is not None:
+        queries, gallery, where = search.queries, search.gallery, "gallery"
+    else:
+        assert judged.source.test is not None
+        queries = judged.source.test
+        gallery = queries if spec.gallery == "test" else judged.source.train
+        where = {"test": "test part", "train": "training part"}[spec.gallery]
+    assert queries.labels is not None
+    assert gallery.labels is not None
+    asked, searched = judged.of(queries), judged.of(gallery)
+    return asked, queries.labels.cpu(), searched, gallery.labels.cpu(), where
+
+
+def choose_transform(
+    train: Float[Tensor, "n dim"],
+    labels: Int64[Tensor, " n"] | None,
+    held: Sequence[Transform],
+    seed: int,
+) -> Transform:
     """The transform with the best MAP@R where a fifth of some training examples asks the others.
 
-    Of equals the first wins. Test features have no business here.
+    Of equals, and without labels, the first wins. Test features have no business here.
     """
-    fitting, choosing = choice_split(data.train, data.train_labels, limit=CHOICE_LIMIT, seed=seed)
+    if labels is None:
+        return held[0]
+    labels = labels.cpu()
+    fitting, choosing = choice_split(train, labels, limit=CHOICE_LIMIT, seed=seed)
     scores = []
-    for transform in data.transforms:
+    for transform in held:
         if not len(choosing):
             return transform
-        asked, bank = transform(data.train[choosing]), transform(data.train[fitting])
-        found = retrieve(asked, data.train_labels[choosing], bank, data.train_labels[fitting])
+        asked, bank = transform(train[choosing]), transform(train[fitting])
+        found = retrieve(asked, labels[choosing], bank, labels[fitting])
         scores.append(found.map_at_r if len(found.first) else 0.0)
-    return data.transforms[max(range(len(scores)), key=scores.__getitem__)]
+    return held[max(range(len(scores)), key=scores.__getitem__)]

@@ -37,6 +37,8 @@ class ProtocolSpec(Named, noun="protocol"):
             projection head, only where `evaluation.embeddings` asks for it, unless
         judges_every_embedding: It is run on the embedding in any case.
         needs_labels: It is left out, and a note says so, where accuracies cannot be had.
+        asks_gallery: It has the two sets of a search, where a source has such, and then no need of
+            other labels.
         measures: What its records are.
         by_default: Whether it is run unless `evaluation.leave_out` names it; one that takes long is
             run where `evaluation.also` does.
@@ -48,6 +50,7 @@ class ProtocolSpec(Named, noun="protocol"):
     judges: ClassVar[tuple[FeatureKind, ...]] = ("encoder",)
     judges_every_embedding: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
+    asks_gallery: ClassVar[bool] = False
     by_default: ClassVar[bool] = True
     measures: ClassVar[tuple[Measure, ...]] = ()
     arrays: ClassVar[tuple[str, ...]] = ()
@@ -271,6 +274,7 @@ class RetrievalSpec(ProtocolSpec):
     name = "retrieval"
     judges = ("encoder", "embedding", "untrained", "raw")
     needs_labels = True
+    asks_gallery = True
     measures = (
         Measure(
             name="recall",
@@ -294,11 +298,12 @@ class RetrievalSpec(ProtocolSpec):
     )
 
     gallery: Literal["test", "train"] = "test"
-    """What is searched: the other test examples, or the training part, which test examples ask."""
+    """What is searched: the other test examples, or the training part, which test examples ask.
+    Data with a query and a gallery part have both sets, and this decides nothing."""
     ranks: tuple[Count, ...] = (1, 5, 10)
     """Each k of recall@k."""
     queries: Count = 2000
-    """Test examples that ask, at most; all others are searched none the less."""
+    """Examples that ask, at most; all others are searched none the less."""
 
     def check(self) -> None:
         """There is a rank."""

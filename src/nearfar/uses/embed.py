@@ -84,9 +84,17 @@ def of_source(source: Source, settings: Mapping[str, Any]) -> Examples:
         source: Loaded.
         settings: Of its spec, as JSON has them.
     """
-    parts = {"train": source.train, "test": source.test, "unlabelled": source.unlabelled}
-    held = {name: part for name, part in parts.items() if part is not None and len(part)}
-    return Examples(held, source.class_names, {"source": dict(settings)}, notes=source.notes)
+    held = {name: part for name, part in source.parts.items() if len(part)}
+    class_names, search = source.class_names, source.search
+    if search is not None and search.gallery is not source.train:
+        # Its classes are numbered by themselves: behind the others, each name once.
+        class_names = tuple(dict.fromkeys([*(class_names or ()), *search.class_names]))
+        numbers = torch.tensor([class_names.index(name) for name in search.class_names])
+        for name in held.keys() & {"query", "gallery"}:
+            labels = held[name].labels
+            assert labels is not None
+            held[name] = replace(held[name], labels=numbers[labels])
+    return Examples(held, class_names, {"source": dict(settings)}, notes=source.notes)
 
 
 def of_folder(
@@ -436,6 +444,7 @@ def _join(
         features_sha256=digest.hexdigest(),
         rows_sha256=rows_digest(rows.names, rows.labels, rows.parts, class_names),
         nearfar=version("nearfar"),
+        output="features" if encoder.head is None else "embedding",
     )
     text = about_as_text(about, class_names)
     beside = Written(text, rows.names, rows.labels, rows.parts, class_names, encoder.num_features)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nearfar.data.source import Part, Source, choose
+from nearfar.data.source import Part, choose
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.spec import as_spec
@@ -85,7 +85,7 @@ def parts_of(features: Features, rows: Sequence[int]) -> list[tuple[Part, list[i
         return []
     source = load_source(as_spec(SourceSpec, settings))
     found = []
-    for name, part in _parts(source).items():
+    for name, part in source.parts.items():
         places = _places(part, name)
         held = [row for row in rows if features.names[row] in places]
         if held:
@@ -96,11 +96,6 @@ def parts_of(features: Features, rows: Sequence[int]) -> list[tuple[Part, list[i
 
 def _data(features: Features) -> Mapping[str, Any]:
     return {} if features.about is None else features.about.data
-
-
-def _parts(source: Source) -> dict[str, Part]:
-    parts = {"train": source.train, "test": source.test, "unlabelled": source.unlabelled}
-    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _places(part: Part, name: str) -> dict[str, int]:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class About:
         features_sha256: Of the features, row by row.
         rows_sha256: Of names, labels, parts and the classes' names.
         nearfar: The version that wrote it.
+        output: What of the encoder they are: its features, or the embedding behind its head.
     """
 
     encoder: str
@@ -57,6 +58,7 @@ class About:
     features_sha256: str
     rows_sha256: str
     nearfar: str
+    output: Literal["features", "embedding"] = "features"
 
 
 _ABOUT = TypeAdapter(About)
