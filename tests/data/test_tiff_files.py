@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from tests.uses.tiny_encoder import tiny_encoder
 
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.data.image_files import UnreadableImageError, read_header, read_image
 from nearfar.data.sources import load_source
-from nearfar.data.specs import FolderSpec
+from nearfar.data.specs import FolderSpec, ImageParquetSpec
 from nearfar.data.tiff_files import page_path
+from nearfar.data.tolerant_files import all_images
 from nearfar.errors import NearfarError, SettingError
+from nearfar.uses.embed import of_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tag data larger:UserWarning")
 rng = np.random.default_rng(0)
@@ -151,3 +154,31 @@ def test_a_page_that_is_not_there_is_told(tmp_path):
     stack(tmp_path / "a.tif", 2)
     with pytest.raises(UnreadableImageError, match=r"a\.tif/7"):
         read_image(page_path(tmp_path / "a.tif", 7), (1, 8, 8))
+
+
+def test_pages_that_a_folder_read_as_it_is_leaves_out_are_counted(tmp_path):
+    (tmp_path / "a").mkdir()
+    stack(tmp_path / "a" / "one.tif", 1)
+    assert all_images(tmp_path, (1, 8, 8), "crop")[2] == []
+    stack(tmp_path / "a" / "three.tif", 3)
+    (tmp_path / "broken.tif").write_bytes(b"II*\0 no picture")
+    (told,) = all_images(tmp_path, (1, 8, 8), "crop")[2]
+    assert told.startswith("left out 2 pages of a TIFF file: the first of each is read; `--data")
+    stack(tmp_path / "four.TIFF", 4)
+    (told,) = all_images(tmp_path, (1, 8, 8), "crop")[2]
+    assert told.startswith("left out 5 pages of 2 TIFF files: ")
+    query = of_image(tiny_encoder(tmp_path / "run"), tmp_path / "four.TIFF")
+    assert query.notes == ("left out 3 pages of a TIFF file: the first of each is read",)
+
+
+def test_pages_in_a_table_of_images_are_counted_too(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    stack(tmp_path / "three.tif", 3)
+    images = [{"bytes": (tmp_path / "three.tif").read_bytes(), "path": f"{n}"} for n in range(4)]
+    pyarrow.parquet.write_table(
+        pa.table({"image": images, "label": [0, 1, 0, 1]}), tmp_path / "made.parquet"
+    )
+    source = load_source(ImageParquetSpec(root=tmp_path / "made.parquet"))
+    assert "left out 8 pages of 4 TIFF files: the first of each is read" in source.notes

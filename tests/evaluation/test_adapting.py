@@ -15,6 +15,7 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.encoders.stages import layers
 from nearfar.errors import SettingError
 from nearfar.evaluation import fine_tuning, sgd_probe
 from nearfar.evaluation.adapting import Adapted, Course, adapt, answers, where_only
@@ -28,6 +29,7 @@ from nearfar.evaluation.specs import FineTuningSpec, ProtocolSpec, SGDProbeSpec
 from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.generators import OwnDraws
+from nearfar.training.parameter_groups import parameter_groups
 from nearfar.views.specs import DigitsViewsSpec, SeriesViewsSpec, SimCLRViewsSpec, VectorViewsSpec
 
 COURSE = Course(epochs=2, least_steps=1, batch_size=16, learning_rate=0.05, weight_decay=1e-4)
@@ -89,6 +91,51 @@ def test_the_encoder_that_is_given_stays_and_frozen_parts_do(source, freeze):
     assert not kept & moved
     assert bool(moved) == (freeze != "backbone")
     assert bool(kept) == (freeze is not None)
+
+
+def test_layers_and_classifier_have_rates_of_their_own(source):
+    encoder, part = saved(), Part(source.train.examples[:16], source.train.labels[:16])
+    one, two = (replace(COURSE, epochs=epochs, weight_decay=0.0) for epochs in (1, 2))
+    plain, faster = (
+        adapt(encoder, part, 10, each, seed=1).classifier.weight
+        for each in (one, replace(one, layer_decay=0.5, head_rate=4.0))
+    )
+    torch.testing.assert_close(faster, 4 * plain)
+    told = layers(encoder.backbone)
+    assert len(told) > 2
+    groups = parameter_groups(Adapted(encoder, 10, None), layer_decay=0.5, head_rate=4.0)
+    assert {g["rate_factor"] for g in groups} == {4.0, *(0.5**n for n in range(1, len(told) + 1))}
+    # The first step moves the classifier alone, which begins at 0; the second, all.
+    first = dict(encoder.backbone.named_parameters())
+    moved = []
+    for course in (two, replace(two, layer_decay=0.5)):
+        after = dict(adapt(encoder, part, 10, course, seed=1).encoder.named_parameters())
+        moved.append(
+            {name: (after[name] - first[name]).detach() for layer in told for name in layer}
+        )
+    for place, layer in enumerate(told):
+        factor = 0.5 ** (len(told) - place)
+        for name in layer:
+            found, expected = (float(each[name].norm()) for each in moved[::-1])
+            assert found == pytest.approx(factor * expected, rel=0.05, abs=1e-7), name
+
+
+def test_rates_of_layers_are_told_and_refused(source):
+    spec = replace(QUICK, labels=("2",), learning_rates=(0.02,), weight_decays=(0.0,), draws=1)
+    found = evaluate(
+        saved(), source, only(replace(spec, layer_decay=0.5, head_rate=4.0), baselines=False)
+    )
+    (record,) = found.records
+    assert record.parameters["layer_decay"] == 0.5
+    told = FineTuningSpec.measures[0].detail(record.parameters)
+    assert told == "2 labels per class, rates ×0.5 a layer down, the classifier's ×4"
+    with pytest.raises(SettingError, match="with the backbone frozen it would change nothing"):
+        FineTuningSpec(freeze="backbone", layer_decay=0.5)
+    blind = saved()
+    blind.backbone.group_matcher = None
+    found = evaluate(blind, source, only(replace(spec, layer_decay=0.5), baselines=False))
+    assert not found.records
+    assert any("does not tell its layers" in note for note in found.notes)
 
 
 def test_it_is_plain_sgd_with_nesterov(source):

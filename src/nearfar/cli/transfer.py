@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from tyro.conf import Positional, arg
 
 from nearfar.bounds import HIGHEST_SEED, check_range
@@ -37,6 +37,10 @@ class TransferArguments:
     """Examples of a set to judge by at most."""
     leave_out: Annotated[tuple[str, ...], arg(metavar="PROTOCOL [PROTOCOL…]")] = ()
     """Protocols that are not run: linear, few, fine_tuned (which takes by far the longest)."""
+    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Of fine-tuning: rate of each layer of the network, in those of the layer above it."""
+    head_rate: Annotated[float, Gt(0), Le(1000)] = 1.0
+    """Of fine-tuning: rate of the classifier, in those of the network."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -48,6 +52,8 @@ def run(words: Sequence[str]) -> None:
     for name, least in (("train_examples", 20), ("test_examples", 1)):
         if (count := getattr(arguments, name)) is not None:
             check_range(name, count, least, HIGHEST_SEED)
+    check_range("layer_decay", arguments.layer_decay, 1e-6, 1)
+    check_range("head_rate", arguments.head_rate, 1e-6, 1000)
     sets = sets_named(arguments.sets)
 
     from nearfar.recipes.transfer import transfer
@@ -62,6 +68,8 @@ def run(words: Sequence[str]) -> None:
         train_examples=arguments.train_examples,
         test_examples=arguments.test_examples,
         leave_out=arguments.leave_out,
+        layer_decay=arguments.layer_decay,
+        head_rate=arguments.head_rate,
     )
     terminal = Terminal(goes_on=True)
     terminal.print(table.for_console())

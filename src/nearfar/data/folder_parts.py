@@ -124,7 +124,7 @@ def find_layout(top: Folder, kind: str) -> Layout:
     while True:
         notes: list[str] = []
         search = _search_in(base.filled(), base)
-        parts = _parts_in(base, list(search.values()), kind, notes)
+        parts: dict[PartName, Folder] = _parts_in(base, list(search.values()), kind, notes)
         if not search and "test" in parts:
             # test/query and test/gallery.
             search = _search_in(parts["test"].filled(), parts["test"])
@@ -153,7 +153,9 @@ def _search_in(filled: list[Folder], base: Folder) -> dict[SearchName, Folder]:
     Raises:
         NearfarError: Two folders are named as the same one.
     """
-    named = [(search_named(folder.name), folder) for folder in filled]
+    named: list[tuple[SearchName | None, Folder]] = [
+        (search_named(folder.name), folder) for folder in filled
+    ]
     found: dict[SearchName, Folder] = {}
     for name, folder in named:
         if name is None or len({other for other, _ in named} - {None}) < 2:

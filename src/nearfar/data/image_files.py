@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -106,6 +106,22 @@ def read_header(content: Content) -> ImageHeader:
     except UnreadableImageError as error:
         # Pillow knows no TIFF file of more than four bands.
         return _header_of_bands(content, error)
+
+
+def pages_left_out(headers: Iterable[ImageHeader], instead: str = "") -> list[str]:
+    """A note on files of several pages of which the first alone is read, where there are some.
+
+    Args:
+        headers: Of all files.
+        instead: What reads the others, as the note's end.
+    """
+    counts = [len(header.pages) for header in headers if len(header.pages) > 1]
+    if not counts:
+        return []
+    files = f"{len(counts)} TIFF files" if len(counts) > 1 else "a TIFF file"
+    left_out = sum(counts) - len(counts)
+    pages = f"{left_out:,} pages" if left_out > 1 else "a page"
+    return [f"left out {pages} of {files}: the first of each is read{instead}"]
 
 
 def _header_of_bands(content: Content, error: UnreadableImageError) -> ImageHeader:

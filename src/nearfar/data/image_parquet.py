@@ -20,6 +20,7 @@ from nearfar.data.image_files import (
     IMAGES,
     ImageHeader,
     UnreadableImageError,
+    pages_left_out,
     pillow_quiet,
     read_header,
     read_image,
@@ -137,6 +138,7 @@ def _load(
                 return read_header(_there(contents[row]))
 
             headers |= reader.keep_good(header_of, list(contents))
+    notes += pages_left_out(headers.values())
     shape, shape_notes = common_shape(list(headers.values()), spec)
     notes += shape_notes
     size = len(headers) * prod(shape)

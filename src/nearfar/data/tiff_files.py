@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
-_SUFFIXES = (".tif", ".tiff")
+TIFF_SUFFIXES = (".tif", ".tiff")
 _REDUCED, _MASK = 1, 4
 _SUBFILE_TYPE, _SAMPLES, _EXTRA_SAMPLES, _ORIENTATION = 254, 277, 338, 274
 _UNSPECIFIED = 0
@@ -28,7 +28,7 @@ def page_path(file: Path, page: int) -> Path:
 def file_and_page(path: Path) -> tuple[Path, int]:
     """The file that a name of `page_path` is of, and the page; of any other name page 0."""
     file = path.parent
-    if path.name.isdecimal() and file.suffix.lower() in _SUFFIXES and not file.is_dir():
+    if path.name.isdecimal() and file.suffix.lower() in TIFF_SUFFIXES and not file.is_dir():
         return file, int(path.name)
     return path, 0
 

@@ -1,5 +1,6 @@
 """All image files below a folder, decoded once each, where some may turn out to be unreadable."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +13,16 @@ from nearfar.data.folder_listing import list_all
 from nearfar.data.image_files import (
     IMAGES,
     UnreadableImageError,
+    pages_left_out,
     pillow_quiet,
     read_header,
     read_image,
 )
 from nearfar.data.source_spec import Fit
 from nearfar.data.streamed_files import StreamedFiles
+from nearfar.data.tiff_files import TIFF_SUFFIXES
 
+_ALL_PAGES = "; `--data folder --data.root PATH --data.pages each` reads each as an image"
 _SQUARE = 255
 
 
@@ -95,10 +99,18 @@ def all_images(
         fit: How.
 
     Returns:
-        The images, their files in the same order, and notes on what was passed over.
+        The images, their files in the same order, and notes on what was passed over, pages of
+        TIFF files behind the first among it.
 
     Raises:
         NearfarError: There is no image.
     """
     listing = list_all(root, IMAGES)
-    return TolerantFiles(listing.files, shape, fit), listing.files, listing.notes
+    headers = []
+    for path in listing.files:
+        # What cannot be read is told of when it is decoded.
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            with contextlib.suppress(UnreadableImageError), pillow_quiet():
+                headers.append(read_header(path))
+    notes = [*listing.notes, *pages_left_out(headers, _ALL_PAGES)]
+    return TolerantFiles(listing.files, shape, fit), listing.files, notes

@@ -41,6 +41,8 @@ class Course:
         learning_rate: The highest, of SGD with Nesterov's momentum 0.9; down along a cosine.
         weight_decay: Of weights; not of biases and normalisation.
         freeze: What of the encoder stays as it is: "backbone", the first n stages, or nothing.
+        layer_decay: Rate of each of the encoder's layers in those of the layer above it.
+        head_rate: Rate of the classifier, in learning rates.
     """
 
     epochs: int
@@ -49,6 +51,8 @@ class Course:
     learning_rate: float
     weight_decay: float
     freeze: str | int | None = None
+    layer_decay: float = 1.0
+    head_rate: float = 1.0
 
 
 class Adapted(nn.Module):
@@ -113,7 +117,12 @@ def adapt(
     batches = batches_of(part, course.batch_size, seed=seed, device=device, workers=workers)
     adapted = Adapted(encoder, classes, course.freeze).to(device)
     features_of = viewed(adapted.whole, views, torch.Generator(device).manual_seed(seed))
-    groups = parameter_groups(adapted, weight_decay=course.weight_decay)
+    groups = parameter_groups(
+        adapted,
+        weight_decay=course.weight_decay,
+        layer_decay=course.layer_decay,
+        head_rate=course.head_rate,
+    )
     optimizer = SGD(groups, lr=course.learning_rate, momentum=MOMENTUM, nesterov=True)
     schedule = CosineSpec(warmup_share=WARMUP_SHARE)
     epochs = max(course.epochs, math.ceil(course.least_steps / batches.steps_per_epoch))

@@ -56,7 +56,7 @@ def judge(spec: ClusteringSpec, judged: Judged) -> Found:
     labels = data.test_labels[rows].numpy()
     clusters = spec.clusters or len(np.unique(labels))
     judged.say(f"clustering: {judged.kind}, choosing a form")
-    transform = choose_transform(data.train, data.train_labels, data.transforms, judged.seed)
+    transform = choose_transform(data, judged.seed)
     features = transform(data.test[rows])
     found = []
     for start in range(spec.seeds):

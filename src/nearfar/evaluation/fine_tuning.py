@@ -12,6 +12,8 @@ from torch import Tensor
 from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Part, choose
 from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.stages import layers
+from nearfar.errors import SettingError
 from nearfar.evaluation.accuracy import shot_groups
 from nearfar.evaluation.adapting import Course, adapt, answers
 from nearfar.evaluation.finished_work import FinishedWork, fingerprint
@@ -62,6 +64,16 @@ def judge(spec: FineTuningSpec, judged: Judged) -> Found:
     encoder, source = judged.encoder, judged.source
     if not isinstance(encoder, SavedEncoder):
         return Found(notes=["fine-tuning left out: this encoder is no network that can be trained"])
+    if spec.layer_decay != 1:
+        try:
+            layers(encoder.backbone)
+        except SettingError:
+            return Found(
+                notes=[
+                    f"fine-tuning left out: {encoder.config.name} does not tell its layers, as "
+                    f"{spec.room}layer_decay {spec.layer_decay:g} asks: leave that at 1"
+                ]
+            )
     assert source.test is not None
     assert source.num_classes is not None
     assert source.train.labels is not None
@@ -95,6 +107,7 @@ def judge(spec: FineTuningSpec, judged: Judged) -> Found:
             "learning_rate": course.learning_rate,
             "weight_decay": course.weight_decay,
             "frozen": "nothing" if spec.freeze is None else str(spec.freeze),
+            **_rates(spec),
         }
         records.append(_record(judged, right, parameters))
         records += [
@@ -107,6 +120,12 @@ def judge(spec: FineTuningSpec, judged: Judged) -> Found:
                 f"became infinite in {lost} of {spec.draws} draws, which count as wrong"
             )
     return Found(records, notes=notes)
+
+
+def _rates(spec: FineTuningSpec) -> dict[str, float]:
+    """Rates of layers and classifier where they are other than the learning rate."""
+    rates = {"layer_decay": spec.layer_decay, "head_rate": spec.head_rate}
+    return {name: rate for name, rate in rates.items() if rate != 1}
 
 
 def _record(judged: Judged, right: list[Bool[Tensor, " m"]], parameters: dict[str, Any]) -> Record:
@@ -138,6 +157,8 @@ def _chosen(work: _Work, asked: str, told: Told) -> Course:
         learning_rate=spec.learning_rates[0],
         weight_decay=spec.weight_decays[0],
         freeze=spec.freeze,
+        layer_decay=spec.layer_decay,
+        head_rate=spec.head_rate,
     )
     rates = [replace(base, learning_rate=rate) for rate in spec.learning_rates]
     tries = len(spec.learning_rates) + len(spec.weight_decays) - 1

@@ -144,6 +144,10 @@ class FineTuningMeasure(Measure):
     def detail(self, parameters: Mapping[str, Any]) -> str:
         """With how many labels, and what was not trained."""
         told = _labels_in_words(parameters["labels"])
+        if "layer_decay" in parameters:
+            told += f", rates ×{parameters['layer_decay']:g} a layer down"
+        if "head_rate" in parameters:
+            told += f", the classifier's ×{parameters['head_rate']:g}"
         frozen = parameters["frozen"]
         if frozen == "nothing":
             return told

@@ -1,5 +1,6 @@
 """Every protocol of evaluation: its settings, what it needs, how its figures are told. No torch."""
 
+from dataclasses import field
 from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -378,6 +379,10 @@ class FineTuningSpec(ProtocolSpec):
     """Highest rates of SGD that are tried on a part of the training data."""
     weight_decays: tuple[_Decay, ...] = (1e-4,)
     """Decays of weights that are tried there with the best rate."""
+    layer_decay: Annotated[float, Gt(0), Le(1)] = field(default=1.0, kw_only=True)
+    """Rate of each of the encoder's layers, in those of the layer above it."""
+    head_rate: _Rate = field(default=1.0, kw_only=True)
+    """Rate of the classifier, in learning rates."""
     epochs: Count = 30
     """Passes over the labelled examples."""
     least_steps: Count = 100
@@ -392,6 +397,11 @@ class FineTuningSpec(ProtocolSpec):
                 raise SettingError(f"{self.room}{name} is empty: give at least one")
         for asked in self.labels:
             of_labels(asked)
+        if self.freeze == "backbone" and self.layer_decay != 1:
+            raise SettingError(
+                f"{self.room}layer_decay is {self.layer_decay:g}: with the backbone frozen it "
+                "would change nothing: leave one of the two out"
+            )
 
 
 class SGDProbeSpec(ProtocolSpec):

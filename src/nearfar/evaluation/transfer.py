@@ -141,14 +141,23 @@ def few(found: Features, *, seed: int, draws: int, told: Told = silent) -> tuple
     return tuple(values)
 
 
-def fine_tuned(found: Features, *, seed: int, draws: int, told: Told = silent) -> tuple[float, ...]:
+def fine_tuned(
+    found: Features,
+    *,
+    seed: int,
+    draws: int,
+    layer_decay: float = 1.0,
+    head_rate: float = 1.0,
+    told: Told = silent,
+) -> tuple[float, ...]:
     """The whole network trained on with ten labels a class: a value for each draw of them.
 
     SGD along a cosine, 100 steps each time, at the best of three rates: that which answers most of
     a fifth of the first draw right after learning from the rest of it. Every start is given the
     same draws. A loss that becomes infinite answers nothing right. Not defined where an image may
-    be of several classes.
+    be of several classes. `layer_decay` and `head_rate` are those of a `Course`.
     """
+    rates = (layer_decay, head_rate)
     labels = found.train_part.labels
     if labels is None:
         return ()
@@ -157,13 +166,13 @@ def fine_tuned(found: Features, *, seed: int, draws: int, told: Told = silent) -
     pieces, scores, values = len(RATES) + draws, [], []
     for place, rate in enumerate(RATES):
         share = within(told, place / pieces, (place + 1) / pieces)
-        predicted = _tuned(found, learnt, choose(found.train_part, asked), rate, seed, share)
+        predicted = _tuned(found, learnt, choose(found.train_part, asked), rate, seed, share, rates)
         scores.append(int((predicted == labels[asked]).sum()))
     best = RATES[max(range(len(RATES)), key=scores.__getitem__)]
     for number, rows in enumerate(drawn):
         place = len(RATES) + number
         share = within(told, place / pieces, (place + 1) / pieces)
-        predicted = _tuned(found, rows, found.test_part, best, seed + number, share)
+        predicted = _tuned(found, rows, found.test_part, best, seed + number, share, rates)
         values.append(_score(found, predicted))
     return tuple(values)
 
@@ -188,10 +197,18 @@ def _tuned(
     rate: float,
     seed: int,
     told: Told,
+    rates: tuple[float, float],
 ) -> Int64[Tensor, " m"]:
     """What the encoder answers after it was trained on with some labels."""
+    layer_decay, head_rate = rates
     course = Course(
-        epochs=1, least_steps=STEPS, batch_size=64, learning_rate=rate, weight_decay=1e-4
+        epochs=1,
+        least_steps=STEPS,
+        batch_size=64,
+        learning_rate=rate,
+        weight_decay=1e-4,
+        layer_decay=layer_decay,
+        head_rate=head_rate,
     )
     part = choose(found.train_part, learnt)
     adapted = adapt(

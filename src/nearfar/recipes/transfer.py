@@ -16,7 +16,8 @@ from nearfar.data.source_spec import OwnDataSpec, SourceSpec
 from nearfar.data.sources import load_source
 from nearfar.durable_files import make_folder, remove_leftovers, write_durably
 from nearfar.encoders.saved import SavedEncoder, load_encoder
-from nearfar.errors import NearfarError, require_known
+from nearfar.encoders.stages import layers
+from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.transfer import PROTOCOLS, Features, features_of, some_of, unfit
 from nearfar.methods.specs import CrossEntropySpec
@@ -65,6 +66,8 @@ def transfer(
     train_examples: int | None = None,
     test_examples: int | None = None,
     leave_out: Sequence[str] = (),
+    layer_decay: float = 1.0,
+    head_rate: float = 1.0,
     console: Console | None = None,
 ) -> Table:
     """Judge the encoders of runs on sets, each beside the same network at its first weights.
@@ -81,6 +84,8 @@ def transfer(
         train_examples: Of a set at most, always the same ones; None takes all.
         test_examples: Likewise.
         leave_out: Protocols that are not run.
+        layer_decay: Of fine-tuning: the rate of each layer in those of the layer above it.
+        head_rate: Of fine-tuning: the classifier's rate in those of the network.
         console: Where a person watches; by default standard output.
 
     Raises:
@@ -89,6 +94,8 @@ def transfer(
     console = console or Terminal(goes_on=True)
     require_known("protocol of transfer in leave_out", leave_out, PROTOCOLS)
     protocols = {name: each for name, each in PROTOCOLS.items() if name not in leave_out}
+    rates = {"layer_decay": layer_decay, "head_rate": head_rate}
+    rates = {name: rate for name, rate in rates.items() if rate != 1}
     make_folder(out / "cells")
     remove_leftovers(out / "cells")
     runs = list({run.resolve(): run for run in runs}.values())
@@ -98,6 +105,12 @@ def transfer(
         recipes.append(read_recipe(runs[-1]))
     starts = _starts(runs, recipes)
     notes = list(_notes(starts))
+    if rates and "fine_tuned" in protocols:
+        _require_layers(starts, layer_decay)
+        notes.append(
+            f"fine-tuned with each layer's rate ×{layer_decay:g} that of the layer above it, the "
+            f"classifier's ×{head_rate:g}"
+        )
     side = max(start.encoder.shape[-1] for start in starts)
     table = Table([], notes, draws)
     begun, judged, left = time.monotonic(), 0, len(sets) * len(starts) * len(protocols)
@@ -113,7 +126,9 @@ def transfer(
         for start in starts:
             features: Features | None = None
             for name, (title, protocol) in protocols.items():
-                key = _key([_FORMAT, start.fingerprint, about, spec.metric, name, draws])
+                of_it = rates if name == "fine_tuned" else {}
+                asked = [_FORMAT, start.fingerprint, about, spec.metric, name, draws]
+                key = _key([*asked, of_it] if of_it else asked)
                 file = out / "cells" / f"{key}.json"
                 values, left = _kept(file, key), left - 1
                 if values is None:
@@ -125,7 +140,7 @@ def transfer(
                         table.notes.append(f"{source.name}, {start.group}: {error}")
                         left -= len(protocols) - list(protocols).index(name) - 1
                         break
-                    values = protocol(features, seed=0, draws=draws)
+                    values = protocol(features, seed=0, draws=draws, **of_it)
                     _keep(file, key, values)
                     judged += 1
                 cell = _cell(spec, source, start, name, values)
@@ -166,6 +181,18 @@ def _starts(runs: Sequence[Path], recipes: Sequence[Recipe]) -> list[Start]:
             fingerprint = _key(["first weights", key, mean, std])
             random[key] = Start("random", row, recipe.seed, first, fingerprint)
     return [*found, *random.values()]
+
+
+def _require_layers(starts: Sequence[Start], layer_decay: float) -> None:
+    """Refuse rates by layer of a network that does not tell its layers, before any work."""
+    for start in starts if layer_decay != 1 else ():
+        try:
+            layers(start.encoder.backbone)
+        except SettingError:
+            raise SettingError(
+                f"--layer-decay is {layer_decay:g}: {start.encoder.config.name} does not tell its "
+                "layers: leave it out"
+            ) from None
 
 
 def _notes(starts: Sequence[Start]) -> list[str]:

@@ -38,14 +38,14 @@ def parameter_groups(
     encoder = getattr(module, "encoder", None)
     factors = _factors(encoder, layer_decay) if isinstance(encoder, nn.Module) else {}
     groups: dict[tuple[float, float], dict[str, Any]] = {}
-    named = list(module.named_parameters())
+    parameters = list(module.parameters())
     # Weights before the others, each in the module's order.
     for is_weight in (True, False):
-        for name, parameter in named:
+        for parameter in parameters:
             if not parameter.requires_grad or (parameter.ndim >= 2) != is_weight:
                 continue
             decay = weight_decay if is_weight else 0.0
-            factor = factors.get(name, head_rate)
+            factor = factors.get(parameter, head_rate)
             group = groups.setdefault(
                 (is_weight, factor),
                 {"params": [], "weight_decay": decay, "rate_factor": factor},
@@ -65,13 +65,13 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate * group.get("rate_factor", 1.0)
 
 
-def _factors(encoder: nn.Module, layer_decay: float) -> dict[str, float]:
-    """By the parameters' names in the whole module, what multiplies the rate."""
+def _factors(encoder: nn.Module, layer_decay: float) -> dict[nn.Parameter, float]:
+    """What multiplies the rate of each of its parameters."""
     if layer_decay == 1:
-        return {f"encoder.{name}": 1.0 for name, _ in encoder.named_parameters()}
-    known = layers(encoder)
+        return dict.fromkeys(encoder.parameters(), 1.0)
+    known, named = layers(encoder), dict(encoder.named_parameters())
     return {
-        f"encoder.{name}": layer_decay ** (len(known) - place)
+        named[name]: layer_decay ** (len(known) - place)
         for place, layer in enumerate(known)
         for name in layer
     }

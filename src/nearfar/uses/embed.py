@@ -16,7 +16,7 @@ from nearfar.data.batches import evaluation_batches
 from nearfar.data.file_reading import name_below
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.data.folder import fit_note
-from nearfar.data.image_files import pillow_quiet, read_image
+from nearfar.data.image_files import pages_left_out, pillow_quiet, read_header, read_image
 from nearfar.data.source import Part, Source, StreamedExamples, choose
 from nearfar.data.source_spec import Fit
 from nearfar.data.streamed_files import StreamedFiles
@@ -131,7 +131,8 @@ def of_image(encoder: SavedEncoder, file: Path, *, fit: Fit = "squash") -> Examp
     channels, side, _ = encoder.shape
     with pillow_quiet():
         pixels = torch.tensor(read_image(file, (channels, side, side), fit))
-    return Examples({"": Part(pixels[None], None, [str(file)])}, None, {})
+        notes = pages_left_out([read_header(file)])
+    return Examples({"": Part(pixels[None], None, [str(file)])}, None, {}, notes=tuple(notes))
 
 
 def embed(
