@@ -53,6 +53,20 @@ def declared_bytes(file: BufferedIOBase, name: str) -> int:
         name: For messages.
 
     Raises:
+        NearfarError: As for `declared_shape`.
+    """
+    shape, dtype = declared_shape(file, name)
+    return math.prod(shape, start=dtype.itemsize)
+
+
+def declared_shape(file: BufferedIOBase, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type that the header of an array declares; nothing else of it is read.
+
+    Args:
+        file: An .npy file, opened at its beginning.
+        name: For messages.
+
+    Raises:
         NearfarError: Its version is not known, or a side is negative, which would cancel others.
     """
     version = np.lib.format.read_magic(file)
@@ -65,4 +79,4 @@ def declared_bytes(file: BufferedIOBase, name: str) -> int:
     shape, _, dtype = read(file)
     if any(side < 0 for side in shape):
         raise NearfarError(f"array {printable(name)}: a shape of {shape} cannot be")
-    return math.prod(shape, start=dtype.itemsize)
+    return tuple(shape), dtype

@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 from scipy.io import wavfile
 
-from nearfar.errors import NearfarError
+from nearfar.data.sources import load_source
+from nearfar.data.specs import NpzSpec, VectorsNpzSpec
+from nearfar.errors import NearfarError, SettingError
 from nearfar.recipes.found_data import find_data
 
 
@@ -115,3 +117,53 @@ def test_arrays_of_other_names_are_told(tmp_path):
     np.savez(tmp_path / "a.npz", **{"x\x1b[31m": np.zeros(3)})
     with pytest.raises(NearfarError, match=r"no array called images, .* but x\\x1b"):
         find_data(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("array", "spec", "side"),
+    [
+        (np.zeros((9, 4)), VectorsNpzSpec, None),
+        (np.zeros((9, 4), np.int16), VectorsNpzSpec, None),
+        (np.zeros((9, 8, 6, 3), np.uint8), NpzSpec, 6),
+        (np.zeros((9, 8, 6), np.uint8), NpzSpec, 6),
+    ],
+)
+def test_one_array_is_told_by_its_shape(tmp_path, array, spec, side):
+    np.save(tmp_path / "made.npy", array)
+    found = find_data(tmp_path / "made.npy")
+    assert (type(found.data), found.side) == (spec, side)
+    assert "without labels" in found.why
+    source = load_source(found.data)
+    assert len(source.train) == 9 - len(source.test)
+    assert source.train.labels is None
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((9, 3, 8)), r"float64 of shape \(9, 3, 8\) may be series or pictures: say which"),
+        (np.zeros(9), r"float64 of shape \(9,\): give \(n, features\)"),
+        (np.array([["a", "b"]]), r"of shape \(1, 2\): give"),
+    ],
+)
+def test_an_array_that_may_be_two_things_is_refused(tmp_path, array, said):
+    np.save(tmp_path / "made.npy", array)
+    with pytest.raises(NearfarError, match=said):
+        find_data(tmp_path / "made.npy")
+
+
+def test_an_array_file_is_held_to_its_header(tmp_path):
+    path = tmp_path / "made.npy"
+    path.write_bytes(b"no array")
+    with pytest.raises(NearfarError, match=r"not a readable .npy file"):
+        find_data(path)
+    np.save(path, np.zeros((10, 3)))
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(NearfarError, match=r"made.npy: not a readable .npy file"):
+        load_source(VectorsNpzSpec(root=path))
+    np.save(path, np.zeros((1000, 300)))
+    with pytest.raises(SettingError, match=r"2 MiB of arrays, over data.in_memory_mib=1"):
+        load_source(VectorsNpzSpec(root=path, in_memory_mib=1))
+    np.save(path, np.array([[object()]]), allow_pickle=True)
+    with pytest.raises(NearfarError, match=r"give \(n, features\)"):
+        find_data(path)

@@ -18,7 +18,7 @@ from nearfar.data.source_spec import OwnDataSpec
 from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError, SettingError, unknown_name
 from nearfar.modality import Modality, in_words
-from nearfar.npy_headers import declared_in
+from nearfar.npy_headers import declared_bytes, declared_in
 
 
 def source_from_arrays(
@@ -224,6 +224,7 @@ def load_npz(spec: OwnDataSpec) -> Source:
 
     They are called `images`, `labels`, `test_images` and `test_labels`; in the source `series-npz`
     `series` and `test_series` stand for the images, in `vectors-npz` `vectors` and `test_vectors`.
+    The one array of an .npy file is the examples.
 
     Returns:
         The source, held in memory.
@@ -242,13 +243,18 @@ def load_npz(spec: OwnDataSpec) -> Source:
         raise type(error)(f"{path}: {error}") from None
     except UNREADABLE as error:
         raise NearfarError(
-            f"{path}: not a readable .npz file ({first_line(error)}); write it with "
-            f"numpy.savez(path, {what}=…, labels=…)"
+            f"{path}: not a readable {'.npy' if is_single(path) else '.npz'} file "
+            f"({first_line(error)}); write it with numpy.savez(path, {what}=…, labels=…)"
         ) from None
 
 
 def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
     """The known arrays of the file, once their declared sizes are seen to be small enough."""
+    if is_single(path):
+        with path.open("rb") as file:
+            declared = declared_bytes(file, path.name)
+        _require_room(declared, what, limit)
+        return {what: np.load(path, allow_pickle=False)}
     known = (what, "labels", f"test_{what}", "test_labels")
     with zipfile.ZipFile(path) as archive:
         keys = [name.removesuffix(".npy") for name in archive.namelist()]
@@ -259,14 +265,23 @@ def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
             raise NearfarError(f"no array {what!r}; it holds {', '.join(keys) or 'nothing'}")
         # A few kB of zip can unpack to any size: what an array declares is read first.
         declared = sum(declared_in(archive, name) for name in archive.namelist())
+    _require_room(declared, what, limit)
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in keys}
+
+
+def is_single(path: Path) -> bool:
+    """Whether a file holds one array, which has no name."""
+    return path.suffix.lower() == ".npy"
+
+
+def _require_room(declared: int, what: str, limit: int) -> None:
     if declared > limit:
         raise SettingError(
             f"{declared / 2**20:.0f} MiB of arrays, over data.in_memory_mib={limit // 2**20}: "
             "raise it"
             + (", or write the images to a folder, which is streamed" if what == "images" else "")
         )
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in keys}
 
 
 def first_line(error: Exception) -> str:

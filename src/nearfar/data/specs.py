@@ -243,7 +243,7 @@ class NpzSpec(OwnDataSpec):
     """Images in an .npz file."""
 
     target, root_kind = "nearfar.data.arrays:load_npz", "file"
-    summary = "a NumPy .npz file: images, and maybe labels, test_images, test_labels"
+    summary = "a NumPy .npz (or .npy) file: images, and maybe labels, test_images, test_labels"
     size = "any, any number of channels"
     name: Literal["npz"] = "npz"
 

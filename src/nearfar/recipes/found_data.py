@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import median
 from zipfile import BadZipFile, ZipFile
 
+import numpy as np
+
 from nearfar.data.column_names import holds_classes, labels_among
 from nearfar.data.csv_file import as_numbers, read_csv
 from nearfar.data.folder_tree import FileKind, counted, many, walk
@@ -27,6 +29,7 @@ from nearfar.data.specs import (
 )
 from nearfar.data.wav import SOUNDS
 from nearfar.errors import NearfarError
+from nearfar.npy_headers import declared_shape
 from nearfar.outside_text import printable
 
 _MOST_HEADERS = 200
@@ -54,7 +57,8 @@ def find_data(path: Path) -> Found:
     """Which source reads a folder or a file.
 
     Args:
-        path: A folder of pictures, of sounds or of Parquet files, or a table or an .npz file.
+        path: A folder of pictures, of sounds or of Parquet files, or a table, an .npz or an .npy
+            file.
 
     Raises:
         NearfarError: Nothing that any source reads is there.
@@ -71,11 +75,13 @@ def find_data(path: Path) -> Found:
             return _in_parquet(path)
         if suffix == ".npz":
             return _in_npz(path)
+        if suffix == ".npy":
+            return _in_npy(path)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
     raise NearfarError(
         f"{path}: not a kind of data that is known by its name: give a folder of pictures or "
-        "sounds, or a .csv, .parquet or .npz file"
+        "sounds, or a .csv, .parquet, .npz or .npy file"
     )
 
 
@@ -237,4 +243,27 @@ def _in_npz(path: Path) -> Found:
     raise NearfarError(
         f"no array called images, series or vectors, but {printable(', '.join(names[:8]))}: write "
         "it as numpy.savez(path, images=…, labels=…)"
+    )
+
+
+def _in_npy(path: Path) -> Found:
+    """One array without a name: images or vectors, told by its shape and type."""
+    try:
+        with path.open("rb") as file:
+            shape, dtype = declared_shape(file, path.name)
+    except (ValueError, OSError, EOFError) as error:
+        raise NearfarError("not a readable .npy file") from error
+    what = f"an .npy file of {dtype} in shape {shape}, without labels"
+    if len(shape) == 2 and dtype.kind in "fiu":
+        return Found(VectorsNpzSpec(root=path), f"{what}: a vector a row")
+    if len(shape) == 4 or (len(shape) == 3 and dtype == np.uint8):
+        return Found(NpzSpec(root=path), f"{what}: an image each", min(shape[1:3]))
+    if len(shape) == 3:
+        raise NearfarError(
+            f"{dtype} of shape {shape} may be series or pictures: say which by "
+            "numpy.savez(path, series=…), or images=… as uint8"
+        )
+    raise NearfarError(
+        f"{dtype} of shape {shape}: give (n, features) numbers for vectors, or (n, height, width, "
+        "channels) uint8 for images"
     )
