@@ -1,5 +1,6 @@
 import importlib.util
 import pickle
+import warnings
 from dataclasses import fields
 
 import joblib
@@ -9,7 +10,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -450,3 +451,21 @@ def test_it_begins_with_the_weights_of_a_run(fitted, digits, tmp_path):
             torch.testing.assert_close(weights[name], wanted)
     with pytest.raises(NearfarError, match="nowhere"):
         ContrastiveEncoder(**SMALL, start=str(tmp_path / "nowhere")).fit(digits)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.7])
+def test_a_collapsed_representation_is_a_warning(spread, monkeypatch):
+    figures = {f"{what}_spread": spread for what in ("feature", "embedding")}
+    figures |= {f"{what}_rank": 9.0 for what in ("feature", "embedding")}
+    monkeypatch.setattr("nearfar.training.collapse.look", lambda *_, **__: figures)
+    rows = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    encoder = ContrastiveEncoder(epochs=7, batch_size=4, modality="vectors", random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        encoder.fit(rows)
+    told = [each for each in caught if each.category is ConvergenceWarning]
+    assert len(told) == (spread == 0)
+    for each in told:
+        said = str(each.message)
+        assert said.startswith("collapse: the features and embeddings that the loss compares")
+        assert "try a lower learning_rate" in said

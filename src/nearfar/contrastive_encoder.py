@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+import warnings
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -135,6 +137,9 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             X: `(n, height, width[, channels])`, `(n, channels, steps)` or `(n, features)`, n ≥ 2.
             y: A label for each; not used by a method that learns without.
 
+        Warns:
+            ConvergenceWarning: Features or embeddings have become nearly the same for all examples.
+
         Raises:
             ValueError: The examples do not fit `image_shape`, look channels first, hold NaN or
                 masked values, or are fewer than two; or labels are missing or do not fit.
@@ -149,19 +154,21 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         recipe = self._recipe(len(source.train), method)
         assembly = assemble(recipe, source)
         with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "run"
             try:
                 train(
                     assembly.method,
                     assembly.views,
                     assembly.batches,
                     recipe.training,
-                    RunFolder.create(Path(folder) / "run"),
+                    RunFolder.create(run),
                     seed=recipe.seed,
                     console=Terminal(goes_on=True) if self.verbose else None,
                 )
             except Interrupted as error:
                 # Its checkpoint goes with the temporary folder, so its advice would be wrong.
                 raise KeyboardInterrupt from error
+            _warn_of_collapse(RunFolder(run))
         self.encoder_ = as_saved(assembly.method.encoder.cpu(), recipe, assembly.format)
         return self
 
@@ -383,4 +390,17 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 knn_every=0,
                 checkpoint_every=max(self.epochs, 1),
             ),
+        )
+
+
+def _warn_of_collapse(run: RunFolder) -> None:
+    """Tell of a representation that was collapsed when the training ended."""
+    told = [line for line in run.read_metrics() if line["kind"] in ("collapsed", "recovered")]
+    if told and told[-1]["kind"] == "collapsed":
+        what, _, _ = told[-1]["told"].partition("): ")
+        warnings.warn(
+            f"{what}): the features tell little of them; try a lower learning_rate, or other "
+            "settings of the method",
+            ConvergenceWarning,
+            stacklevel=4,
         )

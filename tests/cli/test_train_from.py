@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +11,19 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
+from tests.dying import die_at_call
 from tests.recipes.small_recipe import small_recipe
 
 from nearfar.cli.app import main
 from nearfar.errors import NearfarError
+from nearfar.recipes import extending
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.extending import extend_run
 from nearfar.recipes.run import run_recipe
 from nearfar.run_folder.folder import RunFolder
+from nearfar.testing.rank_processes import FORKS
 from nearfar.training.checkpoints import load_newest
+from nearfar.training.resuming import Saver
 
 
 def light(folder: Path, epochs: int):
@@ -45,10 +51,12 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def test_another_objective_begins_with_the_runs_encoder_and_settings(run, tmp_path):
+def test_another_objective_begins_with_the_runs_encoder_and_settings(run, tmp_path, capsys):
     before = contents(run)
     words = ["--method.objective", "align_uniform", "--training.epochs", "1", "--seed", "4"]
     assert main(["train", "--from", str(run), *words, "--out", str(tmp_path / "on")]) == 0
+    told = capsys.readouterr().out
+    assert "the encoder alone is taken over: the method's heads begin anew" in told
     assert contents(run) == before
     old, new = read_recipe(run), read_recipe(tmp_path / "on")
     assert new.method.objective.name == "align_uniform"
@@ -124,3 +132,62 @@ def test_what_cannot_be_extended_is_refused_and_nothing_is_left(run, tmp_path):
     with pytest.raises(NearfarError, match="has not come to its end"):
         extend_run(bare, 1, tmp_path / "out", console=Console(quiet=True))
     assert not (tmp_path / "out").exists()
+
+
+def _begin_and_die(run: Path, out: Path, number: int | None) -> None:
+    extending.resume_run = lambda target, console=None: target
+    if number is not None:
+        die_at_call(number, [(os, "fsync"), (os, "replace")])
+    extend_run(run, 1, out, overwrite=True, console=Console(quiet=True))
+
+
+def test_killed_while_it_copies_the_run_stays_and_the_same_call_begins_anew(run, tmp_path):
+    before, ends = contents(run), []
+    for number in range(3, 1000, 14):
+        out = tmp_path / f"longer-{number}"
+        for die_at in (number, None):
+            process = FORKS.Process(target=_begin_and_die, args=(run, out, die_at))
+            process.start()
+            process.join()
+            ends.append(process.exitcode)
+        assert contents(run) == before
+        loaded = load_newest(out / "checkpoints")
+        assert loaded.checkpoint.scalars["settings"]["epochs"] == 3
+        assert loaded.damaged == ()
+        assert read_recipe(out).training.epochs == 3
+        if ends[-2] == 0:
+            break
+        assert ends[-2:] == [-signal.SIGKILL, 0]
+    assert ends.count(-signal.SIGKILL) >= 2
+
+
+def test_adapters_train_resume_and_are_merged_through_the_command_line(tmp_path, monkeypatch):
+    quick = ["--encoder", "mlp", "--encoder.width", "8", "--training.device", "cpu"]
+    quick += ["--training.epochs", "2", "--training.batch-size", "32", "--training.threads", "1"]
+    quick += ["--training.knn-every", "0", "--evaluation.leave-out", "few_labels", "linear_probe"]
+    quick += ["map", "gallery", "geometry", "retrieval"]
+    lora = ["--adapt.lora-rank", "2", "--adapt.lora-layers", "linear"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main(["train", "simclr-wine", *quick, *lora, "--out", str(whole)]) == 0
+    real = Saver.save
+
+    def save_once(self, step, position):
+        real(self, step, position)
+        raise NearfarError("cut")
+
+    monkeypatch.setattr(Saver, "save", save_once)
+    assert main(["train", "simclr-wine", *quick, *lora, "--out", str(cut)]) == 1
+    monkeypatch.undo()
+    loaded = load_newest(cut / "checkpoints")
+    assert any("parametrizations" in name for name in loaded.checkpoint.tensors)
+    assert main(["train", "--resume", str(cut)]) == 0
+    saved = load_file(whole / "encoder.safetensors")
+    weights = [(each / "encoder.safetensors").read_bytes() for each in (whole, cut)]
+    assert weights[0] == weights[1]
+    plain = read_recipe(whole).encoder.build((13,)).state_dict()
+    assert saved.keys() == plain.keys()
+    on = ["train", "--from", str(whole), "--training.epochs", "1", "--out", str(tmp_path / "on")]
+    assert main(on) == 0
+    assert read_recipe(tmp_path / "on").adapt.lora_rank == 2
+    assert RunFolder(tmp_path / "on").read_start()["share"] == 1
+    assert load_file(tmp_path / "on" / "encoder.safetensors").keys() == plain.keys()

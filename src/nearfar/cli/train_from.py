@@ -8,9 +8,10 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.cli.train_arguments import TrainArguments, new_folder, recipe_of
 from nearfar.errors import SettingError
-from nearfar.launch import said_by_first_rank
+from nearfar.launch import launched, said_by_first_rank
 from nearfar.paths import user_path
 from nearfar.recipes.recipe import Recipe
+from nearfar.run_folder.names import HEAD
 
 
 def goes_on(words: Sequence[str]) -> bool:
@@ -35,7 +36,11 @@ def train_from(words: Sequence[str]) -> None:
         extend_run(run, epochs, out, overwrite=arguments.overwrite)
     if recipe is not None:
         from nearfar.recipes.run import run_recipe
+        from nearfar.terminal import Terminal
 
+        if launched().rank == 0 and (run / HEAD).is_file():
+            told = "the encoder alone is taken over: the method's heads begin anew"
+            Terminal(goes_on=True).say("note", [told])
         run_recipe(recipe, out, overwrite=arguments.overwrite)
 
 
