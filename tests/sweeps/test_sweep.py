@@ -355,6 +355,14 @@ def test_two_workers_share_the_work(swept, tmp_path):
     assert len(created) == 2
 
 
+def test_why_the_last_worker_ended_is_told(tmp_path):
+    study = study_of(tmp_path)
+    study.recipe.data.place.rename(tmp_path / "moved.npz")
+    with pytest.raises(NearfarError, match=r"every worker has ended.*images\.npz.*--resume"):
+        run_sweep(study, SweepFolder(tmp_path / "sweep"), workers=2, console=QUIET)
+    assert [t.state for t in Search(SweepFolder(tmp_path / "sweep"), study).trials()] == ["running"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

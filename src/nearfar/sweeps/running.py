@@ -187,4 +187,8 @@ def _why(log: Path, code: int) -> str:
     if code < 0:
         return f"it was killed by {signal.Signals(-code).name}"
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"it ended with code {code} and said nothing"
+    return (
+        lines[-1].removeprefix("nearfar: ")
+        if lines
+        else f"it ended with code {code} and said nothing"
+    )

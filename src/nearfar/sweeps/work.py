@@ -25,6 +25,7 @@ from nearfar.run_folder.glance import last_lines
 from nearfar.run_folder.lock import is_locked
 from nearfar.sweeps.search import Search
 from nearfar.sweeps.trials import Trial, best_first
+from nearfar.terminal import Terminal
 from nearfar.training.ends import Diverged, EndedEarly
 
 _POLL_S = 0.5
@@ -52,7 +53,7 @@ def work(search: Search, *, until: float | None = None, console: Console | None 
         Interrupted: SIGINT or SIGTERM came while a run trained; it is saved.
         NearfarError: The disk refuses, or the data are gone or have no labels.
     """
-    console = console or Console(quiet=True)
+    console = console or Terminal(quiet=True)
     data = _Data()
     while True:
         search.settle()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 from nearfar.errors import NearfarError
+from nearfar.standard_streams import say_error
 from nearfar.sweeps.sweep_folder import SweepFolder
 
 
@@ -21,15 +22,14 @@ def main() -> int:
     until = time.monotonic() + float(sys.argv[2]) if len(sys.argv) > 2 else None
     with _own_core(folder):
         try:
-            from rich.console import Console
-
             from nearfar.sweeps.search import Search
             from nearfar.sweeps.work import work
+            from nearfar.terminal import Terminal
 
             search = Search(folder, folder.read())
-            work(search, until=until, console=Console(width=100))
+            work(search, until=until, console=Terminal(width=100, goes_on=True))
         except NearfarError as error:
-            print(error, flush=True)
+            say_error(str(error))
             return error.exit_code
     return 0
 
