@@ -315,11 +315,12 @@ def test_a_probe_that_did_not_come_to_rest_is_named(digits, monkeypatch):
 
 
 def test_features_too_many_to_be_whitened_are_named(digits, monkeypatch):
+    by_knn = only("knn")
     assert not any(
-        "whitened" in note for note in evaluate(Projecting(), small(digits), QUICK).notes
+        "whitened" in note for note in evaluate(Projecting(), small(digits), by_knn).notes
     )
     monkeypatch.setattr("nearfar.evaluation.forms.MOST_FEATURES", 40)
-    evaluation = evaluate(Projecting(), small(digits), QUICK, untrained=Projecting(seed=1))
+    evaluation = evaluate(Projecting(), small(digits), by_knn, untrained=Projecting(seed=1))
     assert [note for note in evaluation.notes if "whitened" in note] == [
         "raw data: never whitened, "
         "for the axes of 64 features of 200 examples take too long to find"
