@@ -1,6 +1,7 @@
 """Encoders with random weights, quick to make, for each kind of examples."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -25,7 +26,7 @@ def write_encoder(folder: Path, kind: str = "images", seed: int = 0, *, head: bo
     backbone = spec.build(shape)
     plain = [0.0] * shape[0], [1.0] * shape[0]
     of_head = MLPHeadSpec(hidden=8, dim=5)
-    behind = (of_head, of_head.build(backbone.num_features)) if head else None
+    behind = (of_head, of_head.build(cast(int, backbone.num_features))) if head else None
     save_encoder(folder, backbone, spec, shape=shape, mean=plain[0], std=plain[1], head=behind)
     return folder
 
