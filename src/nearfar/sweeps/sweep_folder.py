@@ -42,7 +42,7 @@ class SweepFolder:
 
     def core(self, machine: str, core: int) -> Path:
         """What a worker locks that keeps to one core of a machine."""
-        return self.path / f".core-{machine}-{core}.lock"
+        return self.path / f".lock-core-{machine}-{core}"
 
     @contextmanager
     def locked(self, what: str = "sweep") -> Iterator[None]:
@@ -55,7 +55,7 @@ class SweepFolder:
             NearfarError: The disk refuses, or has no locks.
         """
         with writing(self.path):
-            file = (self.path / f".{what}.lock").open("ab")
+            file = (self.path / f".lock-{what}").open("ab")
         with file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX)
