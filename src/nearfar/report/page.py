@@ -61,9 +61,10 @@ def _environment(package: str) -> Environment:
 
 def _content_security_policy(scripts: Sequence[str]) -> str:
     """Nothing is loaded and only our own scripts run, whatever slips through the escaping."""
-    hashes = " ".join(
+    ours = [
         f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts
-    )
+    ]
+    hashes = " ".join(ours or ["'none'"])
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
