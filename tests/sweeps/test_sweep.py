@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -308,6 +309,36 @@ def test_a_disk_that_refuses_stops_the_sweep_and_fails_no_trial(tmp_path, monkey
     with pytest.raises(NearfarError, match="No space left"):
         run_sweep(study_of(tmp_path), sweep, console=QUIET)
     assert [t.state for t in Search(sweep, sweep.read()).trials()] == ["running"]
+
+
+def test_a_journal_that_the_disk_refuses_is_one_line_and_fails_no_trial(tmp_path, monkeypatch):
+    trained = Trained(monkeypatch, 9)
+    sweep, study = SweepFolder(tmp_path / "sweep"), study_of(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(recipe, out, **more):
+        trained(recipe, out, **more)
+        room = sweep.journal.stat().st_size + 20
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+
+    monkeypatch.setattr(working, "run_recipe", fill)
+    try:
+        with pytest.raises(NearfarError, match=r"^cannot write .*journal\.jsonl: File too large$"):
+            run_sweep(study, sweep, console=QUIET)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (begun,) = Search(sweep, study).trials()
+    assert (begun.state, begun.checks) == ("running", {})
+
+
+def test_a_damaged_line_of_the_journal_is_told_whenever_it_is_read(tmp_path):
+    search = searched(tmp_path, engine=RandomSpec())
+    with search.folder.journal.open("ab") as file:
+        file.write(b"{damaged}\n" + b"{}\n")
+    with pytest.raises(NearfarError, match=r"journal\.jsonl is damaged"):
+        search.trials()
+    with pytest.raises(NearfarError, match=r"journal\.jsonl is damaged"):
+        Search(search.folder, search.study)
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):

@@ -5,9 +5,12 @@ Half a line, as a full disk leaves it, is cut off before the next one is written
 """
 
 import os
+from collections.abc import Generator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+from nearfar.durable_files import writing
 from nearfar.errors import NearfarError
 from nearfar.sweeps.sweep_folder import SweepFolder
 
@@ -45,6 +48,28 @@ class _Lock:
         self._held.pop().close()
 
 
+class _Backend(JournalFileBackend):
+    """Optuna's file, and what the disk refuses or a damaged line is in one line."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self._journal = folder.journal
+        lock: Any = _Lock(folder)
+        with writing(self._journal):
+            super().__init__(str(self._journal), lock_obj=lock)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with writing(self._journal):
+            super().append_logs(logs)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        try:
+            yield from super().read_logs(log_number_from)
+        except ValueError as error:
+            raise _damaged(self._journal, error) from error
+        except OSError as error:
+            raise NearfarError(f"cannot read {self._journal}: {error.strerror}") from error
+
+
 def open_journal(folder: SweepFolder) -> "optuna.Study":
     """The search that a folder holds; a new one is begun.
 
@@ -52,8 +77,7 @@ def open_journal(folder: SweepFolder) -> "optuna.Study":
         NearfarError: The journal is damaged, or the disk refuses.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    lock: Any = _Lock(folder)
-    backend = JournalFileBackend(str(folder.journal), lock_obj=lock)
+    backend = _Backend(folder)
     try:
         storage = optuna.storages.JournalStorage(backend)
         try:
@@ -64,9 +88,11 @@ def open_journal(folder: SweepFolder) -> "optuna.Study":
                     storage=storage, study_name=_NAME, direction="maximize", load_if_exists=True
                 )
     except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise NearfarError(f"{folder.journal} is damaged: {error}") from error
-    except OSError as error:
-        raise NearfarError(f"cannot write {folder.journal}: {error.strerror}") from error
+        raise _damaged(folder.journal, error) from error
+
+
+def _damaged(journal: Path, error: Exception) -> NearfarError:
+    return NearfarError(f"{journal} is damaged: {error}")
 
 
 def _cut_torn_line(folder: SweepFolder) -> None:
