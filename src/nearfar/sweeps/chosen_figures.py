@@ -2,26 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, stdev
 
 from nearfar.errors import NearfarError
 from nearfar.report.scores import FEATURES, score_rows
 from nearfar.run_folder.folder import RunFolder
 from nearfar.sweeps.sweep_folder import SweepFolder
-from nearfar.sweeps.trials import Trial
-
-
-@dataclass(frozen=True)
-class MeanFigure:
-    """An accuracy over seeds, in per cent."""
-
-    values: tuple[float, ...]
-
-    @property
-    def text(self) -> str:
-        """The mean, and the spread of two or more."""
-        mean = f"{fmean(self.values):.1f}"
-        return mean if len(self.values) < 2 else f"{mean} ± {stdev(self.values):.1f}"
+from nearfar.sweeps.trials import Trial, percent_and_sd
 
 
 @dataclass(frozen=True)
@@ -30,11 +16,11 @@ class ChosenFigure:
 
     Attributes:
         title: In words.
-        values: By what is judged.
+        values: Mean and spread over seeds in per cent, by what is judged.
     """
 
     title: str
-    values: Mapping[str, MeanFigure]
+    values: Mapping[str, str]
 
 
 def chosen_figures(folder: SweepFolder, trial: Trial) -> list[ChosenFigure]:
@@ -58,11 +44,11 @@ def chosen_figures(folder: SweepFolder, trial: Trial) -> list[ChosenFigure]:
                 title = row.title + (f" ({row.detail})" if row.detail else "")
                 for feature, score in row.scores.items():
                     values = found.setdefault(title, {}).setdefault(feature, [])
-                    values.append(100 * score.value)
+                    values.append(score.value)
     return [
         ChosenFigure(
             title,
-            {name: MeanFigure(tuple(values[name])) for name in FEATURES if name in values},
+            {name: percent_and_sd(values[name]) for name in FEATURES if name in values},
         )
         for title, values in found.items()
     ]

@@ -91,7 +91,7 @@ def tell(search: Search, console: Console, table: Path | None = None) -> None:
     for row in chosen_figures(search.folder, best[0])[:2] if best else ():
         console.print(
             f"on test images, which chose nothing: trial {best[0].number} has "
-            f"{shown(row.values['encoder'].text)} % by {shown(row.title)}"
+            f"{shown(row.values['encoder'])} % by {shown(row.title)}"
         )
     for path in (search.folder.page, search.folder.table, table):
         if path is not None:
@@ -106,11 +106,5 @@ def _best_table(study: Study, best: Sequence[Trial]) -> Table:
         table.add_column(shown(axis.setting.rpartition(".")[2]), overflow="fold")
     for trial in best:
         values = (shown_value(trial.point[axis.setting]) for axis in study.axes)
-        table.add_row(str(trial.number), mean_and_sd(trial), *map(shown, values))
+        table.add_row(str(trial.number), trial.text, *map(shown, values))
     return table
-
-
-def mean_and_sd(trial: Trial) -> str:
-    """Of a trial's check, in per cent."""
-    spread = "" if trial.sd is None else f" ± {100 * trial.sd:.1f}"
-    return "" if trial.mean is None else f"{100 * trial.mean:.1f}{spread}"

@@ -41,15 +41,12 @@ def sweep_page(study: Study, folder: SweepFolder, trials: Sequence[Trial]) -> st
         parallel=parallel_chart(study, trials) if best and study.axes else None,
         table=_table(study, trials),
         heads=[FEATURES[name] for name in features],
-        figures=[
-            (row.title, [row.values[name].text if name in row.values else "" for name in features])
-            for row in figures
-        ],
+        figures=[(row.title, [row.values.get(name, "") for name in features]) for row in figures],
         chosen=best[0].number if best else None,
         seeds=len(study.seeds),
         commands=[
             (
-                f"Trial {trial.number}: {_percent(trial)}",
+                f"Trial {trial.number}: {trial.text} %",
                 "\n".join(
                     train_command(
                         study.recipe_at(trial.point, seed),
@@ -90,7 +87,7 @@ _MEASURES = {
 def _lead(study: Study, best: Sequence[Trial]) -> str:
     if not best:
         return "No trial has finished yet."
-    first = f"Trial {best[0].number} checks best: {_percent(best[0])}"
+    first = f"Trial {best[0].number} checks best: {best[0].text} %"
     over = f" over {len(study.seeds)} seeds" if len(study.seeds) > 1 else ""
     return f"{first}{over}, with {in_words(best[0].point)}."
 
@@ -100,7 +97,7 @@ def _more(study: Study, best: Sequence[Trial]) -> list[str]:
     if len(best) > 1:
         second = best[1]
         gap = 100 * ((best[0].mean or 0) - (second.mean or 0))
-        more.append(f"Trial {second.number} follows, {gap:.1f} points behind: {_percent(second)}.")
+        more.append(f"Trial {second.number} follows, {gap:.1f} points behind: {second.text} %.")
         more.append(
             f"The best of {len(best)} is chosen by its own check, which flatters it: it is partly "
             "the best by luck."
@@ -108,11 +105,6 @@ def _more(study: Study, best: Sequence[Trial]) -> list[str]:
     if best and len(study.seeds) == 1:
         more.append("One seed does not say how far seeds differ: --seeds 0 1 2 does.")
     return more
-
-
-def _percent(trial: Trial) -> str:
-    spread = "" if trial.sd is None else f" ± {100 * trial.sd:.1f}"
-    return f"{100 * (trial.mean or 0):.1f}{spread} %"
 
 
 def _table(study: Study, trials: Sequence[Trial]) -> SortableTable:

@@ -1,6 +1,6 @@
 """What a sweep has come to: its trials, as its journal and its run folders tell of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Literal
@@ -46,6 +46,20 @@ class Trial:
         """The standard deviation over two or more seeds of a trial that finished."""
         several = self.state == "finished" and len(self.checks) > 1
         return stdev(self.checks.values()) if several else None
+
+    @property
+    def text(self) -> str:
+        """Mean and standard deviation in per cent; empty of a trial that has none."""
+        if self.mean is None:
+            return ""
+        return percent_and_sd(self.checks.values() if self.sd is not None else [self.mean])
+
+
+def percent_and_sd(shares: Iterable[float]) -> str:
+    """The mean of fractions in per cent, and the standard deviation of two or more."""
+    percents = [100 * share for share in shares]
+    mean = f"{fmean(percents):.1f}"
+    return mean if len(percents) < 2 else f"{mean} ± {stdev(percents):.1f}"
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:
