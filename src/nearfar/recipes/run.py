@@ -43,8 +43,9 @@ from nearfar.terminal import Terminal, shown
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.checkpoints import keep_newest
 from nearfar.training.config_format import refuse_earlier_format
+from nearfar.training.epoch_check import AfterCheck
 from nearfar.training.hardware import choose_hardware
-from nearfar.training.loop import AfterCheck, train
+from nearfar.training.loop import train
 from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.ranks import Ranks, joined_ranks
 from nearfar.training.thread_choice import ThreadChoice

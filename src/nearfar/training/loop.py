@@ -23,6 +23,7 @@ from nearfar.training import collapse
 from nearfar.training.best_epoch import BestEpoch
 from nearfar.training.ends import Diverged, EndedEarly
 from nearfar.training.environment import recorded_environment
+from nearfar.training.epoch_check import AfterCheck, EpochCheck
 from nearfar.training.generators import Generators, OwnDraws
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.hardware import Hardware, choose_hardware
@@ -38,8 +39,6 @@ from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 from nearfar.training.thread_choice import ThreadChoice, Work
 from nearfar.training.weight_average import WeightAverage
-
-AfterCheck = Callable[[int, Mapping[str, Any]], str | None]
 
 _MOST_RECORDS = 10_000
 _MOST_EXAMPLES = 16
@@ -217,6 +216,9 @@ def train(
                 saved_step=start.step,
                 keep=config.keep_checkpoints,
             )
+            check = None
+            if knn is not None and config.knn_every:
+                check = EpochCheck(knn, method, average, probe, metrics, progress, after_check)
             step, first_step = start.step, start.position.step
             progress.begin(step)
             for epoch in range(start.position.epoch, config.epochs):
@@ -287,20 +289,8 @@ def train(
 
                 first_step = 0
                 done, last, told = epoch + 1, epoch + 1 == config.epochs, None
-                if knn is not None and config.knn_every and (done % config.knn_every == 0 or last):
-                    found, told = ranks.from_first(
-                        functools.partial(
-                            _checked,
-                            knn,
-                            method,
-                            average,
-                            probe,
-                            metrics,
-                            progress,
-                            step,
-                            None if after_check is None else functools.partial(after_check, done),
-                        )
-                    )
+                if check is not None and (done % config.knn_every == 0 or last):
+                    found, told = ranks.from_first(functools.partial(check, step, done))
                     if best is not None:
                         best.see(done, found)
                 received = ranks.largest(stop.received or 0)
@@ -311,33 +301,6 @@ def train(
                 if received:
                     raise _interrupted(received, step, total_steps, run_folder)
         _finish(average, best, config, run_folder, ranks, progress)
-
-
-def _checked(
-    knn: Callable[..., Mapping[str, Any]],
-    method: Method,
-    average: WeightAverage | None,
-    probe: OnlineProbe | None,
-    metrics: MetricsLog | None,
-    progress: TrainingProgress,
-    step: int,
-    after_check: Callable[[Mapping[str, Any]], str | None] | None,
-) -> tuple[float, str | None]:
-    """Judge the encoder as it is now, and log it. On the first rank alone.
-
-    Returns:
-        The accuracy, and why the run is to end here, if it is.
-    """
-    assert metrics is not None
-    method.train(False)
-    judged = method.encoder if average is None else average.encoder
-    accuracies = knn(judged, *([] if probe is None else [probe.shares]))
-    metrics.write("knn", step, accuracies)
-    progress.knn(accuracies["top1"])
-    told = None if after_check is None else after_check(accuracies)
-    if told is not None:
-        metrics.write("pruned", step, {"told": told})
-    return accuracies["top1"], told
 
 
 def _finish(
