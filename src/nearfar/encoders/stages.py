@@ -28,6 +28,15 @@ def layers(encoder: nn.Module) -> tuple[tuple[str, ...], ...]:
     return _grouped(encoder, coarse=False)
 
 
+def tells_layers(encoder: nn.Module) -> bool:
+    """Whether `layers` knows those of an encoder."""
+    try:
+        layers(encoder)
+    except SettingError:
+        return False
+    return True
+
+
 def _grouped(encoder: nn.Module, *, coarse: bool) -> tuple[tuple[str, ...], ...]:
     # Here, because timm takes a second to import and most runs ask for no stages.
     from timm.models import group_parameters

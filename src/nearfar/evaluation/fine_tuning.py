@@ -12,8 +12,7 @@ from torch import Tensor
 from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Part, choose
 from nearfar.encoders.saved import SavedEncoder
-from nearfar.encoders.stages import layers
-from nearfar.errors import SettingError
+from nearfar.encoders.stages import tells_layers
 from nearfar.evaluation.accuracy import shot_groups
 from nearfar.evaluation.adapting import Course, adapt, answers
 from nearfar.evaluation.finished_work import FinishedWork, fingerprint
@@ -64,16 +63,13 @@ def judge(spec: FineTuningSpec, judged: Judged) -> Found:
     encoder, source = judged.encoder, judged.source
     if not isinstance(encoder, SavedEncoder):
         return Found(notes=["fine-tuning left out: this encoder is no network that can be trained"])
-    if spec.layer_decay != 1:
-        try:
-            layers(encoder.backbone)
-        except SettingError:
-            return Found(
-                notes=[
-                    f"fine-tuning left out: {encoder.config.name} does not tell its layers, as "
-                    f"{spec.room}layer_decay {spec.layer_decay:g} asks: leave that at 1"
-                ]
-            )
+    if spec.layer_decay != 1 and not tells_layers(encoder.backbone):
+        return Found(
+            notes=[
+                f"fine-tuning left out: {encoder.config.name} does not tell its layers, as "
+                f"{spec.room}layer_decay {spec.layer_decay:g} asks: leave that at 1"
+            ]
+        )
     assert source.test is not None
     assert source.num_classes is not None
     assert source.train.labels is not None

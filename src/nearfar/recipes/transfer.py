@@ -16,7 +16,7 @@ from nearfar.data.source_spec import OwnDataSpec, SourceSpec
 from nearfar.data.sources import load_source
 from nearfar.durable_files import make_folder, remove_leftovers, write_durably
 from nearfar.encoders.saved import SavedEncoder, load_encoder
-from nearfar.encoders.stages import layers
+from nearfar.encoders.stages import tells_layers
 from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.transfer import PROTOCOLS, Features, features_of, some_of, unfit
@@ -186,13 +186,11 @@ def _starts(runs: Sequence[Path], recipes: Sequence[Recipe]) -> list[Start]:
 def _require_layers(starts: Sequence[Start], layer_decay: float) -> None:
     """Refuse rates by layer of a network that does not tell its layers, before any work."""
     for start in starts if layer_decay != 1 else ():
-        try:
-            layers(start.encoder.backbone)
-        except SettingError:
+        if not tells_layers(start.encoder.backbone):
             raise SettingError(
                 f"--layer-decay is {layer_decay:g}: {start.encoder.config.name} does not tell its "
                 "layers: leave it out"
-            ) from None
+            )
 
 
 def _notes(starts: Sequence[Start]) -> list[str]:
