@@ -20,6 +20,7 @@ from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.objectives import align_uniform, alignment, nt_xent, uniformity
 from nearfar.training.generators import OwnDraws
 from nearfar.views.specs import DigitsViewsSpec
+from nearfar.views.views import Views
 from papers.experiment import Experiment
 from papers.figures import panels, plot_spread
 from papers.measurements import distinct, where
@@ -27,6 +28,8 @@ from papers.measurements import distinct, where
 BATCH, DIM, TEMPERATURE, NEIGHBORS = 256, 64, 0.5, 20
 RATE, RATE_AFTER = 2e-3, 5e-4
 EPOCHS, EPOCHS_AFTER, EVERY = 60, 40, 4
+SHAPE, MEAN, STD = (1, 8, 8), 0.3, 0.3
+"""Of the digits, and about their brightness, 0 to 1."""
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 TERMS: dict[str, Objective] = {
@@ -72,7 +75,7 @@ def measure(
     assert digits.test is not None
     data = Digits(digits.train, digits.test)
     with OwnDraws(seed):
-        backbone = SmallResNetSpec(width=16).build((1, 8, 8))
+        backbone = SmallResNetSpec(width=16).build(SHAPE)
         start = Start(backbone, nn.Linear(cast(int, backbone.num_features), DIM))
     contrast = partial(nt_xent, temperature=TEMPERATURE)
     _train(start, contrast, data, seed=seed, epochs=epochs, rate=RATE, every=epochs + 1)
@@ -99,7 +102,7 @@ def _train(
     """Train it where it is; what is measured before, and after every so many epochs."""
     images = data.train.examples
     assert isinstance(images, Tensor)
-    views = DigitsViewsSpec().build((1, 8, 8), mean=(0.3,), std=(0.3,))
+    views = _views()
     draws = torch.Generator().manual_seed(seed)
     modules = nn.ModuleList([start.backbone, start.head])
     optimizer = torch.optim.AdamW(modules.parameters(), lr=rate, weight_decay=1e-4)
@@ -118,15 +121,19 @@ def _train(
     return found
 
 
+def _views() -> Views:
+    return DigitsViewsSpec().build(SHAPE, mean=(MEAN,), std=(STD,))
+
+
 @torch.no_grad()
 def _measured(start: Start, data: Digits) -> dict[str, float]:
     """On the test part: the neighbours' vote on features, and both terms of two views."""
-    views = DigitsViewsSpec().build((1, 8, 8), mean=(0.3,), std=(0.3,))
+    views = _views()
     start.backbone.eval()
 
     def features(part: Part) -> Tensor:
         assert isinstance(part.examples, Tensor)
-        return start.backbone((part.examples / 255 - 0.3) / 0.3)
+        return start.backbone((part.examples / 255 - MEAN) / STD)
 
     def accuracy(train: Tensor, test: Tensor) -> float:
         vote = KNeighborsClassifier(NEIGHBORS, metric="cosine").fit(train, data.train.labels)
