@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from nearfar.cli.arguments import parse
-from nearfar.sweeps.run_table import COLUMNS, NOTE, Condition, cells, chosen, facts, ordered
+from nearfar.sweeps.run_table import (
+    COLUMNS,
+    NOTE,
+    NUMBERS,
+    Condition,
+    cells,
+    chosen,
+    facts,
+    ordered,
+)
 from nearfar.uses.file_names import check_page
 
 if TYPE_CHECKING:
@@ -84,7 +93,8 @@ def _show(
     lost = _too_wide(names, rows, console.width)
     if rows:
         _print_table(console, [name for name in names if name not in lost], rows)
-    said = f"{len(rows):,} of {found:,} runs" if arguments.filter else f"{found:,} runs"
+    counted = f"{found:,} run{'' if found == 1 else 's'}"
+    said = f"{len(rows):,} of {counted}" if arguments.filter else counted
     console.print(f"[dim]{said} below {shown(arguments.folder)}; {NOTE}[/dim]")
     if lost:
         there = ", ".join(COLUMNS[name] for name in lost)
@@ -102,11 +112,10 @@ def _print_table(console: "Terminal", names: Sequence[str], rows: Sequence[Seque
 
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for name in names:
-        right = name in ("seed", "epochs", "check", "knn", "time")
         # A name is there to be typed: it may take several lines, and is never cut.
         table.add_column(
             COLUMNS[name],
-            justify="right" if right else "left",
+            justify="right" if name in NUMBERS else "left",
             overflow="fold",
             no_wrap=name != "name",
         )

@@ -6,10 +6,8 @@ from pathlib import Path
 from nearfar.durable_files import write_durably
 from nearfar.report.page import render
 from nearfar.sweeps.found_runs import FoundRun
-from nearfar.sweeps.run_table import COLUMNS, HIGHEST_FIRST, NOTE, cells, value_of
+from nearfar.sweeps.run_table import COLUMNS, HIGHEST_FIRST, NOTE, NUMBERS, cells, value_of
 from nearfar.sweeps.sortable import Cell, Head, SortableTable
-
-_NUMBERS = ("seed", "epochs", "check", "knn", "time")
 
 
 def write_run_page(
@@ -24,9 +22,7 @@ def write_run_page(
         out: The page.
         wanted: The conditions, as they were typed; empty for all runs.
     """
-    heads = [
-        Head(title, name in _NUMBERS, name in HIGHEST_FIRST) for name, title in COLUMNS.items()
-    ]
+    heads = [Head(title, name in NUMBERS, name in HIGHEST_FIRST) for name, title in COLUMNS.items()]
     rows = [
         [
             Cell.of(text, run.done if name == "epochs" else value_of(run, name))

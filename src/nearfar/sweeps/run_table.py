@@ -24,6 +24,8 @@ COLUMNS = {
 """Names of the columns, as one sorts and filters by them, and their titles."""
 FIELDS = {"time": "seconds", "when": "started"}
 """Columns that show another field than that of their name."""
+NUMBERS = ("seed", "epochs", "check", "knn", "time")
+"""Columns of figures, which stand at their right."""
 HIGHEST_FIRST = ("check", "knn", "when")
 NOTE = (
     "check: kNN on held-out training images, in % (* on images that were trained on); "
