@@ -1,17 +1,11 @@
 """Trains many runs, some at a time; done ones are skipped, cut ones go on, none is ever lost."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import IO
 
 from rich.console import Console
 
@@ -19,6 +13,7 @@ from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.recipe import Recipe
 from nearfar.run_folder.folder import RunFolder
+from nearfar.sweeps.processes import Processes
 from nearfar.training.interruption import Interrupted
 from tools.clock import Clock
 from tools.comparison.records import RecordFile, RunRecord, fingerprint, record_of
@@ -99,60 +94,6 @@ class Job:
         return _TRAINING_SHARE * json.loads(lines[-1])["epoch"] / self.recipe.training.epochs
 
 
-class Running:
-    """The runs that are under way, each a process of its own; a signal to us is passed on to them.
-
-    Attributes:
-        received: The signal that came, or None.
-    """
-
-    def __init__(self) -> None:
-        self.jobs: dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
-        self.received: int | None = None
-
-    @contextmanager
-    def passing_on_signals(self) -> Iterator[None]:
-        """Within this context SIGINT and SIGTERM tell every run to save and end."""
-        heeded = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, self._stop) for number in heeded]
-        try:
-            yield
-        finally:
-            for number, handler in zip(heeded, before, strict=True):
-                signal.signal(number, handler)
-
-    def start(self, job: Job) -> None:
-        """Begin a run, or go on with it, on one thread; what it says goes to its log."""
-        job.prepare()
-        log = job.log.open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "nearfar", "train", "--resume", str(job.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            # Ctrl-C would reach them as well as us; told twice, they would end without saving.
-            start_new_session=True,
-        )
-        self.jobs[job] = process, log
-        if self.received is not None:  # it came before the job was listed
-            process.terminate()
-
-    def ended(self) -> list[tuple[Job, int]]:
-        """The runs that ended since this was last asked, with their exit codes."""
-        codes = {job: process.poll() for job, (process, _) in self.jobs.items()}
-        ended = [(job, code) for job, code in codes.items() if code is not None]
-        for job, _ in ended:
-            self.jobs.pop(job)[1].close()
-        return ended
-
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
-        """Tell every run to save and end; told again, they end at once."""
-        self.received = number
-        for process, _ in self.jobs.values():
-            process.terminate()
-
-
 def train_all(
     jobs: Sequence[Job], records: RecordFile, *, parallel: int, console: Console
 ) -> list[Job]:
@@ -182,7 +123,7 @@ def train_all(
         records.add(job.record() for job in unrecorded)
     finished |= set(unrecorded)
     waiting = [job for job in jobs if job not in finished]
-    running, failed = Running(), []
+    processes, failed = Processes[Job](), []
 
     def share() -> float:
         """How many runs are done, parts of runs counted."""
@@ -208,29 +149,31 @@ def train_all(
                 finished.add(job)
                 console.print(f"done  {job.folder.name} · {summary()}", highlight=False)
                 return
-        elif running.received is not None:
+        elif processes.received is not None:
             return
         failed.append(job)
         console.print(f"[red]failed[/red]  {job.folder.name}: {problem}")
 
     console.print(f"{len(finished)} of {len(jobs)} runs are finished", highlight=False)
-    with running.passing_on_signals(), console.status("starting") as status:
-        while running.jobs or (waiting and running.received is None):
-            while waiting and running.received is None and len(running.jobs) < parallel:
-                running.start(waiting.pop(0))
-            for job, code in running.ended():
+    with processes.passing_on_signals(), console.status("starting") as status:
+        while processes.running or (waiting and processes.received is None):
+            while waiting and processes.received is None and len(processes.running) < parallel:
+                job = waiting.pop(0)
+                job.prepare()
+                processes.start(job, ["nearfar", "train", "--resume", str(job.folder)], job.log)
+            for job, code in processes.ended():
                 end(job, code)
-            names = ", ".join(f"{job.folder.name} {job.done:.0%}" for job in running.jobs)
-            saving = running.received is not None
+            names = ", ".join(f"{job.folder.name} {job.done:.0%}" for job in processes.running)
+            saving = processes.received is not None
             status.update(f"saving: {names}" if saving else f"{summary()} · {names}")
             if not console.is_terminal and clock.due():
                 console.print(f"{summary()} · {names}", highlight=False)
             time.sleep(_POLL_S)
-    if running.received is not None:
+    if processes.received is not None:
         raise Interrupted(
-            f"stopped by {signal.Signals(running.received).name} with {len(finished)} of "
+            f"stopped by {signal.Signals(processes.received).name} with {len(finished)} of "
             f"{len(jobs)} runs finished; those under way are saved, and the same command goes on",
-            running.received,
+            processes.received,
         )
     return failed
 

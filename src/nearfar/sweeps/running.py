@@ -3,19 +3,14 @@
 import os
 import shlex
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import IO
 
 from rich.console import Console
 
 from nearfar.durable_files import make_folder
 from nearfar.errors import NearfarError
+from nearfar.sweeps.processes import Processes
 from nearfar.sweeps.results import tell, write_results
 from nearfar.sweeps.search import Search
 from nearfar.sweeps.study import Study
@@ -100,55 +95,6 @@ def _print_head(console: Console, search: Search, workers: int) -> None:
     console.print(f"[dim]folder: {shown(search.folder.path)}[/dim]")
 
 
-class _Processes:
-    """The workers of this command; a signal to us is passed on to them."""
-
-    def __init__(self) -> None:
-        self.running: dict[subprocess.Popen[bytes], tuple[Path, IO[bytes]]] = {}
-        self.received: int | None = None
-
-    @contextmanager
-    def passing_on_signals(self) -> Iterator[None]:
-        """Within this context a signal tells every worker to save and end; a second one kills."""
-        every = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        heeded = [each for each in every if signal.getsignal(each) is not signal.SIG_IGN]
-        before = [signal.signal(number, self._stop) for number in heeded]
-        try:
-            yield
-        finally:
-            for number, handler in zip(heeded, before, strict=True):
-                signal.signal(number, handler)
-            for process in self.running:
-                process.kill()
-            for process, (_, log) in self.running.items():
-                process.wait()
-                log.close()
-
-    def start(self, folder: SweepFolder, name: str, until: float | None) -> None:
-        """Begin a worker; what it says goes to its log."""
-        log = folder.log(name)
-        seconds = [] if until is None else [str(max(0.0, until - time.monotonic()))]
-        file = log.open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "nearfar.sweeps.worker", str(folder.path), *seconds],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            # Ctrl-C would reach them as well as us; told twice, they would end without saving.
-            start_new_session=True,
-        )
-        self.running[process] = log, file
-
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
-        for process in self.running:
-            if self.received is None:
-                process.terminate()
-            else:
-                process.kill()
-        self.received = number
-
-
 def _work_by_processes(folder: SweepFolder, workers: int, until: float | None) -> None:
     """Let processes do all the work, and wait for them.
 
@@ -157,19 +103,15 @@ def _work_by_processes(folder: SweepFolder, workers: int, until: float | None) -
         NearfarError: The work is not done, and the last worker has ended.
     """
     make_folder(folder.logs)
-    processes, problem = _Processes(), ""
+    processes, problem, done = Processes[Path](), "", False
     with processes.passing_on_signals():
         for number in range(workers):
-            processes.start(folder, f"{os.uname().nodename}-{os.getpid()}-{number}", until)
-        done = False
+            seconds = [] if until is None else [str(max(0.0, until - time.monotonic()))]
+            log = folder.log(f"{os.uname().nodename}-{os.getpid()}-{number}")
+            processes.start(log, ["nearfar.sweeps.worker", str(folder.path), *seconds], log)
         while processes.running:
             time.sleep(_POLL_S)
-            for process, (log, file) in list(processes.running.items()):
-                code = process.poll()
-                if code is None:
-                    continue
-                del processes.running[process]
-                file.close()
+            for log, code in processes.ended():
                 done = done or code == 0
                 if code:
                     problem = _why(log, code)

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -51,11 +51,31 @@ def _die_unless_ending(number: int, _frame: FrameType | None) -> None:
         os.kill(os.getpid(), number)
 
 
+def take_signals(handler: Callable[[int, FrameType | None], None]) -> dict[signal.Signals, Any]:
+    """Have SIGINT, SIGTERM and SIGHUP call a handler, and say what handled them before.
+
+    SIGHUP comes when the terminal is closed; under `nohup`, which ignores it, it stays ignored.
+    Outside the main thread Python does not let signals be handled: there nothing changes.
+    """
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _HEEDED:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
+            before[number] = signal.signal(number, handler)
+    return before
+
+
+def give_back_signals(before: Mapping[signal.Signals, Any]) -> None:
+    """Let signals be handled again as they were before `take_signals`."""
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 class StopSignals:
     """While it is entered, the first SIGINT, SIGTERM or SIGHUP is only noted; a second one kills.
 
-    SIGHUP comes when the terminal is closed; under `nohup`, which ignores it, it stays ignored.
-    Outside the main thread Python does not let signals be handled: there it notes nothing.
+    Outside the main thread it notes nothing.
 
     Args:
         quiet: Say nothing when a signal comes, because another rank does.
@@ -70,16 +90,11 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        if threading.current_thread() is threading.main_thread():
-            for number in _HEEDED:
-                if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                    continue
-                self._before[number] = signal.signal(number, self._note)
+        self._before = take_signals(self._note)
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        give_back_signals(self._before)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
