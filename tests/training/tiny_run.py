@@ -55,6 +55,7 @@ def train_tiny(
     seed: int = 3,
     threads: int = 1,
     knn=fake_knn,
+    after_check=None,
 ) -> nn.Module:
     """Train in a folder, anew or resumed, as the command line would."""
     torch.set_num_threads(threads)
@@ -70,6 +71,7 @@ def train_tiny(
         seed=seed,
         resume=resume,
         knn=knn,
+        after_check=after_check,
         console=console,
     )
     return method
