@@ -65,11 +65,11 @@ def glance(folder: Path) -> Glance:
         path = folder / name
         try:
             content = read_file(path)
+            entry = files.get(name)
+            if entry is None or not entry.fits(content):
+                content = manifest.read(name)  # with the manifest of now: it may be written anew
         except FileNotFoundError:
             return empty
-        entry = files.get(name)
-        if entry is None or not entry.fits(content):
-            raise manifest.changed(name)
         try:
             found = json.loads(content)
         except ValueError as error:
