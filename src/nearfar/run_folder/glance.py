@@ -107,7 +107,7 @@ def last_lines(metrics: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         Empty where there is none.
 
     Raises:
-        NearfarError: It cannot be read, or a line is no JSON object.
+        NearfarError: It cannot be read, or one of the two is no JSON object.
     """
     last: dict[str, Any] = {}
     try:
@@ -118,6 +118,8 @@ def last_lines(metrics: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 # What follows the last newline is torn; of a tail, the first line is too.
                 lines = file.read(min(size, most)).split(b"\n")[most < size : -1]
                 for line in reversed(lines):
+                    if last and b'"knn"' not in line:
+                        continue  # thousands, of a long run without a check
                     record = _object(line, metrics)
                     last = last or record
                     if record.get("kind") == "knn":
