@@ -20,6 +20,16 @@ from nearfar.evaluation.specs import ProtocolSpec, RetrievalSpec
 
 ALL_BUT = tuple(name for name in ProtocolSpec.known() if name != "retrieval")
 
+LOOKED_UP, SORTED = 0, 10**9
+"""Values of `MANY` by which every query has its neighbours looked up, or the gallery sorted."""
+
+
+def retrieved(many, *sets, own=None):
+    """What is found in one of the two ways, which small sets would not choose by themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieval, "MANY", many)
+        return retrieve(*sets, own=own)
+
 
 def slow(queries, query_labels, gallery, gallery_labels, own=None):
     """Place of the first hit and average precision at R of every query, all ranked in float64."""
@@ -46,26 +56,28 @@ def rows(seed, count, dim=5, classes=4):
     )
 
 
+@pytest.mark.parametrize("many", [LOOKED_UP, SORTED])
 @settings(deadline=None)
 @given(st.integers(2, 40), st.integers(1, 9), st.integers(0, 10**6))
-def test_within_one_set_it_is_the_slow_ranking(count, classes, seed):
+def test_within_one_set_it_is_the_slow_ranking(many, count, classes, seed):
     features, labels = rows(seed, count, classes=classes)
     own = torch.arange(count)
     expected = slow(features, labels, features, labels, own)
-    found = retrieve(features, labels, features, labels, own=own)
+    found = retrieved(many, features, labels, features, labels, own=own)
     assert sorted(found.first.tolist()) == sorted(first for first, _ in expected)
     np.testing.assert_allclose(
         sorted(found.precision.tolist()), sorted(value for _, value in expected), atol=1e-12
     )
 
 
+@pytest.mark.parametrize("many", [LOOKED_UP, SORTED])
 @settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 40), st.integers(0, 10**6))
-def test_across_two_sets_too(asking, count, seed):
+def test_across_two_sets_too(many, asking, count, seed):
     queries, asked = rows(seed, asking)
     gallery, labels = rows(seed + 1, count)
     expected = slow(queries, asked, gallery, labels)
-    found = retrieve(queries, asked, gallery, labels)
+    found = retrieved(many, queries, asked, gallery, labels)
     assert len(found.first) == len(expected)
     if expected:
         first, precision = zip(*expected, strict=True)
@@ -95,17 +107,19 @@ def test_perfect_and_reversed_rankings_are_those_of_scikit_learn():
     assert found.reciprocal_rank == pytest.approx(mrr)
 
 
-def test_an_example_is_never_its_own_find_even_among_twins():
-    features = torch.ones(6, 3)
+@pytest.mark.parametrize("many", [LOOKED_UP, SORTED])
+def test_an_example_is_never_its_own_find_even_among_twins(many):
+    features, own = torch.ones(6, 3), torch.arange(6)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
-    found = retrieve(features, labels, features, labels, own=torch.arange(6))
+    found = retrieved(many, features, labels, features, labels, own=own)
     assert len(found.first) == 6
-    alone = retrieve(features, torch.arange(6), features, torch.arange(6), own=torch.arange(6))
+    alone = retrieved(many, features, own, features, own, own=own)
     assert len(alone.first) == 0
 
 
 def test_many_blocks_are_one(monkeypatch):
     features, labels = rows(5, 80)
+    monkeypatch.setattr(retrieval, "MANY", LOOKED_UP)
     whole = retrieve(features, labels, features, labels, own=torch.arange(80))
     monkeypatch.setattr("nearfar.evaluation.retrieval.BLOCK", 50)
     parts = retrieve(features, labels, features, labels, own=torch.arange(80))
