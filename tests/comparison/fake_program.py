@@ -24,7 +24,8 @@ with (run / "begun").open("a") as file:
 while step < recipe["training"]["epochs"]:
     step += 1
     with (run / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({"kind": "step", "epoch": float(step)}) + "\\n")
+        line = {"kind": "step", "step": step, "epoch": float(step), "learning_rate": 0.1}
+        file.write(json.dumps(line) + "\\n")
     time.sleep(0.01)
     if stopping:
         saved.write_text(str(step))

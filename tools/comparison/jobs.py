@@ -1,6 +1,5 @@
 """Trains many runs, some at a time; done ones are skipped, cut ones go on, none is ever lost."""
 
-import json
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -13,13 +12,13 @@ from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.recipe import Recipe
 from nearfar.run_folder.folder import RunFolder
+from nearfar.run_folder.glance import last_epoch
 from nearfar.sweeps.processes import Processes
 from nearfar.training.interruption import Interrupted
 from tools.clock import Clock
 from tools.comparison.records import RecordFile, RunRecord, fingerprint, record_of
 
 _POLL_S = 0.5
-_TAIL_BYTES = 8192
 _TRAINING_SHARE = 0.85
 """Of a run's time; the rest is loading and judging."""
 
@@ -83,15 +82,8 @@ class Job:
         """About how much of it is done, 0 to 1, from its metrics."""
         if self.judged:
             return 1.0
-        metrics = RunFolder(self.folder).metrics
-        if not metrics.exists():
-            return 0.0
-        with metrics.open("rb") as file:
-            file.seek(max(0, metrics.stat().st_size - _TAIL_BYTES))
-            lines = file.read().split(b"\n")[:-1]  # what follows the last newline is torn
-        if not lines:
-            return 0.0
-        return _TRAINING_SHARE * json.loads(lines[-1])["epoch"] / self.recipe.training.epochs
+        reached = last_epoch(RunFolder(self.folder).metrics)
+        return _TRAINING_SHARE * reached / self.recipe.training.epochs
 
 
 def train_all(

@@ -1,6 +1,7 @@
 """A run folder at a glance: what its small files say, and the ends of its large one."""
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,27 +111,39 @@ def last_lines(metrics: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         NearfarError: It cannot be read, or one of the two is no JSON object.
     """
     last: dict[str, Any] = {}
+    for line in _from_the_end(metrics):
+        if last and b'"knn"' not in line:
+            continue  # thousands, of a long run without a check
+        record = _object(line, metrics)
+        last = last or record
+        if record.get("kind") == "knn":
+            return last, record
+    return last, {}
+
+
+def last_epoch(metrics: Path) -> float:
+    """Epochs that a run has come, by the last whole line of its `metrics.jsonl` alone."""
+    line = next(_from_the_end(metrics), None)
+    return 0.0 if line is None else float(_object(line, metrics)["epoch"])
+
+
+def _from_the_end(metrics: Path) -> Iterator[bytes]:
+    """Whole lines as far as the longest tail, the last first; no more is read than is asked for."""
     try:
         with metrics.open("rb") as file:
-            size = file.seek(0, 2)
+            size, told = file.seek(0, 2), 0
             for most in _TAILS:
                 file.seek(max(0, size - most))
                 # What follows the last newline is torn; of a tail, the first line is too.
                 lines = file.read(min(size, most)).split(b"\n")[most < size : -1]
-                for line in reversed(lines):
-                    if last and b'"knn"' not in line:
-                        continue  # thousands, of a long run without a check
-                    record = _object(line, metrics)
-                    last = last or record
-                    if record.get("kind") == "knn":
-                        return last, record
+                yield from lines[::-1][told:]
+                told = len(lines)
                 if most >= size:
                     break
     except FileNotFoundError:
         pass
     except OSError as error:
         raise NearfarError(f"cannot read {metrics}: {error.strerror}") from error
-    return last, {}
 
 
 def _object(line: bytes, path: Path) -> dict[str, Any]:

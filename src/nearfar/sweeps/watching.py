@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nearfar.errors import NearfarError
 from nearfar.run_folder import names
-from nearfar.run_folder.glance import last_lines
+from nearfar.run_folder.glance import last_epoch
 from nearfar.sweeps.search import Search
 from nearfar.sweeps.study import in_words
 from nearfar.sweeps.trials import Trial, best_first
@@ -140,6 +140,6 @@ class Watch:
         """Epochs that a run has come, by the end of its metrics."""
         folder = self._search.folder.run(trial.number, seed)
         try:
-            return float(last_lines(folder / names.METRICS)[0].get("epoch", 0.0))
+            return last_epoch(folder / names.METRICS)
         except (NearfarError, TypeError, ValueError):
             return 0.0
