@@ -166,6 +166,36 @@ def test_a_run_is_judged_beside_its_first_weights_and_gone_on_with(run, tmp_path
     assert "random init, small-resnet" in shown
 
 
+def test_rates_by_layer_are_of_fine_tuning_alone_and_have_figures_of_their_own(
+    run, tmp_path, monkeypatch
+):
+    rates, adapt = [], protocols.adapt
+
+    def seen(encoder, part, classes, course, **more):
+        rates.append((course.layer_decay, course.head_rate))
+        return adapt(encoder, part, classes, course, **more)
+
+    monkeypatch.setattr(protocols, "adapt", seen)
+    sets, out = [a_set(tmp_path)], tmp_path / "out"
+
+    def transferred(**more):
+        """What was fine-tuned by which rates, the figures that there are now, and the notes."""
+        rates.clear()
+        table = transfer([run], sets, out, draws=1, leave_out=("few",), **more)
+        return set(rates), len(list((out / "cells").iterdir())), " ".join(table.notes)
+
+    assert transferred()[:2] == ({(1.0, 1.0)}, 4)
+    done, figures, notes = transferred(layer_decay=0.5, head_rate=4.0)
+    assert (done, figures) == ({(0.5, 4.0)}, 6)
+    assert "each layer's rate ×0.5 that of the layer above it, the classifier's ×4" in notes
+    assert transferred(layer_decay=0.5, head_rate=4.0)[:2] == (set(), 6)
+    assert transferred()[:2] == (set(), 6)
+    monkeypatch.setattr(module, "tells_layers", lambda encoder: False)
+    assert transferred(head_rate=4.0)[:2] == ({(1.0, 4.0)}, 8)
+    with pytest.raises(SettingError, match=r"--layer-decay is 0\.5: .* does not tell its layers"):
+        transferred(layer_decay=0.5)
+
+
 def test_runs_of_one_recipe_share_a_row_and_others_of_its_name_do_not(run, tmp_path):
     second, other = tmp_path / "second", tmp_path / "other"
     for copy, changes in ((second, {"seed": 1}), (other, {"training": {"epochs": 9}})):
