@@ -90,20 +90,15 @@ class Search:
             frozen = self._frozen()[number]
             if frozen.state.is_finished():
                 return
-            found = {**_by_seed(frozen, "check"), seed: check}
             self._set(frozen, f"seconds {seed}", seconds)
             self._set(frozen, f"check {seed}", check)
-            if set(found) == set(self.study.seeds):
-                mean = sum(found.values()) / len(found)
-                self._journal.tell(number, mean)
+            self._finish_if_whole(self._frozen()[number])
 
     def settle(self) -> None:
         """Finish trials of which a process took down the last run, and was killed before it did."""
         with self.folder.locked():
-            for number, frozen in enumerate(self._frozen()):
-                found = _by_seed(frozen, "check")
-                if not frozen.state.is_finished() and set(found) == set(self.study.seeds):
-                    self._journal.tell(number, sum(found.values()) / len(found))
+            for frozen in self._frozen():
+                self._finish_if_whole(frozen)
 
     def fail(self, number: int, seed: int, told: str) -> None:
         """Say that a trial cannot be finished, and why."""
@@ -112,6 +107,11 @@ class Search:
             if not frozen.state.is_finished():
                 self._set(frozen, "failed", f"seed {seed}: {told}")
                 self._journal.tell(number, state=optuna.trial.TrialState.FAIL)
+
+    def _finish_if_whole(self, frozen: "optuna.trial.FrozenTrial") -> None:
+        found = _by_seed(frozen, "check")
+        if not frozen.state.is_finished() and set(found) == set(self.study.seeds):
+            self._journal.tell(frozen.number, sum(found.values()) / len(found))
 
     @property
     def _storage(self) -> Any:

@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, search: Search, console: Console) -> None:
         self._search, self._console = search, console
         self._begun = time.monotonic()
-        self._seen: dict[tuple[int, int], str] = {}
+        self._seen: set[tuple[int, int]] = set()
         trials = search.trials()
         self._remember(trials)
         self._before = self.done(trials)
@@ -42,13 +42,12 @@ class Watch:
 
     def done(self, trials: list[Trial]) -> float:
         """How many runs are done, parts of runs counted; those of a trial that has ended count."""
-        count, epochs = 0.0, self._search.study.recipe.training.epochs
+        study, count = self._search.study, 0.0
         for trial in trials:
-            for seed in self._search.study.seeds:
-                if trial.state != "running" or seed in trial.checks:
-                    count += 1
-                else:
-                    count += min(1.0, self._epoch(trial, seed) / epochs)
+            ended = self._ended(trial)
+            count += len(ended)
+            for seed in set(study.seeds).difference(ended):
+                count += min(1.0, self._epoch(trial, seed) / study.recipe.training.epochs)
         return count
 
     def look(self) -> None:
@@ -88,7 +87,7 @@ class Watch:
         done = self.done(trials)
         gained = done - self._before
         seconds = time.monotonic() - self._begun
-        whole = sum(len(each) for each in (self._ended(trial) for trial in trials))
+        whole = sum(len(self._ended(trial)) for trial in trials)
         heading = f"{whole} runs" if self._total is None else f"{whole} of {self._total} runs"
         figures = []
         if gained > 0.01:
@@ -132,9 +131,9 @@ class Watch:
     def _remember(self, trials: list[Trial]) -> None:
         for trial in trials:
             for seed in trial.checks:
-                self._seen[trial.number, seed] = "done"
+                self._seen.add((trial.number, seed))
             if trial.state in ("pruned", "failed"):
-                self._seen[trial.number, -1] = trial.state
+                self._seen.add((trial.number, -1))
 
     def _epoch(self, trial: Trial, seed: int) -> float:
         """Epochs that a run has come, by the end of its metrics."""

@@ -6,7 +6,7 @@ run that was cut is found and gone on with by whoever looks next.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,21 +99,17 @@ def _claimed(search: Search) -> Iterator[_Job | None]:
         if is_locked(job.folder):
             continue
         make_folder(job.folder)
-        held = RunFolder(job.folder).held("training for a sweep")
-        try:
-            held.__enter__()
-        except NearfarError:
-            if is_locked(job.folder):  # another was quicker
-                continue
-            raise
-        try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(RunFolder(job.folder).held("training for a sweep"))
+            except NearfarError:
+                if is_locked(job.folder):  # another was quicker
+                    continue
+                raise
             # Another may have finished it since the trials were read.
-            still = any(each.folder == job.folder for each in _open_jobs(search))
-            if still:
+            if any(each.folder == job.folder for each in _open_jobs(search)):
                 yield job
                 return
-        finally:
-            held.__exit__(None, None, None)
     yield None
 
 
