@@ -102,7 +102,7 @@ def retrieve(
     few, many = kept[:rare], kept[rare:]
     bank = Bank(rows)
     first, precision = [], []
-    for some in few.split(1 + BLOCK // (int(relevant.max()) + 1)) if len(few) else ():
+    for some in few.split(1 + BLOCK // (int(relevant[few[-1]]) + 1)) if len(few) else ():
         found = _found(
             bank, asked[some], None if own is None else own[some], int(relevant[some[-1]])
         )
