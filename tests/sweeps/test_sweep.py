@@ -194,7 +194,7 @@ class Trained:
     """Stands in for training: checks are a function of the temperature, an epoch takes no time."""
 
     def __init__(self, monkeypatch, epochs, check=lambda temperature, epoch: epoch / 100):
-        self.ran, self.epochs, self.check = [], epochs, check
+        self.ran, self.epochs, self.check, self.asked = [], epochs, check, "held out"
         monkeypatch.setattr(working, "run_recipe", self)
         monkeypatch.setattr(working, "resume_run", lambda *_, **__: None)
         monkeypatch.setattr(working, "_judge", lambda *_: False)
@@ -204,7 +204,7 @@ class Trained:
         folder = RunFolder.create(out)
         folder.write_environment({"seconds": 1.0})
         for epoch in range(1, self.epochs + 1):
-            found = {"top1": self.check(temperature, epoch), "asked": "held out"}
+            found = {"top1": self.check(temperature, epoch), "asked": self.asked}
             folder.append_metrics({"kind": "knn", "step": epoch, "epoch": float(epoch), **found})
             if told := after_check(epoch, found):
                 raise EndedEarly(told)
@@ -296,6 +296,15 @@ def test_what_fails_is_told_and_ends_nothing(tmp_path, monkeypatch):
     ]
     assert "1 of 3 trials finished, 2 failed" in console.export_text()
     assert "Trials that failed" in search.folder.page.read_text()
+
+
+@pytest.mark.parametrize("prune", ["no", "median"])
+def test_a_check_on_images_that_were_trained_on_chooses_nothing(tmp_path, monkeypatch, prune):
+    Trained(monkeypatch, 9).asked = "trained on"
+    search = searched(tmp_path, engine=RandomSpec(prune=prune), trials=2)
+    work(search)
+    told = "seed 0: no check on held-out training images was made"
+    assert [(trial.state, trial.told) for trial in search.trials()] == [("failed", told)] * 2
 
 
 def test_a_disk_that_refuses_stops_the_sweep_and_fails_no_trial(tmp_path, monkeypatch):
