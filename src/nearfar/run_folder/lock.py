@@ -69,14 +69,15 @@ def locked(folder: Path, doing: str) -> Iterator[bool]:
     with writing(folder):
         file = (folder / names.LOCK).open("a+", encoding="utf-8")
     with file:
-        try:
-            # A record lock: it goes when the process dies, and its forked children have none.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise NearfarError(f"{_who(file, folder)}: wait for it, or stop it") from error
-        except OSError:
-            pass  # a file system without locks
+        # Both at once: `is_locked` of another thread, in between, would give the lock away.
         with _registry:
+            try:
+                # A record lock: it goes when the process dies, and its forked children have none.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError) as error:
+                raise NearfarError(f"{_who(file, folder)}: wait for it, or stop it") from error
+            except OSError:
+                pass  # a file system without locks
             _held[place] = here
         try:
             with writing(folder / names.LOCK):
