@@ -1,5 +1,6 @@
 """Runs as a table: its columns, their order, and which runs are wanted."""
 
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ NOTE = (
 _CONDITION = re.compile(
     r"(?P<name>[A-Za-z_.\-]+)(?P<sign><=|>=|!=|=|<|>|~)(?P<value>.*)", re.DOTALL
 )
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _SIGNS = "=, !=, <, <=, >, >= or ~ (contains)"
 
 
@@ -67,7 +69,7 @@ class Condition:
             )
         name = match["name"].replace("-", "_")
         condition = cls(name, match["sign"], match["value"])
-        if condition.sign in ("<", "<=", ">", ">=") and name != "when":
+        if condition.sign in _COMPARE and name != "when":
             condition.number()
         return condition
 
@@ -91,8 +93,8 @@ class Condition:
         if value is None or isinstance(value, bool):
             return False
         if isinstance(value, str):
-            return self.name == "when" and _compared(value, self.sign, self.value)
-        return isinstance(value, int | float) and _compared(value, self.sign, self.number())
+            return self.name == "when" and _COMPARE[self.sign](value, self.value)
+        return isinstance(value, int | float) and _COMPARE[self.sign](value, self.number())
 
 
 def value_of(run: FoundRun, name: str) -> Any:
@@ -182,12 +184,6 @@ def _equal(value: Any, text: str) -> bool:
         except ValueError:
             return False
     return str(value).lower() == text.lower()
-
-
-def _compared(value: Any, sign: str, other: Any) -> bool:
-    if sign in ("<", "<="):
-        return value < other or (sign == "<=" and value == other)
-    return value > other or (sign == ">=" and value == other)
 
 
 def _order(value: Any) -> tuple[int, float, str]:
