@@ -88,7 +88,10 @@ def _wanted(hint: Any, error: Any) -> str:
     if error["type"].startswith(("greater_than", "less_than")):
         return _range_in_words(_metadata(hint))
     if error["type"] in ("missing", "too_long", "tuple_type"):
-        return f"{_length(hint)} values"
+        length = _length(hint)
+        return f"{length} values" if length else "a list of values"
+    if error["type"] == "too_short":
+        return f"a list of {error['ctx']['min_length']} or more values"
     kind = error["type"].partition("_")[0]
     kinds = {
         "int": "a whole number",
@@ -100,9 +103,9 @@ def _wanted(hint: Any, error: Any) -> str:
 
 
 def _length(hint: Any) -> int:
-    """How many values a tuple of a fixed length has, at any depth of the type."""
+    """How many values a tuple of a fixed length has, at any depth of the type; 0 without one."""
     if get_origin(hint) is tuple:
-        return len(get_args(hint))
+        return 0 if Ellipsis in get_args(hint) else len(get_args(hint))
     return max((_length(part) for part in get_args(hint)), default=0)
 
 
