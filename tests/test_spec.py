@@ -54,6 +54,7 @@ class Basket(Spec):
     fruit: Nested[Fruit] = Apple()
     label: Literal["own", "bought"] = "own"
     sizes: tuple[float, float] | None = None
+    pieces: tuple[Count, Share] = (1, 0.5)
     count: Count = 1
     full: Share = 0.0
     price: NotNegative = 1.0
@@ -81,6 +82,9 @@ class Basket(Spec):
         ({"sizes": (1.0, float("inf"))}, "basket.sizes is inf: it must be a finite number"),
         ({"sizes": (1.0,)}, "basket.sizes is (1.0,): it must be 2 values"),
         ({"sizes": (1.0, 2.0, 3.0)}, "basket.sizes is (1.0, 2.0, 3.0): it must be 2 values"),
+        ({"pieces": (0, 0.5)}, "basket.pieces, value 1, is 0: it must be 1 or more"),
+        ({"pieces": (1, 2)}, "basket.pieces, value 2, is 2: it must be 0 to 1"),
+        ({"pieces": (1,)}, "basket.pieces is (1,): it must be 2 values"),
         ({"sizes": 3.0}, "basket.sizes is 3.0: it must be 2 values"),
         ({"cuont": 1}, "unknown setting 'basket.cuont': did you mean 'basket.count'?"),
         ({"count": 6, "closed": True}, "basket.count is 6: a closed basket holds 5"),

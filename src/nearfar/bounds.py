@@ -1,7 +1,7 @@
 """What a setting may be, and the error in words where it is something else. Imports no torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -65,11 +65,13 @@ def refusal(room: str, hints: Mapping[str, Any], error: ValidationError) -> Sett
         hints: The type of each setting, with its bounds.
     """
     first = error.errors()[0]
-    name = str(first["loc"][0])
-    hint = hints[name]
+    name, *within = first["loc"]
+    name, hint = str(name), hints[str(name)]
     setting = room + name
     if first["type"] == "literal_error":
         return unknown_name(setting, str(first["input"]), _words_of(hint))
+    within = [] if first["type"] == "missing" else within  # then the whole tuple is what was given
+    hint, setting = _part_of(hint, within), setting + _place_of(hint, within)
     return SettingError(f"{setting} is {told(first['input'])}: it must be {_wanted(hint, first)}")
 
 
@@ -77,6 +79,9 @@ def allowed(hint: Any) -> str:
     """What a setting may be, in words: its names, or its kind with its bounds."""
     if words := _words_of(hint):
         return " or ".join(words)
+    parts = _different_parts(hint)
+    if parts:
+        return "; ".join(allowed(part) for part in parts)
     kinds = {int: "whole", float: "", bool: "yes or no"}
     said = [kinds[each] for each in kinds if each in _types_of(hint)]
     said = said if len(said) == 1 else []  # of pairs of different kinds, neither tells
@@ -100,6 +105,25 @@ def _wanted(hint: Any, error: Any) -> str:
         "path": "a path",
     }
     return kinds.get(kind) or error["msg"].removeprefix("Input should be ").lower()
+
+
+def _different_parts(hint: Any) -> tuple[Any, ...]:
+    """The types of the values of a pair, or of a longer tuple, that are of different kinds."""
+    parts = get_args(hint) if get_origin(hint) is tuple else ()
+    return () if Ellipsis in parts or len(set(parts)) < 2 else parts
+
+
+def _place_of(hint: Any, within: Sequence[Any]) -> str:
+    """Which value of a pair of different kinds is meant."""
+    if not _different_parts(hint) or not within:
+        return ""
+    return f", value {int(within[0]) + 1},"
+
+
+def _part_of(hint: Any, within: Sequence[Any]) -> Any:
+    """The type of the value that is wrong, where the values of a tuple are of different kinds."""
+    parts = _different_parts(hint)
+    return parts[int(within[0])] if parts and within else hint
 
 
 def _length(hint: Any) -> int:

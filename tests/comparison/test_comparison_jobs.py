@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 from tests.comparison.fake_program import install
 from tests.recipes.small_recipe import small_recipe
-from tools.comparison.jobs import Job, train_all
-from tools.comparison.records import RecordFile
+from tools.comparison.records import RecordFile, record_in
+from tools.many_runs import Job, train_all
 
 from nearfar.errors import NearfarError
 from nearfar.recipes.config_json import recipe_to_json
@@ -100,7 +100,7 @@ def test_what_is_recorded_is_not_trained_in_another_checkout(tmp_path):
     assert not jobs[0].folder.exists()
     assert begun_at(jobs[1]) == [0]
     held = records_in(tmp_path).read()
-    assert all(job.record_in(held) for job in jobs)
+    assert all(record_in(held, job) for job in jobs)
 
 
 @pytest.mark.usefixtures("_fake_program")

@@ -135,3 +135,36 @@ def test_the_test_part_is_not_touched(tmp_path):
     judge = knn_check(untouchable)
     assert judge is not None
     assert "top1" in judge(untouchable.method.encoder.eval())
+
+
+def test_the_check_votes_as_it_is_asked_to(tmp_path):
+    """Twelve neighbours near the query are of class 0, all others, farther away, of class 1."""
+    recipe = small_recipe(tmp_path)
+    assembly = assemble(replace(recipe, data=replace(recipe.data, held_out=0.1)))
+    bank, queries = assembly.taught.source.train, assembly.taught.held_out
+    angles = torch.where(torch.arange(len(bank)) < 12, 0.1, 0.5)
+    truth = torch.where(angles < 0.3, 0, 1)
+    teach = replace(
+        assembly.taught,
+        source=replace(assembly.taught.source, train=replace(bank, labels=truth)),
+        held_out=replace(queries, labels=torch.zeros(len(queries), dtype=torch.long)),
+    )
+
+    class Angle(torch.nn.Module):
+        num_features = 2
+
+        def forward(self, images):
+            at = angles if len(images) == len(bank) else torch.zeros(len(images))
+            return torch.stack([at.cos(), at.sin()], 1)
+
+    def top1(vote):
+        training = replace(recipe.training, knn_vote=vote)
+        judge = knn_check(
+            replace(assembly, recipe=replace(recipe, training=training), taught=teach)
+        )
+        assert judge is not None
+        return judge(Angle())["top1"]
+
+    assert top1((20, 0.07)) == 1
+    # All vote, and hot: the many far ones win.
+    assert top1((1000, 10.0)) == 0

@@ -27,10 +27,10 @@ from tools.command import run_command
 from tools.comparison.chart import draw
 from tools.comparison.claims import claims
 from tools.comparison.experiments import experiments, is_long_tailed, seeds_of
-from tools.comparison.jobs import Job, train_all
 from tools.comparison.page import section
-from tools.comparison.records import RecordFile, RunRecord
+from tools.comparison.records import RecordFile, RunRecord, record_in
 from tools.comparison.scores import Scores
+from tools.many_runs import Job, train_all
 from tools.markdown import with_section
 from tools.results import PAGE
 
@@ -143,7 +143,7 @@ def _found(jobs: Sequence[Job], records: RecordFile) -> dict[str, dict[int, RunR
     held = records.read()
     found: dict[str, dict[int, RunRecord]] = {}
     for job in jobs:
-        if record := job.record_in(held):
+        if record := record_in(held, job):
             found.setdefault(job.experiment, {})[job.recipe.seed] = record
     return found
 
@@ -154,7 +154,7 @@ def _name_outdated(jobs: Sequence[Job], records: RecordFile, console: Console) -
     outdated = [
         job.folder.name
         for job in jobs
-        if (job.experiment, job.recipe.seed) in held and job.record_in(held) is None
+        if (job.experiment, job.recipe.seed) in held and record_in(held, job) is None
     ]
     if outdated:
         console.print(

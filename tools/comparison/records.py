@@ -6,7 +6,7 @@ stopped. It is the only source of the page. A record counts where its settings a
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from nearfar.evaluation.records import Record
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.recipe import Recipe
 from nearfar.run_folder.folder import RunFolder
+from tools.many_runs import Job
 
 _DECIDE_NOTHING = {
     "data": ("root", "download", "max_corrupt", "in_memory_mib", "workers"),
-    "training": ("threads", "knn_every", "checkpoint_every", "keep_checkpoints"),
+    "training": ("threads", "knn_every", "knn_vote", "checkpoint_every", "keep_checkpoints"),
 }
 """Settings that say where images lie and what is watched and saved, not what comes out."""
 _OF_EVALUATION = ("baselines", "few_labels", "knn", "leave_out", "seed")
@@ -140,6 +141,14 @@ def record_of(experiment: str, recipe: Recipe, run: Path) -> RunRecord:
     )
 
 
+def record_in(held: Mapping[tuple[str, int], RunRecord], job: Job) -> RunRecord | None:
+    """A job's record, if there is one of its very settings."""
+    record = held.get((job.experiment, job.recipe.seed))
+    if record is None or record.settings != fingerprint(job.recipe):
+        return None
+    return record
+
+
 class RecordFile:
     """The file of all records. Making the object touches nothing on disk."""
 
@@ -169,6 +178,15 @@ class RecordFile:
                     "than a line above: remove one of the two"
                 )
         return found
+
+    def finished(self, jobs: Iterable[Job]) -> set[Job]:
+        """Those of which there is a record, made with the very settings that they have."""
+        held = self.read()
+        return {job for job in jobs if record_in(held, job)}
+
+    def keep(self, jobs: Iterable[Job]) -> None:
+        """Record jobs that are judged."""
+        self.add([record_of(job.experiment, job.recipe, job.folder) for job in jobs])
 
     def add(self, records: Iterable[RunRecord]) -> None:
         """Write records to the file, each in the place of the one of its run.

@@ -17,9 +17,6 @@ MOST_BANK = 10_000
 """Examples of the bank at most."""
 LEARNT_QUERIES, LEARNT_SHARE = 1_000, 0.2
 """Examples that ask where none is held out: a share of those in training, and this many at most."""
-NEIGHBORS = 20
-TEMPERATURE = 0.07
-
 
 Classify = Callable[[Tensor], Tensor]
 """Features in, a share for every class out."""
@@ -53,7 +50,8 @@ def knn_check(assembly: Assembly) -> Callable[..., dict[str, float | str]] | Non
     elif len(bank) > MOST_BANK:
         bank, _ = _cut(bank, MOST_BANK, seed, most=0)
     workers, device = assembly.recipe.data.readers, assembly.hardware.device
-    k = min(NEIGHBORS, len(bank))
+    k, temperature = assembly.recipe.training.knn_vote
+    k = min(k, len(bank))
     # Of all labelled images: a small class may have been drawn for the queries alone.
     num_classes = int(labelled.labels.max()) + 1
 
@@ -66,7 +64,7 @@ def knn_check(assembly: Assembly) -> Callable[..., dict[str, float | str]] | Non
         assert bank.labels is not None
         assert queries.labels is not None
         scores = KNNBank(features, bank.labels, num_classes=num_classes).predict(
-            asking, k, TEMPERATURE
+            asking, k, temperature
         )
         found = {f"top{best}": top_accuracy(scores, queries.labels, best) for best in (1, 5)}
         if classify is not None:

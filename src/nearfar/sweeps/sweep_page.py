@@ -72,16 +72,18 @@ def _summary(study: Study, trials: Sequence[Trial]) -> str:
     return (
         f"{study.recipe.recipe} by {study.engine.name}: {len(trials)}{planned} trials{seeds}; "
         f"{', '.join(said) or 'none has begun'}. The check is the accuracy of "
-        f"{_MEASURES[study.maximise]} on training images that are held out of training, "
+        f"{_measure(study)} on training images that are held out of training, "
         f"{_EPOCHS[study.recipe.training.keep_epoch]}."
     )
 
 
 _EPOCHS = {"last": "after the last epoch", "best": "after the epoch that checks best"}
-_MEASURES = {
-    "knn": "a vote of 20 neighbours",
-    "online_probe": "a linear classifier that learns beside the run",
-}
+
+
+def _measure(study: Study) -> str:
+    if study.maximise == "online_probe":
+        return "a linear classifier that learns beside the run"
+    return f"a vote of {study.recipe.training.knn_vote[0]} neighbours"
 
 
 def _lead(study: Study, best: Sequence[Trial]) -> str:

@@ -18,7 +18,7 @@ from nearfar.training.ranks import Ranks
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 
-_FREE_TO_CHANGE = ("precision", "threads", "knn_every", "checkpoint_every", "keep_checkpoints")
+_FREE_TO_CHANGE = ("precision", "threads", "knn_every", "knn_vote", "checkpoint_every", "keep_checkpoints")
 """Settings that decide nothing about the steps, or that the hardware has a say in."""
 
 
@@ -68,6 +68,7 @@ def checkpoint_settings(
         del decisive["keep_epoch"]
     else:
         decisive["knn_every"] = config.knn_every
+        decisive["knn_vote"] = list(config.knn_vote)
     decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}
     decisive |= experiment
     return Settings(decisive, {"bf16": hardware.bf16})

@@ -20,6 +20,8 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 Rate = Annotated[float, Gt(0), Le(1_000_000)]
 Decay = Annotated[float, Ge(0), Le(1_000_000)]
 Momentum = Annotated[float, Ge(0), Lt(1)]
+Vote = tuple[Count, Annotated[float, Ge(0.0001), Le(10_000)]]
+"""Neighbours k and temperature T."""
 
 
 class OptimizerSpec(Choice, noun="optimiser"):
@@ -114,6 +116,8 @@ class TrainingSpec(Spec):
     """Threads on a CPU; left out, as many as are fastest in a few measured steps."""
     knn_every: Annotated[int, Ge(0)] = 5
     """Epochs between kNN checks on labelled examples that data.held_out keeps; 0 for none."""
+    knn_vote: Vote = field(default=(20, 0.07), kw_only=True)
+    """Neighbours k and temperature T of the kNN checks."""
     online_probe: bool | None = field(default=None, kw_only=True)
     """Let a linear classifier learn the labels beside the run, on features that take no gradient
     from it; True or left out."""

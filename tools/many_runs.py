@@ -2,9 +2,10 @@
 
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 
@@ -16,7 +17,6 @@ from nearfar.run_folder.glance import last_epoch
 from nearfar.sweeps.processes import Processes
 from nearfar.training.interruption import Interrupted
 from tools.clock import Clock
-from tools.comparison.records import RecordFile, RunRecord, fingerprint, record_of
 
 _POLL_S = 0.5
 _TRAINING_SHARE = 0.85
@@ -41,17 +41,6 @@ class Job:
     def judged(self) -> bool:
         """Whether its folder holds a run that was trained and judged."""
         return RunFolder(self.folder).evaluation.exists()
-
-    def record_in(self, held: Mapping[tuple[str, int], RunRecord]) -> RunRecord | None:
-        """Its record, if there is one of these very settings."""
-        record = held.get((self.experiment, self.recipe.seed))
-        if record is None or record.settings != fingerprint(self.recipe):
-            return None
-        return record
-
-    def record(self) -> RunRecord:
-        """What is kept of the run in its folder."""
-        return record_of(self.experiment, self.recipe, self.folder)
 
     @property
     def log(self) -> Path:
@@ -86,8 +75,20 @@ class Job:
         return _TRAINING_SHARE * reached / self.recipe.training.epochs
 
 
+class Records(Protocol):
+    """Where finished runs are kept; run folders may then be removed."""
+
+    def finished(self, jobs: Iterable[Job]) -> set[Job]:
+        """Those of which there is a record, made with the very settings that they have."""
+        ...
+
+    def keep(self, jobs: Iterable[Job]) -> None:
+        """Record jobs that are judged, each in the place of what was recorded of it before."""
+        ...
+
+
 def train_all(
-    jobs: Sequence[Job], records: RecordFile, *, parallel: int, console: Console
+    jobs: Sequence[Job], records: Records, *, parallel: int, console: Console
 ) -> list[Job]:
     """Train and judge all runs that have no record yet; each is recorded as soon as it is done.
 
@@ -104,15 +105,14 @@ def train_all(
         Interrupted: SIGINT or SIGTERM came. The same command goes on.
         NearfarError: A folder holds another run, or the records are damaged; nothing was started.
     """
-    held = records.read()
-    finished = {job for job in jobs if job.record_in(held)}
+    finished = records.finished(jobs)
     begun = [job for job in jobs if job not in finished and RunFolder(job.folder).config.exists()]
     for job in begun:
         job.prepare()
     # Those of a process that died between judging and recording.
     unrecorded = [job for job in begun if job.judged]
     if unrecorded:
-        records.add(job.record() for job in unrecorded)
+        records.keep(unrecorded)
     finished |= set(unrecorded)
     waiting = [job for job in jobs if job not in finished]
     processes, failed = Processes[Job](), []
@@ -134,7 +134,7 @@ def train_all(
         problem = _last_line(job.log)
         if code == 0:
             try:
-                records.add([job.record()])
+                records.keep([job])
             except NearfarError as error:
                 problem = str(error)
             else:
