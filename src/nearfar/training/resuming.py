@@ -18,7 +18,14 @@ from nearfar.training.ranks import Ranks
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 
-_FREE_TO_CHANGE = ("precision", "threads", "knn_every", "knn_vote", "checkpoint_every", "keep_checkpoints")
+_FREE_TO_CHANGE = (
+    "precision",
+    "threads",
+    "knn_every",
+    "knn_vote",
+    "checkpoint_every",
+    "keep_checkpoints",
+)
 """Settings that decide nothing about the steps, or that the hardware has a say in."""
 
 
