@@ -68,8 +68,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             of weights; of a run also its backbone, where none is named. None: random ones.
         width: Channels of a ResNet's first stage (32 where left out), or units of the mlp's
             layers (128).
-        views: Preset of the random views: simclr (where left out), moco-v1, moco-v2, byol or digits
-            for images; vectors (where left out) or scarf for rows; series for series.
+        views: Preset of the random views: simclr (where left out), moco-v1, moco-v2, byol, paco or
+            digits for images; vectors (where left out) or scarf for rows; series for series.
         temperature: Divides cosine similarities in the loss, above 0; None: as the method has it.
         projection_hidden: Width of the projection head's hidden layer, likewise.
         projection_dim: Width of the embedding that the loss compares, likewise.

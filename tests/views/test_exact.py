@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.views.torchvision_policies import after_policy
 from torchvision.transforms.v2 import functional as TF
 
 from nearfar.spec import as_spec
@@ -9,6 +10,8 @@ from nearfar.views.draws import draw
 from nearfar.views.exact import exact_views
 from nearfar.views.specs import ViewsSpec
 
+PADDING = 10
+"""More than any crop here lies beyond the edges."""
 IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
 
 
@@ -18,11 +21,14 @@ def _torchvision_view(image, draws, number, size, radius):
         int(getattr(draws, name)[number]) for name in ("top", "left", "height", "width")
     )
     view = TF.to_dtype(image, torch.float32, scale=True)
+    view = TF.pad(view, [PADDING])
+    top, left = top + PADDING, left + PADDING
     view = TF.resized_crop(view, top, left, height, width, [size, size], antialias=True)
     if draws.flip[number]:
         view = TF.horizontal_flip(view)
     bilinear = TF.InterpolationMode.BILINEAR
     view = TF.rotate(view, float(draws.angle[number]), interpolation=bilinear)
+    view = after_policy(view, draws.operations[number], draws.magnitudes[number])
     operations = [
         (TF.adjust_brightness, draws.brightness),
         (TF.adjust_contrast, draws.contrast),
@@ -55,6 +61,7 @@ def test_whole_views(preset, height, width, size):
         )
         difference = (exact_views(images, draws, parameters) - expected).abs()
         # Rounding turns a value of exactly half one way or the other when it is solarized, and
-        # HSV magnifies it where a colour is almost grey.
-        assert (difference > 1e-3).float().mean() < 1e-4
-        assert difference.mean() < 1e-5
+        # HSV magnifies it where a colour is almost grey. A policy rounds all values to bytes.
+        rounded = parameters.policy != "none"
+        assert (difference > 1e-3).float().mean() < (2e-3 if rounded else 1e-4)
+        assert difference.mean() < (1e-4 if rounded else 1e-5)

@@ -102,6 +102,8 @@ def test_jitter_stays_near(photos, values, rms, mean, std):
 @pytest.mark.parametrize("preset", IMAGE_PRESETS)
 def test_presets_stay_near(photos, preset):
     for parameters in as_spec(ViewsSpec, {"name": preset}).parameters(3, 32):
+        if parameters.policy != "none":
+            continue  # exact under both implementations, as test_policies.py says
         exact, result = _both(photos, parameters)
         assert (exact - result).square().mean().sqrt() < 0.06
         assert abs(exact.mean() - result.mean()) < 0.015

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from nearfar.views.parameters import ViewParameters
+from nearfar.views.policy_draws import draw_policy
 
 CROP_TRIES = 10
 
@@ -39,9 +40,9 @@ class Draws:
     """What is done to each image of a batch."""
 
     top: Int64[Tensor, " batch"]
-    """First row of the crop."""
+    """First row of the crop; below 0 where it begins beyond the image's edge."""
     left: Int64[Tensor, " batch"]
-    """First column of the crop."""
+    """First column of the crop; likewise."""
     height: Int64[Tensor, " batch"]
     """Rows of the crop; 1 or more."""
     width: Int64[Tensor, " batch"]
@@ -66,6 +67,12 @@ class Draws:
     """Standard deviation of the blur, pixels of the view; 0 is no blur."""
     solarize: Bool[Tensor, " batch"]
     """Solarized?"""
+    operations: Int64[Tensor, "batch steps"]
+    """The policy's operations, first to last, by their `Operation`."""
+    magnitudes: Float32[Tensor, "batch steps"]
+    """How strong each of them is."""
+    hole: Int64[Tensor, "batch 2"]
+    """Row and column of the middle of Cutout's square."""
 
     def __getitem__(self, rows: slice | Tensor) -> "Draws":
         """The choices of some of the images."""
@@ -77,7 +84,12 @@ class Draws:
 
 
 def draw(
-    parameters: ViewParameters, count: int, height: int, width: int, generator: torch.Generator
+    parameters: ViewParameters,
+    count: int,
+    height: int,
+    width: int,
+    generator: torch.Generator,
+    channels: int = 3,
 ) -> Draws:
     """Choose, for each of `count` images on its own, what its view will be.
 
@@ -87,7 +99,9 @@ def draw(
         height: Rows of the images.
         width: Columns of the images.
         generator: The only source of randomness; it moves on by the same amount whatever the
-            parameters are. The draws are made on its device.
+            parameters are, and by another one where there is a policy or Cutout. The draws are made
+            on its device.
+        channels: Of the images.
     """
     uniform = torch.rand(count, _COLUMNS, generator=generator, device=generator.device)
     top, left, rows, columns = _crop_boxes(parameters, uniform, height, width)
@@ -100,6 +114,7 @@ def draw(
     blur = parameters.blur if parameters.blur_radius else 0.0
     low, high = parameters.blur_sigma
     sigma = low + (high - low) * uniform[:, _SIGMA]
+    operations, magnitudes, hole = draw_policy(parameters, count, channels, generator)
     return Draws(
         top=top,
         left=left,
@@ -115,6 +130,9 @@ def draw(
         grey=uniform[:, _GREY] < parameters.grey,
         sigma=torch.where(uniform[:, _BLUR] < blur, sigma, 0.0),
         solarize=uniform[:, _SOLARIZE] < parameters.solarize,
+        operations=operations,
+        magnitudes=magnitudes,
+        hole=hole,
     )
 
 
@@ -134,13 +152,19 @@ def _crop_boxes(
     fits = (columns > 0) & (columns <= width) & (rows > 0) & (rows <= height)
     first = fits.int().argmax(dim=1, keepdim=True)
     rows, columns = rows.gather(1, first).squeeze(1), columns.gather(1, first).squeeze(1)
-    top = (uniform[:, _TOP] * (height - rows + 1)).long()
-    left = (uniform[:, _LEFT] * (width - columns + 1)).long()
+    # A crop may lie so far beyond the edges.
+    above, beside = (round(parameters.padding * side) for side in (height, width))
+    top = (uniform[:, _TOP] * (height - rows + 2 * above + 1)).long() - above
+    left = (uniform[:, _LEFT] * (width - columns + 2 * beside + 1)).long() - beside
     found = fits.any(dim=1)
     fallback = _fallback_box(parameters.crop_ratio, height, width)
+    moved = (
+        fallback[0] + (uniform[:, _TOP] * (2 * above + 1)).long() - above,
+        fallback[1] + (uniform[:, _LEFT] * (2 * beside + 1)).long() - beside,
+    )
     top, left, rows, columns = (
         torch.where(found, drawn, central)
-        for drawn, central in zip((top, left, rows, columns), fallback, strict=True)
+        for drawn, central in zip((top, left, rows, columns), (*moved, *fallback[2:]), strict=True)
     )
     return top, left, rows, columns
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from nearfar.views import colour
 from nearfar.views.draws import Draws
 from nearfar.views.parameters import ViewParameters
+from nearfar.views.policy_operations import apply_policy
 from nearfar.views.resampling import (
     along_columns,
     along_rows,
@@ -21,7 +22,7 @@ from nearfar.views.resampling import (
 def exact_views(
     images: UInt8[Tensor, "batch channels height width"], draws: Draws, parameters: ViewParameters
 ) -> Float32[Tensor, "batch channels size size"]:
-    """Apply the draws: crop and resize, flip, rotate, jitter in random order, grey, blur, solarize.
+    """Apply the draws, all but Cutout's, in the order of `ViewParameters`.
 
     Args:
         images: Originals, 0 to 255.
@@ -34,6 +35,8 @@ def exact_views(
     views = _cropped(images, draws, parameters.size)
     if parameters.rotation:
         views = rotate(views, draws.angle)
+    if parameters.policy != "none":
+        views = apply_policy(views, draws.operations, draws.magnitudes)
     if parameters.jitter:
         views = _jittered(views, draws)
     if parameters.grey:

@@ -7,9 +7,14 @@ from annotated_types import Ge, Le
 
 from nearfar.errors import SettingError
 from nearfar.spec import NotNegative, Share, Spec
+from nearfar.views.policies import HIGHEST_LEVEL, Policy
 
 SidePixels = Annotated[int, Ge(1), Le(4096)]
 """Of a view, in pixels; at most that of images from files."""
+
+MOST_OPERATIONS = 10
+Operations = Annotated[int, Ge(1), Le(MOST_OPERATIONS)]
+Level = Annotated[int, Ge(0), Le(HIGHEST_LEVEL)]
 
 
 class ViewParameters(Spec):
@@ -23,10 +28,18 @@ class ViewParameters(Spec):
     """Smallest and largest share of the image's area that the crop keeps; above 0, at most 1."""
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     """Smallest and largest width over height of the crop; drawn log-uniformly."""
+    padding: Share = 0.0
+    """How far beyond the image's edges the crop may lie, as a share of its sides; black there."""
     flip: Share = 0.5
     """Probability of a horizontal flip."""
     rotation: Annotated[float, Ge(0), Le(180)] = 0.0
     """Largest rotation either way, degrees; what turns in from outside is black."""
+    policy: Policy = "none"
+    """AutoAugment's or RandAugment's operations, on bytes."""
+    policy_operations: Operations = 2
+    """RandAugment's n: operations in turn."""
+    policy_magnitude: Level = 9
+    """RandAugment's magnitude; 30 is full strength."""
     jitter: Share = 0.8
     """Probability that the four colour factors below are applied, in random order."""
     brightness: NotNegative = 0.0
@@ -45,6 +58,8 @@ class ViewParameters(Spec):
     """Smallest and largest standard deviation of the blur, pixels of the view."""
     solarize: Share = 0.0
     """Probability of inverting every value of at least half."""
+    cutout: Share = 0.0
+    """Side of Cutout's square, as a share of the view's; it takes the data's mean colour."""
 
     def check(self) -> None:
         """Ranges have two ends."""
@@ -60,6 +75,11 @@ class ViewParameters(Spec):
     def blur_radius(self) -> int:
         """Pixels that the blur kernel reaches either way: SimCLR's tenth of the side, made odd."""
         return self.size // 10 // 2
+
+    @property
+    def cutout_side(self) -> int:
+        """Side of Cutout's square, pixels of the view."""
+        return round(self.cutout * self.size)
 
 
 @dataclass(frozen=True)

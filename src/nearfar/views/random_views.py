@@ -7,6 +7,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from nearfar.errors import SettingError
+from nearfar.views.cutout import cut_out
 from nearfar.views.draws import draw
 from nearfar.views.exact import exact_views
 from nearfar.views.fused import fused_views
@@ -49,14 +50,21 @@ class RandomViews(Views):
         self._check(examples)
         parameters = self.parameters[view % 2]
         count, _, height, width = examples.shape
-        draws = draw(parameters, count, height, width, generator).to(examples.device)
+        draws = draw(parameters, count, height, width, generator, self.channels)
+        draws = draws.to(examples.device)
+        ground = torch.zeros_like(self._mean) if normalise else self._mean
         mean = self._mean if normalise else torch.zeros_like(self._mean)
         std = self._std if normalise else torch.ones_like(self._std)
         mean, std = mean.to(examples.device), std.to(examples.device)
-        if self._implementation == "fused":
-            return fused_views(examples, draws, parameters, mean=mean, std=std)
-        views = exact_views(examples, draws, parameters)
-        return (views - mean[:, None, None]) / std[:, None, None]
+        # A policy's operations are not linear and cannot be joined with others.
+        if self._implementation == "fused" and parameters.policy == "none":
+            views = fused_views(examples, draws, parameters, mean=mean, std=std)
+        else:
+            views = exact_views(examples, draws, parameters)
+            views = (views - mean[:, None, None]) / std[:, None, None]
+        if not parameters.cutout_side:
+            return views
+        return cut_out(views, draws.hole, parameters.cutout_side, ground.to(views.device))
 
     def _check(self, examples: Tensor) -> None:
         if examples.dtype != torch.uint8:

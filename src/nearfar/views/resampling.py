@@ -21,7 +21,7 @@ class Taps:
     index: Int64[Tensor, "batch target taps"]
     """Rows of the source."""
     weight: Float32[Tensor, "batch target taps"]
-    """Their weights; each row's sum to 1."""
+    """Their weights; each row's sum to 1, or less where it lies beyond the image's edge."""
 
     def __getitem__(self, images: slice) -> "Taps":
         """The taps of some of the images."""
@@ -39,10 +39,11 @@ def resize_taps(
     """Taps that bring a stretch of `source` rows to `target` rows.
 
     Bilinear, and antialiased where it shrinks: the triangle is widened to the step between target
-    rows, as `torch.nn.functional.interpolate(antialias=True)` does. Only the stretch is read.
+    rows, as `torch.nn.functional.interpolate(antialias=True)` does. Only the stretch is read; what
+    of it lies beyond the image is black.
 
     Args:
-        start: First row of each stretch.
+        start: First row of each stretch; below 0 where it begins beyond the image.
         length: Rows of each stretch; 1 or more.
         source: Rows of the whole image.
         target: Rows of the result.
@@ -62,7 +63,8 @@ def resize_taps(
     low, high = start[:, None, None], (start + length - 1)[:, None, None]
     weight *= (index >= low) & (index <= high)
     weight /= weight.sum(dim=2, keepdim=True)
-    return Taps(index.clamp(low, high), weight)
+    weight *= (index >= 0) & (index < source)
+    return Taps(index.clamp(low, high).clamp_(0, source - 1), weight)
 
 
 def gaussian_kernels(

@@ -13,12 +13,15 @@ from nearfar.errors import SettingError
 from nearfar.modality import ForExamples
 from nearfar.spec import NotNegative, Share, settings_of
 from nearfar.views.parameters import (
+    Level,
+    Operations,
     SeriesParameters,
     SidePixels,
     VectorParameters,
     ViewParameters,
     require_shares,
 )
+from nearfar.views.policies import Policy
 
 if TYPE_CHECKING:
     from nearfar.views.views import Views
@@ -28,8 +31,8 @@ class ViewsSpec(ForExamples, noun="preset of views"):
     """Random views of examples.
 
     Attributes:
-        name: simclr, moco-v1, moco-v2, byol or digits; series for series; vectors or scarf for
-            vectors.
+        name: simclr, moco-v1, moco-v2, byol, paco or digits; series for series; vectors or scarf
+            for vectors.
     """
 
     room: ClassVar[str] = "views."
@@ -90,6 +93,13 @@ _BYOL: dict[str, Any] = {
     "saturation": 0.2,
     "hue": 0.1,
 }
+_WHOLE: dict[str, Any] = {"crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0)}
+_AUTOAUGMENT: dict[str, Any] = _WHOLE | {
+    "padding": 0.125,
+    "policy": "autoaugment-cifar10",
+    "jitter": 0.0,
+    "cutout": 0.5,
+}
 _DIGITS: dict[str, Any] = {
     "crop_scale": (0.5, 1.0),
     "flip": 0.0,
@@ -131,6 +141,17 @@ class ImageViewsSpec(ViewsSpec):
     """Probability of Gaussian blur."""
     solarize: float | None = None
     """Probability of inverting what is brighter than half."""
+    padding: Share | None = None
+    """How far beyond the image's edges a crop may lie, as a share of its sides; black there."""
+    policy: Policy | None = None
+    """Operations on bytes after crop and flip: AutoAugment's tables (Cubuk et al. 2019), or
+    RandAugment (2020)."""
+    policy_operations: Operations | None = None
+    """RandAugment's n: operations in turn; 2 where left out."""
+    policy_magnitude: Level | None = None
+    """RandAugment's magnitude, 30 being full strength; 9 where left out."""
+    cutout: Share | None = None
+    """Side of a square of the mean colour, as a share of the view's (DeVries & Taylor 2017)."""
 
     def shape_of(self, example: tuple[int, ...]) -> tuple[int, ...]:
         """A square, of the image's shorter side where `size` is left out."""
@@ -139,8 +160,15 @@ class ImageViewsSpec(ViewsSpec):
         return channels, side, side
 
     def check(self) -> None:
-        """Any image can be drawn from."""
-        self.parameters(channels=3, size=32)
+        """Any image can be drawn from, and what RandAugment is told is told to RandAugment."""
+        drawn = self.parameters(channels=3, size=32)
+        for name in ("policy_operations", "policy_magnitude"):
+            value = getattr(self, name)
+            if value is not None and "randaugment" not in [each.policy for each in drawn]:
+                raise SettingError(
+                    f"views.{name} is {value}: it is RandAugment's, and views.policy is "
+                    f"{drawn[0].policy}: set that to randaugment, or leave {name} out"
+                )
 
     def parameters(
         self, channels: int, size: int | None = None
@@ -148,7 +176,7 @@ class ImageViewsSpec(ViewsSpec):
         """The parameters of both views.
 
         Saturation, hue and grey have no meaning without red, green and blue: the preset's are set
-        to 0 unless there are three channels.
+        to 0 unless there are three channels. A policy's Color then does nothing.
 
         Args:
             channels: Of the images; 1 or more.
@@ -203,6 +231,13 @@ class BYOLViewsSpec(ImageViewsSpec):
 
     preset = _BYOL | {"blur": 1.0}, _BYOL | {"blur": 0.1, "solarize": 0.2}
     name: Literal["byol"] = "byol"
+
+
+class PaCoViewsSpec(ImageViewsSpec):
+    """PaCo's of CIFAR: AutoAugment and Cutout, and beside it MoCo v2's view (Cui et al. 2021)."""
+
+    preset = _AUTOAUGMENT, _MOCO_V2
+    name: Literal["paco"] = "paco"
 
 
 class DigitsViewsSpec(ImageViewsSpec):
