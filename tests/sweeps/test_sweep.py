@@ -13,14 +13,11 @@ from dataclasses import replace
 import pytest
 from pyarrow import parquet
 from rich.console import Console
-from safetensors.numpy import load_file
-from tests.recipes.small_recipe import small_recipe
+from tests.sweeps.small_sweep import QUIET, TEMPERATURE, recipe_of, same, study_of, weights
 
 from nearfar.cli import main
 from nearfar.data.sources import load_source
 from nearfar.errors import NearfarError
-from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.recipes.run import run_recipe
 from nearfar.run_folder.folder import RunFolder
 from nearfar.sweeps import work as working
@@ -35,36 +32,6 @@ from nearfar.sweeps.trials import best_first
 from nearfar.sweeps.work import work
 from nearfar.training.ends import Diverged, EndedEarly
 from nearfar.training.interruption import Interrupted
-
-QUIET = Console(quiet=True)
-TEMPERATURE = "method.objective.temperature"
-
-
-def recipe_of(folder, **training):
-    """Two epochs of seconds, judged by nearest neighbours alone."""
-    recipe = small_recipe(folder)
-    left_out = tuple(name for name in ProtocolSpec.known() if name not in ("knn",))
-    only_knn = EvaluationSpec(
-        leave_out=tuple(n for n in left_out if ProtocolSpec.named(n).by_default), baselines=False
-    )
-    return replace(
-        recipe,
-        evaluation=only_knn,
-        training=replace(recipe.training, **{"threads": 1, **training}),
-    )
-
-
-def study_of(folder, **changes):
-    axis = ValuesSpec(setting=TEMPERATURE, values=(0.25, 0.5))
-    return Study(**{"recipe": recipe_of(folder), "axes": (axis,), **changes})
-
-
-def weights(run):
-    return load_file(run / "encoder.safetensors")
-
-
-def same(one, two):
-    return one.keys() == two.keys() and all((one[name] == two[name]).all() for name in one)
 
 
 @pytest.fixture(scope="module")
