@@ -154,6 +154,29 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path):
     assert len(load_source(spec_of(a_folder(tmp_path / "fonts", *TEXT))).train) == 132
 
 
+def test_some_characters_alone_are_drawn_by_the_faces_that_have_all(tmp_path):
+    root = a_folder(tmp_path / "fonts", *TEXT)
+    source = load_source(spec_of(root, only="71"))
+    assert source.class_names == ("7", "1")
+    assert set(np.bincount(source.train.labels.numpy())) == {66}
+    assert source.notes[-1].endswith("fonts of 3 families are drawn, 1 of them for test alone")
+    assert len(load_source(spec_of(root)).class_names) == 10  # kept apart from the others
+
+
+@pytest.mark.parametrize(
+    ("only", "says"),
+    [
+        ("1A", "data.only has 'A', which is none of the 10 characters: choose from 0123456789"),
+        ("7", "name two characters or more"),
+        ("", "name two characters or more"),
+        ("771", "each once"),
+    ],
+)
+def test_a_choice_of_characters_that_cannot_be_is_refused(only, says):
+    with pytest.raises(SettingError, match=says):
+        FontsSpec(characters=10, only=only)
+
+
 @pytest.mark.parametrize("turned", [0.0, 0.5, 1.0])
 def test_every_character_is_whole_inside_its_image(tmp_path, turned):
     root = a_folder(tmp_path / "fonts", *TEXT)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -15,7 +16,7 @@ from PIL import features
 from nearfar.data.drawn_characters import draw_characters
 from nearfar.data.folder_listing import list_all
 from nearfar.data.folder_tree import many
-from nearfar.data.font_faces import CAPITALS, DIGITS, FONTS, SMALL, Faces, find_faces
+from nearfar.data.font_faces import FONTS, Face, Faces, find_faces
 from nearfar.data.source import Part, Source
 from nearfar.data.specs import FontsSpec
 from nearfar.data.splits import stratified_split
@@ -23,13 +24,6 @@ from nearfar.durable_files import make_folder, write_durably
 from nearfar.errors import NearfarError
 from nearfar.paths import user_cache
 
-CHARACTERS = {
-    10: DIGITS,
-    26: CAPITALS,
-    62: DIGITS + CAPITALS + SMALL,
-    94: "".join(map(chr, range(33, 127))),
-}
-"""What is drawn, by the number of classes: 94 is all of ASCII that shows."""
 _DRAWING = 1
 """Counts up where the same settings draw other images."""
 
@@ -46,42 +40,54 @@ def load_fonts(spec: FontsSpec) -> Source:
     Raises:
         NearfarError: There are not two families of fonts that can be used.
     """
-    characters = CHARACTERS[spec.characters]
     root = spec.folder
     kept = user_cache() / "drawn-fonts" / f"{_key(spec, root)}.npz"
     drawn = _kept(kept, spec)
     if drawn is None:
-        drawn = _draw(spec, find_faces(root, characters))
+        drawn = _draw(spec, find_faces(root, spec.all_characters))
         _keep(kept, drawn)
     train, test = (
         Part(torch.from_numpy(drawn[part]), torch.from_numpy(drawn[f"{part}_labels"]))
         for part in ("train", "test")
     )
     notes = tuple(str(each) for each in drawn["notes"])
-    return Source("fonts", train, test if len(test) else None, None, tuple(characters), notes)
+    return Source("fonts", train, test if len(test) else None, None, tuple(spec.drawn), notes)
 
 
 def _draw(spec: FontsSpec, faces: Faces) -> dict[str, ndarray]:
     """Images and labels of both parts, and notes."""
-    families = faces.families
-    learnt, judged = stratified_split(len(families), None, spec.test_fraction)
+    learnt, judged = parted(faces.families, spec.test_fraction)
     count = round(spec.examples * spec.test_fraction)
     drawn: dict[str, ndarray] = {}
-    for seed, (part, rows, images) in enumerate(
+    for seed, (part, families, images) in enumerate(
         (("train", learnt, spec.examples - count), ("test", judged, count))
     ):
         drawn[part], drawn[f"{part}_labels"] = draw_characters(
-            [families[row] for row in rows],
-            CHARACTERS[spec.characters],
+            families,
+            spec.drawn,
             images,
             size=spec.image_size,
             textured=spec.grounds == "textured",
             seed=seed,
         )
-    told = [f"{many(sum(map(len, families)), 'font')} of {len(families)} families are drawn"]
+    fonts = sum(map(len, faces.families))
+    told = [f"{many(fonts, 'font')} of {len(faces.families)} families are drawn"]
     if len(judged):
         told[0] += f", {len(judged)} of them for test alone"
     return drawn | {"notes": np.array([*faces.notes, *told])}
+
+
+def parted(
+    families: Sequence[Sequence[Face]], test_fraction: float
+) -> tuple[list[Sequence[Face]], list[Sequence[Face]]]:
+    """The families to learn from and those for test, always the same.
+
+    Args:
+        families: All of them.
+        test_fraction: Share of them that is for test.
+    """
+    learnt, judged = stratified_split(len(families), None, test_fraction)
+    return [families[row] for row in learnt], [families[row] for row in judged]
 
 
 def _key(spec: FontsSpec, root: Path) -> str:
@@ -89,7 +95,7 @@ def _key(spec: FontsSpec, root: Path) -> str:
     files = sorted(_checksum(path) for path in list_all(root, FONTS).files)
     settings = {
         name: getattr(spec, name)
-        for name in ("characters", "image_size", "examples", "test_fraction", "grounds")
+        for name in ("characters", "only", "image_size", "examples", "test_fraction", "grounds")
     }
     versions = [_DRAWING, PIL.__version__, features.version("freetype2")]
     return hashlib.sha256(json.dumps([files, settings, versions]).encode()).hexdigest()[:32]

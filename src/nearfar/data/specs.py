@@ -1,5 +1,6 @@
 """Every source of examples: its settings, what it holds, whose it is. Imports no torch."""
 
+import string
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
@@ -199,6 +200,15 @@ class ImageParquetSpec(PicturesSpec):
     """Column of labels; left out, the one that the file says it is, or one called label."""
 
 
+_CHARACTERS = {
+    10: string.digits,
+    26: string.ascii_uppercase,
+    62: string.digits + string.ascii_uppercase + string.ascii_lowercase,
+    94: "".join(map(chr, range(33, 127))),
+}
+"""What fonts draw, by the number of classes: 94 is all of ASCII that shows."""
+
+
 class FontsSpec(FilesSpec):
     """The characters of a folder of fonts, drawn."""
 
@@ -217,6 +227,34 @@ class FontsSpec(FilesSpec):
     """Share of the families of fonts, and of the images, that are for test alone."""
     grounds: Literal["plain", "textured"] = "textured"
     """What lies behind: one colour, or also shades, stripes and blotches of two."""
+    only: str | None = None
+    """Some of these characters, as AEMS: they alone are drawn, by the faces that have all."""
+
+    def check(self) -> None:
+        """What is drawn of the characters is two or more of them, each once."""
+        if self.only is None:
+            return
+        for character in self.only:
+            if character not in self.all_characters:
+                raise SettingError(
+                    f"data.only has {character!r}, which is none of the {self.characters} "
+                    f"characters: choose from {self.all_characters}, or another "
+                    "--data.characters"
+                )
+        if len(self.only) < 2 or len(set(self.only)) < len(self.only):
+            raise SettingError(
+                f"data.only is {self.only!r}: name two characters or more, and each once"
+            )
+
+    @property
+    def all_characters(self) -> str:
+        """What a face must have to be used."""
+        return _CHARACTERS[self.characters]
+
+    @property
+    def drawn(self) -> str:
+        """The characters that are drawn; each is a class."""
+        return self.all_characters if self.only is None else self.only
 
     @property
     def folder(self) -> Path:
