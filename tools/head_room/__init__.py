@@ -1,0 +1,1 @@
+"""Which sets have room to show an effect, measured on training data alone."""
