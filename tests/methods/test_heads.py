@@ -36,6 +36,20 @@ def test_every_method_with_a_head_trains_with_another(spec, head):
     assert isinstance(built, {"identity": nn.Identity, "linear": nn.Linear}[head])
 
 
+@pytest.mark.parametrize(
+    ("head", "layers"),
+    [
+        ("mlp", [nn.Linear, nn.ReLU, nn.Linear]),
+        ("batch-norm", [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]),
+        ("three-layer", [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]),
+    ],
+)
+def test_pacos_heads(head, layers):
+    built = PaCoSpec(head=head, projection_hidden=8, projection_dim=4).projection.build(6)
+    assert [type(each) for each in built] == layers
+    assert (built[0].bias is None) == (head == "batch-norm")
+
+
 def test_with_an_identity_head_the_loss_is_of_the_features():
     with_identity = MethodCase("simclr", SimCLRSpec(head="identity")).seeded()
     views = tuple(torch.randn(6, 1, 8, 8) for _ in range(2))

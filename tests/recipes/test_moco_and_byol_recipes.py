@@ -37,7 +37,7 @@ def written(source: str, folder):
         "moco1-fashion",
         "moco2-fashion",
         "byol-fashion",
-        "moco2-cifar10",
+        "moco-cifar10",
         "byol-cifar10",
         "moco2-imagenet",
     ],

@@ -378,8 +378,9 @@ class PaCoSpec(MethodSpec):
     """Most keys of earlier steps that are candidates."""
     momentum: Share = 0.999
     """Share of its weights that the key encoder keeps at each step."""
-    head: Literal["identity", "linear", "batch-norm", "three-layer"] = "batch-norm"
-    """batch-norm is SimCLR's mlp, with one hidden layer; three-layer its program's, with two."""
+    head: Literal["identity", "linear", "mlp", "batch-norm", "three-layer"] = "batch-norm"
+    """mlp: linear, ReLU, linear; batch-norm: SimCLR's; three-layer: its program's for CIFAR, with
+    two hidden layers and no batch-norm."""
     projection_hidden: HeadWidth = 512
     """Width of each hidden layer of the projection head."""
     projection_dim: HeadWidth = 128
@@ -389,10 +390,11 @@ class PaCoSpec(MethodSpec):
     def projection(self) -> HeadSpec:
         """As set."""
         hidden, dim = self.projection_hidden, self.projection_dim
-        if self.head == "three-layer":
-            return MLPHeadSpec(hidden=hidden, dim=dim, depth=2, batch_norm=False, hidden_bias=True)
-        name = "mlp" if self.head == "batch-norm" else self.head
-        return _head(name, MLPHeadSpec(hidden=hidden, dim=dim))
+        if self.head == "batch-norm":
+            return MLPHeadSpec(hidden=hidden, dim=dim)
+        depth = 2 if self.head == "three-layer" else 1
+        mlp = MLPHeadSpec(hidden=hidden, dim=dim, depth=depth, batch_norm=False, hidden_bias=True)
+        return _head("mlp" if self.head == "three-layer" else self.head, mlp)
 
 
 class CPCSpec(MethodSpec):

@@ -49,7 +49,7 @@ def align_uniform_stl10() -> Recipe:
         # Figures of the literature are of encoders that learnt from the whole training part.
         data=STL10Spec(train_part="both", held_out=0.0),
         # v1's views are the source's, but for the crops: jitter of 0.4 four times, grey, no blur.
-        views=MoCoV1ViewsSpec(size=64, crop_scale=(0.08, 1.0)),
+        views=MoCoV1ViewsSpec(size=64, crop_scale=(0.08, 1.0), implementation="exact"),
         encoder=SmallAlexNetSpec(width=96),
         method=SimCLRSpec(
             objective=AlignUniformSpec(align_weight=1.0, uniform_weight=1.0, alpha=2.0, t=2.0),
@@ -87,7 +87,7 @@ def moco2_imagenet() -> Recipe:
     return Recipe(
         # Figures of the literature are of encoders that learnt from the whole training part.
         data=ImageNetSpec(held_out=0.0),
-        views=MoCoV2ViewsSpec(size=224),
+        views=MoCoV2ViewsSpec(size=224, implementation="exact"),
         encoder=TimmSpec(name="timm/resnet50"),
         method=MoCoSpec(
             head="mlp", projection_dim=128, temperature=0.2, queue_size=65536, momentum=0.999
