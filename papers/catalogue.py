@@ -1,11 +1,12 @@
-"""All experiments, in the order of the page."""
+"""All experiments and reproductions, in the order of their pages."""
 
 from papers.alignment_uniformity import fine_tunings, limit_theorem, uniform_on_sphere
-from papers.debiased_positives import estimators_gap
+from papers.debiased_positives import estimators_gap, losses
 from papers.experiment import Experiment
 from papers.mutual_information import donsker_varadhan_bias, n_pair_identity, saturation
 from papers.noise_contrastive import gaussian, mixture
 from papers.paco import optimum
+from papers.reproductions.reproduction import Reproduction
 
 EXPERIMENTS: dict[str, Experiment] = {
     each.name: each
@@ -21,4 +22,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         gaussian.EXPERIMENT,
         mixture.EXPERIMENT,
     )
+}
+REPRODUCTIONS: dict[str, Reproduction] = {
+    each.name: each for each in (losses.BASE, losses.NO_FALSE_NEGATIVES, losses.FALSE_POSITIVES)
 }

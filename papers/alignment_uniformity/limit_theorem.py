@@ -196,4 +196,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     draw=draw,
     findings=findings,
+    minutes=1,
 )

@@ -132,4 +132,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     draw=draw,
     findings=findings,
+    minutes=0.8,
 )

@@ -249,4 +249,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     draw=draw,
     findings=findings,
+    minutes=0.5,
 )

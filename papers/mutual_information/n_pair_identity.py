@@ -100,4 +100,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     draw=draw,
     findings=findings,
+    minutes=0.1,
 )

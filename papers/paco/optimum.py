@@ -227,4 +227,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     draw=draw,
     findings=findings,
+    minutes=0.5,
 )

@@ -4,17 +4,19 @@ import io
 
 import pandas as pd
 import pytest
-from papers.__main__ import FOLDER, PAGE, Arguments, main, rerun
+from papers.__main__ import ROOT, THEORY, Arguments, main, rerun
 from papers.catalogue import EXPERIMENTS
 from papers.figures import save, style
 from papers.page import page
 from rich.console import Console
 from tools.machine import made_on
 
+FOLDER = ROOT / "docs" / THEORY
+
 
 def test_page_is_made_from_the_committed_measurements():
     made = page(list(EXPERIMENTS.values()), FOLDER)
-    assert PAGE.read_text() == made, "run `python -m papers --write-only`"
+    assert FOLDER.with_suffix(".md").read_text() == made, "run `python -m papers --write-only`"
     assert "Not measured yet" not in made
 
 
@@ -28,7 +30,8 @@ def test_measures_draws_and_writes(tmp_path):
     folder, written = tmp_path / "theory", tmp_path / "theory.md"
     words = io.StringIO()
     arguments = Arguments(only=("n_pair_identity",), seeds=(0, 1))
-    rerun(arguments, folder, written, Console(file=words))
+    arguments_again = Arguments(only=("n_pair_identity",), write_only=True)
+    rerun(arguments, tmp_path, Console(file=words))
     assert "n_pair_identity" in words.getvalue()
     assert "![N-pair's loss is InfoNCE](theory/n_pair_identity.svg)" in written.read_text()
     assert written.read_text().count("Not measured yet") == len(EXPERIMENTS) - 1
@@ -37,9 +40,7 @@ def test_measures_draws_and_writes(tmp_path):
     )
     drawn = (folder / "n_pair_identity.svg").read_bytes()
     (folder / "n_pair_identity.svg").unlink()
-    rerun(
-        Arguments(only=("n_pair_identity",), write_only=True), folder, written, Console(file=words)
-    )
+    rerun(arguments_again, tmp_path, Console(file=words))
     assert (folder / "n_pair_identity.svg").read_bytes() == drawn
 
 

@@ -1,0 +1,95 @@
+"""The set-up of the first source's comparisons, at the size of two CPU cores."""
+
+from dataclasses import replace
+from typing import Any
+
+from nearfar.data.specs import FontsSpec
+from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.specs import KNNSpec
+from nearfar.methods.objective_specs import (
+    DebiasedNegSpec,
+    DebiasedPosSpec,
+    NTXentSpec,
+    ObjectiveSpec,
+)
+from nearfar.methods.specs import SimCLRSpec
+from nearfar.recipes.recipe import Recipe
+from nearfar.training.schedules import DropsSpec
+from nearfar.training.specs import AdamWSpec, TrainingSpec
+from nearfar.views.specs import SimCLRViewsSpec
+
+CLASSES, EPOCHS, TEMPERATURE = 10, 10, 0.5
+VOTE = (200, 0.5)
+"""The source's."""
+LOSSES: dict[str, ObjectiveSpec] = {
+    "contrastive": NTXentSpec(temperature=TEMPERATURE),
+    "debiased-neg": DebiasedNegSpec(temperature=TEMPERATURE, tau_plus=1 / CLASSES),
+    "debiased-pos": DebiasedPosSpec(temperature=TEMPERATURE, tau_plus=1 / CLASSES),
+}
+NAMES = {
+    "contrastive": "contrastive",
+    "debiased-neg": "DebiasedNeg",
+    "debiased-pos": "DebiasedPos",
+}
+OURS = (
+    f"Ours: the ten digits as 490 families of fonts draw them, no family in two parts (18 000 "
+    f"images to learn from, 2000 held out, 5000 for test, 32 px), a ResNet of width 16, {EPOCHS} "
+    "epochs of 70 steps of 256. As the source has it: T = 0.5, τ⁺ = 0.1, Adam at a constant 1e-3, "
+    "a head of 512 and 128, kNN with k = 200 at T = 0.5. Digits are not mirrored and crops keep "
+    "half of the area."
+)
+
+
+def recipe(objective: ObjectiveSpec, *, baselines: bool = False, views: int = 2) -> Recipe:
+    """One run.
+
+    Args:
+        objective: What compares the views.
+        baselines: Judge raw data and the untrained encoder, which are the same in every arm.
+        views: Of each image.
+    """
+    return Recipe(
+        data=FontsSpec(characters=CLASSES),
+        views=SimCLRViewsSpec(
+            crop_scale=(0.5, 1.0),
+            flip=0.0,
+            rotation=10.0,
+            jitter_strength=1.0,
+            grey=0.2,
+            blur=0.0,
+            count=views,
+        ),
+        encoder=SmallResNetSpec(width=16),
+        method=SimCLRSpec(objective=objective, projection_hidden=512, projection_dim=128),
+        training=TrainingSpec(
+            epochs=EPOCHS,
+            batch_size=256,
+            optimizer=AdamWSpec(learning_rate=1e-3, weight_decay=1e-6),
+            schedule=DropsSpec(warmup_share=0.0),
+            knn_every=1,
+            knn_vote=VOTE,
+            checkpoint_every=2,
+        ),
+        evaluation=EvaluationSpec.by(
+            KNNSpec(votes=(VOTE, (20, 0.07))),
+            baselines=baselines,
+            leave_out=("few_labels", "linear_probe", "map", "gallery", "retrieval"),
+        ),
+    )
+
+
+def setups(*, false_positives: float = 0.0, views: int = 2, **changes: Any) -> dict[str, Recipe]:
+    """The three losses, with something changed in all of them.
+
+    Args:
+        false_positives: Probability that a second view is of another class.
+        views: Of each image.
+        changes: Settings of the objectives.
+    """
+    found = {}
+    for name, loss in LOSSES.items():
+        each = recipe(replace(loss, **changes), baselines=name == "contrastive", views=views)
+        training = replace(each.training, false_positives=false_positives)
+        found[name] = replace(each, training=training)
+    return found

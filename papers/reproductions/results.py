@@ -1,0 +1,183 @@
+"""Raw results of a reproduction, a row a figure: one Parquet file, committed.
+
+Anyone can draw figures and tables again from it without training anything.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tools.comparison.records import fingerprint
+from tools.many_runs import Job
+
+from nearfar.durable_files import write_durably
+from nearfar.errors import NearfarError
+from nearfar.run_folder.folder import RunFolder
+from papers.measurements import where
+
+_KEYS = ["arm", "seed"]
+_COLUMNS = [
+    *_KEYS,
+    "measured_on",
+    "epoch",
+    "protocol",
+    "features",
+    "metric",
+    "parameters",
+    "value",
+    "n",
+    "class",
+    "settings",
+    "study",
+    "seconds",
+    "started",
+    "hardware",
+    "versions",
+]
+_LEFT_OUT = ("values", "confusion")
+"""Parameters of records that are long and that no figure here reads."""
+
+
+class Results:
+    """The file of one study. Making the object touches nothing on disk.
+
+    Args:
+        path: Of the file.
+        protocol: Of the study: results that were made under another count for nothing.
+    """
+
+    def __init__(self, path: Path, protocol: str) -> None:
+        self.path = path
+        self._protocol = protocol
+
+    def read(self) -> pd.DataFrame:
+        """All rows of this protocol; without rows where nothing has been measured.
+
+        Raises:
+            NearfarError: The file is damaged.
+        """
+        return where(self._read(), study=self._protocol).reset_index(drop=True)
+
+    @property
+    def outdated(self) -> int:
+        """Runs that were made under another protocol, which count for nothing."""
+        return _runs(self._read()) - _runs(self.read())
+
+    def finished(self, jobs: Iterable[Job]) -> set[Job]:
+        """Those of which there are results, made with the very settings that they have."""
+        rows = self.read()
+        held = dict(zip(zip(rows["arm"], rows["seed"], strict=True), rows["settings"], strict=True))
+        return {
+            job
+            for job in jobs
+            if held.get((job.experiment, job.recipe.seed)) == fingerprint(job.recipe)
+        }
+
+    def keep(self, jobs: Iterable[Job]) -> None:
+        """Add what judged runs found; what was held of another protocol is dropped.
+
+        Raises:
+            NearfarError: A file of a run is missing or damaged, or the disk refuses.
+        """
+        rows = self.read()
+        for job in jobs:
+            of_job = (rows["arm"] == job.experiment) & (rows["seed"] == job.recipe.seed)
+            new = pd.DataFrame(self._rows_of(job), columns=pd.Index(_COLUMNS))
+            rows = pd.concat([rows.drop(rows.index[of_job]), new]) if len(rows) else new
+            rows = rows.reset_index(drop=True)
+        content = io.BytesIO()
+        rows = rows.sort_values([*_KEYS, "measured_on", "epoch"], kind="stable")
+        rows.to_parquet(content, index=False, compression="zstd")
+        write_durably(self.path, content.getvalue())
+
+    def _read(self) -> pd.DataFrame:
+        if not self.path.exists():
+            return pd.DataFrame(columns=pd.Index(_COLUMNS))
+        try:
+            rows = pd.read_parquet(self.path)
+        except Exception as error:  # pyarrow's are many
+            raise NearfarError(f"{self.path} is damaged: {error}") from error
+        if list(rows.columns) != _COLUMNS:
+            raise NearfarError(f"{self.path} has other columns than raw results have")
+        return rows
+
+    def _rows_of(self, job: Job) -> list[dict[str, Any]]:
+        folder = RunFolder(job.folder)
+        environment = folder.read_environment()
+        versions = {"Python": environment["python"], **environment["versions"]}
+        of_run = {
+            "arm": job.experiment,
+            "seed": job.recipe.seed,
+            "settings": fingerprint(job.recipe),
+            "study": self._protocol,
+            "seconds": float(environment["seconds"]),
+            "started": environment["started"],
+            "hardware": environment["hardware"],
+            "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        }
+        epochs = float(job.recipe.training.epochs)
+        found = [*_checks(folder, job), *_records(folder, epochs), *_by_class(folder, epochs)]
+        return [of_run | row for row in found]
+
+
+def _runs(rows: pd.DataFrame) -> int:
+    return len(set(zip(rows["arm"], rows["seed"], strict=True)))
+
+
+def _checks(folder: RunFolder, job: Job) -> Iterator[dict[str, Any]]:
+    """What the kNN checks of the training found."""
+    k, temperature = job.recipe.training.knn_vote
+    parameters = json.dumps({"k": k, "temperature": temperature})
+    for line in folder.read_metrics():
+        if line["kind"] != "knn":
+            continue
+        for metric in ("top1", "top5"):
+            yield {
+                "measured_on": line["asked"],
+                "epoch": float(line["epoch"]),
+                "protocol": "knn",
+                "features": "encoder",
+                "metric": metric,
+                "parameters": parameters,
+                "value": float(line[metric]),
+            }
+
+
+def _records(folder: RunFolder, epochs: float) -> Iterator[dict[str, Any]]:
+    """What the evaluation of the last epoch found on test images."""
+    for record in folder.read_evaluation():
+        if "shots" in record["parameters"]:
+            continue
+        yield {
+            "measured_on": "test",
+            "epoch": epochs,
+            "parameters": json.dumps(_short(record["parameters"]), sort_keys=True),
+            **{name: record[name] for name in ("protocol", "features", "metric", "value", "n")},
+        }
+
+
+def _by_class(folder: RunFolder, epochs: float) -> Iterator[dict[str, Any]]:
+    """Accuracies of each class, and how many training examples it has, where there is a tail."""
+    arrays = folder.read_evaluation_arrays()
+    prefix = "class_accuracy_"
+    for name, array in arrays.items():
+        if name != "class_counts" and not name.startswith(prefix):
+            continue
+        for place, value in enumerate(array.tolist()):
+            yield {
+                "measured_on": "train" if name == "class_counts" else "test",
+                "epoch": epochs,
+                "protocol": name.removeprefix(prefix),
+                "features": "encoder",
+                "metric": "count" if name == "class_counts" else "top1 of class",
+                "parameters": "{}",
+                "value": float(value),
+                "class": place,
+            }
+
+
+def _short(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name not in _LEFT_OUT}

@@ -1,0 +1,75 @@
+"""By which figure the arms of a reproduction are compared."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from papers.measurements import values, where
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """One figure of every run.
+
+    Attributes:
+        title: In a table's head.
+        measured_on: Test images after the last epoch, or the check on held-out training images.
+        protocol: Name of its records.
+        parameters: By which records of one protocol differ.
+        epoch: Of the check; None stands for the last.
+        features: What is judged.
+    """
+
+    title: str
+    measured_on: str = "test"
+    protocol: str = "knn"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    epoch: int | None = None
+    features: str = "encoder"
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What must not change once runs exist, as JSON."""
+        return {
+            "measured_on": self.measured_on,
+            "protocol": self.protocol,
+            "parameters": self.parameters,
+            "epoch": self.epoch,
+            "features": self.features,
+        }
+
+    def of(self, results: pd.DataFrame, arm: str) -> pd.Series:
+        """The arm's figure, 0 to 1, by seed.
+
+        Args:
+            results: Raw results, a row a figure.
+            arm: Its name.
+        """
+        rows = where(
+            results,
+            arm=arm,
+            measured_on=self.measured_on,
+            protocol=self.protocol,
+            features=self.features,
+            metric="top1",
+        )
+        fits = [_fits(text, self.parameters) for text in rows["parameters"]]
+        rows = rows.assign(fits=fits)
+        rows = where(rows, fits=True)
+        if len(rows):
+            rows = where(rows, epoch=rows["epoch"].max() if self.epoch is None else self.epoch)
+        return pd.Series(values(rows, "value"), index=values(rows, "seed"))
+
+
+def _fits(text: str, wanted: dict[str, Any]) -> bool:
+    held = json.loads(text)
+    return all(held.get(name) == value for name, value in wanted.items())
+
+
+SOURCES_KNN = Yardstick("kNN, k=200, T=0.5", parameters={"k": 200, "temperature": 0.5})
+"""The vote that the first source judges by."""
+OUR_KNN = Yardstick("kNN, k=20, T=0.07", parameters={"k": 20, "temperature": 0.07})
+HELD_OUT = Yardstick("kNN of held-out training images", measured_on="held out")
+"""Last check of the training, with the vote that the recipe has it vote by."""
