@@ -1,7 +1,12 @@
 """All experiments and reproductions, in the order of their pages."""
 
 from papers.alignment_uniformity import fine_tunings, limit_theorem, uniform_on_sphere
-from papers.debiased_positives import estimators_gap, losses
+from papers.debiased_positives import (
+    estimators_gap,
+    losses,
+    misjudged_prior,
+    several_positives,
+)
 from papers.experiment import Experiment
 from papers.mutual_information import donsker_varadhan_bias, n_pair_identity, saturation
 from papers.noise_contrastive import gaussian, mixture
@@ -24,5 +29,14 @@ EXPERIMENTS: dict[str, Experiment] = {
     )
 }
 REPRODUCTIONS: dict[str, Reproduction] = {
-    each.name: each for each in (losses.BASE, losses.NO_FALSE_NEGATIVES, losses.FALSE_POSITIVES)
+    each.name: each
+    for each in (
+        losses.BASE,
+        losses.NO_FALSE_NEGATIVES,
+        losses.FALSE_POSITIVES,
+        losses.MANY_FALSE_POSITIVES,
+        several_positives.TWO,
+        several_positives.FOUR,
+        misjudged_prior.REPRODUCTION,
+    )
 }
