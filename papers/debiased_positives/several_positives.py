@@ -54,7 +54,7 @@ TWO = Reproduction(
     "78.9 with two.",
     ours=f"{OURS} M = 2 has three views of each image and so half as much work again.",
     setups=lambda: {
-        "pos-1": recipe(GROUPING, baselines=True),
+        "pos-1": recipe(GROUPING),
         "contrastive-2": recipe(LOSSES["contrastive"], positives=2),
         "neg-2": recipe(LOSSES["debiased-neg"], positives=2),
         "pos-2-grouping": recipe(GROUPING, positives=2),

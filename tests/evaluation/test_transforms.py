@@ -10,6 +10,7 @@ from nearfar.data.specs import DigitsSpec
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.forms import transforms
+from nearfar.evaluation.knn import KNNBank
 from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 
 CONFIG = EvaluationSpec.by(
@@ -56,9 +57,9 @@ def test_few_rows_and_constant_features_are_no_trouble(shape):
             assert torch.isfinite(transform(features)).all()
 
 
-def judged(source):
+def judged(source, config=CONFIG):
     """Top-1 of raw data by protocol."""
-    records = evaluate(nn.Flatten(), source, CONFIG).records
+    records = evaluate(nn.Flatten(), source, config).records
     return {
         record.protocol: (record.value, record.parameters["transform"])
         for record in records
@@ -83,3 +84,28 @@ def test_pictures_and_their_negatives_read_nearly_the_same():
     for protocol, (value, transform) in read.items():
         assert value == pytest.approx(negative[protocol][0], abs=0.015), protocol
         assert protocol != "knn" or transform != "as is"
+
+
+def test_as_they_are_features_are_judged_in_no_other_form():
+    digits = load_source(DigitsSpec())
+    bright = [
+        Part((part.examples[:300] // 4 + 180).to(torch.uint8), part.labels[:300])
+        for part in (digits.train, digits.test)
+    ]
+    source = Source("digits", *bright)
+    spec = KNNSpec(votes=((5, 0.07), (20, 0.1)), form="as-is")
+    records = evaluate(
+        nn.Flatten(), source, EvaluationSpec.by(spec, leave_out=("few_labels", "linear_probe"))
+    ).records
+    found = {
+        (r.features, r.parameters["k"]): (r.value, r.parameters["transform"])
+        for r in records
+        if (r.protocol, r.metric) == ("knn", "top1")
+    }
+    rows = [part.examples.flatten(1).float() / 255 for part in bright]
+    bank = KNNBank(rows[0], bright[0].labels, num_classes=10)
+    for k, temperature in spec.votes:
+        answers = bank.predict(rows[1], k, temperature).argmax(1)
+        right = float((answers == bright[1].labels).double().mean())
+        assert found["raw", k] == (pytest.approx(right), "as is")
+    assert judged(source)["knn"][1] != "as is"

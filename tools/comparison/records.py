@@ -36,6 +36,7 @@ CAME_LATER = {
         "lora_alpha": 16.0,
         "lora_layers": "attention",
     },
+    "evaluation.knn.form": "best",
     "method.head": "mlp",
     "training.keep_epoch": "last",
     "training.optimizer.head_rate": 1.0,

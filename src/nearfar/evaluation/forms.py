@@ -53,6 +53,10 @@ class Transform:
         return centred * self.factor if self.factor.ndim == 1 else centred @ self.factor
 
 
+AS_IS = Transform("as is")
+"""Nothing is done."""
+
+
 def is_too_large_to_whiten(train: Float[Tensor, "n dim"]) -> bool:
     """Whether principal axes are not looked for: the work grows with the cube."""
     return min(train.shape) > MOST_FEATURES
@@ -75,7 +79,7 @@ def transforms(train: Float[Tensor, "n dim"]) -> tuple[Transform, ...]:
     varies = spread > SMALLEST_SPREAD * spread.max()
     factors = torch.where(varies, 1 / spread, 0.0).float()
     if is_too_large_to_whiten(train) or not bool(varies.any()):
-        return Transform("as is"), centred, Transform("standardised", mean, factors)
+        return AS_IS, centred, Transform("standardised", mean, factors)
     axes, variances = principal_axes(rows)
     known = axes if axes.shape[0] == axes.shape[1] else None
     average = variances.sum() / train.shape[1]

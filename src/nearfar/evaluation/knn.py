@@ -17,7 +17,7 @@ from nearfar.evaluation.accuracy import (
 )
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.features import check_finite
-from nearfar.evaluation.forms import Transform
+from nearfar.evaluation.forms import AS_IS, Transform
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.records import Record
 from nearfar.evaluation.specs import KNNSpec, Vote
@@ -134,34 +134,37 @@ def judge(spec: KNNSpec, judged: Judged) -> Found:
     """Accuracies of every vote; of the encoder also what is mistaken for what."""
     data = judged.labelled
     judged.say(f"kNN on {len(data.train)} examples: {data.kind}")
-    records, answers = knn_records(data, spec.votes, judged.seed)
+    records, answers = knn_records(data, spec, judged.seed)
     few = [
         f"kNN with k={k}: the bank holds {len(data.train)} examples, all vote"
         for k, _ in spec.votes
         if k > len(data.train)
     ]
     cells = {"confusion_cells": confusion_cells(data.test_labels, answers)}
-    return Found(
-        records, cells if judged.kind == "encoder" else {}, [*few, *notes_on_forms(data)], answers
-    )
+    forms = notes_on_forms(data) if spec.form == "best" else []
+    return Found(records, cells if judged.kind == "encoder" else {}, [*few, *forms], answers)
 
 
 def knn_records(
-    data: LabelledFeatures, votes: Sequence[Vote], seed: int = 0
+    data: LabelledFeatures, spec: KNNSpec, seed: int = 0
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
-    """Accuracies of every vote, each in the form that serves it on training data, and the answers.
+    """Accuracies of every vote, each in the form that is asked for, and the answers.
 
     Returns:
         The records, and the first vote's predicted class of every test image.
     """
-    chosen = choose_transforms(
-        data.train,
-        data.train_labels,
-        votes,
-        data.transforms,
-        num_classes=data.num_classes,
-        seed=seed,
-    )
+    votes = spec.votes
+    if spec.form == "best":
+        chosen = choose_transforms(
+            data.train,
+            data.train_labels,
+            votes,
+            data.transforms,
+            num_classes=data.num_classes,
+            seed=seed,
+        )
+    else:
+        chosen = [AS_IS] * len(votes)
     scores: dict[int, Float[Tensor, "m classes"]] = {}
     # One search for all votes that share a transform.
     for transform in dict.fromkeys(chosen):

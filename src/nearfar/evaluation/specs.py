@@ -137,6 +137,8 @@ class KNNSpec(ProtocolSpec):
 
     votes: tuple[Vote, ...] = ((200, 0.1), (200, 0.5), (20, 0.07))
     """Neighbours k and temperature T of each vote; the first one's answers are shown."""
+    form: Literal["best", "as-is"] = "best"
+    """Features in the form that serves them best on training data, or as they are, as papers do."""
 
     def check(self) -> None:
         """There is a vote, and each can be counted."""
