@@ -22,7 +22,8 @@ from nearfar.encoders.specs import MLPSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation import transfer as protocols
 from nearfar.evaluation.transfer import Features, few, fine_tuned, linear
-from nearfar.methods.specs import CrossEntropySpec
+from nearfar.methods.objective_specs import DebiasedNegSpec
+from nearfar.methods.specs import CrossEntropySpec, SimCLRSpec
 from nearfar.recipes import transfer as module
 from nearfar.recipes.run import run_recipe
 from nearfar.recipes.transfer import transfer
@@ -212,6 +213,14 @@ def test_runs_of_one_recipe_share_a_row_and_others_of_its_name_do_not(run, tmp_p
         "SimCLR on npz (other)",
     ]
     assert [start.seed for start in starts if start.kind == "random"] == [0, 1]
+    by_another = replace(
+        module.read_recipe(run), method=SimCLRSpec(objective=DebiasedNegSpec(tau_plus=0.2))
+    )
+    starts = module._starts(runs[:2], [module.read_recipe(run), by_another])
+    assert [start.group for start in starts if start.kind == "pretrained"] == [
+        "SimCLR by nt_xent on npz",
+        "SimCLR by debiased_neg on npz",
+    ]
     wider, started = [
         replace(recipe, encoder=replace(recipe.encoder, **changes))
         for recipe, changes in zip(

@@ -20,7 +20,7 @@ from nearfar.encoders.stages import tells_layers
 from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.transfer import PROTOCOLS, Features, features_of, some_of, unfit
-from nearfar.methods.specs import CrossEntropySpec
+from nearfar.methods.specs import CrossEntropySpec, SimCLRSpec
 from nearfar.recipes.assembly import Format, untrained_encoder
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.recipe import Recipe
@@ -165,8 +165,7 @@ def _starts(runs: Sequence[Path], recipes: Sequence[Recipe]) -> list[Start]:
 
     for run, recipe in zip(runs, recipes, strict=True):
         encoder = load_encoder(run)
-        title = f"{recipe.method.title} on {recipe.data.name}"
-        row = group(recipe_to_json(replace(recipe, seed=0)), title, run)
+        row = group(recipe_to_json(replace(recipe, seed=0)), _title_of(recipe, recipes), run)
         about = json.loads((run / names.ENCODER_SETTINGS).read_text())
         kind = "supervised" if recipe.method.reads_labels else "pretrained"
         found.append(Start(kind, row, recipe.seed, encoder, _key([about["sha256"]])))
@@ -181,6 +180,18 @@ def _starts(runs: Sequence[Path], recipes: Sequence[Recipe]) -> list[Start]:
             fingerprint = _key(["first weights", key, mean, std])
             random[key] = Start("random", row, recipe.seed, first, fingerprint)
     return [*found, *random.values()]
+
+
+def _title_of(recipe: Recipe, among: Sequence[Recipe]) -> str:
+    """The method and what it learnt from; with its objective, where SimCLR has several here."""
+    title, method = recipe.method.title, recipe.method
+    if isinstance(method, SimCLRSpec) and len(set(map(_objective_of, among)) - {None}) > 1:
+        title += f" by {method.objective.name}"
+    return f"{title} on {recipe.data.name}"
+
+
+def _objective_of(recipe: Recipe) -> str | None:
+    return recipe.method.objective.name if isinstance(recipe.method, SimCLRSpec) else None
 
 
 def _require_layers(starts: Sequence[Start], layer_decay: float) -> None:
