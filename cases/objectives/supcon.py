@@ -2,16 +2,26 @@
 
 import math
 
+import torch
+
 from nearfar.objectives import supcon
 from nearfar.testing import ObjectiveCase, labelled
 
 from .loops import dot, log_sum_exp, mean, unit_rows
 
+CLASSES = 4
+
 
 def slow_supcon(embeddings, labels, temperature, kind):
-    rows, labels = unit_rows(embeddings), labels.tolist()
+    return slow_supcon_with_keys(
+        embeddings, labels, embeddings[:0], labels[:0], temperature=temperature, kind=kind
+    )
+
+
+def slow_supcon_with_keys(embeddings, labels, keys, key_labels, temperature, kind):
+    rows, labels = unit_rows(embeddings) + unit_rows(keys), labels.tolist() + key_labels.tolist()
     losses = []
-    for i, anchor in enumerate(rows):
+    for i, anchor in enumerate(rows[: len(embeddings)]):
         candidates = [j for j in range(len(rows)) if j != i]
         positives = [j for j in candidates if labels[j] == labels[i]]
         if not positives:
@@ -26,6 +36,21 @@ def slow_supcon(embeddings, labels, temperature, kind):
     return mean(losses)
 
 
+def supcon_with_keys(embeddings, labels, keys, key_labels, **settings):
+    return supcon(embeddings, labels, keys=keys, key_labels=key_labels, **settings)
+
+
+def with_keys(batch, dim, seed):
+    """Rows of four classes, and nine keys, some of each class."""
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(batch, dim, generator=generator, dtype=torch.float64),
+        torch.randint(CLASSES, (batch,), generator=generator),
+        torch.randn(9, dim, generator=generator, dtype=torch.float64),
+        torch.arange(9) % CLASSES,
+    )
+
+
 CASES = [
     ObjectiveCase(
         name,
@@ -37,6 +62,20 @@ CASES = [
         rotated=(0,),
         scaled=(0,),
         too_small="two rows of one label, and all 1 labels",
+    )
+    for name, kind in (("supcon", "out"), ("supcon in", "in"))
+] + [
+    ObjectiveCase(
+        f"{name} with a queue",
+        supcon_with_keys,
+        slow_supcon_with_keys,
+        with_keys,
+        settings={"temperature": 0.3, "kind": kind},
+        sharp={"temperature": 0.01, "kind": kind},
+        common=(2, 3),
+        rotated=(0, 2),
+        scaled=(0, 2),
+        smallest_batch=1,
     )
     for name, kind in (("supcon", "out"), ("supcon in", "in"))
 ]

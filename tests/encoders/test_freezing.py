@@ -33,8 +33,9 @@ MOMENTUM = {
     "moco": {"queue_size": 16, "batch_norm_splits": 2, **HEADS},
     "byol": {"prediction_hidden": 8, **HEADS},
     "paco": {"queue_size": 16, **HEADS},
+    "supcon-queue": {"queue_size": 16, **HEADS},
 }
-FOLLOWER = {"moco": "momentum_encoder", "byol": "target_encoder", "paco": "momentum_encoder"}
+FOLLOWER = dict.fromkeys(MOMENTUM, "momentum_encoder") | {"byol": "target_encoder"}
 
 
 def of_stages(state: dict, prefix: str, names: tuple[str, ...] = ("stem", "stages.0")) -> dict:

@@ -18,7 +18,13 @@ def encoder() -> nn.Module:
 
 
 def test_the_methods_with_labels_are_these():
-    assert set(WITH_LABELS) == {"supcon", "cross-entropy", "balanced-softmax", "paco"}
+    assert set(WITH_LABELS) == {
+        "supcon",
+        "supcon-queue",
+        "cross-entropy",
+        "balanced-softmax",
+        "paco",
+    }
 
 
 @pytest.mark.parametrize("name", WITH_LABELS)

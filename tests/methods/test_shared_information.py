@@ -17,9 +17,11 @@ from nearfar.methods.specs import (
     MoCoSpec,
     PaCoSpec,
     SimCLRSpec,
+    SupConQueueSpec,
     SupConSpec,
 )
 from nearfar.methods.supcon import SupCon
+from nearfar.methods.supcon_queue import SupConQueue
 
 BOUND, CEILING = "mutual_information_bound", "mutual_information_ceiling"
 
@@ -124,7 +126,13 @@ def test_supcon_moco_and_paco_have_it_of_their_two_views():
     supcon = SupCon(SupConSpec(projection_dim=6), Rows())
     moco = MoCo(MoCoSpec(projection_dim=6, queue_size=16), Rows())
     paco = PaCo(PaCoSpec(projection_dim=6, queue_size=16), Rows(), labels.bincount())
-    for method, temperature in ((supcon, 0.1), (moco, 0.2), (paco, paco.spec.temperature)):
+    queued = SupConQueue(SupConQueueSpec(projection_dim=6, queue_size=16), Rows())
+    for method, temperature in (
+        (supcon, 0.1),
+        (moco, 0.2),
+        (paco, paco.spec.temperature),
+        (queued, 0.1),
+    ):
         embedded = method.embed(views())
         method.loss(embedded, labels)
         first, second = (each.detach() for each in embedded[:2])

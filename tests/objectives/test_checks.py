@@ -86,6 +86,22 @@ ONES, HALVES = torch.ones(4, dtype=torch.int64), torch.tensor([0, 0, 1, 1])
     [
         (lambda: supcon(torch.ones(4), HALVES), r"embeddings must be \(batch, dim\), .* \(4,\)"),
         (lambda: supcon(torch.eye(4), HALVES, kind="inn"), "unknown kind 'inn'.* 'in'"),
+        (
+            lambda: supcon(torch.eye(4), HALVES, keys=torch.ones(2, 4)),
+            "supcon needs keys and key_labels together: one of them is missing",
+        ),
+        (
+            lambda: supcon(torch.eye(4), HALVES, keys=torch.ones(2, 5), key_labels=HALVES[:2]),
+            r"keys must be \(batch, 4\), and are \(2, 5\)",
+        ),
+        (
+            lambda: supcon(torch.eye(4), HALVES, keys=torch.ones(2, 4), key_labels=HALVES),
+            r"key_labels must be one number for each of 2 rows, and are \(4,\)",
+        ),
+        (
+            lambda: supcon(torch.eye(4), HALVES, keys=torch.ones(4, 4), key_labels=-HALVES),
+            "key_labels hold -1: class numbers begin at 0",
+        ),
         (lambda: batch_hard_triplet(torch.ones(4), HALVES), r"must be \(batch, dim\)"),
         (
             lambda: balanced_softmax(torch.ones(4, 3), HALVES, ONES),

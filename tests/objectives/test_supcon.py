@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from cases.objectives.supcon import slow_supcon
+from cases.objectives.supcon import slow_supcon, slow_supcon_with_keys
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.objectives import nt_xent, supcon
@@ -123,3 +123,36 @@ def test_what_cannot_be_computed_is_refused():
         supcon(rows, labels - 1)
     with pytest.raises(SettingError, match="temperature is 0"):
         supcon(rows, labels, temperature=0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_of_sorted_classes_by_tiles_are_the_whole_matrix(kind, monkeypatch):
+    monkeypatch.setattr(tiles, "TILE", 16)
+    rows, labels = labelled(40, 5, 1)
+    keys, key_labels = labelled(70, 5, 2)
+    order = torch.randperm(70)
+    queue = {"keys": keys[order], "key_labels": key_labels[order]}
+    value = supcon(rows, labels, **queue, kind=kind)
+    expected = slow_supcon_with_keys(rows, labels, keys, key_labels, 0.1, kind)
+    assert value.item() == pytest.approx(expected, rel=1e-10)
+    with computing(implementation="dense"):
+        dense = gradient(lambda rows: supcon(rows, labels, **queue, kind=kind), rows)
+    found = gradient(lambda rows: supcon(rows, labels, **queue, kind=kind), rows)
+    torch.testing.assert_close(found, dense)
+
+
+def test_keys_are_candidates_and_no_anchors():
+    rows, labels = about_centres(3, 1, 0.5)
+    keys, key_labels = about_centres(3, 2, 0.5, seed=1)
+    with pytest.raises(NearfarError, match="two rows of one label"):
+        supcon(rows, labels)
+    whole = supcon(rows, labels, keys=keys, key_labels=key_labels)
+    each = [
+        supcon(rows[[i, *range(i), *range(i + 1, 3)]], torch.tensor([i, 7, 8]), keys=keys,
+               key_labels=key_labels)
+        for i in range(3)
+    ]  # fmt: skip
+    assert whole.item() == pytest.approx(float(torch.stack(each).mean()), rel=1e-12)
+    none = {"keys": keys[:0], "key_labels": key_labels[:0]}
+    two, both = torch.cat((rows, keys)), torch.cat((labels, key_labels))
+    assert supcon(two, both, **none).item() == pytest.approx(supcon(two, both).item(), rel=1e-12)

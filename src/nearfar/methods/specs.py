@@ -335,6 +335,37 @@ class SupConSpec(MethodSpec):
         return _head(self.head, mlp)
 
 
+class SupConQueueSpec(MethodSpec):
+    """SupCon over MoCo's queue: keys of a momentum encoder are candidates (Cui et al. 2021)."""
+
+    target = "nearfar.methods.supcon_queue:SupConQueue"
+    title = "SupCon with a queue"
+    summary = "a view near all of its class, among them a queue of what a slow encoder says"
+    source = "Khosla et al. 2020, He et al. 2020, Cui et al. 2021"
+    needs_labels, most_views = True, 2
+    name: Literal["supcon-queue"] = "supcon-queue"
+    temperature: Temperature = 0.1
+    """Divides cosine similarities in the loss."""
+    kind: Literal["out", "in"] = "out"
+    """Mean over positives outside the logarithm, as SupCon's authors recommend, or inside."""
+    queue_size: Count = 8192
+    """Most keys of earlier steps that are candidates."""
+    momentum: Share = 0.999
+    """Share of its weights that the key encoder keeps at each step."""
+    head: HeadName = "mlp"
+    """From features to embeddings; identity: the loss compares the features themselves."""
+    projection_hidden: HeadWidth = 512
+    """Width of the mlp head's hidden layer."""
+    projection_dim: HeadWidth = 128
+    """Width of the embedding that the loss compares; an identity head keeps the features'."""
+
+    @property
+    def projection(self) -> HeadSpec:
+        """SupCon's: linear, batch-norm, ReLU, linear; or as set."""
+        mlp = MLPHeadSpec(hidden=self.projection_hidden, dim=self.projection_dim)
+        return _head(self.head, mlp)
+
+
 class CrossEntropySpec(MethodSpec):
     """Cross-entropy: the supervised baseline, a linear classifier on the encoder."""
 
