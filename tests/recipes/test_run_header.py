@@ -34,3 +34,24 @@ def test_the_header_says_how_the_rate_goes(tmp_path, changes, said):
     console = Console(file=io.StringIO(), width=100)
     print_header(console, assemble(recipe), tmp_path / "run")
     assert said in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("held_out", "knn_every", "said"),
+    [
+        (0.1, 1, "held out for the kNN check)"),
+        (0.0, 1, "(none held out: the kNN check asks some that are trained on)"),
+        (0.0, 0, None),
+    ],
+)
+def test_the_header_says_what_the_check_asks(tmp_path, held_out, knn_every, said):
+    recipe = small_recipe(tmp_path)
+    recipe = replace(
+        recipe,
+        data=replace(recipe.data, held_out=held_out),
+        training=replace(recipe.training, knn_every=knn_every),
+    )
+    console = Console(file=io.StringIO(), width=200)
+    print_header(console, assemble(recipe), tmp_path / "run")
+    text = console.file.getvalue()
+    assert "kNN check" not in text if said is None else said in text

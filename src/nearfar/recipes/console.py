@@ -74,9 +74,14 @@ def _start(assembly: Assembly) -> list[str]:
 
 
 def _held_out(assembly: Assembly) -> str:
-    """How many examples the training does not see."""
-    held_out = assembly.taught.held_out
-    return "" if held_out is None else f" ({len(held_out):,} held out for the kNN check)"
+    """How many examples the training does not see; or that the check asks some which it sees."""
+    held_out, recipe = assembly.taught.held_out, assembly.recipe
+    if held_out is not None:
+        return f" ({len(held_out):,} held out for the kNN check)"
+    unlabelled = assembly.source.train.labels is None or recipe.data.learns_from == "unlabelled"
+    if unlabelled or not recipe.training.knn_every:
+        return ""
+    return " (none held out: the kNN check asks some that are trained on)"
 
 
 def _method(method: MethodSpec) -> str:
