@@ -1,5 +1,6 @@
 """Sweeps of seconds, for tests: two trials of SimCLR on a few small images, judged by kNN alone."""
 
+import csv
 from dataclasses import replace
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.sweeps.axes import ValuesSpec
 from nearfar.sweeps.study import Study
+from nearfar.sweeps.sweep_page import sweep_page
 
 QUIET = Console(quiet=True)
 TEMPERATURE = "method.objective.temperature"
@@ -40,3 +42,15 @@ def weights(run):
 
 def same(one, two):
     return one.keys() == two.keys() and all((one[name] == two[name]).all() for name in one)
+
+
+def rows(search):
+    """The table, but for the one figure that is a matter of time."""
+    with search.folder.table.open() as file:
+        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
+
+
+def page(search):
+    """The page as it would be had no run taken any time."""
+    trials = [replace(trial, seconds={}) for trial in search.trials()]
+    return sweep_page(search.study, search.folder, trials)

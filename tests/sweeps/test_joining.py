@@ -1,6 +1,5 @@
 """A second terminal joins a sweep that is running, and may be killed: the first misses nothing."""
 
-import csv
 import itertools
 import os
 import signal
@@ -9,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.sweeps.small_sweep import QUIET, same, study_of, weights
+from tests.sweeps.small_sweep import QUIET, page, rows, same, study_of, weights
 
 from nearfar.cli import main
 from nearfar.run_folder.folder import RunFolder
@@ -71,14 +70,10 @@ def go_on(process):
     assert process.exitcode == 0
 
 
-def rows(search):
-    with search.folder.table.open() as file:
-        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
-
-
 def assert_equal(search, alone):
     """The same table, the same bits, each trial begun once and the best one alone judged."""
     assert rows(search) == rows(alone)
+    assert page(search) == page(alone)
     for trial, seed in RUNS:
         mine, theirs = search.folder.run(trial, seed), alone.folder.run(trial, seed)
         assert same(weights(mine), weights(theirs))

@@ -20,11 +20,13 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.spec import Nested
 from nearfar.sweeps.engines import EngineSpec, GridSpec
 from nearfar.sweeps.known_studies import studies
+from nearfar.sweeps.runners import LocalSpec, RunnerSpec
 from nearfar.sweeps.study import Study
 from nearfar.sweeps.sweep_folder import SweepFolder
 from nearfar.uses.file_names import check_table
 
 _MOST_WORKERS = 1024
+_CHOICES = ("--engine.", "--runner.")
 _OF_STUDY = ("engine", "seeds", "trials", "minutes", "maximise")
 
 
@@ -51,7 +53,8 @@ class SweepArguments:
     maximise: str = "knn"
     """Of the held-out check: knn, or online_probe with --training.online-probe True."""
     workers: Annotated[int, Ge(1), Le(_MOST_WORKERS)] = 1
-    """Processes on this machine, each with one thread on a core of its own."""
+    """How many train at a time, each with one thread on a core of its own."""
+    runner: Nested[RunnerSpec] = field(default_factory=LocalSpec)
     out: Annotated[Path | None, arg(metavar="DIR")] = None
     """Folder of the sweep; left out, runs/sweep-NAME."""
     table: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -64,6 +67,7 @@ def run(words: Sequence[str]) -> None:
     """Runs `nearfar sweep` with the words after it."""
     own, rest = _parted(words)
     own, told = taken(own)
+    _refuse_ray_as_engine(own)
     name, known = _known(own, rest)
     chosen, left = choose(_defaults(known), own)
     arguments = parse(SweepArguments, "sweep", left, chosen)
@@ -86,9 +90,21 @@ def run(words: Sequence[str]) -> None:
         study,
         SweepFolder(folder),
         workers=arguments.workers,
+        runner=arguments.runner,
         table=arguments.table,
         console=Terminal(goes_on=True, highlight=False),
     )
+
+
+def _refuse_ray_as_engine(words: Sequence[str]) -> None:
+    """Ray runs trials; what chooses them is another option."""
+    for place, word in enumerate(words):
+        option, _, value = word.partition("=")
+        if option == "--engine" and "ray" in (value, *words[place + 1 : place + 2]):
+            raise SettingError(
+                "--engine ray: an engine chooses trials, and Ray runs them: give --runner ray, and "
+                "--engine grid, random or tpe besides"
+            )
 
 
 def _parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -100,7 +116,7 @@ def _parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
     for word in words:
         if word.startswith("--") or word == "-h":
             option = word.partition("=")[0]
-            into = own if option in own_options or option.startswith("--engine.") else rest
+            into = own if option in own_options or option.startswith(_CHOICES) else rest
         into.append(word)
     return own, rest
 
@@ -173,7 +189,7 @@ def _with_budget(study: Study, arguments: SweepArguments) -> Study:
 
 
 def _refuse_beside_resume(arguments: SweepArguments, name: str, rest: Sequence[str]) -> None:
-    allowed = ("workers", "table", "resume", "trials", "minutes")
+    allowed = ("workers", "runner", "table", "resume", "trials", "minutes")
     others = [each for each in _defaults_changed(arguments) if each not in allowed]
     given = [name] if name else [f"--{each}" for each in others] or list(rest)
     if given:
