@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nearfar.durable_files import write_durably
-from nearfar.sweeps.chosen_figures import chosen_figures
+from nearfar.sweeps.chosen_figures import chosen_figures, headline
 from nearfar.sweeps.search import Search
 from nearfar.sweeps.study import Study, shown_value
 from nearfar.sweeps.sweep_folder import SweepFolder
@@ -20,18 +20,28 @@ from nearfar.uses.tables import write_table
 _TOLD = 5
 
 
-def write_results(search: Search, table: Path | None = None) -> None:
+def write_results(search: Search, table: Path | None = None, notice: str = "") -> None:
     """Write `sweep.csv` and `sweep.html` as far as the sweep has come, and a table besides.
 
     Args:
         search: The sweep's.
         table: Where every run is written once more: .csv or .parquet.
+        notice: What the page says where the sweep is not at its end.
     """
-    trials = search.trials()
-    columns = run_columns(search.study, search.folder, trials)
+    columns = run_columns(search.study, search.folder, search.trials())
     for path in [search.folder.table, *([table] if table else [])]:
         write_table(path, columns)
-    page = sweep_page(search.study, search.folder, trials)
+    write_page(search, notice)
+
+
+def write_page(search: Search, notice: str = "") -> None:
+    """Write `sweep.html`, whole at any time, as far as the sweep has come.
+
+    Args:
+        search: The sweep's.
+        notice: What it says where the sweep is not at its end.
+    """
+    page = sweep_page(search.study, search.folder, search.trials(), notice)
     write_durably(search.folder.page, page.encode(errors="backslashreplace"))
 
 
@@ -88,7 +98,7 @@ def tell(search: Search, console: Console, table: Path | None = None) -> None:
     said = [f"{len(best)} of {len(trials)} trials finished"]
     said += [f"{count} {state}" for state, count in counts.items() if count]
     console.print(f"[dim]{', '.join(said)}; check: {study.maximise} on held-out images, %[/dim]")
-    for row in chosen_figures(search.folder, best[0])[:2] if best else ():
+    for row in headline(chosen_figures(search.folder, best[0])) if best else ():
         console.print(
             f"on test images, which chose nothing: trial {best[0].number} has "
             f"{shown(row.values['encoder'])} % by {shown(row.title)}"

@@ -60,7 +60,8 @@ def run_sweep(
     except (Interrupted, KeyboardInterrupt) as stopped:
         number = stopped.exit_code - 128 if isinstance(stopped, Interrupted) else signal.SIGINT
         command = runner.resume_command(folder.path)
-        write_results(search, table)
+        done = watch.progress(search.trials()).text
+        write_results(search, table, f"Stopped when {done} were done; `{command}` goes on.")
         raise Interrupted(
             f"stopped by {signal.Signals(number).name}, and what was under way is saved: go on "
             f"with `{command}`",

@@ -18,13 +18,14 @@ _COMMANDS = 3
 """Trials whose commands are shown."""
 
 
-def sweep_page(study: Study, folder: SweepFolder, trials: Sequence[Trial]) -> str:
+def sweep_page(study: Study, folder: SweepFolder, trials: Sequence[Trial], notice: str = "") -> str:
     """The whole page as text.
 
     Args:
         study: Of the sweep.
         folder: Where its runs lie.
         trials: As far as they have come.
+        notice: How far that is, where it is not to the end.
     """
     best = best_first(trials)
     figures = chosen_figures(folder, best[0]) if best else []
@@ -34,6 +35,7 @@ def sweep_page(study: Study, folder: SweepFolder, trials: Sequence[Trial]) -> st
         package="nearfar.sweeps",
         sorts=True,
         title=study.study if study.study != "custom" else f"{study.recipe.recipe}, swept",
+        notice=notice,
         summary=_summary(study, trials),
         lead=_lead(study, best),
         more=_more(study, best),

@@ -1,4 +1,4 @@
-"""How far a sweep is, over all its runs and workers: a line that moves, and a line for each end."""
+"""How far a sweep is: a line that moves, a line for each end, a page that is kept up to it."""
 
 import threading
 import time
@@ -10,19 +10,24 @@ from rich.console import Console
 from nearfar.errors import NearfarError
 from nearfar.run_folder import names
 from nearfar.run_folder.glance import last_epoch
+from nearfar.sweeps.progress import Pace, Progress, in_words, progress
+from nearfar.sweeps.results import write_page
 from nearfar.sweeps.search import Search
-from nearfar.sweeps.study import in_words
+from nearfar.sweeps.study import in_words as point_in_words
 from nearfar.sweeps.trials import Trial, best_first
 from nearfar.terminal import shown
 from nearfar.training.progress import LiveLine, clock
 
 _EVERY_S = 1.0
+_PAGE_EVERY_S = 60.0
+_PAGE_SHARE = 0.01
+"""Of the time, at most, that writing pages takes."""
 _PARTS = 1000
-"""Steps of the bar for each run."""
+"""Steps of the bar for the whole sweep."""
 
 
 class Watch:
-    """Looks at a sweep now and then, and tells a person what has changed.
+    """Looks at a sweep now and then, tells a person what has changed, and keeps its page so.
 
     Args:
         search: Read alone.
@@ -35,20 +40,15 @@ class Watch:
         self._seen: set[tuple[int, int]] = set()
         trials = search.trials()
         self._remember(trials)
-        self._before = self.done(trials)
-        planned = search.study.planned
-        self._total = None if planned is None else planned * len(search.study.seeds)
-        self._line = LiveLine(console, _PARTS * (self._total or 1))
+        found = self.progress(trials)
+        self._before = found.whole
+        self._pace = Pace(found)
+        self._line = LiveLine(console, _PARTS)
+        self._page_due, self._on_page = 0.0, -1.0
 
-    def done(self, trials: list[Trial]) -> float:
-        """How many runs are done, parts of runs counted; those of a trial that has ended count."""
-        study, count = self._search.study, 0.0
-        for trial in trials:
-            ended = self._ended(trial)
-            count += len(ended)
-            for seed in set(study.seeds).difference(ended):
-                count += min(1.0, self._epoch(trial, seed) / study.recipe.training.epochs)
-        return count
+    def progress(self, trials: list[Trial]) -> Progress:
+        """How far the sweep is."""
+        return progress(self._search.study, trials, self._epoch)
 
     def look(self) -> None:
         """Tell what has come since the last look."""
@@ -57,8 +57,17 @@ class Watch:
             for line in self._news(trial):
                 self._console.print(line)
         self._remember(trials)
-        if self._line.due():
-            self._line.show(*self._said(trials))
+        line_due = self._line.due()
+        page_due = time.monotonic() >= self._page_due
+        if line_due or page_due:
+            found = self.progress(trials)
+            left = self._pace.left(found)
+            if line_due:
+                self._line.show(
+                    int(_PARTS * found.share), found.text, self._said(trials, found, left)
+                )
+            if page_due:
+                self._write_page(found, left)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -80,33 +89,35 @@ class Watch:
             finally:
                 over.set()
                 thread.join()
+                self._page_due = float("inf")  # the last page follows
                 self.look()
 
-    def _said(self, trials: list[Trial]) -> tuple[int, str, str]:
-        """Steps of the bar, what stands before it, and what behind."""
-        done = self.done(trials)
-        gained = done - self._before
-        seconds = time.monotonic() - self._begun
-        whole = sum(len(self._ended(trial)) for trial in trials)
-        heading = f"{whole} runs" if self._total is None else f"{whole} of {self._total} runs"
+    def _said(self, trials: list[Trial], found: Progress, left: float | None) -> str:
+        """What stands behind the bar."""
         figures = []
-        if gained > 0.01:
-            figures.append(f"{60 * gained / seconds:.2g} runs/min")
-            if whole == self._total:
-                figures.append("judging the best")
-            elif self._total is not None:
-                left = max(0.0, self._total - done) * seconds / gained
-                figures.append(f"{clock(left)} left")
+        if found.whole > self._before:
+            minutes = (time.monotonic() - self._begun) / 60
+            figures.append(f"{(found.whole - self._before) / minutes:.2g} runs/min")
+        if found.whole == found.total:
+            figures.append("judging the best")
+        elif left is not None:
+            figures.append(f"{clock(left)} left")
         if best := best_first(trials)[:1]:
             figures.append(f"best {100 * (best[0].mean or 0):.1f} % (trial {best[0].number})")
         if running := [trial for trial in trials if trial.state == "running"]:
             figures.append("trial " + ", ".join(str(trial.number) for trial in running[:4]))
-        return int(_PARTS * done), heading, " · ".join(figures)
+        return " · ".join(figures)
 
-    def _ended(self, trial: Trial) -> list[int]:
-        """The seeds of a trial that have come to their end, or never will."""
-        seeds = self._search.study.seeds
-        return [seed for seed in seeds if trial.state != "running" or seed in trial.checks]
+    def _write_page(self, found: Progress, left: float | None) -> None:
+        """Write the page as far as the sweep is, unless it stands so already."""
+        begun = time.monotonic()
+        place = found.whole + found.share
+        if place != self._on_page:
+            as_of = time.strftime("%H:%M on %-d %B")
+            write_page(self._search, f"Under way at {as_of}: {in_words(found, left)}.")
+            self._on_page = place
+        now = time.monotonic()
+        self._page_due = begun + max(_PAGE_EVERY_S, (now - begun) / _PAGE_SHARE)
 
     def _news(self, trial: Trial) -> list[str]:
         """A line for each run that has finished, and for a trial that was ended."""
@@ -117,14 +128,14 @@ class Watch:
                 time_ = "" if took is None else f", {clock(took)}"
                 lines.append(
                     f"done    trial {trial.number}, seed {seed}: {100 * check:.1f} %{time_}  "
-                    f"[dim]{shown(in_words(trial.point))}[/dim]"
+                    f"[dim]{shown(point_in_words(trial.point))}[/dim]"
                 )
         if trial.state in ("pruned", "failed") and (trial.number, -1) not in self._seen:
             after = f" after epoch {max(trial.on_the_way)}" if trial.on_the_way else ""
             told = f": {shown(trial.told)}" if trial.state == "failed" else after
             lines.append(
                 f"[yellow]{trial.state}[/yellow]  trial {trial.number}{told}  "
-                f"[dim]{shown(in_words(trial.point))}[/dim]"
+                f"[dim]{shown(point_in_words(trial.point))}[/dim]"
             )
         return lines
 
