@@ -50,7 +50,8 @@ def study(make: Callable[[], Study]) -> Callable[[], Study]:
 
 def studies() -> dict[str, KnownStudy]:
     """Every study by name, those of plug-ins among them."""
-    import_module("nearfar.sweeps.digits_studies")
+    for module in ("digits_studies", "fonts_studies"):
+        import_module(f"nearfar.sweeps.{module}")
     load_plugins()
     return _STUDIES
 
