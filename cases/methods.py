@@ -52,7 +52,7 @@ def teacher(folder: Path) -> Path:
 def default(kind: type[MethodSpec]) -> MethodSpec:
     """A method in its default settings, with a teacher where it needs one."""
     if kind is DistillSpec:
-        return DistillSpec(teacher=teacher(Path(_HELD.name)))
+        return DistillSpec(teacher=str(teacher(Path(_HELD.name))))
     return kind()
 
 
@@ -73,7 +73,7 @@ CASES = [
     ),
     MethodCase(
         "`distill`, regression",
-        sized(DistillSpec(teacher=Path(_HELD.name), objective="regression")),
+        sized(DistillSpec(teacher=_HELD.name, objective="regression")),
         {LEARNS: UNTAUGHT},
     ),
     MethodCase("`moco`, symmetric", sized(MoCoSpec(symmetric=True))),

@@ -17,7 +17,7 @@ from typing import (
 )
 
 from annotated_types import Ge, Gt, Le
-from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import CoreSchema, core_schema
 
@@ -206,6 +206,11 @@ class _Made:
 AnySpec = TypeVar("AnySpec", bound=Spec)
 Nested = Annotated[AnySpec, _Made()]
 """A field that holds another spec: `method: Nested[MethodSpec]`."""
+
+PathOrName = Annotated[
+    str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)
+]
+"""A path, or a name that is told from paths by how it begins: `./timm/x` is no `timm/x`."""
 
 Above0 = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]

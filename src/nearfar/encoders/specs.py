@@ -23,6 +23,8 @@ Width = Annotated[int, Ge(1), Le(2**16)]
 
 PRETRAINED = "pretrained"
 """The start that is timm's own weights; `pretrained:TAG` those of a tag."""
+RANDOM = "random"
+"""Weights that nothing has trained, where they must be asked for by name."""
 _ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:", "http:", "https:", "file:")
 
 
@@ -46,11 +48,7 @@ class EncoderSpec(ForExamples, noun="backbone"):
         """A start is timm's own for a model of timm's, or a path; nothing is fetched otherwise."""
         if self.start is None:
             return
-        if self.start.startswith(_ELSEWHERE):
-            raise SettingError(
-                f"encoder.start {self.start}: nearfar fetches timm's own weights alone: download "
-                "the file of weights yourself, and give its path"
-            )
+        refuse_elsewhere("encoder.start", self.start)
         if self.gets_pretrained:
             raise SettingError(
                 f"encoder.start {self.start}: timm's weights are for timm's models, and "
@@ -60,7 +58,7 @@ class EncoderSpec(ForExamples, noun="backbone"):
     @property
     def gets_pretrained(self) -> bool:
         """Whether it begins with timm's own weights."""
-        return self.start is not None and self.start.partition(":")[0] == PRETRAINED
+        return self.start is not None and gets_pretrained(self.start)
 
     def with_absolute_start(self) -> "EncoderSpec":
         """The same, its start named by a path that holds in every working folder."""
@@ -227,6 +225,20 @@ class MLPSpec(EncoderSpec):
     def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
         """Features, width and depth."""
         return {"features": shape[0], "width": self.width, "depth": self.depth}
+
+
+def gets_pretrained(named: str) -> bool:
+    """Whether a name of weights is that of timm's own, with a tag or without."""
+    return named.partition(":")[0] == PRETRAINED
+
+
+def refuse_elsewhere(setting: str, named: str) -> None:
+    """Refuse a name of weights that would be fetched from anywhere but timm's own places."""
+    if named.startswith(_ELSEWHERE):
+        raise SettingError(
+            f"{setting} {named}: nearfar fetches timm's own weights alone: download the file of "
+            "weights yourself, and give its path"
+        )
 
 
 def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:

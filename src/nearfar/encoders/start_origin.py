@@ -80,8 +80,12 @@ class Origin:
         return cls(record["title"], record["sha256"], shape, mean, std)
 
 
-def read_start(spec: EncoderSpec) -> tuple[Origin, State]:
+def read_start(spec: EncoderSpec, setting: str = "encoder.start") -> tuple[Origin, State]:
     """The weights that a spec's `start` names.
+
+    Args:
+        spec: Backbone and start.
+        setting: What a person set the start by, for messages.
 
     Raises:
         SettingError: There is no such start, or it is not for this backbone.
@@ -89,18 +93,20 @@ def read_start(spec: EncoderSpec) -> tuple[Origin, State]:
     """
     start = spec.start
     assert start is not None
-    if start.partition(":")[0] == PRETRAINED:
-        return _of_timm(spec, start)
+    asked = f"{setting} {start}"
+    if spec.gets_pretrained:
+        option = f"--{setting.replace('_', '-')} FILE"
+        return _of_timm(spec, start.partition(":")[2], asked, option)
     path = user_path(start)
     if path.is_dir() or path.name == names.ENCODER_SETTINGS or _is_of_a_run(path):
         return _of_run(path)
     if not path.is_file():
         raise SettingError(
-            f"encoder.start {start}: no such run or file of weights; timm's own are called "
-            f"{PRETRAINED}"
+            f"{asked}: no such run or file of weights; timm's own are called {PRETRAINED}"
         )
-    state = _safetensors(path) if path.suffix == ".safetensors" else _torch_checkpoint(path)
-    return Origin(f"the file {path.resolve()}", _fingerprint(state)), state
+    read = _safetensors if path.suffix == ".safetensors" else _torch_checkpoint
+    state = read(path, f"{setting} {path}")
+    return Origin(f"the file {path.resolve()}", fingerprint(state)), state
 
 
 def _is_of_a_run(path: Path) -> bool:
@@ -114,24 +120,24 @@ def _of_run(path: Path) -> tuple[Origin, State]:
     folder = path if path.is_dir() else path.parent
     return Origin(
         f"the encoder of the run {folder.resolve()} ({encoder.config.name})",
-        _fingerprint(state),
+        fingerprint(state),
         encoder.shape,
         tuple(encoder.mean.tolist()),
         tuple(encoder.std.tolist()),
     ), state
 
 
-def _of_timm(spec: EncoderSpec, start: str) -> tuple[Origin, State]:
+def _of_timm(spec: EncoderSpec, tag: str, asked: str, option: str) -> tuple[Origin, State]:
     """Timm's own weights, from its cache or the network."""
     # Here, because timm takes a second to import and other starts do without.
     import timm
     from timm.models import get_pretrained_cfg, list_pretrained
 
-    name, tag = spec.name.removeprefix(TIMM_PREFIX), start.partition(":")[2]
+    name = spec.name.removeprefix(TIMM_PREFIX)
     tags = [known.partition(".")[2] for known in list_pretrained(f"{name}.*")]
     if not tags or (tag and tag not in tags):
         said = f"it has {', '.join(tags)}" if tags else "choose another backbone, or no start"
-        raise SettingError(f"encoder.start {start}: timm has no such weights of {name}; {said}")
+        raise SettingError(f"{asked}: timm has no such weights of {name}; {said}")
     full = f"{name}.{tag or tags[0]}" if tag else name
     found = get_pretrained_cfg(full)
     assert found is not None
@@ -140,29 +146,29 @@ def _of_timm(spec: EncoderSpec, start: str) -> tuple[Origin, State]:
         model = timm.create_model(full, pretrained=True, num_classes=0)
     except Exception as error:  # of the network, the Hub or the file: each library has its own
         raise NearfarError(
-            f"encoder.start {start}: timm's weights {full} are neither in the cache nor to be had "
+            f"{asked}: timm's weights {full} are neither in the cache nor to be had "
             f"({_first_line(error)}): connect this machine once, copy the cache of one that has "
             "them (the folder that HF_HOME names, else ~/.cache/huggingface), or give a file of "
-            "weights as --encoder.start FILE"
+            f"weights as {option}"
         ) from error
     state = model.state_dict()
     return Origin(
         f"timm's weights {full}",
-        _fingerprint(state),
+        fingerprint(state),
         tuple(found.input_size),
         tuple(found.mean),
         tuple(found.std),
     ), state
 
 
-def _safetensors(path: Path) -> State:
+def _safetensors(path: Path, asked: str) -> State:
     try:
         return safetensors.torch.load_file(path)
     except (OSError, SafetensorError) as error:
-        raise NearfarError(f"encoder.start {path}: no safetensors file ({error})") from error
+        raise NearfarError(f"{asked}: no safetensors file ({error})") from error
 
 
-def _torch_checkpoint(path: Path) -> State:
+def _torch_checkpoint(path: Path, asked: str) -> State:
     """The weights of a torch checkpoint, taken out of what holds them; no code in it runs."""
     try:
         # Programs of training keep their arguments beside the weights: names and values alone.
@@ -171,13 +177,13 @@ def _torch_checkpoint(path: Path) -> State:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise NearfarError(
-            f"encoder.start {path}: it holds more than weights, or no torch checkpoint "
+            f"{asked}: it holds more than weights, or no torch checkpoint "
             f"({_first_line(error)}): nothing of it was executed; where you trust it, save its "
             "weights alone with torch.save(model.state_dict(), FILE)"
         ) from error
     except Exception as error:  # a damaged archive has many
         raise NearfarError(
-            f"encoder.start {path}: it cannot be read as a torch checkpoint "
+            f"{asked}: it cannot be read as a torch checkpoint "
             f"({_first_line(error)}): give a run, a .safetensors file or a state_dict"
         ) from error
     while isinstance(content, Mapping):
@@ -192,7 +198,7 @@ def _torch_checkpoint(path: Path) -> State:
     }
     if not state:
         raise NearfarError(
-            f"encoder.start {path}: it holds no weights by name, neither at the top nor under "
+            f"{asked}: it holds no weights by name, neither at the top nor under "
             f"{', '.join(NESTED)}: save them with torch.save(model.state_dict(), FILE)"
         )
     return state
@@ -202,7 +208,7 @@ def _is_mapping(value: Any) -> bool:
     return isinstance(value, Mapping) and len(value) > 0
 
 
-def _fingerprint(state: State) -> str:
+def fingerprint(state: State) -> str:
     """Of names, types, shapes and values, whatever their order."""
     digest = hashlib.sha256()
     for name in sorted(state):

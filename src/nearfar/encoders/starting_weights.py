@@ -74,7 +74,9 @@ class Loaded:
 
 
 @torch.no_grad()
-def load_start(encoder: nn.Module, origin: Origin, state: State) -> Loaded:
+def load_start(
+    encoder: nn.Module, origin: Origin, state: State, setting: str = "encoder.start"
+) -> Loaded:
     """Put weights into an encoder, as far as they fit.
 
     A first convolution of other channels is adapted by timm's `adapt_input_conv`, which keeps what
@@ -85,6 +87,7 @@ def load_start(encoder: nn.Module, origin: Origin, state: State) -> Loaded:
         encoder: Of ours or of timm's; changed in place.
         origin: Where they come from.
         state: The weights, by the names that they had there.
+        setting: What a person named them by, for messages.
 
     Raises:
         SettingError: Nothing fits, or the first layer or the positions do not; nothing was changed.
@@ -108,7 +111,7 @@ def load_start(encoder: nn.Module, origin: Origin, state: State) -> Loaded:
     total = sum(each.numel() for each in encoder.parameters())
     parameters = dict(encoder.named_parameters())
     share = sum(fits[name].numel() for name in fits if name in parameters) / max(1, total)
-    what = f"encoder.start: {origin.title}"
+    what = f"{setting}: {origin.title}"
     if not any(fits[name].ndim >= 2 for name in fits if name in parameters):
         raise SettingError(f"{what}: nothing of it fits {_type_of(encoder)}: {_why(target, state)}")
     first = _first_layer(encoder)

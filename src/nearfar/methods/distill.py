@@ -12,11 +12,13 @@ from nearfar.data.fingerprint import part_fingerprint
 from nearfar.data.source import Part
 from nearfar.encoders.head_specs import HeadSpec, IdentityHeadSpec
 from nearfar.encoders.saved import SavedEncoder, load_encoder
+from nearfar.encoders.specs import PRETRAINED
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.queue import Queue
 from nearfar.methods.specs import DistillSpec, ViewFormat
 from nearfar.methods.teacher_rows import TeacherRows
+from nearfar.modality import in_words
 from nearfar.objectives import byol, similarity_distillation
 from nearfar.objectives.precision import unit_rows
 from nearfar.paths import user_path
@@ -26,7 +28,7 @@ from nearfar.similarity.gathering import gather_rows
 
 
 class Distill(Method):
-    """A student beside a frozen teacher: a finished run, or any teacher's features of each example.
+    """A student beside a frozen teacher: a finished run, a model of timm, or features of examples.
 
     By similarities to a queue (SEED, Fang et al. 2021), or by regression.
 
@@ -48,7 +50,7 @@ class Distill(Method):
         views: Shape and statistics of the views; None: they are as the teacher's own examples.
 
     Raises:
-        NearfarError: The teacher is no finished run, or damaged.
+        NearfarError: The teacher is no finished run, or damaged; or its weights cannot be read.
         SettingError: None is named; it takes other examples; or an identity head is as wide as
             another number of features.
     """
@@ -59,10 +61,11 @@ class Distill(Method):
         self, spec: DistillSpec, encoder: nn.Module, views: ViewFormat | None = None
     ) -> None:
         super().__init__()
+        self._told: dict[str, str] = {}
         if spec.teacher is None:
             raise SettingError(
-                "method.teacher is not set: name the folder of a finished run, or a file of a "
-                "model's features"
+                "method.teacher is not set: name the folder of a finished run, a model of timm as "
+                "timm/NAME, or a file of a model's features"
             )
         if spec.teacher_is_file:
             teacher = TeacherRows.load(user_path(spec.teacher))
@@ -70,8 +73,9 @@ class Distill(Method):
         else:
             # Also where a method is only measured, on a device that holds nothing.
             with torch.device("cpu"):
-                teacher = load_encoder(spec.teacher, spec.teacher_output).requires_grad_(False)
+                teacher, told = _teacher(spec, views)
             width = teacher.num_features
+            self._told = {} if told is None else {"teacher": told}
             if views is not None:
                 _require_taken(teacher, views.shape)
         own = cast(int, encoder.num_features)
@@ -92,6 +96,11 @@ class Distill(Method):
     def embedding_head(self) -> nn.Module:
         """The head whose output is as wide as the teacher's."""
         return self.projection
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Whose weights a model of timm has, and the size that it sees."""
+        return self._told
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -191,6 +200,22 @@ class Distill(Method):
             return teacher.of_views(view, self._views.mean, self._views.std)
         _require_taken(teacher, tuple(view.shape[1:]))
         return teacher.of_views(view)
+
+
+def _teacher(spec: DistillSpec, views: ViewFormat | None) -> tuple[SavedEncoder, str | None]:
+    """The teacher that sees views, and in words what a name alone does not tell."""
+    assert spec.teacher is not None
+    if not spec.teacher_is_timms:
+        teacher = load_encoder(user_path(spec.teacher), spec.teacher_output)
+        return teacher.requires_grad_(False), None
+    # Here, because it needs timm, which other teachers do without.
+    from nearfar.encoders.named_encoder import named_encoder
+
+    channels = views.shape[0] if views is not None and len(views.shape) == 3 else None
+    weights = spec.teacher_weights or PRETRAINED
+    teacher, origin = named_encoder(spec.teacher, weights, "method.teacher_weights", channels)
+    told = f"{origin.title}, sees {in_words(teacher.modality, teacher.shape)}"
+    return teacher.requires_grad_(False), told
 
 
 def _require_taken(teacher: SavedEncoder, shape: tuple[int, ...]) -> None:

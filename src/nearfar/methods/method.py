@@ -53,6 +53,11 @@ class Method(nn.Module, ABC):
         return ()
 
     @property
+    def told(self) -> dict[str, str]:
+        """What a person should know of what it holds and no setting tells: lines by their names."""
+        return {}
+
+    @property
     def fingerprints(self) -> dict[str, str]:
         """What else the training depends on and no checkpoint holds: content by name.
 

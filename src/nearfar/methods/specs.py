@@ -2,7 +2,6 @@
 
 from dataclasses import field, replace
 from math import log
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from annotated_types import Gt, Le
@@ -15,11 +14,18 @@ from nearfar.encoders.head_specs import (
     LinearHeadSpec,
     MLPHeadSpec,
 )
-from nearfar.encoders.specs import EncoderSpec
+from nearfar.encoders.specs import (
+    PRETRAINED,
+    RANDOM,
+    TIMM_PREFIX,
+    EncoderSpec,
+    gets_pretrained,
+    refuse_elsewhere,
+)
 from nearfar.errors import SettingError
 from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec, Temperature
 from nearfar.paths import user_path
-from nearfar.spec import Above0, Choice, Count, Nested, NotNegative, Share
+from nearfar.spec import Above0, Choice, Count, Nested, NotNegative, PathOrName, Share
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -470,14 +476,18 @@ class DistillSpec(MethodSpec):
 
     target = "nearfar.methods.distill:Distill"
     title = "Distillation"
-    summary = "find alike what a frozen, finished run finds alike; any backbone to any other"
+    summary = "find alike what a frozen teacher finds alike; any backbone to any other"
     source = "Fang et al. 2021"
     least_views, needs_view_format = 1, True
     must_be_told = "--method.teacher RUN"
     name: Literal["distill"] = "distill"
-    teacher: Path | None = None
-    """Folder of a finished run, whose encoder sees the student's own views; or an .npy or .npz file
-    of any teacher's features, a row for each training example."""
+    teacher: PathOrName | None = None
+    """Folder of a finished run or a model of timm, such as timm/resnet18, which sees the student's
+    own views; or an .npy or .npz file of any teacher's features, a row for each training
+    example."""
+    teacher_weights: str | None = field(default=None, kw_only=True)
+    """Of a model of timm: pretrained (timm's own, as without it), pretrained:TAG, a file of
+    weights, or random."""
     teacher_output: Literal["features", "embedding"] = "features"
     """What of the teacher is matched: its features, or the embeddings behind its head."""
     objective: Literal["queue", "regression"] = "queue"
@@ -494,17 +504,50 @@ class DistillSpec(MethodSpec):
     """Width of the mlp head's hidden layer."""
 
     def check(self) -> None:
-        """A file has no head."""
+        """A teacher is a path or a model of timm, which alone has weights to choose."""
+        if self.teacher is not None:
+            refuse_elsewhere("method.teacher", self.teacher)
+        if self.teacher_is_timms:
+            self._check_timms()
+        elif self.teacher_weights is not None:
+            raise SettingError(
+                f"method.teacher_weights is {self.teacher_weights}: it is for a model of timm, "
+                "such as method.teacher timm/resnet18: leave it out"
+            )
         if self.teacher_is_file and self.teacher_output == "embedding":
             raise SettingError(
                 f"method.teacher_output is embedding: {self.teacher} holds features alone: leave "
                 "it out"
             )
 
+    def _check_timms(self) -> None:
+        """Refuse a model that there is not, and weights from elsewhere."""
+        assert self.teacher is not None
+        model, _, tag = self.teacher.partition(".")
+        if tag:
+            raise SettingError(
+                f"method.teacher is {self.teacher}: name the model and its weights apart, by "
+                f"method.teacher {model} and method.teacher_weights {PRETRAINED}:{tag}"
+            )
+        EncoderSpec.named(self.teacher)
+        if self.teacher_weights is not None:
+            refuse_elsewhere("method.teacher_weights", self.teacher_weights)
+        if self.teacher_output == "embedding":
+            raise SettingError(
+                f"method.teacher_output is embedding: {self.teacher} has no projection head: leave "
+                "it out"
+            )
+
     @property
     def teacher_is_file(self) -> bool:
         """Whether the teacher is an array of its features."""
-        return self.teacher is not None and self.teacher.suffix in (".npy", ".npz")
+        return self.teacher is not None and self.teacher.endswith((".npy", ".npz"))
+
+    @property
+    def teacher_is_timms(self) -> bool:
+        """Whether the teacher is a model of timm; `./timm/x` is a path."""
+        named = self.teacher is not None and self.teacher.startswith(TIMM_PREFIX)
+        return named and not self.teacher_is_file
 
     @property
     def projection(self) -> HeadSpec:
@@ -513,11 +556,12 @@ class DistillSpec(MethodSpec):
 
     def with_absolute_paths(self) -> "DistillSpec":
         """The same, its teacher found from any folder."""
-        return (
-            self
-            if self.teacher is None
-            else replace(self, teacher=user_path(self.teacher).absolute())
-        )
+        teacher, weights = self.teacher, self.teacher_weights
+        if teacher is not None and not self.teacher_is_timms:
+            teacher = str(user_path(teacher).absolute())
+        if weights is not None and weights != RANDOM and not gets_pretrained(weights):
+            weights = str(user_path(weights).absolute())
+        return replace(self, teacher=teacher, teacher_weights=weights)
 
 
 def _head(name: HeadName, mlp: MLPHeadSpec) -> HeadSpec:

@@ -43,6 +43,7 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         + ", "
         f"{assembly.method.encoder.num_features} features",
         "method": _method(recipe.method),
+        **assembly.method.told,
         "training": f"{recipe.training.epochs} epochs of {steps} steps of "
         f"{recipe.training.batch_size}, {_optimizer(recipe.training)}"
         + ("" if recipe.training.ema is None else f", weights averaged ({recipe.training.ema:g})"),

@@ -9,7 +9,7 @@ from nearfar.recipes.config_json import recipe_to_json
 from nearfar.spec import flat_settings
 
 _FREE_TO_CHANGE = frozenset(
-    ["encoder.start", "method.teacher"]
+    ["encoder.start", "method.teacher", "method.teacher_weights"]
     + [f"data.{name}" for name in ("root", "download", "max_corrupt", "in_memory_mib", "workers")]
 )
 """Settings that say where data, starting weights and a teacher lie and how they are held; what they
