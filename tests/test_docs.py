@@ -183,6 +183,8 @@ def pictures(tmp_path):
 @pytest.mark.parametrize("page", pages_with_commands())
 def test_commands_run(page, pictures, monkeypatch, capfd):
     monkeypatch.chdir(pictures)
+    # Weights of others are fetched by no test; trying takes most of a minute where there is no net.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for tag, text in blocks(page, "console"):
         for command in commands(text):
             words = shlex.split(command, comments=True)

@@ -56,7 +56,7 @@ def test_another_objective_begins_with_the_runs_encoder_and_settings(run, tmp_pa
     words = ["--method.objective", "align_uniform", "--training.epochs", "1", "--seed", "4"]
     assert main(["train", "--from", str(run), *words, "--out", str(tmp_path / "on")]) == 0
     told = capsys.readouterr().out
-    assert "the encoder alone is taken over: the method's heads begin anew" in told
+    assert "its projection head too; all else of the method begins anew" in told
     assert contents(run) == before
     old, new = read_recipe(run), read_recipe(tmp_path / "on")
     assert new.method.objective.name == "align_uniform"

@@ -1,5 +1,6 @@
 """Weights of every origin are read, and never executed."""
 
+import logging
 import os
 import pickle
 from argparse import Namespace
@@ -153,6 +154,19 @@ def test_offline_without_a_cache_one_line_says_what_to_do(tmp_path, monkeypatch)
         read_start(TimmSpec(start="pretrained"))
     assert "HF_HOME" in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_the_hubs_own_warnings_are_not_shown_beside_the_one_line(monkeypatch, caplog):
+    def tries(*_, **__):
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise OSError("no network")
+
+    monkeypatch.setattr("timm.create_model", tries)
+    level = logging.getLogger("huggingface_hub").level
+    with pytest.raises(NearfarError, match="no network"):
+        read_start(TimmSpec(start="pretrained"))
+    assert not caplog.records
+    assert logging.getLogger("huggingface_hub").level == level
 
 
 def test_weights_that_timm_does_not_have_are_refused():

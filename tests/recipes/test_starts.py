@@ -144,14 +144,14 @@ def test_a_start_that_changed_before_the_first_checkpoint_is_refused(first, tmp_
     recipe = recipe_from(tmp_path, file)
     run = RunFolder.create(tmp_path / "run")
     run.write_start(assemble(recipe).start.as_json())
-    assert start_again(recipe.encoder, run, Ranks()).state is not None
+    assert start_again(recipe.encoder, recipe.adapt, run, Ranks()).state is not None
     # What a kill leaves that comes before the first checkpoint's JSON is written.
     run.checkpoints.mkdir()
     (run.checkpoints / "step-00000005.safetensors").write_bytes(b"tensors")
-    assert start_again(recipe.encoder, run, Ranks()).state is not None
+    assert start_again(recipe.encoder, recipe.adapt, run, Ranks()).state is not None
     save_file({name: value + 1 for name, value in state.items()}, file)
     with pytest.raises(NearfarError, match="no longer those of"):
-        start_again(recipe.encoder, run, Ranks())
+        start_again(recipe.encoder, recipe.adapt, run, Ranks())
 
 
 def test_another_start_is_another_run_and_the_same_elsewhere_is_not(first, tmp_path):

@@ -30,6 +30,7 @@ _OF_EVALUATION = ("baselines", "few_labels", "knn", "leave_out", "seed")
 """Settings of the evaluation that the scores which are kept depend on."""
 CAME_LATER = {
     "adapt": {
+        "head": "fresh",
         "freeze": None,
         "freeze_batch_norm": False,
         "lora_rank": None,

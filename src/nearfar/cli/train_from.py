@@ -1,4 +1,4 @@
-"""`nearfar train --from RUN`: begin with a run's encoder and its settings, or extend the run."""
+"""`nearfar train --from RUN`: begin with a run's encoder, head and settings, or extend the run."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -38,7 +38,8 @@ def train_from(words: Sequence[str]) -> None:
         from nearfar.recipes.run import run_recipe
         from nearfar.terminal import Terminal
 
-        if launched().rank == 0 and (run / HEAD).is_file():
+        fresh = recipe.adapt.head == "fresh"
+        if launched().rank == 0 and fresh and (run / HEAD).is_file():
             told = "the encoder alone is taken over: the method's heads begin anew"
             Terminal(goes_on=True).say("note", [told])
         run_recipe(recipe, out, overwrite=arguments.overwrite)
@@ -70,11 +71,12 @@ def _read(words: Sequence[str]) -> tuple[Path, int | None, TrainArguments]:
 
 
 def _defaults(run: Path) -> TrainArguments:
-    """The settings of a run, its encoder the start."""
+    """The settings of a run, its encoder and head the start."""
     from nearfar.recipes.config_json import read_recipe
 
     recipe = read_recipe(run)
-    recipe = replace(recipe, encoder=replace(recipe.encoder, start=str(run)))
+    encoder, adapt = replace(recipe.encoder, start=str(run)), replace(recipe.adapt, head="start")
+    recipe = replace(recipe, encoder=encoder, adapt=adapt)
     return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
 
 

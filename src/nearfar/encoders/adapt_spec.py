@@ -1,5 +1,6 @@
-"""What of an encoder may change while it is trained. Imports no torch."""
+"""What is taken over of a start, and what of it may change in training. Imports no torch."""
 
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
 
 
 class AdaptSpec(Spec):
-    """What of the encoder stays as it is, and what is learnt in its place."""
+    """What of the encoder stays as it is, what is learnt in its place, and whose head begins."""
 
     room: ClassVar[str] = "adapt."
 
+    head: Literal["fresh", "start"] = field(default="fresh", kw_only=True)
+    """start: the projection head begins as that of the run in encoder.start, where both are built
+    alike; fresh: with random weights. --from RUN sets start."""
     freeze: Literal["backbone"] | Annotated[int, Ge(1)] | None = None
     """What is not trained: the backbone, or its first n stages, of which the stem is one."""
     freeze_batch_norm: bool = False

@@ -5,9 +5,11 @@ Nothing that is read is executed: weights are tensors by name, and nothing else 
 
 import argparse
 import hashlib
+import logging
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,8 @@ class Origin:
         shape: Of the examples that they were trained on; None where that is not known.
         mean: With which these were normalised; None where that is not known.
         std: Likewise.
+        head: Of the projection head beside them, as sha256 is of the encoder, where it is to be
+            taken over too; None where it is not, or there is none.
     """
 
     title: str
@@ -47,6 +51,7 @@ class Origin:
     shape: tuple[int, ...] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    head: str | None = None
 
     def statistics(
         self, channels: int, modality: Modality
@@ -68,6 +73,10 @@ class Origin:
         around = [channel % known for channel in range(channels)]
         return tuple(self.mean[c] for c in around), tuple(self.std[c] for c in around)
 
+    def same(self, other: "Origin") -> bool:
+        """Whether these are the very weights of another reading."""
+        return (self.sha256, self.head) == (other.sha256, other.head)
+
     def as_json(self) -> dict[str, Any]:
         """As it stands in the run's `start.json`."""
         return asdict(self)
@@ -77,7 +86,7 @@ class Origin:
         """What `as_json` gave."""
         known = (record.get(name) for name in ("shape", "mean", "std"))
         shape, mean, std = (None if each is None else tuple(each) for each in known)
-        return cls(record["title"], record["sha256"], shape, mean, std)
+        return cls(record["title"], record["sha256"], shape, mean, std, record.get("head"))
 
 
 def read_start(spec: EncoderSpec, setting: str = "encoder.start") -> tuple[Origin, State]:
@@ -98,7 +107,7 @@ def read_start(spec: EncoderSpec, setting: str = "encoder.start") -> tuple[Origi
         option = f"--{setting.replace('_', '-')} FILE"
         return _of_timm(spec, start.partition(":")[2], asked, option)
     path = user_path(start)
-    if path.is_dir() or path.name == names.ENCODER_SETTINGS or _is_of_a_run(path):
+    if is_run(start):
         return _of_run(path)
     if not path.is_file():
         raise SettingError(
@@ -109,8 +118,12 @@ def read_start(spec: EncoderSpec, setting: str = "encoder.start") -> tuple[Origi
     return Origin(f"the file {path.resolve()}", fingerprint(state)), state
 
 
-def _is_of_a_run(path: Path) -> bool:
-    return path.name == names.ENCODER_WEIGHTS and (path.parent / names.ENCODER_SETTINGS).is_file()
+def is_run(start: str) -> bool:
+    """Whether a start is the encoder of a run, named by the run or by its encoder's files."""
+    path = user_path(start)
+    if path.name == names.ENCODER_WEIGHTS:
+        return (path.parent / names.ENCODER_SETTINGS).is_file()
+    return path.is_dir() or path.name == names.ENCODER_SETTINGS
 
 
 def _of_run(path: Path) -> tuple[Origin, State]:
@@ -143,7 +156,8 @@ def _of_timm(spec: EncoderSpec, tag: str, asked: str, option: str) -> tuple[Orig
     assert found is not None
     full = f"{name}.{found.tag}" if found.tag else name
     try:
-        model = timm.create_model(full, pretrained=True, num_classes=0)
+        with _hub_is_silent():
+            model = timm.create_model(full, pretrained=True, num_classes=0)
     except Exception as error:  # of the network, the Hub or the file: each library has its own
         raise NearfarError(
             f"{asked}: timm's weights {full} are neither in the cache nor to be had "
@@ -159,6 +173,18 @@ def _of_timm(spec: EncoderSpec, tag: str, asked: str, option: str) -> tuple[Orig
         tuple(found.mean),
         tuple(found.std),
     ), state
+
+
+@contextmanager
+def _hub_is_silent() -> Iterator[None]:
+    """Without the Hub's own warnings, one for each try: what is wrong is said once, at the end."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _safetensors(path: Path, asked: str) -> State:

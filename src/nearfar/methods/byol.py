@@ -43,6 +43,11 @@ class BYOL(Method):
         """The projector."""
         return self.projector
 
+    @property
+    def head_followers(self) -> tuple[nn.Module, ...]:
+        """The target's projector."""
+        return (self.target_projector,)
+
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Both views' predictions, then both views' targets."""
         self.spec.require_views(len(views))

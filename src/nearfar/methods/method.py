@@ -73,6 +73,11 @@ class Method(nn.Module, ABC):
         """
         return None
 
+    @property
+    def head_followers(self) -> tuple[nn.Module, ...]:
+        """Copies of `embedding_head` that follow it, which begin as it does."""
+        return ()
+
     def forward(self, views: tuple[Tensor, ...], labels: Tensor | None = None) -> Float[Tensor, ""]:
         """The loss of the views of a batch, a scalar mean in nats."""
         return self.loss(self.embed(views), labels)

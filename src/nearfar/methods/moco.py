@@ -64,6 +64,11 @@ class MoCo(Method):
         """The head of the queries."""
         return self.head
 
+    @property
+    def head_followers(self) -> tuple[nn.Module, ...]:
+        """The head of the keys."""
+        return (self.momentum_head,)
+
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """The first view's queries and the second's keys; where symmetric, the reverse as well."""
         self.spec.require_views(len(views))

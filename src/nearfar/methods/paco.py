@@ -74,6 +74,11 @@ class PaCo(Method):
         """The projection head of the queries."""
         return self.projection
 
+    @property
+    def head_followers(self) -> tuple[nn.Module, ...]:
+        """The head of the keys."""
+        return (self.momentum_projection,)
+
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch _"], ...]:
         """The first view's queries, the second's keys, and the centres' logits of the first."""
         self.spec.require_views(len(views))

@@ -13,9 +13,11 @@ from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
+from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.start import Start, start_of
@@ -85,7 +87,7 @@ def assemble(recipe: Recipe, source: Source | None = None, start: Start | None =
     """
     hardware = choose_hardware(recipe.training.device, recipe.training.precision)
     ranks = Ranks.now()
-    start = start or start_of(recipe.encoder, ranks)
+    start = start or start_of(recipe.encoder, recipe.adapt, ranks)
     source = source or load_source(recipe.data)
     taught = hold_out(source, recipe.data)
     part = part_to_learn_from(taught.source, recipe.data)
@@ -188,8 +190,15 @@ def _seeded_method(
         # Before the method copies it: what is frozen of it is frozen in a momentum encoder too.
         recipe.adapt.apply(encoder)
         method = recipe.method.build(encoder, class_counts=counts, views=example_format)
+        if start is not None and recipe.adapt.head == "start":
+            start.load_head_into(method, head_spec_of(recipe.method, method))
     cast(nn.Module, method).to(device)
     return method
+
+
+def head_spec_of(spec: MethodSpec, method: Method) -> HeadSpec | None:
+    """How a method's projection head is built; None where it has none."""
+    return method.head_spec or spec.projection
 
 
 def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:

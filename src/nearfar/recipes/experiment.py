@@ -34,6 +34,10 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
     }
     if assembly.start is not None:
         settings["encoder.start (content)"] = assembly.start.origin.sha256
+    if assembly.recipe.adapt.head == "fresh":
+        del settings["adapt.head"]  # what earlier runs had without saying it
+    elif assembly.start is not None:
+        settings["adapt.head (content)"] = assembly.start.origin.head
     part = assembly.part
     data = {
         "data (number of examples)": len(part),

@@ -39,6 +39,11 @@ class Recipe(Spec):
         self.encoder.require_modality(self.data.modality)
         self.method.require_encoder(self.encoder)
         self.method.require_views(self.views.count)
+        if self.adapt.head == "start" and self.encoder.start is None:
+            raise SettingError(
+                "adapt.head is start, and encoder.start names none: name a run by encoder.start, "
+                "or set adapt.head to fresh"
+            )
         if self.evaluation.embeddings:
             self.method.require_head("evaluation.embeddings is True")
         if (

@@ -24,6 +24,7 @@ from nearfar.recipes.assembly import (
     Assembly,
     Format,
     assemble,
+    head_spec_of,
     started_encoder,
     untrained_encoder,
     views_of,
@@ -103,7 +104,7 @@ def run_recipe(
             if ranks.first:
                 run_folder.check_free(overwrite=overwrite)
         # Before the data, which take longer to read.
-        start = start_of(recipe.encoder, ranks)
+        start = start_of(recipe.encoder, recipe.adapt, ranks)
         load = (lambda: source) if source is not None else (lambda: load_source(recipe.data))
         assembly = assemble(recipe, ranks.one_by_machine(load), start)
         require_check(assembly)
@@ -152,7 +153,7 @@ def resume_run(
         recipe = ranks.from_first(lambda: _recipe_to_go_on_with(run))
         refuse_lost_data(Path(run), recipe.data)
         run_folder = RunFolder(run)
-        start = start_again(recipe.encoder, run_folder, ranks)
+        start = start_again(recipe.encoder, recipe.adapt, run_folder, ranks)
         source = ranks.one_by_machine(lambda: load_source(recipe.data))
         assembly = assemble(recipe, source, start)
         locks.enter_context(ranks.on_first(run_folder.held))
@@ -314,8 +315,7 @@ def _save_and_judge(
     if classifier is not None:
         # Before the encoder, whose file says that the training is over.
         save_classifier(run_folder.path, classifier)
-    head = assembly.method.embedding_head
-    spec = assembly.method.head_spec or recipe.method.projection
+    head, spec = assembly.method.embedding_head, head_spec_of(recipe.method, assembly.method)
     save_encoder(
         run_folder.path,
         merged(assembly.method.encoder),

@@ -1,15 +1,20 @@
 """The weights that a run's encoder begins with: read on the first rank, recorded, found again."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
+from nearfar.encoders.adapt_spec import AdaptSpec
+from nearfar.encoders.head_specs import HeadSpec
+from nearfar.encoders.saved import load_head
 from nearfar.encoders.specs import EncoderSpec
-from nearfar.encoders.start_origin import Origin, State, read_start
+from nearfar.encoders.start_origin import Origin, State, fingerprint, is_run, read_start
 from nearfar.errors import NearfarError
+from nearfar.methods.method import Method
 from nearfar.run_folder import records
 from nearfar.run_folder.folder import RunFolder
+from nearfar.spec import settings_of
 from nearfar.training.checkpoints import can_be_gone_on_from
 from nearfar.training.generators import OwnDraws
 from nearfar.training.ranks import Ranks
@@ -25,12 +30,15 @@ class Start:
             checkpoint, which holds what has become of them.
         lines: How they fitted, for a person; empty before they are loaded.
         account: The same in full, in JSON's own types.
+        head: The projection head that is to be taken over and how it is built, where and while the
+            weights are at hand; None where the start has none, or it is not asked for.
     """
 
     origin: Origin
     state: State | None
     lines: list[str] = field(default_factory=list)
     account: dict[str, Any] = field(default_factory=dict)
+    head: tuple[HeadSpec, nn.Module] | None = None
 
     def load_into(self, encoder: nn.Module) -> None:
         """Put the weights into an encoder, where they are at hand, and keep the account.
@@ -46,32 +54,85 @@ class Start:
         loaded = load_start(encoder, self.origin, self.state)
         self.lines, self.account = loaded.lines(), loaded.as_json()
 
+    def load_head_into(self, method: Method, own: HeadSpec | None) -> None:
+        """Let the method's head begin as the start's, where both are built alike; say what is done.
+
+        Copies that follow the head begin as it does. Without weights at hand nothing is done.
+
+        Args:
+            method: Its encoder has the start's weights.
+            own: How its head is built; None where it has none.
+        """
+        ours = method.embedding_head
+        if self.state is None or own is None or ours is None:
+            return
+        reason = self._why_not_its_head(own)
+        if reason is None:
+            assert self.head is not None
+            weights = self.head[1].state_dict()
+            for module in (ours, *method.head_followers):
+                module.load_state_dict(weights)
+            self.lines.append("its projection head too; all else of the method begins anew")
+        else:
+            self.lines.append(f"the method's projection head begins anew: {reason}")
+        self.account["head_taken_over"] = reason is None
+
+    def _why_not_its_head(self, own: HeadSpec) -> str | None:
+        """Why the start's head does not serve; None where it does."""
+        if self.head is None:
+            return "the start has no projection head"
+        if self.account["random"] or self.account["did_not_fit"]:
+            return "the start's encoder fits in part, so its head would read other features"
+        theirs = self.head[0]
+        if theirs.name != own.name:
+            return f"the start's projection head is {theirs.name} and the method's {own.name}"
+        here, there = settings_of(own), settings_of(theirs)
+        differ = [
+            f"{name} is {there[name]} there and {here[name]} here"
+            for name in here
+            if here[name] != there[name]
+        ]
+        return f"the start's is built otherwise: {', '.join(differ)}" if differ else None
+
     def as_json(self) -> dict[str, Any]:
         """As `start.json` holds it."""
         return self.origin.as_json() | {"lines": self.lines} | self.account
 
 
-def start_of(encoder: EncoderSpec, ranks: Ranks) -> Start | None:
+def start_of(encoder: EncoderSpec, adapt: AdaptSpec, ranks: Ranks) -> Start | None:
     """The start that a spec names, read on the first rank; None where it names none.
+
+    Args:
+        encoder: Names it.
+        adapt: Says whether its projection head is wanted too.
+        ranks: Of the run.
 
     Raises:
         NearfarError: It is not there, or cannot be read; on every rank.
     """
-    if encoder.start is None:
+    named = encoder.start
+    if named is None:
         return None
-    held: list[State] = []
+    wants_head = adapt.head == "start" and not encoder.gets_pretrained and is_run(named)
+    held: list[tuple[State, tuple[HeadSpec, nn.Module] | None]] = []
 
     def read() -> Origin:
+        head = None
         with OwnDraws(0):  # what reads weights draws some first, which they replace
             origin, state = read_start(encoder)
-        held.append(state)
-        return origin
+            if wants_head:
+                head = load_head(named)
+        held.append((state, head))
+        return replace(origin, head=None if head is None else fingerprint(head[1].state_dict()))
 
     origin = ranks.from_first(read)
-    return Start(origin, held[0] if held else None)
+    state, head = held[0] if held else (None, None)
+    return Start(origin, state, head=head)
 
 
-def start_again(encoder: EncoderSpec, run: RunFolder, ranks: Ranks) -> Start | None:
+def start_again(
+    encoder: EncoderSpec, adapt: AdaptSpec, run: RunFolder, ranks: Ranks
+) -> Start | None:
     """The start of a run that is gone on with: as it was recorded, or read as the run's was.
 
     Raises:
@@ -82,8 +143,8 @@ def start_again(encoder: EncoderSpec, run: RunFolder, ranks: Ranks) -> Start | N
     recorded = ranks.from_first(lambda: recorded_start(run))
     if recorded is not None and ranks.from_first(lambda: can_be_gone_on_from(run.checkpoints)):
         return recorded
-    start = start_of(encoder, ranks)
-    if recorded is not None and start is not None and start.origin.sha256 != recorded.origin.sha256:
+    start = start_of(encoder, adapt, ranks)
+    if recorded is not None and start is not None and not start.origin.same(recorded.origin):
         raise NearfarError(
             f"the weights that {run} began with are no longer those of {encoder.start}, and it has "
             "no checkpoint yet: start a new run"

@@ -39,6 +39,7 @@ class Start(_Shape):
     shape: list[int] | None = None
     mean: list[FiniteFloat] | None = None
     std: list[FiniteFloat] | None = None
+    head: str | None = None
     lines: list[str] = []
 
 
