@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from nearfar.recipes.config_json import recipe_to_json
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.interruption import Interrupted
 
-PATIENCE_S = 120.0
 QUIET = Console(quiet=True)
 ONE, TWO = (b'{"kind": "told", "step": %d, "epoch": %d.0}' % (epoch, epoch) for epoch in (1, 2))
 
@@ -38,18 +38,27 @@ def records_in(folder: Path) -> RecordFile:
     return RecordFile(folder / "runs.jsonl")
 
 
-def stop_once_they_train(jobs: list[Job], number: int = signal.SIGINT) -> threading.Thread:
-    """A signal to this process when each of the runs has taken a step."""
+@contextmanager
+def stopped_once_they_train(jobs: list[Job], number: int = signal.SIGINT) -> Iterator[None]:
+    """A signal to this process when each of the runs has taken a step, however long that takes.
+
+    None is sent where the work inside ends before.
+    """
+    over = threading.Event()
 
     def watch() -> None:
-        end = time.monotonic() + PATIENCE_S
-        while min(job.done for job in jobs) == 0 and time.monotonic() < end:
-            time.sleep(0.02)
-        os.kill(os.getpid(), number)
+        while not over.wait(0.02):
+            if min(job.done for job in jobs) > 0:
+                os.kill(os.getpid(), number)
+                return
 
     thread = threading.Thread(target=watch)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -131,10 +140,9 @@ def test_what_an_earlier_version_judged_is_not_recorded(tmp_path):
 def test_a_signal_lets_every_run_save_and_starts_no_other(tmp_path, number):
     jobs = [fake_job(tmp_path, seed, steps=10_000) for seed in (1, 2, 3)]
     handler = signal.getsignal(number)
-    watcher = stop_once_they_train(jobs[:2], number)
-    with pytest.raises(Interrupted, match=f"stopped by {number.name} with 0 of 3") as stopped:
+    stopped_early = pytest.raises(Interrupted, match=f"stopped by {number.name} with 0 of 3")
+    with stopped_early as stopped, stopped_once_they_train(jobs[:2], number):
         train_all(jobs, records_in(tmp_path), parallel=2, console=Console(quiet=True))
-    watcher.join()
     assert stopped.value.exit_code == 128 + number
     assert signal.getsignal(number) is handler
     assert not jobs[2].folder.exists()
@@ -163,10 +171,9 @@ def test_a_real_run_is_cut_and_goes_on_and_is_then_skipped(tmp_path):
     console = Console(file=io.StringIO(), width=200)
 
     handler = signal.getsignal(signal.SIGINT)
-    watcher = stop_once_they_train([job])
-    with pytest.raises(Interrupted, match="stopped by SIGINT with 0 of 1 runs finished") as stopped:
+    said = "stopped by SIGINT with 0 of 1 runs finished"
+    with pytest.raises(Interrupted, match=said) as stopped, stopped_once_they_train([job]):
         train_all([job], records_in(tmp_path), parallel=1, console=console)
-    watcher.join()
     assert stopped.value.exit_code == 128 + signal.SIGINT
     saved = list((job.folder / "checkpoints").glob("*.safetensors"))
     assert len(saved) == 1

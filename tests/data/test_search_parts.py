@@ -98,7 +98,10 @@ def test_sets_without_classes(tmp_path):
     write_images(tmp_path / "beside", ["gallery/0.png"])
     beside = _load(tmp_path / "beside")
     assert beside.search is None
-    assert any("gallery/ has no class folders, so it is not known" in n for n in beside.notes)
+    said = "gallery/ has fewer than two class folders, so it is not known"
+    assert any(said in note for note in beside.notes)
+    _write(tmp_path / "one", "train/a", "train/b", *_both("xy", "x"))
+    assert any(said in note for note in _load(tmp_path / "one").notes)
 
 
 def test_one_of_the_two_is_a_class_like_any_other(tmp_path):
@@ -111,7 +114,10 @@ def test_one_of_the_two_is_a_class_like_any_other(tmp_path):
     [
         (_both("xy", "ab"), "no class folder of query/ is in gallery/"),
         (_both("ab", "ab", "probe/a", "probe/b"), "probe/ and query/ are named as the same set"),
-        (_both("ab", "ab", "test/a", "test/b"), "there is no train/ to learn from"),
+        (
+            _both("ab", "ab", "test/a", "test/b"),
+            "test/ is a part to judge by, and there is no train/",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_refused(tmp_path, folders, words):

@@ -1,10 +1,13 @@
 """Retrieval beside a slow reference that ranks everything, and what it must not do."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 from torch import nn
 
@@ -15,8 +18,12 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation import retrieval
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.retrieval import retrieve
+from nearfar.evaluation.retrieval import Retrieved, queries_asked, retrieve
 from nearfar.evaluation.specs import ProtocolSpec, RetrievalSpec
+from nearfar.recipes.console import print_scores
+from nearfar.report.score_tables import score_cell
+from nearfar.report.scores import score_rows
+from nearfar.spec import as_spec
 
 ALL_BUT = tuple(name for name in ProtocolSpec.known() if name != "retrieval")
 
@@ -173,6 +180,73 @@ def test_test_labels_and_images_choose_nothing(source):
 def test_fewer_queries_search_the_same_gallery(source):
     spec = EvaluationSpec.by(RetrievalSpec(queries=7), leave_out=ALL_BUT, baselines=False)
     assert {r.n for r in evaluate(nn.Flatten(), source, spec).records} == {7}
+
+
+def test_how_many_ask_is_said_with_the_error_of_the_draw(source):
+    def found_by(queries):
+        spec = RetrievalSpec(queries=queries, ranks=(1, 5))
+        spec = EvaluationSpec.by(spec, leave_out=ALL_BUT, baselines=False, seed=3)
+        return evaluate(nn.Flatten(), source, spec)
+
+    whole, some, again = found_by("all"), found_by(20), found_by(20)
+    assert some.records == again.records  # drawn by the seed
+    assert found_by("auto").records == whole.records  # of 50 all ask unasked
+    assert not any({"of", "standard_error"} & record.parameters.keys() for record in whole.records)
+    assert not any(" ask," in note for note in whole.notes)
+    labels = source.test.labels
+    can_find = int((torch.bincount(labels)[labels] > 1).sum())
+    for record in some.records:
+        assert (record.parameters["queries"], record.parameters["of"]) == (record.n, can_find)
+        if record.protocol == "recall":
+            p, n = record.value, record.n
+            expected = (p * (1 - p) / (n - 1) * (1 - n / can_find)) ** 0.5
+            assert record.parameters["standard_error"] == pytest.approx(expected)
+    assert any("20 of 50 examples ask" in note for note in some.notes)
+    (row, *_) = score_rows([record.as_json() for record in some.records])
+    assert row.detail == f"k = 1, gallery = test part, {some.records[0].n} of {can_find} queries"
+    cell = score_cell(row.scores["encoder"], is_accuracy=False)
+    assert cell["spread"] == f"± {some.records[0].parameters['standard_error']:.3f}"
+    told = Console(width=200, file=io.StringIO())
+    print_scores(told, [record.as_json() for record in some.records], some.notes)
+    assert f"{cell['value']} {cell['spread']}" in told.file.getvalue()
+
+
+def test_the_standard_error_is_the_spread_of_draws():
+    """Of samples without replacement from a set of known values."""
+    values = torch.rand(200, generator=torch.Generator().manual_seed(0)).double() ** 3
+    draws = [
+        values[torch.randperm(200, generator=torch.Generator().manual_seed(seed))[:50]]
+        for seed in range(2000)
+    ]
+    spread = float(torch.stack([each.mean() for each in draws]).std())
+    found = Retrieved(torch.ones(50, dtype=torch.int64), values[:50])
+    told = [found.standard_error(each, 200) for each in draws]
+    assert np.mean(told) == pytest.approx(spread, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("queries", "examples", "gallery", "asked"),
+    [
+        ("auto", 50, 50, 50),
+        ("auto", 10_000, 10_000, 2000),
+        ("auto", 10_000, 600_000, 2000),
+        ("auto", 10_000, 2_400_000, 500),
+        ("auto", 10_000, 10**9, 100),
+        ("auto", 60, 10**9, 60),
+        (7, 50, 10**9, 7),
+        (5000, 10_000, 10**9, 5000),
+        ("all", 10_000, 10**9, 10_000),
+    ],
+)
+def test_fewer_ask_where_all_would_take_minutes(queries, examples, gallery, asked):
+    assert queries_asked(RetrievalSpec(queries=queries), examples, gallery) == asked
+
+
+def test_a_number_of_queries_may_be_a_word():
+    assert as_spec(RetrievalSpec, {"queries": "all"}).queries == "all"
+    for wrong in ("most", 0):
+        with pytest.raises(SettingError, match=r"evaluation.retrieval.queries"):
+            RetrievalSpec(queries=wrong)
 
 
 def test_classes_of_one_example_are_told(source):

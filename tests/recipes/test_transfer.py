@@ -188,11 +188,15 @@ def test_rates_by_layer_are_of_fine_tuning_alone_and_have_figures_of_their_own(
     assert transferred()[:2] == ({(1.0, 1.0)}, 4)
     done, figures, notes = transferred(layer_decay=0.5, head_rate=4.0)
     assert (done, figures) == ({(0.5, 4.0)}, 6)
-    assert "each layer's rate ×0.5 that of the layer above it, the classifier's ×4" in notes
+    layers = "each layer's rate ×0.5 that of the layer above it"
+    classifier = "the classifier's rate ×4 that of the network"
+    assert f"fine-tuned with {layers} and {classifier}" in notes
     assert transferred(layer_decay=0.5, head_rate=4.0)[:2] == (set(), 6)
     assert transferred()[:2] == (set(), 6)
     monkeypatch.setattr(module, "tells_layers", lambda encoder: False)
-    assert transferred(head_rate=4.0)[:2] == ({(1.0, 4.0)}, 8)
+    done, figures, notes = transferred(head_rate=4.0)
+    assert (done, figures) == ({(1.0, 4.0)}, 8)
+    assert f"fine-tuned with {classifier}" in notes  # nothing is said of layers
     with pytest.raises(SettingError, match=r"--layer-decay is 0\.5: .* does not tell its layers"):
         transferred(layer_decay=0.5)
 

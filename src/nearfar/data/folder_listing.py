@@ -122,8 +122,8 @@ def _search_listings(layout: Layout, root: Path, kind: FileKind, notes: list[str
     if gallery.labels is None or queries.labels is None:
         flat = names["gallery" if gallery.labels is None else "query"]
         notes.append(
-            f"left out {names['query']}/ and {names['gallery']}/: {flat}/ has no class folders, so "
-            "it is not known what a query should find"
+            f"left out {names['query']}/ and {names['gallery']}/: {flat}/ has fewer than two class "
+            "folders, so it is not known what a query should find"
         )
         return []
     notes.append(

@@ -232,8 +232,9 @@ def _one_of_each(base: Folder, named: list[tuple[PartName, Folder]]) -> dict[Par
     if "train" not in parts:
         seen = " and ".join(f"{folder.name}/" for _, folder in named)
         raise NearfarError(
-            f"{shown(base.path)}: {seen} are parts to judge by, and there is no train/ to learn "
-            "from; name one folder with --data.root, or name one of them train"
+            f"{shown(base.path)}: {seen} {'are parts' if len(named) > 1 else 'is a part'} to judge "
+            "by, and there is no train/ to learn from; name one folder with --data.root, or name "
+            "one of them train"
         )
     return parts
 

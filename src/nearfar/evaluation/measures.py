@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_OF_ANY_RECORD = frozenset({"transform", "converged", "draws", "values", "shots", "classes"})
+_OF_ANY_RECORD = frozenset(
+    {"transform", "converged", "draws", "values", "shots", "classes", "standard_error"}
+)
 """Parameters of a record that say nothing of what was asked."""
 
 
@@ -172,6 +174,18 @@ def _labels_in_words(asked: str) -> str:
     if asked == "100%":
         return "all labels"
     return f"{asked} of the labels" if asked.endswith("%") else f"{asked} labels per class"
+
+
+class RetrievalMeasure(Measure):
+    """Means over queries, which may be some of those that there are."""
+
+    def detail(self, parameters: Mapping[str, Any]) -> str:
+        """What is asked of what; where not all ask, how many of how many."""
+        whole = {name: value for name, value in parameters.items() if name not in ("queries", "of")}
+        told = super().detail(whole)
+        if "of" in parameters:
+            told += f", {parameters['queries']:,} of {parameters['of']:,} queries"
+        return told
 
 
 class CentredMeasure(Measure):

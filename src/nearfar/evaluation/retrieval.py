@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,11 @@ SORTED_BLOCK = 2**20
 """Similarities that a thread sorts at a time."""
 _ROUND = 64
 """Queries with many to find between two words of how far it is."""
+MOST_QUERIES, LEAST_QUERIES = 2000, 100
+"""That ask where nobody says how many; the fewer the larger the gallery is."""
+MOST_PAIRS = 1_200_000_000
+"""Of queries and gallery examples that are then compared: a minute of one core, by 46 ns for a pair
+where a query has thousands to find, which takes longest."""
 MANY = 64
 """A query with more than one in so many of the gallery to find has all of it sorted."""
 
@@ -60,6 +66,33 @@ class Retrieved:
     def reciprocal_rank(self) -> float:
         """Mean of 1/r, r the place of the first of the query's class."""
         return float((1 / self.first.double()).mean())
+
+    def standard_error(self, values: Float[Tensor, " q"], of: int) -> float:
+        """How far a mean over these queries lies from that over all, as one standard deviation.
+
+        Of queries drawn without replacement: s/√q √(1 − q/N).
+
+        Args:
+            values: Of each query, two or more.
+            of: N, queries that these were drawn from.
+        """
+        count = len(values)
+        return float(values.double().std() * ((1 - count / of) / count) ** 0.5)
+
+
+def queries_asked(spec: RetrievalSpec, queries: int, gallery: int) -> int:
+    """How many of the queries ask.
+
+    Args:
+        spec: What is asked for.
+        queries: That there are.
+        gallery: Examples that each is compared with.
+    """
+    if spec.queries == "all":
+        return queries
+    if spec.queries != "auto":
+        return min(spec.queries, queries)
+    return min(queries, MOST_QUERIES, max(LEAST_QUERIES, MOST_PAIRS // max(1, gallery)))
 
 
 def retrieve(
@@ -220,7 +253,8 @@ def judge(spec: RetrievalSpec, judged: Judged) -> Found:
     )
     asked, asked_labels, gallery, gallery_labels, where = _sets(spec, judged)
     draws = torch.Generator().manual_seed(judged.seed)
-    asking = torch.randperm(len(asked), generator=draws)[: spec.queries].sort().values
+    number = queries_asked(spec, len(asked), len(gallery))
+    asking = torch.randperm(len(asked), generator=draws)[:number].sort().values
     rows = transform(gallery)
     found = retrieve(
         rows[asking] if asked is gallery else transform(asked[asking]),
@@ -236,18 +270,43 @@ def judge(spec: RetrievalSpec, judged: Judged) -> Found:
     if not count:
         why = "no class has two examples" if asked is gallery else "no class is in both sets"
         return Found(notes=[f"retrieval of {FEATURE_NAMES[kind]} left out: {why}"])
-    about = {"gallery": where, "transform": transform.name}
+    about: dict[str, Any] = {"gallery": where, "transform": transform.name}
+    of = len(asked)
+    if number < of:
+        of = _that_find(asked_labels, gallery_labels, itself=asked is gallery)
+        about |= {"queries": count, "of": of}
+        notes.append(
+            f"retrieval: {number:,} of {len(asked):,} examples ask, drawn by evaluation.seed; ± is "
+            "the standard error of that draw; --evaluation.retrieval.queries all lets all ask"
+        )
+
+    def record(name: str, of_each: Tensor, **asked_for: int) -> Record:
+        parameters, values = {**asked_for, **about}, of_each.double()
+        if number < len(asked) and count > 1:
+            parameters["standard_error"] = found.standard_error(values, of)
+        return Record(name, kind, "mean", float(values.mean()), count, parameters=parameters)
+
     return Found(
         [
-            *(
-                Record("recall", kind, "mean", found.recall(k), count, parameters={"k": k, **about})
-                for k in spec.ranks
-            ),
-            Record("map_at_r", kind, "mean", found.map_at_r, count, parameters=about),
-            Record("reciprocal_rank", kind, "mean", found.reciprocal_rank, count, parameters=about),
+            *(record("recall", found.first <= k, k=k) for k in spec.ranks),
+            record("map_at_r", found.precision),
+            record("reciprocal_rank", 1 / found.first.double()),
         ],
         notes=notes,
     )
+
+
+def _that_find(asked: Int64[Tensor, " m"], gallery: Int64[Tensor, " n"], *, itself: bool) -> int:
+    """How many of all queries have any of their class to find.
+
+    Args:
+        asked: Classes of the queries.
+        gallery: Classes of what is searched.
+        itself: The queries are the gallery, and none finds itself.
+    """
+    classes = 1 + max(int(asked.max()), int(gallery.max()))
+    relevant = torch.bincount(gallery, minlength=classes)[asked]
+    return int((relevant > itself).sum())
 
 
 def _sets(

@@ -13,6 +13,7 @@ from nearfar.evaluation.measures import (
     FewLabelsMeasure,
     FineTuningMeasure,
     Measure,
+    RetrievalMeasure,
 )
 from nearfar.evaluation.records import FeatureKind
 from nearfar.spec import Count, Named
@@ -270,6 +271,10 @@ class EffectiveRankSpec(ProtocolSpec):
     """Training examples that it is computed from, at most; a rank depends on how many."""
 
 
+_OF_SOME = {"queries": int, "of": int}
+"""Parameters of records where not all ask that could: how many do, and of how many."""
+
+
 class RetrievalSpec(ProtocolSpec):
     """Examples of the same class among those most alike (Musgrave et al. 2020)."""
 
@@ -279,23 +284,23 @@ class RetrievalSpec(ProtocolSpec):
     needs_labels = True
     asks_gallery = True
     measures = (
-        Measure(
+        RetrievalMeasure(
             name="recall",
-            parameters={"k": int, "gallery": str},
+            parameters={"k": int, "gallery": str, **_OF_SOME},
             explained="share of queries with one of their class among the k nearest",
         ),
-        Measure(
+        RetrievalMeasure(
             name="map_at_r",
             words="Mean average precision at R",
             short="MAP@R",
-            parameters={"gallery": str},
+            parameters={"gallery": str, **_OF_SOME},
             explained="1 where the R nearest are the R others of the class",
         ),
-        Measure(
+        RetrievalMeasure(
             name="reciprocal_rank",
             words="Mean reciprocal rank",
             short="MRR",
-            parameters={"gallery": str},
+            parameters={"gallery": str, **_OF_SOME},
             explained="1 where the nearest is of the class, 1/r where the first is the r-th",
         ),
     )
@@ -305,8 +310,9 @@ class RetrievalSpec(ProtocolSpec):
     Data with a query and a gallery part have both sets, and this decides nothing."""
     ranks: tuple[Count, ...] = (1, 5, 10)
     """Each k of recall@k."""
-    queries: Count = 2000
-    """Examples that ask, at most; all others are searched none the less."""
+    queries: Count | Literal["auto", "all"] = "auto"
+    """Examples that ask, drawn at random; auto: 2000, and fewer where these would take more than
+    about a minute; all: every one. All others are searched none the less."""
 
     def check(self) -> None:
         """There is a rank."""

@@ -164,11 +164,12 @@ def _shot_table(rows: Sequence[Row]) -> Table:
 
 
 def _cell(row: Row, score: Score | None, best: float | None) -> str:
-    """A score as a person reads it: per cent for accuracies, ± over draws."""
+    """A score as a person reads it: per cent for accuracies, ± over draws or queries."""
     if score is None:
         return ""
     if not row.is_accuracy:
-        return f"{score.value:.3f}"
+        error = score.standard_error
+        return f"{score.value:.3f}" + ("" if error is None else f" ± {error:.3f}")
     spread = "" if score.sd is None else f" ± {100 * score.sd:.1f}"
     text = f"{100 * score.value:.1f}{spread}"
     return f"[bold]{text}[/bold]" if score.value == best else text

@@ -107,10 +107,12 @@ def transfer(
     notes = list(_notes(starts))
     if rates and "fine_tuned" in protocols:
         _require_layers(starts, layer_decay)
-        notes.append(
-            f"fine-tuned with each layer's rate ×{layer_decay:g} that of the layer above it, the "
-            f"classifier's ×{head_rate:g}"
-        )
+        told = []
+        if "layer_decay" in rates:
+            told.append(f"each layer's rate ×{layer_decay:g} that of the layer above it")
+        if "head_rate" in rates:
+            told.append(f"the classifier's rate ×{head_rate:g} that of the network")
+        notes.append(f"fine-tuned with {' and '.join(told)}")
     side = max(start.encoder.shape[-1] for start in starts)
     table = Table([], notes, draws)
     begun, judged, left = time.monotonic(), 0, len(sets) * len(starts) * len(protocols)

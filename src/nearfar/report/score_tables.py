@@ -68,7 +68,9 @@ def score_cell(score: Score | None, *, is_accuracy: bool) -> dict[str, Any] | No
     if score is None:
         return None
     if not is_accuracy:
-        return {"value": f"{score.value:.3f}".replace("-", "−"), "spread": "", "share": None}
+        error = score.standard_error
+        spread = "" if error is None else f"± {error:.3f}"
+        return {"value": f"{score.value:.3f}".replace("-", "−"), "spread": spread, "share": None}
     low, high = shown_interval(score)
     spread = f"± {percent(score.sd)}" if score.sd is not None else f"{percent(low)}–{percent(high)}"
     return {"value": percent(score.value), "spread": spread, "share": score.value}

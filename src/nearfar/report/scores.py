@@ -104,6 +104,7 @@ def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
             sd=record.get("sd"),
             draws=parameters.get("draws", 1),
             values=tuple(parameters.get("values", ())),
+            standard_error=parameters.get("standard_error"),
         )
     return sorted(rows.values(), key=_order)
 

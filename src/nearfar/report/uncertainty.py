@@ -20,6 +20,7 @@ class Score:
         sd: Standard deviation over draws, or None for a single value.
         draws: Number of draws that `value` and `sd` come from.
         values: The value of each draw, where they were kept.
+        standard_error: Of a mean over some of the examples that could have been asked.
     """
 
     value: float
@@ -27,6 +28,7 @@ class Score:
     sd: float | None = None
     draws: int = 1
     values: tuple[float, ...] = ()
+    standard_error: float | None = None
 
 
 @dataclass(frozen=True)

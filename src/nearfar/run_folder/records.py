@@ -68,6 +68,7 @@ class _Parameters(_Shape):
     draws: int = 1
     values: list[FiniteFloat] = []
     shots: str | None = None
+    standard_error: FiniteFloat | None = None
     classes: int | None = None
 
 
