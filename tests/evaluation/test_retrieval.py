@@ -1,6 +1,7 @@
 """Retrieval beside a slow reference that ranks everything, and what it must not do."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.retrieval import Retrieved, queries_asked, retrieve
 from nearfar.evaluation.specs import ProtocolSpec, RetrievalSpec
 from nearfar.recipes.console import print_scores
+from nearfar.report.run_files import _check_identity
 from nearfar.report.score_tables import score_cell
 from nearfar.report.scores import score_rows
 from nearfar.spec import as_spec
@@ -204,6 +206,12 @@ def test_how_many_ask_is_said_with_the_error_of_the_draw(source):
     assert any("20 of 50 examples ask" in note for note in some.notes)
     (row, *_) = score_rows([record.as_json() for record in some.records])
     assert row.detail == f"k = 1, gallery = test part, {some.records[0].n} of {can_find} queries"
+    for record in (*whole.records, *some.records):
+        _check_identity(record.as_json(), Path("evaluation.json"))
+    damaged = some.records[0].as_json()
+    damaged["parameters"] |= {"of": "many"}
+    with pytest.raises(NearfarError, match="recall: its of is 'many'"):
+        _check_identity(damaged, Path("evaluation.json"))
     cell = score_cell(row.scores["encoder"], is_accuracy=False)
     assert cell["spread"] == f"± {some.records[0].parameters['standard_error']:.3f}"
     told = Console(width=200, file=io.StringIO())

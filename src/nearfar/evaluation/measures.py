@@ -36,6 +36,7 @@ class Measure:
             out.
         heading: In tables of documents, where it stands alone; a format of the parameters.
         parameters: Those that tell its records apart, each with its type.
+        optional: Further ones, which records may be without.
         letters: By which such parameters are called, where not by their names.
         explained: What the figures say, where they are no accuracies; `{one}` stands for what an
             example is called.
@@ -51,6 +52,7 @@ class Measure:
     short: str = ""
     heading: str = ""
     parameters: Mapping[str, type] = field(default_factory=dict)
+    optional: Mapping[str, type] = field(default_factory=dict)
     letters: Mapping[str, str] = field(default_factory=dict)
     explained: str = ""
     judge: str = ""
@@ -67,7 +69,8 @@ class Measure:
 
     def identity(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """What of a record's parameters tells it from others of this measure."""
-        return {name: value for name, value in parameters.items() if name in self.parameters}
+        telling = {**self.parameters, **self.optional}
+        return {name: value for name, value in parameters.items() if name in telling}
 
     def title(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002  others need them
         """What stands before a record's figures."""

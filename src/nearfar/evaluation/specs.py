@@ -286,21 +286,24 @@ class RetrievalSpec(ProtocolSpec):
     measures = (
         RetrievalMeasure(
             name="recall",
-            parameters={"k": int, "gallery": str, **_OF_SOME},
+            parameters={"k": int, "gallery": str},
+            optional=_OF_SOME,
             explained="share of queries with one of their class among the k nearest",
         ),
         RetrievalMeasure(
             name="map_at_r",
             words="Mean average precision at R",
             short="MAP@R",
-            parameters={"gallery": str, **_OF_SOME},
+            parameters={"gallery": str},
+            optional=_OF_SOME,
             explained="1 where the R nearest are the R others of the class",
         ),
         RetrievalMeasure(
             name="reciprocal_rank",
             words="Mean reciprocal rank",
             short="MRR",
-            parameters={"gallery": str, **_OF_SOME},
+            parameters={"gallery": str},
+            optional=_OF_SOME,
             explained="1 where the nearest is of the class, 1/r where the first is the r-th",
         ),
     )
@@ -370,6 +373,7 @@ class FineTuningSpec(ProtocolSpec):
             name="fine_tuning",
             words="Fine-tuning",
             parameters={"labels": str, "labelled": int, "frozen": str},
+            optional={"layer_decay": float, "head_rate": float},
             place=3,
             curve=Curve("labelled", "Fine-tuned: accuracy by number of labels", "labels"),
         ),

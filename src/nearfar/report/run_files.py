@@ -149,7 +149,9 @@ def _check_identity(record: dict[str, Any], path: Path) -> None:
         NearfarError: Naming the parameter.
     """
     given = record.get("parameters") or {}
-    for name, kind in measure_of(record["protocol"]).parameters.items():
+    measure = measure_of(record["protocol"])
+    held = {name: kind for name, kind in measure.optional.items() if name in given}
+    for name, kind in {**measure.parameters, **held}.items():
         value = given.get(name)
         fits = isinstance(value, (int, float) if kind is float else kind)
         if not fits or (isinstance(value, float) and not isfinite(value)):
