@@ -221,8 +221,7 @@ def test_other_data_are_judged_beside_the_run_and_leave_it_alone(lightly_judged,
     page = found.report.read_text()
     assert f"the encoder of the run {run.resolve()}" in page
     assert str(tmp_path / "other.npz") in page
-    assert "on its own data.<" in page
-    assert "..<" not in page
+    assert "on its own data.</p>" in page
 
 
 def test_scores_on_one_data_set_do_not_overwrite_those_on_another(lightly_judged, tmp_path):
