@@ -209,7 +209,7 @@ def test_how_many_ask_is_said_with_the_error_of_the_draw(source):
     for record in (*whole.records, *some.records):
         _check_identity(record.as_json(), Path("evaluation.json"))
     damaged = some.records[0].as_json()
-    damaged["parameters"] |= {"of": "many"}
+    damaged["parameters"] = {**damaged["parameters"], "of": "many"}
     with pytest.raises(NearfarError, match="recall: its of is 'many'"):
         _check_identity(damaged, Path("evaluation.json"))
     cell = score_cell(row.scores["encoder"], is_accuracy=False)
