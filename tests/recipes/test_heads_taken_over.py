@@ -25,6 +25,7 @@ from nearfar.methods.specs import (
     MoCoSpec,
     PaCoSpec,
     SimCLRSpec,
+    SupConQueueSpec,
     SupConSpec,
 )
 from nearfar.recipes.assembly import assemble
@@ -88,6 +89,7 @@ def test_a_head_that_is_built_alike_is_taken_over_by_any_method(first, tmp_path,
     "method",
     [
         MoCoSpec(projection_hidden=8, projection_dim=4, queue_size=16),
+        SupConQueueSpec(**SAME, queue_size=16),
         BYOLSpec(**SAME, prediction_hidden=8),
     ],
 )
@@ -97,7 +99,7 @@ def test_momentum_copies_begin_as_copies_of_what_was_taken_over(tmp_path, method
     (follower,) = assembly.method.head_followers
     for module in (assembly.method.embedding_head, follower):
         assert equal(module, run / "head.safetensors")
-    copy = "momentum_encoder" if method.name == "moco" else "target_encoder"
+    copy = "target_encoder" if method.name == "byol" else "momentum_encoder"
     assert equal(getattr(assembly.method, copy), run / "encoder.safetensors")
 
 

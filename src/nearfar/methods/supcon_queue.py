@@ -59,6 +59,11 @@ class SupConQueue(Method):
         """The projection head of the queries."""
         return self.projection
 
+    @property
+    def head_followers(self) -> tuple[nn.Module, ...]:
+        """The head of the keys."""
+        return (self.momentum_projection,)
+
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """The first view's queries and the second's keys."""
         self.spec.require_views(len(views))
