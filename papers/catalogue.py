@@ -1,6 +1,12 @@
 """All experiments and reproductions, in the order of their pages."""
 
-from papers.alignment_uniformity import fine_tunings, limit_theorem, uniform_on_sphere
+from papers.alignment_uniformity import (
+    circle,
+    fine_tunings,
+    limit_theorem,
+    plane,
+    uniform_on_sphere,
+)
 from papers.debiased_positives import (
     estimators_gap,
     losses,
@@ -21,6 +27,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         donsker_varadhan_bias.EXPERIMENT,
         limit_theorem.EXPERIMENT,
         uniform_on_sphere.EXPERIMENT,
+        circle.EXPERIMENT,
+        plane.EXPERIMENT,
         fine_tunings.EXPERIMENT,
         estimators_gap.EXPERIMENT,
         optimum.EXPERIMENT,

@@ -1,41 +1,27 @@
 """One trained encoder, trained on by alignment alone, by uniformity alone, and by both."""
 
-from collections.abc import Callable
+from collections import deque
 from copy import deepcopy
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple, cast
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from sklearn.neighbors import KNeighborsClassifier
 from tools.markdown import mean_and_sd, table
-from torch import Tensor, nn
+from torch import Tensor
 
-from nearfar.data.source import Part
-from nearfar.data.sources import load_source
-from nearfar.data.specs import DigitsSpec
-from nearfar.encoders.specs import SmallResNetSpec
-from nearfar.objectives import align_uniform, alignment, nt_xent, uniformity
-from nearfar.training.generators import OwnDraws
-from nearfar.views.specs import DigitsViewsSpec
-from nearfar.views.views import Views
+from nearfar.objectives import align_uniform, nt_xent
+from papers.alignment_uniformity.digits_sphere import digits, measured, new_encoder, train
 from papers.experiment import Experiment
 from papers.figures import panels, plot_spread
 from papers.measurements import distinct, where
 
-BATCH, DIM, TEMPERATURE, NEIGHBORS = 256, 64, 0.5, 20
+DIM, TEMPERATURE = 64, 0.5
 RATE, RATE_AFTER = 2e-3, 5e-4
 EPOCHS, EPOCHS_AFTER, EVERY = 60, 40, 4
-SHAPE, MEAN, STD = (1, 8, 8), 0.3, 0.3
-"""Of the digits, and about their brightness, 0 to 1."""
 
-Objective = Callable[[Tensor, Tensor], Tensor]
-TERMS: dict[str, Objective] = {
-    "alignment alone": partial(align_uniform, uniform_weight=0.0),
-    "uniformity alone": partial(align_uniform, align_weight=0.0),
-    "both": align_uniform,
+TERMS: dict[str, dict[str, float]] = {
+    "alignment alone": {"uniform_weight": 0.0},
+    "uniformity alone": {"align_weight": 0.0},
+    "both": {},
 }
 SHOWN = {
     "accuracy": "kNN on features, %",
@@ -43,21 +29,6 @@ SHOWN = {
     "alignment": "alignment, lower is nearer",
     "uniformity": "uniformity, lower is more even",
 }
-
-
-class Digits(NamedTuple):
-    """Small pictures, part to learn from and part to measure on."""
-
-    train: Part
-    test: Part
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a training begins with: a backbone, and a linear map to the sphere behind it."""
-
-    backbone: nn.Module
-    head: nn.Module
 
 
 def measure(
@@ -71,84 +42,27 @@ def measure(
         epochs_after: By each of the terms, all from the weights that NT-Xent left.
         every: Epochs between measurements.
     """
-    digits = load_source(DigitsSpec())
-    assert digits.test is not None
-    data = Digits(digits.train, digits.test)
-    with OwnDraws(seed):
-        backbone = SmallResNetSpec(width=16).build(SHAPE)
-        start = Start(backbone, nn.Linear(cast(int, backbone.num_features), DIM))
-    contrast = partial(nt_xent, temperature=TEMPERATURE)
-    _train(start, contrast, data, seed=seed, epochs=epochs, rate=RATE, every=epochs + 1)
-    rows = []
-    for name, objective in TERMS.items():
-        copy = Start(deepcopy(start.backbone), deepcopy(start.head))
-        found = _train(
-            copy, objective, data, seed=seed, epochs=epochs_after, rate=RATE_AFTER, every=every
-        )
-        rows += [{"objective": name, **each} for each in found]
+    data, encoder = digits(), new_encoder(seed, DIM)
+
+    def contrast(first: Tensor, second: Tensor, _: Tensor) -> Tensor:
+        return nt_xent(first, second, temperature=TEMPERATURE)
+
+    deque(train(encoder, contrast, data, seed=seed, epochs=epochs, rate=RATE), maxlen=0)
+    before, rows = measured(encoder, data), []
+    for name, weights in TERMS.items():
+
+        def terms(first: Tensor, second: Tensor, _: Tensor, weights=weights) -> Tensor:
+            return align_uniform(first, second, **weights)
+
+        copy = deepcopy(encoder)
+        further = train(copy, terms, data, seed=seed, epochs=epochs_after, rate=RATE_AFTER)
+        rows.append({"objective": name, "epoch": 0, **before})
+        rows += [
+            {"objective": name, "epoch": epoch, **measured(copy, data)}
+            for epoch in further
+            if epoch % every == 0
+        ]
     return pd.DataFrame(rows)
-
-
-def _train(
-    start: Start,
-    objective: Objective,
-    data: Digits,
-    *,
-    seed: int,
-    epochs: int,
-    rate: float,
-    every: int,
-) -> list[dict[str, Any]]:
-    """Train it where it is; what is measured before, and after every so many epochs."""
-    images = data.train.examples
-    assert isinstance(images, Tensor)
-    views = _views()
-    draws = torch.Generator().manual_seed(seed)
-    modules = nn.ModuleList([start.backbone, start.head])
-    optimizer = torch.optim.AdamW(modules.parameters(), lr=rate, weight_decay=1e-4)
-    found = [{"epoch": 0, **_measured(start, data)}]
-    for epoch in range(1, epochs + 1):
-        modules.train()
-        order = torch.randperm(len(images), generator=draws)
-        for rows in order.split(BATCH)[:-1]:
-            pair = torch.cat(views(images[rows], draws))
-            first, second = start.head(start.backbone(pair)).chunk(2)
-            optimizer.zero_grad(set_to_none=True)
-            objective(first, second).backward()
-            optimizer.step()
-        if epoch % every == 0:
-            found.append({"epoch": epoch, **_measured(start, data)})
-    return found
-
-
-def _views() -> Views:
-    return DigitsViewsSpec().build(SHAPE, mean=(MEAN,), std=(STD,))
-
-
-@torch.no_grad()
-def _measured(start: Start, data: Digits) -> dict[str, float]:
-    """On the test part: the neighbours' vote on features, and both terms of two views."""
-    views = _views()
-    start.backbone.eval()
-
-    def features(part: Part) -> Tensor:
-        assert isinstance(part.examples, Tensor)
-        return start.backbone((part.examples / 255 - MEAN) / STD)
-
-    def accuracy(train: Tensor, test: Tensor) -> float:
-        vote = KNeighborsClassifier(NEIGHBORS, metric="cosine").fit(train, data.train.labels)
-        return 100 * float(vote.score(test, data.test.labels))
-
-    train, test = features(data.train), features(data.test)
-    assert isinstance(data.test.examples, Tensor)
-    pair = torch.cat(views(data.test.examples, torch.Generator().manual_seed(0)))
-    first, second = start.head(start.backbone(pair)).chunk(2)
-    return {
-        "accuracy": accuracy(train, test),
-        "embedding": accuracy(start.head(train), start.head(test)),
-        "alignment": float(alignment(first, second)),
-        "uniformity": float(uniformity(first)),
-    }
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from papers.alignment_uniformity import fine_tunings, limit_theorem, uniform_on_sphere
+from papers.alignment_uniformity import (
+    circle,
+    fine_tunings,
+    limit_theorem,
+    plane,
+    uniform_on_sphere,
+)
 from papers.alignment_uniformity.sphere import log_mean_exp, rows_at_cosine, uniform_rows
 from papers.measurements import distinct, values, where
 from papers.rates import slope
@@ -63,3 +69,53 @@ def test_each_term_alone_gets_better_at_itself_and_worse_at_the_other():
     told = fine_tunings.findings(pd.concat([data.assign(seed=seed) for seed in (0, 1)]))
     assert "| both |" in told
     assert len(fine_tunings.draw(data.assign(seed=0)).axes) == 4
+
+
+def test_on_the_circle_contrast_spreads_and_both_trainings_draw_views_together():
+    data = circle.measure(0, epochs=4)
+    assert {name: len(rows) for name, rows in data.groupby("encoder")} == dict.fromkeys(
+        circle.ENCODERS, 500
+    )
+    by_encoder = data.groupby("encoder")
+    uniformity = by_encoder["uniformity"].first()
+    assert uniformity["contrastive"] < uniformity["random"]
+    # No spread over the circle is more even than the even one.
+    assert uniformity.min() > uniform_on_sphere.of_even_spread(2.0, 2) - 0.01
+    assert data["angle"].between(-math.pi, math.pi).all()
+    assert data["distance"].between(0, 2).all()
+    figure = circle.draw(data.assign(seed=0))
+    assert len(figure.axes) == 6
+    assert "| contrastive |" in circle.findings(data.assign(seed=0))
+
+
+def test_the_plane_measures_every_encoder_after_every_length():
+    settings = {"NT-Xent": ({"temperature": 0.5}, {"temperature": 0.1})}
+    data = plane.measure(0, epochs=(1, 2), settings=settings)
+    assert len(data) == 4
+    assert not data[["alignment", "uniformity", "accuracy"]].duplicated().any()
+    assert len(plane.draw(data.assign(seed=0)).axes) == 4
+
+
+def test_a_correlation_is_found_with_an_interval_over_settings():
+    """Accuracy falls with the sum of both terms, and with neither alone so clearly."""
+    draws = np.random.default_rng(0)
+    alignment, uniformity = draws.uniform(0, 1, 60), draws.uniform(-4, -3, 60)
+    data = pd.DataFrame(
+        {
+            "objective": "some",
+            "settings": [str(place // 3) for place in range(60)],
+            "epochs": 1,
+            "alignment": alignment,
+            "uniformity": uniformity,
+            "accuracy": -(alignment + uniformity),
+            "embedding": draws.uniform(0, 1, 60),
+            "seed": [place % 3 for place in range(60)],
+        }
+    )
+    mean, low, high = plane.correlation(data, "sum", "accuracy")
+    assert (mean, low, high) == pytest.approx((-1, -1, -1))
+    mean, low, high = plane.correlation(data, "alignment", "accuracy")
+    assert -0.95 < low < mean < high < -0.3
+    _, low, high = plane.correlation(data, "sum", "embedding")
+    assert low < 0 < high
+    assert "−1.00 (−1.00 to −1.00)" in plane.findings(data)
