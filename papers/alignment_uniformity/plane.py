@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from tools.markdown import table
 from torch import Tensor
 
@@ -141,7 +141,8 @@ def correlation(data: pd.DataFrame, told_by: str, told: str) -> tuple[float, flo
 
     def of(chosen: Sequence[pd.DataFrame]) -> float:
         some = pd.concat(chosen)
-        return float(spearmanr(values(some, told_by), values(some, told))[0])
+        ranks = [rankdata(values(some, column)) for column in (told_by, told)]
+        return float(np.corrcoef(ranks)[0, 1])
 
     drawn = [
         of([groups[place] for place in draws.integers(len(groups), size=len(groups))])
