@@ -4,7 +4,6 @@ from papers.alignment_uniformity import (
     circle,
     fine_tunings,
     limit_theorem,
-    plane,
     uniform_on_sphere,
 )
 from papers.debiased_positives import (
@@ -28,7 +27,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         limit_theorem.EXPERIMENT,
         uniform_on_sphere.EXPERIMENT,
         circle.EXPERIMENT,
-        plane.EXPERIMENT,
         fine_tunings.EXPERIMENT,
         estimators_gap.EXPERIMENT,
         optimum.EXPERIMENT,

@@ -10,7 +10,6 @@ from papers.alignment_uniformity import (
     circle,
     fine_tunings,
     limit_theorem,
-    plane,
     uniform_on_sphere,
 )
 from papers.alignment_uniformity.sphere import log_mean_exp, rows_at_cosine, uniform_rows
@@ -86,36 +85,3 @@ def test_on_the_circle_contrast_spreads_and_both_trainings_draw_views_together()
     figure = circle.draw(data.assign(seed=0))
     assert len(figure.axes) == 6
     assert "| contrastive |" in circle.findings(data.assign(seed=0))
-
-
-def test_the_plane_measures_every_encoder_after_every_length():
-    settings = {"NT-Xent": ({"temperature": 0.5}, {"temperature": 0.1})}
-    data = plane.measure(0, epochs=(1, 2), settings=settings)
-    assert len(data) == 4
-    assert not data[["alignment", "uniformity", "accuracy"]].duplicated().any()
-    assert len(plane.draw(data.assign(seed=0)).axes) == 4
-
-
-def test_a_correlation_is_found_with_an_interval_over_settings():
-    """Accuracy falls with the sum of both terms, and with neither alone so clearly."""
-    draws = np.random.default_rng(0)
-    alignment, uniformity = draws.uniform(0, 1, 60), draws.uniform(-4, -3, 60)
-    data = pd.DataFrame(
-        {
-            "objective": "some",
-            "settings": [str(place // 3) for place in range(60)],
-            "epochs": 1,
-            "alignment": alignment,
-            "uniformity": uniformity,
-            "accuracy": -(alignment + uniformity),
-            "embedding": draws.uniform(0, 1, 60),
-            "seed": [place % 3 for place in range(60)],
-        }
-    )
-    mean, low, high = plane.correlation(data, "sum", "accuracy")
-    assert (mean, low, high) == pytest.approx((-1, -1, -1))
-    mean, low, high = plane.correlation(data, "alignment", "accuracy")
-    assert -0.95 < low < mean < high < -0.3
-    _, low, high = plane.correlation(data, "sum", "embedding")
-    assert low < 0 < high
-    assert "−1.00 (−1.00 to −1.00)" in plane.findings(data)
