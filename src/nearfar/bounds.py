@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -87,6 +88,30 @@ def allowed(hint: Any) -> str:
     said = said if len(said) == 1 else []  # of pairs of different kinds, neither tells
     bounds = _range_in_words(_metadata(hint))
     return ", ".join(each for each in (*said, bounds) if each)
+
+
+def in_kind(hint: Any) -> str:
+    """What a value must be to be read at all: a number, or so many."""
+    if words := _words_of(hint):
+        numbers = [_KINDS[each] for each in (int, float) if each in _types_of(hint)]
+        return " or ".join([*words, *numbers])
+    if get_origin(hint) is tuple and Ellipsis in get_args(hint):
+        return f"values, each {in_kind(get_args(hint)[0])}"
+    parts = _different_parts(hint) or (hint,)
+    said = [_KINDS[each] for part in parts for each in _KINDS if each in _types_of(part)]
+    length = _length(hint)
+    if length > 1 and len(said) == 1:
+        return f"{length} values, each {said[0]}"
+    return " and then ".join(said) or "given"
+
+
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+    Path: "a path",
+}
 
 
 def _wanted(hint: Any, error: Any) -> str:

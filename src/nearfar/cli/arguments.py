@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from nearfar.bounds import in_kind
 from nearfar.errors import SettingError, unknown_name
 from nearfar.paths import user_path
 from nearfar.spec import Choice, default_of
@@ -98,12 +100,61 @@ def parse(
     except SystemExit as exit_:
         if exit_.code in (0, None):
             raise
-        raise SettingError(f"{_first_words(told.getvalue())} (nearfar {command} --help)") from None
+        said = _first_words(told.getvalue())
+        said = _unreadable(said, words, kind, default) or said
+        raise SettingError(f"{said} (nearfar {command} --help)") from None
     if strays:
         raise SettingError(
             f"{command} does not know what to do with {strays[0]!r} (nearfar {command} --help)"
         )
     return arguments
+
+
+_UNREADABLE = re.compile(
+    r"(--[\w.-]+): (?:invalid literal|could not convert|no type matching|Could not parse|"
+    r"Could not find valid parse)|Missing value for argument '(--[\w.-]+)'"
+)
+"""How tyro begins where a value is missing or not of its option's type, in the words of Python."""
+
+
+def _unreadable(said: str, words: Sequence[str], kind: type, default: Any) -> str:
+    """In plain words that a value is not of its option's type; nothing of other messages.
+
+    Args:
+        said: By tyro.
+        words: After the command.
+        kind: The command's dataclass.
+        default: An instance of it, or None.
+    """
+    found = _UNREADABLE.match(said)
+    option = found and (found[1] or found[2])
+    hint = _hint_of(option, kind, default) if option else None
+    if not option or hint is None:
+        return ""
+    given = _values_of(option, words)
+    return f"{option} {f'is {given!r}' if given else 'has no value'}: it must be {in_kind(hint)}"
+
+
+def _hint_of(option: str, kind: type, default: Any) -> Any:
+    """The type of an option; None where it is of no field."""
+    *rooms, name = option.removeprefix("--").replace("-", "_").split(".")
+    for room in rooms:
+        default = getattr(default, room, None)
+        kind = type(default)
+    return get_type_hints(kind, include_extras=True).get(name) if is_dataclass(kind) else None
+
+
+def _values_of(option: str, words: Sequence[str]) -> str:
+    """What was given for an option, as it was typed."""
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") != option:
+            continue
+        if equals:
+            return value
+        given = takewhile(lambda each: not each.startswith("--"), words[place + 1 :])
+        return " ".join(given)
+    return ""
 
 
 @contextmanager
