@@ -22,8 +22,7 @@ Train an encoder by a recipe or on your own data, judge it, write its report.
   --from RUN     begin with a run's encoder; --extend EPOCHS: all of it, longer
   --seed INT     seeds the weights, the order of the data and the views
 
-All of a recipe can be changed. First what is chosen by name, then the settings:
-"""
+All of a recipe can be changed. First what is chosen by name, then the settings:"""
 
 _CLOSING = """
   nearfar train RECIPE --help      every setting, with its default; or of a PATH
@@ -47,7 +46,7 @@ def print_help() -> NoReturn:
         if is_dataclass(room := getattr(recipe, each.name)):
             settings.add_row(f"  --{each.name}.", ", ".join(_settings(room)))
     console.print(choices, "", settings, highlight=False)
-    console.print(_CLOSING, markup=False, highlight=False)
+    console.print(_CLOSING, markup=False, highlight=False, end="")
     raise SystemExit(0)
 
 
