@@ -26,7 +26,7 @@ ADDED = {
     MethodSpec: "simsiam",
     EncoderSpec: "plain-convnet",
     SourceSpec: "iris",
-    ProtocolSpec: "effective_rank",
+    ProtocolSpec: "entropy_rank",
 }
 
 
@@ -51,12 +51,9 @@ def installed(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(metadata.parent)
     monkeypatch.syspath_prepend(EXAMPLE / "src")
     plugins.load_plugins.cache_clear()
-    # Its protocol has the name of one of ours, which must be there again for other tests.
-    before = {kind: dict(kind.choices) for kind in ADDED}
     yield
-    for kind, choices in before.items():
-        kind.choices.clear()
-        kind.choices.update(choices)
+    for kind, name in ADDED.items():
+        kind.choices.pop(name, None)
     for module in [name for name in sys.modules if name.partition(".")[0] == "nearfar_example"]:
         del sys.modules[module]
     plugins.load_plugins.cache_clear()
@@ -70,7 +67,7 @@ def test_all_that_it_adds_is_known_and_listed(capsys):
         "objectives": "spectral",
         "methods": "simsiam",
         "data": "iris",
-        "protocols": "effective_rank",
+        "protocols": "entropy_rank",
     }.items():
         assert main([command, "--json"]) == 0
         assert name in capsys.readouterr().out
@@ -108,12 +105,12 @@ def test_a_run_of_its_method_backbone_and_protocol_is_trained_judged_and_shown(t
     words += ["--encoder.width", "4", "--training.epochs", "1", "--training.device", "cpu"]
     words += ["--evaluation.leave-out", "few_labels", "linear_probe", "map", "gallery"]
     assert main(["train", "simclr-digits", *words, "--out", str(tmp_path / "run")]) == 0
-    assert "Effective rank" in capsys.readouterr().out
+    assert "Entropy rank" in capsys.readouterr().out
     run = RunFolder.open(tmp_path / "run")
-    found = [each for each in run.read_evaluation() if each["protocol"] == "effective_rank"]
+    found = [each for each in run.read_evaluation() if each["protocol"] == "entropy_rank"]
     assert {each["features"] for each in found} == {"encoder", "untrained"}
     assert all(1 <= each["value"] <= 16 for each in found)
-    assert "Effective rank" in run.report.read_text()
+    assert "Entropy rank" in run.report.read_text()
     assert run.read_config()["method"]["name"] == "simsiam"
 
 

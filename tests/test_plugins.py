@@ -10,7 +10,9 @@ from nearfar.cli.train import _read
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.objective_specs import ObjectiveSpec
+from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec
+from nearfar.recipes.names import RECIPES
+from nearfar.sweeps.known_studies import studies
 
 OBJECTIVE = """
 from typing import Literal
@@ -100,3 +102,48 @@ def test_one_that_cannot_be_loaded_is_named(added):
     added("import no_such_module_at_all", "broken_plugin")
     with pytest.raises(NearfarError, match=r"plug-in own of .* cannot be loaded: No module"):
         ObjectiveSpec.known()
+
+
+def test_one_that_takes_a_name_of_ours_is_named_and_ours_stays(added, capsys):
+    added(OBJECTIVE.replace('"gentle"', '"nt_xent"'), "taking_plugin")
+    assert main(["objectives"]) == 1
+    assert capsys.readouterr().err == (
+        "nearfar: the plug-in own of an unknown package cannot be loaded: the objective nt_xent is "
+        "nearfar.methods.objective_specs.NTXentSpec already: taking_plugin.GentleSpec needs a name "
+        "that is not taken: mend or uninstall an unknown package\n"
+    )
+    assert ObjectiveSpec.named("nt_xent") is NTXentSpec
+
+
+DECLARED = """
+from nearfar.recipes.known import Family, published, recipe
+from nearfar.sweeps.known_studies import study
+
+@{decorator}
+def {name}():
+    \"\"\"Another.\"\"\"
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "decorator", "known"),
+    [
+        ("recipe", 'recipe(Family("own", data="", command="", hardware=""), published())', RECIPES),
+        ("study", "study", studies()),
+    ],
+)
+def test_one_that_takes_the_name_of_a_recipe_or_study_is_named(added, kind, decorator, known):
+    taken, ours = next(iter(known.items()))
+    name = taken.replace("-", "_")
+    added(DECLARED.format(decorator=decorator, name=name), f"taking_{kind}")
+    place = f"{ours.make.__module__}.{name}"
+    said = f"plug-in own of .* the {kind} {taken} is {place} already: taking_{kind}.{name} needs"
+    with pytest.raises(NearfarError, match=said):
+        ObjectiveSpec.known()
+    assert known[taken] is ours
+
+
+def test_what_is_defined_again_keeps_its_name(added):
+    for temperature in (2.0, 3.0):
+        exec(OBJECTIVE.replace("2.0", str(temperature)), {"__name__": "a_notebook"})
+        assert ObjectiveSpec.named("gentle")().temperature == temperature

@@ -20,6 +20,27 @@ def imported(target: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+def require_free(noun: str, name: str, defined: Any, holder: Any) -> None:
+    """Refuse a name that another class or function has; one that is defined again keeps its own.
+
+    Args:
+        noun: What is named, as a person would say it: "protocol", "recipe".
+        name: What it is to be known by.
+        defined: The class or function.
+        holder: What is known by this name so far; None where nothing is.
+
+    Raises:
+        NearfarError: The name is taken; the message says by what.
+    """
+    if holder is None:
+        return
+    taken, new = (f"{each.__module__}.{each.__qualname__}" for each in (holder, defined))
+    if taken != new:
+        raise NearfarError(
+            f"the {noun} {name} is {taken} already: {new} needs a name that is not taken"
+        )
+
+
 @cache
 def load_plugins() -> tuple[str, ...]:
     """Import what plug-ins name, once a process.
@@ -28,7 +49,8 @@ def load_plugins() -> tuple[str, ...]:
         Their names.
 
     Raises:
-        NearfarError: One cannot be imported; the message names it and the package it is of.
+        NearfarError: One cannot be imported, or takes a name that is not free; the message names it
+            and the package it is of.
     """
     found = sorted(entry_points(group=GROUP), key=lambda each: each.name)
     for each in found:

@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from nearfar.bounds import check_number, refusal, told
 from nearfar.errors import SettingError, unknown_name
-from nearfar.plugins import imported, load_plugins
+from nearfar.plugins import imported, load_plugins, require_free
 
 AnyNamed = TypeVar("AnyNamed", bound="Named")
 
@@ -107,7 +107,7 @@ class Named(Spec):
     """A spec that is known by its name as soon as its class is defined.
 
     The base of a kind is `class ProtocolSpec(Named, noun="protocol")`; what is of the kind inherits
-    from it and has a `name`.
+    from it and has a `name` that no other of the kind has.
 
     Attributes:
         noun: What a person calls it; given for the base alone.
@@ -120,11 +120,14 @@ class Named(Spec):
     target: ClassVar[str] = ""
 
     def __init_subclass__(cls, noun: str = "", **arguments: Any) -> None:
+        name = cls.__dict__.get("name")
+        if name and not noun:
+            require_free(cls.noun, name, cls, cls.choices.get(name))
         super().__init_subclass__(**arguments)
         if noun:
             cls.noun, cls.choices = noun, {}
-        elif cls.__dict__.get("name"):
-            cls.choices[cls.__dict__["name"]] = cls
+        elif name:
+            cls.choices[name] = cls
 
     @classmethod
     def known(cls: "type[AnyNamed]") -> "dict[str, type[AnyNamed]]":

@@ -6,6 +6,7 @@ from functools import wraps
 from inspect import cleandoc
 
 from nearfar.evaluation.evaluation_spec import measure_of
+from nearfar.plugins import require_free
 from nearfar.recipes.recipe import Recipe
 
 
@@ -215,6 +216,8 @@ def recipe(
         def named() -> Recipe:
             return replace(make(), recipe=name)
 
+        holder = RECIPES.get(name)
+        require_free("recipe", name, make, holder and holder.make)
         RECIPES[name] = KnownRecipe(name, family, figures, training, named)
         return named
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from inspect import cleandoc
 
 from nearfar.errors import unknown_name
-from nearfar.plugins import load_plugins
+from nearfar.plugins import load_plugins, require_free
 from nearfar.sweeps.study import Study
 
 
@@ -44,6 +44,8 @@ def study(make: Callable[[], Study]) -> Callable[[], Study]:
     def named() -> Study:
         return replace(make(), study=name)
 
+    holder = _STUDIES.get(name)
+    require_free("study", name, make, holder and holder.make)
     _STUDIES[name] = KnownStudy(name, named)
     return named
 

@@ -69,15 +69,15 @@ class IrisSpec(SourceSpec):
     name: Literal["iris"] = "iris"
 
 
-class EffectiveRankSpec(ProtocolSpec):
+class EntropyRankSpec(ProtocolSpec):
     """How many directions the features use (RankMe, Garrido et al. 2023)."""
 
-    target: ClassVar[str] = "nearfar_example.effective_rank:judge"
-    name: ClassVar[str] = "effective_rank"
+    target: ClassVar[str] = "nearfar_example.entropy_rank:judge"
+    name: ClassVar[str] = "entropy_rank"
     judges: ClassVar[tuple[FeatureKind, ...]] = ("encoder", "untrained")
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure(
-            name="effective_rank",
+            name="entropy_rank",
             explained="e to the entropy of the shares of the singular values, 1 to the number of "
             "features",
         ),

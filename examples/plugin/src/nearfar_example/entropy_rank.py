@@ -1,4 +1,4 @@
-"""The effective rank of features, which needs no labels."""
+"""The effective rank of test features, which needs no labels."""
 
 import torch
 from jaxtyping import Float
@@ -6,18 +6,18 @@ from torch import Tensor
 
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.records import Record
-from nearfar_example.specs import EffectiveRankSpec
+from nearfar_example.specs import EntropyRankSpec
 
 
-def judge(spec: EffectiveRankSpec, judged: Judged) -> Found:
+def judge(spec: EntropyRankSpec, judged: Judged) -> Found:
     """The effective rank of one kind of features of the test part."""
-    judged.say(f"effective rank: {judged.kind}")
+    judged.say(f"entropy rank: {judged.kind}")
     features = judged.test[: spec.examples]
-    rank = effective_rank(features)
-    return Found([Record("effective_rank", judged.kind, "mean", rank, len(features))])
+    rank = entropy_rank(features)
+    return Found([Record("entropy_rank", judged.kind, "mean", rank, len(features))])
 
 
-def effective_rank(features: Float[Tensor, "n dim"]) -> float:
+def entropy_rank(features: Float[Tensor, "n dim"]) -> float:
     """E to the entropy of the shares p of the singular values: exp(−Σ p log p).
 
     Source:
