@@ -32,6 +32,17 @@ def test_it_holds_the_newest_rows_of_all_that_entered(size, batches):
         assert all(number % size == slot for slot, number in enumerate(held.rows("labels")))
 
 
+def test_rows_that_wait_enter_once_and_the_newest_alone():
+    held = queue()
+    held.let_in()
+    held.wait(**numbered(1, 2))
+    assert len(held) == 0
+    held.wait(**numbered(7, 1))
+    held.let_in()
+    held.let_in()
+    assert held.rows("labels").tolist() == [7]
+
+
 def test_it_begins_empty_and_gives_out_nothing_unfilled():
     held = queue()
     assert held.rows("keys").shape == (0, 2)

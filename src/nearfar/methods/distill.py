@@ -90,7 +90,6 @@ class Distill(Method):
         object.__setattr__(self, "_teacher", teacher)
         self._views = views
         self._last: tuple[Tensor, Tensor] | None = None
-        self._entering: Tensor | None = None
 
     @property
     def embedding_head(self) -> nn.Module:
@@ -147,10 +146,10 @@ class Distill(Method):
         gathered = tuple(map(gather_rows, embedded))
         students, teachers = gathered[: len(gathered) // 2], gathered[len(gathered) // 2 :]
         self._last = students[0].detach(), teachers[0]
-        self._entering = unit_rows(torch.cat(teachers))
         pairs = zip(students, teachers, strict=True)
         if self.queue is None:
             return torch.stack([byol(*pair) for pair in pairs]).mean()
+        self.queue.wait(keys=unit_rows(torch.cat(teachers)))
         queued = self.queue.rows("keys")
         with computing(group=dist.group.WORLD):
             losses = [
@@ -188,9 +187,8 @@ class Distill(Method):
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002  nothing rises or falls
         """The teacher's rows of the step enter the queue."""
-        if self.queue is not None and self._entering is not None:
-            self.queue.enqueue(keys=self._entering)
-        self._entering = None
+        if self.queue is not None:
+            self.queue.let_in()
 
     def _taught(self, view: Tensor) -> Float[Tensor, "batch dim"]:
         """The teacher's rows of a view."""

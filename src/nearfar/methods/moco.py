@@ -7,10 +7,11 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.methods.batch_norm import encoded_as_keys, split_batch_norm
+from nearfar.methods.batch_norm import split_batch_norm
 from nearfar.methods.embedding_scalars import shared_information
-from nearfar.methods.method import Method, ViewsOfBatch
-from nearfar.methods.momentum import follow, frozen_copy
+from nearfar.methods.method import ViewsOfBatch
+from nearfar.methods.momentum import frozen_copy
+from nearfar.methods.momentum_keys import MomentumKeys
 from nearfar.methods.queue import Queue
 from nearfar.methods.specs import MoCoSpec
 from nearfar.objectives import alignment, info_nce, uniformity
@@ -20,7 +21,7 @@ from nearfar.similarity.extremes import hardest
 from nearfar.similarity.gathering import gather_rows
 
 
-class MoCo(Method):
+class MoCo(MomentumKeys):
     """MoCo v1 (He et al. 2020) and v2 (Chen et al. 2020): encoder, momentum encoder, queue.
 
     With q of the encoder, k⁺ of the momentum encoder on the other view, and the queued keys k_j of
@@ -46,7 +47,7 @@ class MoCo(Method):
     """
 
     def __init__(self, spec: MoCoSpec, encoder: nn.Module) -> None:
-        super().__init__()
+        super().__init__(spec.momentum)
         if spec.batch_norm_splits > 1:
             split_batch_norm(encoder, spec.batch_norm_splits)
         self.encoder = encoder
@@ -57,7 +58,6 @@ class MoCo(Method):
         self.queue = Queue(spec.queue_size, keys=torch.zeros(spec.projection.width(num_features)))
         self.spec = spec
         self._last: tuple[Tensor, Tensor] | None = None
-        self._entering: Tensor | None = None
 
     @property
     def embedding_head(self) -> nn.Module:
@@ -73,11 +73,10 @@ class MoCo(Method):
         """The first view's queries and the second's keys; where symmetric, the reverse as well."""
         self.spec.require_views(len(views))
         first, second = views
-        key_networks = self.momentum_encoder, self.momentum_head
-        one_way = self.head(self.encoder(first)), encoded_as_keys(key_networks, second)
+        one_way = self.head(self.encoder(first)), self.keys_of(second)
         if not self.spec.symmetric:
             return one_way
-        other_way = self.head(self.encoder(second)), encoded_as_keys(key_networks, first)
+        other_way = self.head(self.encoder(second)), self.keys_of(first)
         return *one_way, *other_way
 
     def loss(
@@ -89,7 +88,7 @@ class MoCo(Method):
         gathered = tuple(map(gather_rows, embedded))
         queries, keys = gathered[0::2], gathered[1::2]
         self._last = queries[0].detach(), keys[0]
-        self._entering = unit_rows(torch.cat(keys))
+        self.queue.wait(keys=unit_rows(torch.cat(keys)))
         queued = self.queue.rows("keys")
         negatives = queued if len(queued) else None
         with computing(group=dist.group.WORLD):
@@ -121,11 +120,3 @@ class MoCo(Method):
             **shared_information([(queries, keys)], temperature=self.spec.temperature),
             "queue_filled": len(self.queue) / self.queue.size,
         }
-
-    def after_step(self, progress: float) -> None:  # noqa: ARG002  the momentum is constant
-        """The momentum encoder moves, and the keys of the step enter the queue."""
-        follow(self.momentum_encoder, self.encoder, self.spec.momentum)
-        follow(self.momentum_head, self.head, self.spec.momentum)
-        if self._entering is not None:
-            self.queue.enqueue(keys=self._entering)
-            self._entering = None

@@ -7,11 +7,11 @@ import torch.distributed as dist
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
-from nearfar.methods.batch_norm import encoded_as_keys
 from nearfar.methods.classes import build_classifier, require_labels_of
 from nearfar.methods.embedding_scalars import shared_information
-from nearfar.methods.method import Method, ViewsOfBatch
-from nearfar.methods.momentum import follow, frozen_copy
+from nearfar.methods.method import ViewsOfBatch
+from nearfar.methods.momentum import frozen_copy
+from nearfar.methods.momentum_keys import MomentumKeys
 from nearfar.methods.queue import Queue
 from nearfar.methods.specs import PaCoSpec
 from nearfar.objectives import alignment, paco
@@ -20,7 +20,7 @@ from nearfar.similarity.computing import computing
 from nearfar.similarity.gathering import gather_rows
 
 
-class PaCo(Method):
+class PaCo(MomentumKeys):
     """Parametric contrastive learning (Cui et al. 2021), for classes of unequal sizes.
 
     With F the encoder and G the encoder with its projection head, the first view's G(x) are the
@@ -50,7 +50,7 @@ class PaCo(Method):
         encoder: nn.Module,
         class_counts: Int64[Tensor, " classes"],
     ) -> None:
-        super().__init__()
+        super().__init__(spec.momentum)
         num_features = cast(int, encoder.num_features)
         self.encoder = encoder
         self.projection = spec.projection.build(num_features)
@@ -67,17 +67,6 @@ class PaCo(Method):
         self.spec = spec
         self.normalisation: Literal["sum", "mean"] = spec.normalisation
         self._last: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
-        self._entering: dict[str, Tensor] | None = None
-
-    @property
-    def embedding_head(self) -> nn.Module:
-        """The projection head of the queries."""
-        return self.projection
-
-    @property
-    def head_followers(self) -> tuple[nn.Module, ...]:
-        """The head of the keys."""
-        return (self.momentum_projection,)
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch _"], ...]:
         """The first view's queries, the second's keys, and the centres' logits of the first."""
@@ -85,8 +74,7 @@ class PaCo(Method):
         first, second = views
         features = self.encoder(first)
         queries = self.projection(features)
-        keys = encoded_as_keys((self.momentum_encoder, self.momentum_projection), second)
-        return queries, keys, self.classifier(features)
+        return queries, self.keys_of(second), self.classifier(features)
 
     def loss(
         self,
@@ -97,7 +85,7 @@ class PaCo(Method):
         labels = gather_rows(require_labels_of(embedded[0], labels, "PaCo", len(self.class_counts)))
         queries, keys, logits = map(gather_rows, embedded)
         self._last = queries.detach(), keys, logits.detach(), labels
-        self._entering = {"keys": unit_rows(keys), "labels": labels}
+        self.queue.wait(keys=unit_rows(keys), labels=labels)
         with computing(group=dist.group.WORLD):
             return paco(
                 queries,
@@ -130,11 +118,3 @@ class PaCo(Method):
             **shared_information([(queries, keys)], temperature=self.spec.temperature),
             "queue_filled": len(self.queue) / self.queue.size,
         }
-
-    def after_step(self, progress: float) -> None:  # noqa: ARG002  the momentum is constant
-        """The momentum encoder moves; keys and labels of the step enter the queue."""
-        follow(self.momentum_encoder, self.encoder, self.spec.momentum)
-        follow(self.momentum_projection, self.projection, self.spec.momentum)
-        if self._entering is not None:
-            self.queue.enqueue(**self._entering)
-            self._entering = None

@@ -30,6 +30,7 @@ class Queue(nn.Module):
         for name, row in columns.items():
             self.register_buffer(name, row.new_zeros((size, *row.shape)))
         self.register_buffer("entered", torch.zeros((), dtype=torch.int64))
+        self._waiting: dict[str, Tensor] | None = None
 
     def __len__(self) -> int:
         """Rows that are filled."""
@@ -38,6 +39,16 @@ class Queue(nn.Module):
     def rows(self, column: str) -> Shaped[Tensor, "filled *row"]:
         """The filled rows of a column, by their slots: a view, good until `enqueue`."""
         return cast(Tensor, getattr(self, column))[: len(self)]
+
+    def wait(self, **columns: Shaped[Tensor, "_ ..."]) -> None:
+        """Keep rows until `let_in`, in place of any that wait still: their step was given up."""
+        self._waiting = columns
+
+    def let_in(self) -> None:
+        """Let the rows that wait enter, if any do."""
+        if self._waiting is not None:
+            self.enqueue(**self._waiting)
+            self._waiting = None
 
     @torch.no_grad()
     def enqueue(self, **columns: Shaped[Tensor, "_ ..."]) -> None:

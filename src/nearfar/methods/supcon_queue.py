@@ -7,11 +7,11 @@ import torch.distributed as dist
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from nearfar.methods.batch_norm import encoded_as_keys
 from nearfar.methods.classes import require_labels_of
 from nearfar.methods.embedding_scalars import shared_information
-from nearfar.methods.method import Method, ViewsOfBatch
-from nearfar.methods.momentum import follow, frozen_copy
+from nearfar.methods.method import ViewsOfBatch
+from nearfar.methods.momentum import frozen_copy
+from nearfar.methods.momentum_keys import MomentumKeys
 from nearfar.methods.queue import Queue
 from nearfar.methods.specs import SupConQueueSpec
 from nearfar.objectives import alignment, supcon, uniformity
@@ -21,7 +21,7 @@ from nearfar.similarity.extremes import hardest
 from nearfar.similarity.gathering import gather_rows
 
 
-class SupConQueue(Method):
+class SupConQueue(MomentumKeys):
     """Supervised contrast (Khosla et al. 2020) with MoCo's keys and queue (He et al. 2020).
 
     The first view's embeddings are the queries, and the anchors; the second view's, of a momentum
@@ -38,7 +38,7 @@ class SupConQueue(Method):
     """
 
     def __init__(self, spec: SupConQueueSpec, encoder: nn.Module) -> None:
-        super().__init__()
+        super().__init__(spec.momentum)
         num_features = cast(int, encoder.num_features)
         self.encoder = encoder
         self.projection = spec.projection.build(num_features)
@@ -52,24 +52,12 @@ class SupConQueue(Method):
         self.spec = spec
         self.kind: Literal["out", "in"] = spec.kind
         self._last: tuple[Tensor, Tensor, Tensor] | None = None
-        self._entering: dict[str, Tensor] | None = None
-
-    @property
-    def embedding_head(self) -> nn.Module:
-        """The projection head of the queries."""
-        return self.projection
-
-    @property
-    def head_followers(self) -> tuple[nn.Module, ...]:
-        """The head of the keys."""
-        return (self.momentum_projection,)
 
     def embed(self, views: ViewsOfBatch) -> tuple[Float[Tensor, "batch dim"], ...]:
         """The first view's queries and the second's keys."""
         self.spec.require_views(len(views))
         first, second = views
-        key_networks = self.momentum_encoder, self.momentum_projection
-        return self.projection(self.encoder(first)), encoded_as_keys(key_networks, second)
+        return self.projection(self.encoder(first)), self.keys_of(second)
 
     def loss(
         self,
@@ -82,7 +70,7 @@ class SupConQueue(Method):
         self._last = queries.detach(), keys, labels
         # Queued rows are in full precision: they must not come to that of the batch's own.
         keys = unit_rows(keys)
-        self._entering = {"keys": keys, "labels": labels}
+        self.queue.wait(keys=keys, labels=labels)
         with computing(group=dist.group.WORLD):
             return supcon(
                 queries,
@@ -115,11 +103,3 @@ class SupConQueue(Method):
             **shared_information([(queries, keys)], temperature=self.spec.temperature),
             "queue_filled": len(self.queue) / self.queue.size,
         }
-
-    def after_step(self, progress: float) -> None:  # noqa: ARG002  the momentum is constant
-        """The momentum encoder moves; keys and labels of the step enter the queue."""
-        follow(self.momentum_encoder, self.encoder, self.spec.momentum)
-        follow(self.momentum_projection, self.projection, self.spec.momentum)
-        if self._entering is not None:
-            self.queue.enqueue(**self._entering)
-            self._entering = None
