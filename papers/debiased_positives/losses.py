@@ -1,99 +1,91 @@
 """Contrastive, DebiasedNeg and DebiasedPos: as they are, and as labels change their candidates."""
 
 from dataclasses import replace
+from typing import Any
 
 from papers.debiased_positives.curves import drawing
 from papers.debiased_positives.setup import NAMES, OURS, SEEDS, SOURCE, VOTE, setups
-from papers.reproductions.contrast import Contrast
+from papers.reproductions.contrast import Contrast, over
 from papers.reproductions.reproduction import Reproduction
-from papers.reproductions.yardstick import HELD_OUT, SOURCES_KNN, Yardstick
+from papers.reproductions.yardstick import HELD_OUT
 
+CONTRASTIVE, NEG, POS = NAMES
 EARLY = replace(HELD_OUT, title=f"held-out check after epoch 2, k={VOTE[0]}, T={VOTE[1]}", epoch=2)
 
 
-def over(
-    better: str, worse: str, published: float | None, yardstick: Yardstick = SOURCES_KNN
-) -> Contrast:
-    """One loss over another. Half a point is the least that would matter."""
-    words = f"{NAMES[better]} over {NAMES[worse]}"
-    return Contrast(words, ((1, better), (-1, worse)), yardstick, published, interest=0.5)
+def _study(
+    suffix: str,
+    title: str,
+    published: str,
+    drawn: str,
+    *contrasts: Contrast,
+    **changes: Any,
+) -> Reproduction:
+    """The three losses with something changed in all of them.
+
+    Args:
+        suffix: Of the name.
+        title: The question.
+        published: What the source found.
+        drawn: Title of the figure.
+        contrasts: What decides.
+        changes: As for `setups`.
+    """
+    return Reproduction(
+        name=f"debiased_losses{suffix}",
+        title=title,
+        source=SOURCE,
+        published=published,
+        ours=OURS,
+        setups=lambda: setups(**changes),
+        seeds=SEEDS,
+        contrasts=contrasts,
+        draw=drawing(NAMES, drawn),
+        minutes=3.0,
+        pilot=(POS, CONTRASTIVE),
+    )
 
 
-BASE = Reproduction(
-    name="debiased_losses",
-    title="Are debiased losses better than the contrastive one?",
-    source=SOURCE,
-    published="CIFAR-10, ResNet-18, 50 epochs of 512, kNN with k = 200 at T = 0.5, read off its "
-    "curves: contrastive 74.3, DebiasedNeg 75.6, DebiasedPos 76.8; ahead from the first epochs on.",
-    ours=OURS,
-    setups=setups,
-    seeds=SEEDS,
-    contrasts=(
-        over("debiased-pos", "contrastive", 2.5),
-        over("debiased-neg", "contrastive", 1.3),
-        over("debiased-pos", "debiased-neg", 1.2),
-        over("debiased-pos", "contrastive", None, EARLY),
-    ),
-    draw=drawing(NAMES, "three losses, ten digits of fonts"),
-    minutes=3.0,
-    pilot=("debiased-pos", "contrastive"),
+BASE = _study(
+    "",
+    "Are debiased losses better than the contrastive one?",
+    "CIFAR-10, ResNet-18, 50 epochs of 512, kNN with k = 200 at T = 0.5, read off its curves: "
+    "contrastive 74.3, DebiasedNeg 75.6, DebiasedPos 76.8; ahead from the first epochs on.",
+    "three losses, ten digits of fonts",
+    over(POS, CONTRASTIVE, 2.5, NAMES),
+    over(NEG, CONTRASTIVE, 1.3, NAMES),
+    over(POS, NEG, 1.2, NAMES),
+    over(POS, CONTRASTIVE, None, NAMES, yardstick=EARLY),
 )
-
-
-NO_FALSE_NEGATIVES = Reproduction(
-    name="debiased_losses_no_false_negatives",
-    title="Are debiased losses better where labels drop the false negatives?",
-    source=SOURCE,
-    published="The same set-up without negatives of the anchor's class: contrastive 82.8, "
-    "DebiasedNeg 85.0, DebiasedPos 85.2.",
-    ours=OURS,
-    setups=lambda: setups(drop_false_negatives="yes"),
-    seeds=SEEDS,
-    contrasts=(
-        over("debiased-pos", "contrastive", 2.4),
-        over("debiased-neg", "contrastive", 2.2),
-    ),
-    draw=drawing(NAMES, "without false negatives"),
-    minutes=3.0,
-    pilot=("debiased-pos", "contrastive"),
+NO_FALSE_NEGATIVES = _study(
+    "_no_false_negatives",
+    "Are debiased losses better where labels drop the false negatives?",
+    "The same set-up without negatives of the anchor's class: contrastive 82.8, DebiasedNeg 85.0, "
+    "DebiasedPos 85.2.",
+    "without false negatives",
+    over(POS, CONTRASTIVE, 2.4, NAMES),
+    over(NEG, CONTRASTIVE, 2.2, NAMES),
+    drop_false_negatives="yes",
 )
-
-
-FALSE_POSITIVES = Reproduction(
-    name="debiased_losses_false_positives",
-    title="Are debiased losses better where three of ten positives are false?",
-    source=SOURCE,
-    published="The same set-up where the second view is of another class with p = 0.3: contrastive "
-    "68.9, DebiasedNeg 71.0, DebiasedPos 73.2.",
-    ours=OURS,
-    setups=lambda: setups(false_positives=0.3),
-    seeds=SEEDS,
-    contrasts=(
-        over("debiased-pos", "contrastive", 4.3),
-        over("debiased-neg", "contrastive", 2.1),
-        over("debiased-pos", "debiased-neg", 2.2),
-    ),
-    draw=drawing(NAMES, "three of ten positives are false"),
-    minutes=3.0,
-    pilot=("debiased-pos", "contrastive"),
+FALSE_POSITIVES = _study(
+    "_false_positives",
+    "Are debiased losses better where three of ten positives are false?",
+    "The same set-up where the second view is of another class with p = 0.3: contrastive 68.9, "
+    "DebiasedNeg 71.0, DebiasedPos 73.2.",
+    "three of ten positives are false",
+    over(POS, CONTRASTIVE, 4.3, NAMES),
+    over(NEG, CONTRASTIVE, 2.1, NAMES),
+    over(POS, NEG, 2.2, NAMES),
+    false_positives=0.3,
 )
-
-
-MANY_FALSE_POSITIVES = Reproduction(
-    name="debiased_losses_many_false_positives",
-    title="Are debiased losses better where six of ten positives are false?",
-    source=SOURCE,
-    published="It draws curves for p = 0.6 as well; no numbers were read off them, so the question "
-    "is only whether there is a difference.",
-    ours=OURS,
-    setups=lambda: setups(false_positives=0.6),
-    seeds=SEEDS,
-    contrasts=(
-        over("debiased-pos", "contrastive", None),
-        over("debiased-neg", "contrastive", None),
-        over("debiased-pos", "debiased-neg", None),
-    ),
-    draw=drawing(NAMES, "six of ten positives are false"),
-    minutes=3.0,
-    pilot=("debiased-pos", "contrastive"),
+MANY_FALSE_POSITIVES = _study(
+    "_many_false_positives",
+    "Are debiased losses better where six of ten positives are false?",
+    "It draws curves for p = 0.6 as well; no numbers were read off them, so the question is only "
+    "whether there is a difference.",
+    "six of ten positives are false",
+    over(POS, CONTRASTIVE, None, NAMES),
+    over(NEG, CONTRASTIVE, None, NAMES),
+    over(POS, NEG, None, NAMES),
+    false_positives=0.6,
 )

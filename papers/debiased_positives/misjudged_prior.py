@@ -6,9 +6,8 @@ from nearfar.methods.objective_specs import DebiasedNegSpec, DebiasedPosSpec
 from nearfar.recipes.recipe import Recipe
 from papers.debiased_positives.curves import accuracy_by_epoch
 from papers.debiased_positives.setup import CLASSES, LOSSES, NAMES, OURS, SOURCE, recipe
-from papers.reproductions.contrast import Contrast
+from papers.reproductions.contrast import over
 from papers.reproductions.reproduction import Reproduction
-from papers.reproductions.yardstick import SOURCES_KNN
 
 TRUE = 1 / CLASSES
 TRIED = (0.01, 0.05, TRUE, 0.2)
@@ -31,12 +30,11 @@ def setups() -> dict[str, Recipe]:
     return found
 
 
-def _true_over(loss: str, tau_plus: float) -> Contrast:
-    words = f"{NAMES[loss]} with the true {TRUE:g} over {tau_plus:g}"
-    terms = ((1.0, arm(loss, TRUE)), (-1.0, arm(loss, tau_plus)))
-    return Contrast(words, terms, SOURCES_KNN, None, interest=0.5)
-
-
+WORDS = {
+    arm(loss, tau_plus): f"{NAMES[loss]} with {tau_plus:g}"
+    for loss in DEBIASED
+    for tau_plus in TRIED
+}
 REPRODUCTION = Reproduction(
     name="misjudged_prior",
     title="What does it cost to misjudge the share of false negatives?",
@@ -48,7 +46,10 @@ REPRODUCTION = Reproduction(
     setups=setups,
     seeds=5,
     contrasts=tuple(
-        _true_over(loss, tau_plus) for loss in DEBIASED for tau_plus in TRIED if tau_plus != TRUE
+        over(arm(loss, TRUE), arm(loss, tau_plus), None, WORDS)
+        for loss in DEBIASED
+        for tau_plus in TRIED
+        if tau_plus != TRUE
     ),
     draw=lambda results: accuracy_by_epoch(
         results,

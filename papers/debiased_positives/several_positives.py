@@ -5,9 +5,8 @@ from dataclasses import replace
 from nearfar.methods.objective_specs import DebiasedPosSpec, ObjectiveSpec
 from papers.debiased_positives.curves import drawing
 from papers.debiased_positives.setup import LOSSES, OURS, SEEDS, SOURCE, recipe
-from papers.reproductions.contrast import Contrast
+from papers.reproductions.contrast import over
 from papers.reproductions.reproduction import Reproduction
-from papers.reproductions.yardstick import SOURCES_KNN
 
 SMALL_BATCH = 32
 """An eighth of the other runs', as the source's 64 is of 512."""
@@ -34,12 +33,6 @@ def _positive(positives: str) -> ObjectiveSpec:
 GROUPING, COMBINATION = _positive("grouping"), _positive("combination")
 
 
-def _over(better: str, worse: str, published: float | None) -> Contrast:
-    words = f"{NAMES[better]}, over {NAMES[worse]}"
-    terms = ((1.0, better), (-1.0, worse))
-    return Contrast(words, terms, SOURCES_KNN, published, interest=0.5)
-
-
 def _drawn(*arms: str) -> dict[str, str]:
     return {arm: NAMES[arm] for arm in arms}
 
@@ -62,11 +55,11 @@ TWO = Reproduction(
     },
     seeds=SEEDS,
     contrasts=(
-        _over("pos-2-combination", "pos-1", 3.7),
-        _over("pos-2-grouping", "pos-1", 3.3),
-        _over("pos-2-combination", "pos-2-grouping", 0.4),
-        _over("pos-2-combination", "contrastive-2", 2.1),
-        _over("neg-2", "contrastive-2", 0.5),
+        over("pos-2-combination", "pos-1", 3.7, NAMES),
+        over("pos-2-grouping", "pos-1", 3.3, NAMES),
+        over("pos-2-combination", "pos-2-grouping", 0.4, NAMES),
+        over("pos-2-combination", "contrastive-2", 2.1, NAMES),
+        over("neg-2", "contrastive-2", 0.5, NAMES),
     ),
     draw=drawing(_drawn(*_TWO), "one and two positives"),
     minutes=4.5,
@@ -97,10 +90,10 @@ FOUR = Reproduction(
     },
     seeds=5,
     contrasts=(
-        _over("pos-4-combination-small", "pos-1-small", None),
-        _over("pos-4-combination-small", "pos-2-small", None),
-        _over("pos-4-combination-small", "pos-4-combination", None),
-        _over("pos-4-combination-small", "pos-4-grouping-small", 0.7),
+        over("pos-4-combination-small", "pos-1-small", None, NAMES),
+        over("pos-4-combination-small", "pos-2-small", None, NAMES),
+        over("pos-4-combination-small", "pos-4-combination", None, NAMES),
+        over("pos-4-combination-small", "pos-4-grouping-small", 0.7, NAMES),
     ),
     draw=drawing(_drawn(*_FOUR), "one, two and four positives"),
     minutes=9.0,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from papers.reproductions.power import interval_reach
-from papers.reproductions.yardstick import Yardstick
+from papers.reproductions.yardstick import SOURCES_KNN, Yardstick
 
 Outcome = Literal["holds", "smaller than published", "opposite", "cannot be told"]
 
@@ -115,21 +115,21 @@ class Contrast:
 def over(
     better: str,
     worse: str,
-    yardstick: Yardstick,
+    published: float | None,
     names: Mapping[str, str],
     *,
-    published: float | None,
-    interest: float,
+    yardstick: Yardstick = SOURCES_KNN,
+    interest: float = 0.5,
 ) -> Contrast:
     """One arm over another.
 
     Args:
         better: The arm that the source has ahead.
         worse: The other.
-        yardstick: By which figure.
-        names: Of the arms, as sentences have them.
         published: As for a contrast.
+        names: Of the arms, as sentences have them.
+        yardstick: By which figure.
         interest: As for a contrast.
     """
     words = f"{names[better]} over {names[worse]}"
-    return Contrast(words, ((1, better), (-1, worse)), yardstick, published, interest)
+    return Contrast(words, ((1.0, better), (-1.0, worse)), yardstick, published, interest)

@@ -7,7 +7,7 @@ import pandas as pd
 from tools.markdown import mean_and_sd, table
 
 from papers.measurements import distinct, where
-from papers.reproductions.contrast import Contrast, Verdict
+from papers.reproductions.contrast import Verdict, over
 from papers.reproductions.power import detectable, seeds_for
 from papers.reproductions.reproduction import PILOT_SEEDS, Reproduction
 from papers.reproductions.results import Results
@@ -62,7 +62,7 @@ def section(study: Reproduction, folder: Path) -> str:
     rows = results.read()
     parts += [
         f"![{study.title}]({folder.name}/{study.name}.svg)\n",
-        _answers(study, rows, folder),
+        _answers(study, rows),
         _arms(study, rows),
         f"[Raw results]({folder.name}/{study.name}.parquet). {_made_on(rows)}\n",
     ]
@@ -81,7 +81,7 @@ def spread(study: Reproduction, folder: Path) -> float | None:
     if len(pilot.finished(study.pilot_jobs(Path()))) < len(study.pilot) * len(PILOT_SEEDS):
         return None
     first, second = study.pilot
-    contrast = Contrast("", ((1, first), (-1, second)), HELD_OUT, None, 0)
+    contrast = over(first, second, None, {first: first, second: second}, yardstick=HELD_OUT)
     return float(contrast.differences(rows).std(ddof=1))
 
 
@@ -119,14 +119,13 @@ def _verdicts(study: Reproduction, rows: pd.DataFrame) -> list[Verdict]:
     return [each.verdict(rows, among=len(study.contrasts)) for each in study.contrasts]
 
 
-def _answers(study: Reproduction, rows: pd.DataFrame, folder: Path) -> str:
-    sd = spread(study, folder)
+def _answers(study: Reproduction, rows: pd.DataFrame) -> str:
     lines = []
     for contrast, verdict in zip(study.contrasts, _verdicts(study, rows), strict=True):
         low, high = verdict.interval
         outcome = f"**{verdict.outcome}**"
         if verdict.outcome == "cannot be told":
-            least = detectable(verdict.sd or sd or 0, study.seeds, len(study.contrasts))
+            least = detectable(verdict.sd, study.seeds, len(study.contrasts))
             outcome += f" (detectable: {least:.1f})"
         lines.append(
             [
