@@ -14,10 +14,10 @@ from nearfar.methods.objective_specs import (
     ObjectiveSpec,
 )
 from nearfar.methods.specs import SimCLRSpec
+from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import DropsSpec
 from nearfar.training.specs import AdamWSpec, TrainingSpec
-from nearfar.views.specs import SimCLRViewsSpec
 
 CLASSES, EPOCHS, TEMPERATURE = 10, 10, 0.5
 VOTE = (200, 0.5)
@@ -55,15 +55,7 @@ def recipe(objective: ObjectiveSpec, *, positives: int = 1, batch_size: int = 25
     """
     return Recipe(
         data=FontsSpec(characters=CLASSES),
-        views=SimCLRViewsSpec(
-            crop_scale=(0.5, 1.0),
-            flip=0.0,
-            rotation=10.0,
-            jitter_strength=1.0,
-            grey=0.2,
-            blur=0.0,
-            count=positives + 1,
-        ),
+        views=replace(VIEWS, count=positives + 1),
         encoder=SmallResNetSpec(width=16),
         method=SimCLRSpec(objective=objective, projection_hidden=512, projection_dim=128),
         training=TrainingSpec(

@@ -24,6 +24,7 @@ from nearfar.data.splits import split_part
 from nearfar.durable_files import make_folder, written_durably
 from nearfar.errors import NearfarError
 from nearfar.paths import user_cache
+from nearfar.recipes.fonts import VIEWS
 from nearfar.views.specs import SimCLRViewsSpec
 
 JUDGED_SHARE = 0.25
@@ -32,9 +33,7 @@ _LEAST, _MOST = 100, 300
 """Pictures of a category of drawings: fewer are no class, and of more so many are drawn."""
 _SEED = 0
 
-LETTERS = SimCLRViewsSpec(
-    crop_scale=(0.5, 1.0), flip=0.0, rotation=10.0, jitter_strength=1.0, grey=0.2, blur=0.5
-)
+LETTERS = replace(VIEWS, blur=0.5)
 """Views of letters (recipes/fonts.py), blurred as often as SimCLR's."""
 DRAWINGS = SimCLRViewsSpec(crop_scale=(0.2, 1.0))
 

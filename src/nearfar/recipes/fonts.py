@@ -23,6 +23,11 @@ _THREAD = "one thread of a busy AMD EPYC with bf16"
 
 CLASSES = 62
 """Digits and letters."""
+# Letters mean something else in the mirror, and a crop must leave most of one. Colours are drawn at
+# random: a view that keeps them gives the example away, so they are shaken hard.
+VIEWS = SimCLRViewsSpec(
+    crop_scale=(0.5, 1.0), flip=0.0, rotation=10.0, jitter_strength=1.0, grey=0.2, blur=0.0
+)
 
 
 def fonts_setup(method: MethodSpec, epochs: int) -> Recipe:
@@ -34,11 +39,7 @@ def fonts_setup(method: MethodSpec, epochs: int) -> Recipe:
     """
     return Recipe(
         data=FontsSpec(characters=CLASSES),
-        # Letters mean something else in the mirror, and a crop must leave most of one. Colours are
-        # drawn at random: a view that keeps them gives the example away, so they are shaken hard.
-        views=SimCLRViewsSpec(
-            crop_scale=(0.5, 1.0), flip=0.0, rotation=10.0, jitter_strength=1.0, grey=0.2, blur=0.0
-        ),
+        views=VIEWS,
         encoder=SmallResNetSpec(width=16),
         method=method,
         training=TrainingSpec(
