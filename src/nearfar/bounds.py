@@ -122,13 +122,8 @@ def _wanted(hint: Any, error: Any) -> str:
         return f"{length} values" if length else "a list of values"
     if error["type"] == "too_short":
         return f"a list of {error['ctx']['min_length']} or more values"
+    kinds = {kind.__name__.lower(): said for kind, said in _KINDS.items()}
     kind = error["type"].partition("_")[0]
-    kinds = {
-        "int": "a whole number",
-        "float": "a number",
-        "bool": "true or false",
-        "path": "a path",
-    }
     return kinds.get(kind) or error["msg"].removeprefix("Input should be ").lower()
 
 
