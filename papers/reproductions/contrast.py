@@ -10,7 +10,9 @@ import pandas as pd
 from papers.reproductions.power import interval_reach
 from papers.reproductions.yardstick import SOURCES_KNN, Yardstick
 
-Outcome = Literal["holds", "smaller than published", "opposite", "cannot be told"]
+Outcome = Literal[
+    "holds", "smaller than published", "too small to matter", "opposite", "cannot be told"
+]
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,10 @@ class Contrast:
         The interval covers the truth in 95 of 100 studies for all contrasts of the study at once
         (Bonferroni's bound). It *holds* where the whole interval is on the claim's side and the
         published size lies within it or below; is *smaller than published* where the published size
-        lies above the interval, whether or not 0 lies in it; is *opposite* where all of it is on
-        the other side; and *cannot be told* otherwise.
+        lies above the interval, whether or not 0 lies in it, and *too small to matter* where no
+        size is published and the interval lies below `interest`; is *opposite* where all of it is
+        on the other side; and *cannot be told* otherwise. Of two that are claimed alike it *holds*
+        where the interval lies within the margin, and is *opposite* where it lies outside.
 
         Args:
             results: Raw results of all runs.
@@ -107,7 +111,9 @@ class Contrast:
             return "opposite" if apart else "cannot be told"
         if high < 0:
             return "opposite"
-        if high < (self.interest if self.published is None else self.published):
+        if self.published is None and high < self.interest:
+            return "too small to matter"
+        if self.published is not None and high < self.published:
             return "smaller than published"
         return "holds" if low > 0 else "cannot be told"
 

@@ -23,8 +23,9 @@ Nothing is looked at before all runs are done, and no seed is added afterwards. 
 are Student's t at 95 % for all differences of a study together; runs with the same seed
 are compared with each other. A claim *holds* where the whole interval is on its side and
 the published size is not above it; it is *smaller than published* where the published
-size lies above the interval, *opposite* where the whole interval is on the other side,
-and else it *cannot be told*, with the difference that as many seeds would have shown in
+size lies above the interval, *too small to matter* where no size is published and the
+interval lies below the smallest difference of interest, *opposite* where the whole
+interval is on the other side, and else it *cannot be told*, with the difference that as many seeds would have shown in
 four of five studies.
 """
 
