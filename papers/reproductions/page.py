@@ -25,8 +25,8 @@ are compared with each other. A claim *holds* where the whole interval is on its
 the published size is not above it; it is *smaller than published* where the published
 size lies above the interval, *too small to matter* where no size is published and the
 interval lies below the smallest difference of interest, *opposite* where the whole
-interval is on the other side, and else it *cannot be told*, with the difference that as many seeds would have shown in
-four of five studies.
+interval is on the other side, and else it *cannot be told*, with the difference that as
+many seeds would have shown in four of five studies.
 """
 
 

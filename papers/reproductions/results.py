@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tools.comparison.records import fingerprint
 from tools.many_runs import Job
 
 from nearfar.durable_files import write_durably
@@ -30,7 +29,6 @@ _COLUMNS = [
     "value",
     "n",
     "class",
-    "settings",
     "study",
     "seconds",
     "started",
@@ -64,17 +62,12 @@ class Results:
     @property
     def outdated(self) -> int:
         """Runs that were made under another protocol, which count for nothing."""
-        return _runs(self._read()) - _runs(self.read())
+        return len(_runs(self._read())) - len(_runs(self.read()))
 
     def finished(self, jobs: Iterable[Job]) -> set[Job]:
-        """Those of which there are results, made with the very settings that they have."""
-        rows = self.read()
-        held = dict(zip(zip(rows["arm"], rows["seed"], strict=True), rows["settings"], strict=True))
-        return {
-            job
-            for job in jobs
-            if held.get((job.experiment, job.recipe.seed)) == fingerprint(job.recipe)
-        }
+        """Those of which there are results: the protocol names the very settings of every arm."""
+        held = _runs(self.read())
+        return {job for job in jobs if (job.experiment, job.recipe.seed) in held}
 
     def keep(self, jobs: Iterable[Job]) -> None:
         """Add what judged runs found; what was held of another protocol is dropped.
@@ -111,7 +104,6 @@ class Results:
         of_run = {
             "arm": job.experiment,
             "seed": job.recipe.seed,
-            "settings": fingerprint(job.recipe),
             "study": self._protocol,
             "seconds": float(environment["seconds"]),
             "started": environment["started"],
@@ -123,8 +115,9 @@ class Results:
         return [of_run | row for row in found]
 
 
-def _runs(rows: pd.DataFrame) -> int:
-    return len(set(zip(rows["arm"], rows["seed"], strict=True)))
+def _runs(rows: pd.DataFrame) -> set[tuple[str, int]]:
+    """Arm and seed of every run that rows are of."""
+    return set(zip(rows["arm"], rows["seed"], strict=True))
 
 
 def _checks(folder: RunFolder, job: Job) -> Iterator[dict[str, Any]]:
