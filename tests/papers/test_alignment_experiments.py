@@ -85,3 +85,12 @@ def test_on_the_circle_contrast_spreads_and_both_trainings_draw_views_together()
     figure = circle.draw(data.assign(seed=0))
     assert len(figure.axes) == 6
     assert "| contrastive |" in circle.findings(data.assign(seed=0))
+
+
+def test_supervision_on_the_circle_sees_angles_alone():
+    classifier = torch.nn.Linear(2, 10)
+    first, second = torch.randn(2, 6, 2)
+    labels = torch.arange(6)
+    loss = circle._supervised(classifier)
+    scaled = loss(3 * first, 0.5 * second, labels)
+    torch.testing.assert_close(scaled, loss(first, second, labels))

@@ -201,6 +201,37 @@ def test_results_of_another_protocol_count_for_nothing(tmp_path, changed):
     assert len(results_of(changed, tmp_path).read()) == 0
 
 
+def test_a_seed_that_lacks_a_run_is_left_out_of_a_difference(tmp_path):
+    results = answered(study_of(), tmp_path, {"a": [0.6, 0.7, 0.8], "b": [0.5] * 3})
+    rows = results.read()
+    without = rows[(rows["arm"] != "b") | (rows["seed"] != 1)]
+    assert A_OVER_B.differences(without).tolist() == pytest.approx([10, 30])
+
+
+def test_the_studies_of_the_first_source_differ_in_what_they_ask_about():
+    arms = {name: study.arms for name, study in REPRODUCTIONS.items()}
+    base = arms["debiased_losses"]
+    for suffix, false_positives in (("false_positives", 0.3), ("many_false_positives", 0.6)):
+        for name, recipe in arms[f"debiased_losses_{suffix}"].items():
+            training = replace(base[name].training, false_positives=false_positives)
+            assert recipe == replace(base[name], training=training)
+    for name, recipe in arms["debiased_losses_no_false_negatives"].items():
+        objective = replace(base[name].method.objective, drop_false_negatives="yes")
+        assert recipe.method.objective == objective
+    of_positives = {**arms["two_positives"], **arms["four_positives"]}
+    for name, recipe in of_positives.items():
+        positives = int(name.split("-")[1])
+        assert recipe.views.count == positives + 1
+        assert recipe.training.batch_size == (32 if name.endswith("small") else 256)
+        if name.startswith("pos") and positives > 1:
+            assert recipe.method.objective.positives == name.split("-")[2].replace(
+                "small", "combination"
+            )
+    # One that is the same is so in every study, so that its runs tell the same.
+    assert of_positives["pos-1"] == base["debiased-pos"]
+    assert arms["misjudged_prior"]["debiased-pos-tau-0.1"] == base["debiased-pos"]
+
+
 def test_a_run_is_kept_once(tmp_path):
     study, results = study_of(), results_of(study_of(), tmp_path)
     job = study.jobs(Path("runs"))[0]

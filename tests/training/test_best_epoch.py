@@ -190,6 +190,18 @@ def test_a_run_that_keeps_the_last_is_not_gone_on_with(tmp_path):
         train_tiny(tmp_path, replace(BEST, epochs=2), resume=True)
 
 
+def test_how_the_check_votes_stays_where_it_chooses_the_epoch(tmp_path):
+    for keep_epoch, refused in (("best", True), ("last", False)):
+        run, begun = tmp_path / keep_epoch, replace(BEST, keep_epoch=keep_epoch, epochs=2)
+        train_tiny(run, begun)
+        other = replace(begun, knn_vote=(200, 0.5))
+        if refused:
+            with pytest.raises(NearfarError, match="made with knn_vote"):
+                train_tiny(run, other, resume=True)
+        else:
+            train_tiny(run, other, resume=True)
+
+
 def test_without_a_check_it_is_refused(tmp_path):
     with pytest.raises(SettingError, match=r"keep_epoch is best: .*training.knn_every is 0: ch"):
         TrainingSpec(keep_epoch="best", knn_every=0)
