@@ -7,17 +7,19 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.methods.labelled_steps import (
-    EXACT,
+    SlowKeys,
     TanhRows,
+    assert_keys_enter_only_after_their_step,
+    assert_nothing_trains_the_keys,
     assert_only_class_numbers_are_labels,
     assert_parts_are_the_whole_batch,
     assert_ranks_are_one_process,
+    assert_steps_are_the_slow_ones,
     labels_of,
     step_alone,
     steps_on_a_rank,
     views_of,
 )
-from tests.training.tiny_run import TINY
 from torch import nn
 
 from nearfar.encoders.specs import SmallResNetSpec
@@ -42,7 +44,6 @@ SMALL = PaCoSpec(
     projection_dim=4,
 )
 CLASS_COUNTS = torch.tensor([90, 20, 5])
-BATCHES = (5, 3, 11, 4, 8)  # some larger than the queue, none a divisor of it but the last
 
 
 def row_by_row(**settings) -> PaCo:
@@ -61,32 +62,14 @@ def with_batch_norm() -> PaCo:
         return PaCo(replace(SMALL, queue_size=20), encoder, CLASS_COUNTS)
 
 
-class SlowPaCo:
-    """Cui et al. 2021, equations 3 and 4, in loops: lists of keys, weights as plain tensors."""
+class SlowPaCo(SlowKeys):
+    """Cui et al. 2021, equations 3 and 4, in loops."""
 
-    def __init__(self, method: PaCo):
-        def weights(*layers):
-            return [each.detach().clone() for layer in layers for each in layer.parameters()]
-
-        self.spec = method.spec
-        self.weights = weights(method.encoder, method.projection, method.classifier)
-        self.slow = weights(method.encoder, method.projection)
-        self.slots: dict[int, tuple[torch.Tensor, int]] = {}
-        self.place = 0
-
-    def embedding(self, weights, image):
-        row = weights[2] @ torch.tanh(weights[0] @ image + weights[1]) + weights[3]
-        return row / row.square().sum().sqrt()
-
-    def step(self, views, labels):
-        weights = [each.clone().requires_grad_() for each in self.weights]
+    def loss(self, weights, images, queries, keys, classes):
         alpha, priors = self.spec.alpha, CLASS_COUNTS.double() / CLASS_COUNTS.sum()
-        queries = [self.embedding(weights, image) for image in views[0]]
-        keys = [self.embedding(self.slow, image) for image in views[1]]
         loss = torch.zeros(()).double()
-        for i, (image, label) in enumerate(zip(views[0], labels.tolist(), strict=True)):
-            candidates = [(q, int(labels[j])) for j, q in enumerate(queries) if j != i]
-            candidates += list(zip(keys, labels.tolist(), strict=True)) + list(self.slots.values())
+        for i, (image, label) in enumerate(zip(images, classes, strict=True)):
+            candidates = self.candidates(i, queries, keys, classes)
             features = torch.tanh(weights[0] @ image + weights[1])
             centres = priors * (weights[4] @ features + weights[5]).exp()
             samples = [(queries[i] @ row / self.spec.temperature).exp() for row, _ in candidates]
@@ -97,57 +80,26 @@ class SlowPaCo:
             if self.spec.normalisation == "mean":
                 of_anchor = of_anchor / (1 + alpha * len(positives))
             loss = loss + of_anchor / len(queries)
-        gradients = torch.autograd.grad(loss, weights)
-        m = self.spec.momentum
-        self.weights = [w - 0.5 * g for w, g in zip(self.weights, gradients, strict=True)]
-        moved = zip(self.slow, self.weights[:4], strict=True)
-        self.slow = [m * s + (1 - m) * w for s, w in moved]
-        for entering in zip(keys, labels.tolist(), strict=True):
-            self.slots[self.place % self.spec.queue_size] = entering
-            self.place += 1
-        return loss.detach()
+        return loss
 
 
 @pytest.mark.parametrize("normalisation", ["sum", "mean"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_steps_are_those_of_the_slow_algorithm(normalisation, momentum):
     method = row_by_row(normalisation=normalisation, momentum=momentum)
-    slow, optimizer = SlowPaCo(method), sgd(method)
-    for step, batch in enumerate(BATCHES):
-        expected = slow.step(views_of(step, batch), labels_of(step, batch))
-        torch.testing.assert_close(step_alone(method, optimizer, step, batch), expected, **EXACT)
-        keys, labels = zip(*(slow.slots[slot] for slot in range(len(slow.slots))), strict=True)
-        torch.testing.assert_close(method.queue.rows("keys"), torch.stack(keys), **EXACT)
-        assert method.queue.rows("labels").tolist() == list(labels)
-        trained = (method.encoder, method.projection, method.classifier)
-        found = [each.detach() for layer in trained for each in layer.parameters()]
-        torch.testing.assert_close(found, slow.weights, **EXACT)
-        following = (method.momentum_encoder, method.momentum_projection)
-        found = [each for layer in following for each in layer.parameters()]
-        torch.testing.assert_close(found, slow.slow, **EXACT)
+    assert_steps_are_the_slow_ones(method, SlowPaCo(method, method.classifier))
 
 
 def test_it_is_a_method_whose_keys_no_optimiser_and_no_gradient_reaches():
     method = row_by_row()
     assert isinstance(method, Method)
-    groups = TINY.optimizer.build(method).param_groups
-    trained = {id(each) for group in groups for each in group["params"]}
-    slow = [*method.momentum_encoder.parameters(), *method.momentum_projection.parameters()]
-    assert not trained & set(map(id, slow))
+    trained = assert_nothing_trains_the_keys(method)
     assert trained >= set(map(id, method.classifier.parameters()))
     assert [rows.requires_grad for rows in method.embed(views_of(0, 5))] == [True, False, True]
-    method(views_of(0, 5), labels_of(0, 5)).backward()
-    assert all(each.grad is None for each in slow)
-    assert all(each.grad is not None for each in method.parameters() if each.requires_grad)
 
 
 def test_the_keys_of_a_step_enter_only_after_it():
-    method = row_by_row()
-    method(views_of(0, 5), labels_of(0, 5))
-    assert len(method.queue) == 0
-    method(views_of(1, 3), labels_of(1, 3))  # the step before was given up: not finite, say
-    method.after_step(0.5)
-    assert method.queue.rows("labels").tolist() == labels_of(1, 3).tolist()
+    assert_keys_enter_only_after_their_step(row_by_row())
 
 
 def test_in_parts_it_is_the_whole_batch():

@@ -7,15 +7,18 @@ import pytest
 import torch
 from tests.methods.labelled_steps import (
     EXACT,
+    SlowKeys,
     TanhRows,
+    assert_keys_enter_only_after_their_step,
+    assert_nothing_trains_the_keys,
     assert_parts_are_the_whole_batch,
     assert_ranks_are_one_process,
+    assert_steps_are_the_slow_ones,
     labels_of,
     step_alone,
     steps_on_a_rank,
     views_of,
 )
-from tests.training.tiny_run import TINY
 from torch import nn
 
 from nearfar.encoders.specs import SmallResNetSpec
@@ -31,7 +34,6 @@ from nearfar.testing.resuming import resumes_to_the_same_bits
 SMALL = SupConQueueSpec(
     temperature=0.3, queue_size=8, momentum=0.9, projection_hidden=8, projection_dim=4
 )
-BATCHES = (5, 3, 11, 4, 8)  # some larger than the queue, none a divisor of it but the last
 
 
 def row_by_row(**settings) -> SupConQueue:
@@ -49,30 +51,13 @@ def with_batch_norm() -> SupConQueue:
         return SupConQueue(replace(SMALL, queue_size=20), SmallResNetSpec(width=4).build((1, 8, 8)))
 
 
-class SlowSupConQueue:
-    """Cui et al. 2021, equation 2, in loops: lists of keys, weights as plain tensors."""
+class SlowSupConQueue(SlowKeys):
+    """Cui et al. 2021, equation 2, in loops."""
 
-    def __init__(self, method: SupConQueue):
-        layers = (method.encoder, method.projection)
-        self.spec = method.spec
-        self.weights = [p.detach().clone() for layer in layers for p in layer.parameters()]
-        self.slow = [each.clone() for each in self.weights]
-        self.slots: dict[int, tuple[torch.Tensor, int]] = {}
-        self.place = 0
-
-    def embedding(self, weights, image):
-        row = weights[2] @ torch.tanh(weights[0] @ image + weights[1]) + weights[3]
-        return row / row.square().sum().sqrt()
-
-    def step(self, views, labels):
-        weights = [each.clone().requires_grad_() for each in self.weights]
-        queries = [self.embedding(weights, image) for image in views[0]]
-        keys = [self.embedding(self.slow, image) for image in views[1]]
-        classes = labels.tolist()
+    def loss(self, weights, images, queries, keys, classes):
         loss = torch.zeros(()).double()
         for i, query in enumerate(queries):
-            candidates = [(q, classes[j]) for j, q in enumerate(queries) if j != i]
-            candidates += [*zip(keys, classes, strict=True), *self.slots.values()]
+            candidates = self.candidates(i, queries, keys, classes)
             samples = [(query @ row / self.spec.temperature).exp() for row, _ in candidates]
             shares = [
                 sample / sum(samples)
@@ -83,33 +68,14 @@ class SlowSupConQueue:
                 loss = loss - sum(share.log() for share in shares) / len(shares) / len(queries)
             else:
                 loss = loss - (sum(shares) / len(shares)).log() / len(queries)
-        gradients = torch.autograd.grad(loss, weights)
-        m = self.spec.momentum
-        self.weights = [w - 0.5 * g for w, g in zip(self.weights, gradients, strict=True)]
-        self.slow = [m * s + (1 - m) * w for s, w in zip(self.slow, self.weights, strict=True)]
-        for entering in zip(keys, classes, strict=True):
-            self.slots[self.place % self.spec.queue_size] = entering
-            self.place += 1
-        return loss.detach()
+        return loss
 
 
 @pytest.mark.parametrize("kind", ["out", "in"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_steps_are_those_of_the_slow_algorithm(kind, momentum):
     method = row_by_row(kind=kind, momentum=momentum)
-    slow, optimizer = SlowSupConQueue(method), sgd(method)
-    for step, batch in enumerate(BATCHES):
-        expected = slow.step(views_of(step, batch), labels_of(step, batch))
-        torch.testing.assert_close(step_alone(method, optimizer, step, batch), expected, **EXACT)
-        keys, labels = zip(*(slow.slots[slot] for slot in range(len(slow.slots))), strict=True)
-        torch.testing.assert_close(method.queue.rows("keys"), torch.stack(keys), **EXACT)
-        assert method.queue.rows("labels").tolist() == list(labels)
-        for layers, weights in (
-            ((method.encoder, method.projection), slow.weights),
-            ((method.momentum_encoder, method.momentum_projection), slow.slow),
-        ):
-            found = [each.detach() for layer in layers for each in layer.parameters()]
-            torch.testing.assert_close(found, weights, **EXACT)
+    assert_steps_are_the_slow_ones(method, SlowSupConQueue(method))
 
 
 def test_without_centres_paco_pulls_samples_alike():
@@ -128,23 +94,12 @@ def test_without_centres_paco_pulls_samples_alike():
 
 def test_no_optimiser_and_no_gradient_reaches_the_keys():
     method = row_by_row()
-    groups = TINY.optimizer.build(method).param_groups
-    trained = {id(each) for group in groups for each in group["params"]}
-    slow = [*method.momentum_encoder.parameters(), *method.momentum_projection.parameters()]
-    assert not trained & set(map(id, slow))
-    assert [rows.requires_grad for rows in method.embed(views_of(0, 5))] == [True, False]
-    method(views_of(0, 5), labels_of(0, 5)).backward()
-    assert all(each.grad is None for each in slow)
-    assert all(each.grad is not None for each in method.parameters() if each.requires_grad)
+    assert_nothing_trains_the_keys(method)
+    assert len(method.embed(views_of(0, 5))) == 2
 
 
 def test_the_keys_of_a_step_enter_only_after_it():
-    method = row_by_row()
-    method(views_of(0, 5), labels_of(0, 5))
-    assert len(method.queue) == 0
-    method(views_of(1, 3), labels_of(1, 3))  # the step before was given up: not finite, say
-    method.after_step(0.5)
-    assert method.queue.rows("labels").tolist() == labels_of(1, 3).tolist()
+    assert_keys_enter_only_after_their_step(row_by_row())
 
 
 def test_a_batch_whose_labels_all_differ_has_its_own_keys_for_positives():
