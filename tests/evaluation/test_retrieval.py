@@ -219,6 +219,19 @@ def test_how_many_ask_is_said_with_the_error_of_the_draw(source):
     assert f"{cell['value']} {cell['spread']}" in told.file.getvalue()
 
 
+@pytest.mark.parametrize(("gallery", "of"), [("test", 26), ("train", 30)])
+def test_a_query_that_has_nothing_to_find_is_none_of_those_that_could_ask(source, gallery, of):
+    """The last four are the only ones of their class in the test part."""
+    labels = torch.cat([torch.arange(26) % 6, torch.arange(6, 10)])
+    some = Source("digits", source.train, Part(source.test.examples[:30], labels))
+    spec = RetrievalSpec(gallery=gallery, queries=20, ranks=(1,))
+    spec = EvaluationSpec.by(spec, leave_out=ALL_BUT, baselines=False)
+    (found, *_) = evaluate(nn.Flatten(), some, spec).records
+    alone = 20 - found.n
+    assert found.parameters["of"] == of
+    assert (alone > 0) == (gallery == "test")
+
+
 def test_the_standard_error_is_the_spread_of_draws():
     """Of samples without replacement from a set of known values."""
     values = torch.rand(200, generator=torch.Generator().manual_seed(0)).double() ** 3

@@ -125,9 +125,7 @@ def retrieve(
     """
     asked = unit_rows(check_finite(queries, "the queries' features")).float()
     rows = unit_rows(check_finite(gallery, "the gallery's features")).float()
-    classes = 1 + max(int(query_labels.max()), int(gallery_labels.max()))
-    relevant = torch.bincount(gallery_labels, minlength=classes)[query_labels]
-    relevant = relevant if own is None else relevant - 1
+    relevant = _to_find(query_labels, gallery_labels, itself=own is not None)
     kept = (relevant > 0).nonzero().squeeze(1)
     # Those with as many to find together: the neighbours of all are as many as the most need.
     kept = kept[relevant[kept].argsort(stable=True)]
@@ -273,7 +271,8 @@ def judge(spec: RetrievalSpec, judged: Judged) -> Found:
     about: dict[str, Any] = {"gallery": where, "transform": transform.name}
     of = len(asked)
     if number < of:
-        of = _that_find(asked_labels, gallery_labels, itself=asked is gallery)
+        relevant = _to_find(asked_labels, gallery_labels, itself=asked is gallery)
+        of = int((relevant > 0).sum())
         about |= {"queries": count, "of": of}
         notes.append(
             f"retrieval: {number:,} of {len(asked):,} examples ask, drawn by evaluation.seed; ± is "
@@ -296,17 +295,18 @@ def judge(spec: RetrievalSpec, judged: Judged) -> Found:
     )
 
 
-def _that_find(asked: Int64[Tensor, " m"], gallery: Int64[Tensor, " n"], *, itself: bool) -> int:
-    """How many of all queries have any of their class to find.
+def _to_find(
+    asked: Int64[Tensor, " m"], gallery: Int64[Tensor, " n"], *, itself: bool
+) -> Int64[Tensor, " m"]:
+    """How many of the gallery are of each query's class, the query itself left out.
 
     Args:
         asked: Classes of the queries.
         gallery: Classes of what is searched.
-        itself: The queries are the gallery, and none finds itself.
+        itself: The queries are of the gallery, and none finds itself.
     """
     classes = 1 + max(int(asked.max()), int(gallery.max()))
-    relevant = torch.bincount(gallery, minlength=classes)[asked]
-    return int((relevant > itself).sum())
+    return torch.bincount(gallery, minlength=classes)[asked] - int(itself)
 
 
 def _sets(
