@@ -140,9 +140,17 @@ def test_where_there_is_no_head_or_the_encoder_fits_in_part_it_begins_anew(first
         recipe_from(tmp_path, None, adapt=AdaptSpec(head="start"))
 
 
-def test_of_an_encoder_that_fits_in_part_the_head_is_not_taken_over(first, tmp_path):
+@pytest.mark.parametrize(
+    "account",
+    [
+        {"did_not_fit": {"stem.0.weight": "1 × 1, not 3 × 3"}},
+        {"random": ["stem.0.weight"]},
+        {"left_out": ["layers.9.weight"]},  # of an encoder with more layers
+    ],
+)
+def test_of_an_encoder_that_fits_in_part_the_head_is_not_taken_over(first, tmp_path, account):
     assembly = assemble(recipe_from(tmp_path, first))
-    assembly.start.account["did_not_fit"] = {"stem.0.weight": "1 × 1, not 3 × 3"}
+    assembly.start.account |= account
     assembly.start.load_head_into(assembly.method, assembly.recipe.method.projection)
     assert "would read other features" in assembly.start.lines[-1]
 

@@ -81,7 +81,7 @@ class Start:
         """Why the start's head does not serve; None where it does."""
         if self.head is None:
             return "the start has no projection head"
-        if self.account["random"] or self.account["did_not_fit"]:
+        if any(self.account[each] for each in ("random", "did_not_fit", "left_out")):
             return "the start's encoder fits in part, so its head would read other features"
         theirs = self.head[0]
         if theirs.name != own.name:
