@@ -1,5 +1,6 @@
 """How far a sweep is: by epochs and batch size, as fast as it went lately, and on its page."""
 
+import io
 import time
 from itertools import pairwise, repeat
 
@@ -117,6 +118,18 @@ def test_too_little_is_no_time(tmp_path):
     )  # an epoch a second
 
 
+def test_of_a_long_sitting_few_marks_are_kept(tmp_path):
+    study = study_over(tmp_path, EPOCHS)
+    running = [Trial(0, "running", {"training.epochs": 10})]
+    now = 0.0
+    pace = Pace(progress(study, [], lambda *_: 0), now=lambda: now)
+    found = progress(study, running, lambda *_: 1.0)
+    for second in range(1, 20_000):
+        now = float(second)
+        pace.left(found)
+    assert len(pace._marks) < 300
+
+
 @pytest.fixture
 def search(tmp_path):
     sweep = SweepFolder(tmp_path / "sweep")
@@ -145,6 +158,20 @@ def test_the_page_is_there_while_a_sweep_runs_and_written_seldom(search, monkeyp
     now += 61
     watch.look()  # nothing has come, nothing is written
     assert not page.exists()
+
+
+def test_a_page_that_cannot_be_written_stops_no_line_and_is_tried_again(search):
+    page, told = search.folder.page, io.StringIO()
+    page.mkdir()
+    watch = Watch(search, Console(file=told, width=200))
+    search.begin()
+    search.finish_run(0, 0, 0.75, 30.0)
+    watch.look()
+    assert "done    trial 0, seed 0: 75.0 %" in told.getvalue()
+    page.rmdir()
+    watch._page_due = 0.0
+    watch.look()
+    assert "1 of 6 runs are done" in page.read_text()
 
 
 def test_writing_pages_takes_a_hundredth_of_the_time(search, monkeypatch):

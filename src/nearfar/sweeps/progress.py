@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import fmean
 
 from nearfar.sweeps.study import Point, Study
@@ -14,6 +15,8 @@ Epochs = Mapping[int, float]
 """Epochs by batch size: of one size, each takes about as long as another."""
 _LEAST = 0.002
 """Share of the work that must be done before a time is told."""
+_BETWEEN_MARKS = 0.005
+"""Of the sitting so far: weeks of it are remembered by as few marks as minutes."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def progress(
 def _to_come(study: Study, trials: Sequence[Trial], count: int) -> Iterable[tuple[Point, float]]:
     """The points that are still to be tried, and how often each; what is drawn is like what was."""
     if not study.engine.draws:
-        return [(point, 1.0) for point in list(study.grid())[len(trials) : study.planned]]
+        return [(point, 1.0) for point in islice(study.grid(), len(trials), study.planned)]
     points = [trial.point for trial in trials] or [{}]
     return [(point, max(0, count) / len(points)) for point in points]
 
@@ -138,11 +141,12 @@ class Pace:
             found: How far the sweep is now.
         """
         now = self._now()
-        self._marks.append((now, found.done))
         middle = (self._begun + now) / 2
-        while len(self._marks) > 2 and self._marks[1][0] <= middle:
+        while len(self._marks) > 1 and self._marks[1][0] <= middle:
             self._marks.pop(0)
         since, before = self._marks[0]
+        if now - self._marks[-1][0] >= _BETWEEN_MARKS * (now - self._begun):
+            self._marks.append((now, found.done))
         work, left = found.work(found.done), found.work(found.left)
         gained = work - found.work(before)
         if found.total is None or gained <= 0:

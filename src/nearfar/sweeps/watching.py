@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
@@ -114,8 +114,9 @@ class Watch:
         place = found.whole + found.share
         if place != self._on_page:
             as_of = time.strftime("%H:%M on %-d %B")
-            write_page(self._search, f"Under way at {as_of}: {in_words(found, left)}.")
-            self._on_page = place
+            with suppress(NearfarError):  # tried again; of the last page, which follows, it is told
+                write_page(self._search, f"Under way at {as_of}: {in_words(found, left)}.")
+                self._on_page = place
         now = time.monotonic()
         self._page_due = begun + max(_PAGE_EVERY_S, (now - begun) / _PAGE_SHARE)
 
