@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ks_1samp, ks_2samp, uniform
+from scipy.stats import binomtest, chisquare, ks_1samp, ks_2samp, uniform
 from torchvision.transforms import v2
 
 from nearfar.views.draws import draw
@@ -56,6 +56,28 @@ def test_a_crop_that_never_fits_is_central():
     mine = _draws(100, 10, count=50, crop_scale=(1.0, 1.0), crop_ratio=(0.5, 1.0))
     assert (mine.height == 20).all()
     assert (mine.top == 40).all()
+
+
+def test_padding_moves_a_crop_that_never_fits_about_the_centre():
+    """Of 40 × 60: the central 40 × 40, up to 5 rows and 8 columns aside."""
+    mine = _draws(40, 60, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), padding=0.13)
+    assert (mine.height == 40).all()
+    assert (mine.width == 40).all()
+    for place, least, count in ((mine.top, -5, 11), (mine.left, 2, 17)):
+        counts = (place - least).bincount(minlength=count)
+        assert len(counts) == count
+        assert chisquare(counts).pvalue > LEAST_P
+
+
+def test_padding_lets_a_crop_lie_beyond_every_edge():
+    mine = _draws(40, 60, crop_scale=(0.2, 0.3), padding=0.13)
+    for place, side, extent, beyond in (
+        (mine.top, mine.height, 40, 5),
+        (mine.left, mine.width, 60, 8),
+    ):
+        shares = (place + beyond + 0.5) / (extent - side + 2 * beyond + 1)
+        assert (place.min(), (place + side).max()) == (-beyond, extent + beyond)
+        assert ks_1samp(shares, uniform.cdf).pvalue > LEAST_P
 
 
 @given(
