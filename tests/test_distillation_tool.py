@@ -2,7 +2,8 @@
 
 import pytest
 from tools import distillation
-from tools.distillation import ASKED, PAGE, RECORDS, ROWS, read_records, recipes, record_of, section
+from tools.distillation import ASKED, PAGE, RECORDS, ROWS, recipes, record_of, section
+from tools.run_records import read_records
 
 from nearfar.methods.specs import DistillSpec
 from nearfar.run_folder.folder import RunFolder

@@ -14,6 +14,7 @@ from tools.head_room import sets
 from tools.head_room.page import change, section
 from tools.head_room.runs import SEEDS, VARIANTS, Job, recipe_of, record_of_run
 from tools.head_room.sets import SETS, Places, without
+from tools.run_records import read_records
 
 from nearfar.data import drawn_characters, fonts
 from nearfar.data.sources import load_source
@@ -193,5 +194,5 @@ def test_what_is_recorded_is_not_run_again(places, tmp_path, monkeypatch, capsys
 
 
 def test_the_page_holds_the_records_as_they_are():
-    recorded = head_room.read_records(DOCS / "study_sets_runs.jsonl")
+    recorded = read_records(DOCS / "study_sets_runs.jsonl")
     assert section(recorded) in (DOCS / "study_sets.md").read_text()

@@ -7,7 +7,6 @@ Figures of finished runs stand in docs/distillation_runs.jsonl, which is committ
 again. After a kill the same command goes on. Ten minutes of one core.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from nearfar.run_folder.folder import RunFolder
 from tools.command import run_command
 from tools.machine import processor, versions
 from tools.markdown import mean_and_sd, table, with_section
+from tools.run_records import add_record, is_recorded, read_records
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "distillation.md"
@@ -65,13 +65,11 @@ def main(words: Sequence[str] | None = None) -> int:
 def compare(arguments: Arguments) -> None:
     """Train what is asked for and not recorded, then write the table."""
     for seed in () if arguments.write_only else arguments.seeds:
-        recorded = {(each["run"], each["seed"]) for each in read_records(RECORDS)}
         for name, recipe in recipes(seed, arguments.out):
-            if (name, seed) not in recorded:
+            key = {"run": name, "seed": seed}
+            if not is_recorded(RECORDS, key):
                 _train_teacher_of(recipe, seed, arguments.out)
-                record = {"run": name, "seed": seed, **record_of(_finished(recipe, arguments.out))}
-                with RECORDS.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
+                add_record(RECORDS, {**key, **record_of(_finished(recipe, arguments.out))})
     PAGE.write_text(with_section(PAGE.read_text(), "distillation", section(read_records(RECORDS))))
 
 
@@ -141,11 +139,6 @@ def record_of(folder: RunFolder) -> dict[str, Any]:
         "versions": versions("torch"),
         "scores": scores,
     }
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Every recorded run, in order."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 ROWS = {

@@ -9,7 +9,6 @@ is not run again for the same epochs and images, and a run that was cut goes on.
 what `make fonts` and `make clipart` fetch (sets.py).
 """
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ import numpy as np
 from rich.console import Console
 from tyro.conf import Positional
 
-from nearfar.durable_files import append_line
 from nearfar.errors import SettingError, require_known
 from tools.clock import Clock
 from tools.command import run_command
@@ -29,6 +27,7 @@ from tools.head_room.page import section
 from tools.head_room.runs import BATCH, Job, images_of, jobs, recipe_of, record_of_run
 from tools.head_room.sets import SETS, Places
 from tools.markdown import with_section
+from tools.run_records import add_record, is_recorded, read_records
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "study_sets.md"
@@ -80,17 +79,11 @@ def measure(arguments: Arguments) -> None:
     _write(arguments)
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Every recorded run, in order."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def _run_all(arguments: Arguments, console: Console) -> None:
-    recorded = read_records(arguments.records)
     left = [
         job
         for job in jobs(arguments.sets or tuple(SETS), arguments.epochs, arguments.images)
-        if not any(job.key.items() <= record.items() for record in recorded)
+        if not is_recorded(arguments.records, job.key)
     ]
     total = sum(map(images_of, left))
     console.print(
@@ -103,7 +96,7 @@ def _run_all(arguments: Arguments, console: Console) -> None:
             console.print("the time is over: the same command goes on")
             return
         record = _run(job, arguments)
-        append_line(arguments.records, json.dumps(record))
+        add_record(arguments.records, record)
         _write(arguments)
         done += images_of(job)
         accuracy = 100 * record["scores"]["linear_probe"]["encoder"]["top1"]

@@ -9,7 +9,6 @@ part. What is recorded in docs/own_data_runs.jsonl, which is committed, is not r
 same minutes and seed. The sets are made of what Debian and PyPI packages hold (sets.py).
 """
 
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from nearfar.run_folder.folder import RunFolder
 from tools.command import run_command
 from tools.markdown import table, with_section
 from tools.own_data.sets import SETS, Places
+from tools.run_records import add_record, is_recorded, read_records
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "own_data.md"
@@ -61,11 +61,8 @@ def compare(arguments: Arguments) -> int:
     require_known("set", arguments.only, SETS)
     for name in () if arguments.write_only else arguments.only or SETS:
         key = {"set": name, "minutes": arguments.minutes, "seed": arguments.seed}
-        if not any(key.items() <= record.items() for record in read_records(RECORDS)):
-            run = _run(name, arguments)
-            record = {**key, **record_of(run)}
-            with RECORDS.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+        if not is_recorded(RECORDS, key):
+            add_record(RECORDS, {**key, **record_of(_run(name, arguments))})
     PAGE.write_text(with_section(PAGE.read_text(), "own-data", section(read_records(RECORDS))))
     return 0
 
@@ -110,11 +107,6 @@ def record_of(run: Path) -> dict[str, Any]:
         "test": count,
         "scores": scores,
     }
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Every recorded run, in order."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def section(records: Sequence[dict[str, Any]]) -> str:
