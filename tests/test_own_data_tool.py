@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tools.own_data.__main__ import section
-from tools.run_records import read_records
 from tools.own_data.sets import SETS, Places
+from tools.run_records import read_records
 
 from nearfar.recipes.found_data import find_data
 
