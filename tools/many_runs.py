@@ -30,12 +30,17 @@ class Job:
     Attributes:
         experiment: Its name in the records.
         recipe: Complete, with its seed.
-        folder: Of the run; its name is the job's.
+        folder: Of the run.
     """
 
     experiment: str
     recipe: Recipe
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """What a person is told of it by."""
+        return f"{self.experiment}-seed{self.recipe.seed}"
 
     @property
     def judged(self) -> bool:
@@ -139,12 +144,12 @@ def train_all(
                 problem = str(error)
             else:
                 finished.add(job)
-                console.print(f"done  {job.folder.name} · {summary()}", highlight=False)
+                console.print(f"done  {job.name} · {summary()}", highlight=False)
                 return
         elif processes.received is not None:
             return
         failed.append(job)
-        console.print(f"[red]failed[/red]  {job.folder.name}: {problem}")
+        console.print(f"[red]failed[/red]  {job.name}: {problem}")
 
     console.print(f"{len(finished)} of {len(jobs)} runs are finished", highlight=False)
     with processes.passing_on_signals(), console.status("starting") as status:
@@ -155,7 +160,7 @@ def train_all(
                 processes.start(job, ["nearfar", "train", "--resume", str(job.folder)], job.log)
             for job, code in processes.ended():
                 end(job, code)
-            names = ", ".join(f"{job.folder.name} {job.done:.0%}" for job in processes.running)
+            names = ", ".join(f"{job.name} {job.done:.0%}" for job in processes.running)
             saving = processes.received is not None
             status.update(f"saving: {names}" if saving else f"{summary()} · {names}")
             if not console.is_terminal and clock.due():

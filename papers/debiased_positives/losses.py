@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from papers.debiased_positives.curves import drawing
-from papers.debiased_positives.setup import NAMES, OURS, SEEDS, SOURCE, VOTE, setups
+from papers.debiased_positives.setup import NAMES, OURS, PILOT, SEEDS, SOURCE, VOTE, setups
 from papers.reproductions.contrast import Contrast, over
 from papers.reproductions.reproduction import Reproduction
 from papers.reproductions.yardstick import HELD_OUT
@@ -41,8 +41,8 @@ def _study(
         seeds=SEEDS,
         contrasts=contrasts,
         draw=drawing(NAMES, drawn),
-        minutes=3.0,
-        pilot=(POS, CONTRASTIVE),
+        minutes=2.0,
+        pilot=PILOT,
     )
 
 

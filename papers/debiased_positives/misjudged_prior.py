@@ -5,7 +5,7 @@ from dataclasses import replace
 from nearfar.methods.objective_specs import DebiasedNegSpec, DebiasedPosSpec
 from nearfar.recipes.recipe import Recipe
 from papers.debiased_positives.curves import accuracy_by_epoch
-from papers.debiased_positives.setup import CLASSES, LOSSES, NAMES, OURS, SOURCE, recipe
+from papers.debiased_positives.setup import CLASSES, LOSSES, NAMES, OURS, PILOT, SOURCE, recipe
 from papers.reproductions.contrast import over
 from papers.reproductions.reproduction import Reproduction
 
@@ -56,6 +56,6 @@ REPRODUCTION = Reproduction(
         [{arm(loss, each): f"τ⁺ = {each:g}" for each in TRIED} for loss in DEBIASED],
         [NAMES[loss] for loss in DEBIASED],
     ),
-    minutes=3.0,
-    pilot=(arm("debiased-pos", TRUE), arm("debiased-pos", 0.05)),
+    minutes=2.0,
+    pilot=PILOT,
 )

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from nearfar.methods.objective_specs import DebiasedPosSpec, ObjectiveSpec
 from papers.debiased_positives.curves import drawing
-from papers.debiased_positives.setup import LOSSES, OURS, SEEDS, SOURCE, recipe
+from papers.debiased_positives.setup import BATCH, LOSSES, OURS, PILOT, SEEDS, SOURCE, recipe
 from papers.reproductions.contrast import over
 from papers.reproductions.reproduction import Reproduction
 
-SMALL_BATCH = 32
+SMALL_BATCH = BATCH // 8
 """An eighth of the other runs', as the source's 64 is of 512."""
 NAMES = {
     "pos-1": "DebiasedPos, M = 1",
@@ -62,8 +62,8 @@ TWO = Reproduction(
         over("neg-2", "contrastive-2", 0.5, NAMES),
     ),
     draw=drawing(_drawn(*_TWO), "one and two positives"),
-    minutes=4.5,
-    pilot=("pos-2-combination", "pos-1"),
+    minutes=2.8,
+    pilot=PILOT,
 )
 
 _FOUR = (
@@ -96,6 +96,6 @@ FOUR = Reproduction(
         over("pos-4-combination-small", "pos-4-grouping-small", 0.7, NAMES),
     ),
     draw=drawing(_drawn(*_FOUR), "one, two and four positives"),
-    minutes=9.0,
-    pilot=("pos-4-combination-small", "pos-1-small"),
+    minutes=4.5,
+    pilot=PILOT,
 )

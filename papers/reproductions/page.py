@@ -79,9 +79,9 @@ def spread(study: Reproduction, folder: Path) -> float | None:
     """
     pilot: Results = pilot_of(study, folder)
     rows = pilot.read()
-    if len(pilot.finished(study.pilot_jobs(Path()))) < len(study.pilot) * len(PILOT_SEEDS):
+    if len(pilot.finished(study.pilot.jobs(Path()))) < len(study.pilot.arms) * len(PILOT_SEEDS):
         return None
-    first, second = study.pilot
+    first, second = study.pilot.arms
     contrast = over(first, second, None, {first: first, second: second}, yardstick=HELD_OUT)
     return float(contrast.differences(rows).std(ddof=1))
 
@@ -92,9 +92,10 @@ def _plan(study: Reproduction, folder: Path) -> str:
     if sd is None:
         return f"The spread is not measured yet: `python -m papers --only {study.name} --pilot`.\n"
     least = detectable(sd, study.seeds, among)
+    first, second = study.pilot.arms
     words = [
         f"**Power**: over {len(PILOT_SEEDS)} pilot seeds the difference between "
-        f"`{study.pilot[0]}` and `{study.pilot[1]}` on held-out training images has a deviation "
+        f"`{first}` and `{second}` on held-out training images has a deviation "
         f"of {sd:.2f} points. {study.seeds} seeds then show a difference of {least:.1f} points, "
         f"for {among} difference{'s' if among > 1 else ''} at once."
     ]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,39 @@ PILOT_SEEDS = tuple(range(FIRST_PILOT_SEED, FIRST_PILOT_SEED + 4))
 
 
 @dataclass(frozen=True)
+class Pilot:
+    """Two arms that measure beforehand, on held-out training images, how far seeds spread.
+
+    Studies with the same set-up share one. Its seeds are none of theirs.
+
+    Attributes:
+        name: Of its file.
+        setups: The two recipes, by the arm's name; called when they are needed.
+    """
+
+    name: str
+    setups: Callable[[], Mapping[str, Recipe]]
+
+    @cached_property
+    def arms(self) -> dict[str, Recipe]:
+        """Both recipes."""
+        return dict(self.setups())
+
+    @cached_property
+    def protocol(self) -> str:
+        """As of a reproduction; its arms alone, for it decides nothing."""
+        return _digest(self.arms, {})
+
+    def jobs(self, folder: Path) -> list[Job]:
+        """Its runs.
+
+        Args:
+            folder: Of the run folders of all reproductions.
+        """
+        return _jobs(folder, self.arms, PILOT_SEEDS)
+
+
+@dataclass(frozen=True)
 class Reproduction:
     """A question to a source, and how it is decided. Nothing of it changes once runs exist.
 
@@ -36,7 +69,7 @@ class Reproduction:
         contrasts: What decides; the first one is the main question.
         draw: The figure, from the raw results of all runs.
         minutes: Of a run on one thread of the machine that it was planned for, judging included.
-        pilot: The two arms that measure the spread on held-out training images beforehand.
+        pilot: What measures the spread beforehand.
     """
 
     name: str
@@ -49,7 +82,7 @@ class Reproduction:
     contrasts: tuple[Contrast, ...]
     draw: Callable[[pd.DataFrame], Figure]
     minutes: float
-    pilot: tuple[str, str]
+    pilot: Pilot
 
     @cached_property
     def arms(self) -> dict[str, Recipe]:
@@ -71,31 +104,23 @@ class Reproduction:
         contrasts = [each.fixed for each in self.contrasts]
         return _digest(self.arms, {"seeds": self.seeds, "contrasts": contrasts})
 
-    @cached_property
-    def pilot_protocol(self) -> str:
-        """The same of the pilot, which decides nothing: its arms alone."""
-        return _digest({name: self.arms[name] for name in self.pilot}, {})
-
     def jobs(self, folder: Path) -> list[Job]:
         """Every run: all arms of a seed before the next seed.
+
+        A run's folder is named by its settings, so that studies which share an arm share its runs.
 
         Args:
             folder: Of the run folders of all reproductions.
         """
-        return self._jobs(folder / self.name, self.arms, tuple(range(self.seeds)))
+        return _jobs(folder, self.arms, tuple(range(self.seeds)))
 
-    def pilot_jobs(self, folder: Path) -> list[Job]:
-        """The runs that measure the spread, which the study itself does not use."""
-        arms = {name: self.arms[name] for name in self.pilot}
-        return self._jobs(folder / f"{self.name}-pilot", arms, PILOT_SEEDS)
 
-    @staticmethod
-    def _jobs(folder: Path, arms: Mapping[str, Recipe], seeds: tuple[int, ...]) -> list[Job]:
-        return [
-            Job(name, replace(recipe, seed=seed), folder / f"{name}-seed{seed}")
-            for seed in seeds
-            for name, recipe in arms.items()
-        ]
+def _jobs(folder: Path, arms: Mapping[str, Recipe], seeds: Sequence[int]) -> list[Job]:
+    return [
+        Job(name, replace(recipe, seed=seed), folder / f"{fingerprint(recipe)}-seed{seed}")
+        for seed in seeds
+        for name, recipe in arms.items()
+    ]
 
 
 def _digest(arms: Mapping[str, Recipe], decides: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ def results_of(study: Reproduction, folder: Path) -> Results:
 
 def pilot_of(study: Reproduction, folder: Path) -> Results:
     """Where those of its pilot are."""
-    return Results(folder / f"{study.name}-pilot.parquet", study.pilot_protocol)
+    return Results(folder / f"pilot-{study.pilot.name}.parquet", study.pilot.protocol)
 
 
 def train(
@@ -37,7 +37,7 @@ def train(
     Raises:
         NearfarError: The data are not there, or a folder holds another run; nothing was started.
     """
-    jobs: list[Job] = study.pilot_jobs(runs) if pilot else study.jobs(runs)
+    jobs: list[Job] = study.pilot.jobs(runs) if pilot else study.jobs(runs)
     results = pilot_of(study, folder) if pilot else results_of(study, folder)
     for recipe in {job.experiment: job.recipe for job in jobs}.values():
         recipe.data.require_root()

@@ -15,7 +15,7 @@ from papers.catalogue import REPRODUCTIONS
 from papers.reproductions.contrast import Contrast
 from papers.reproductions.page import overview, section, spread
 from papers.reproductions.power import CONFIDENCE, detectable, interval_reach, seeds_for
-from papers.reproductions.reproduction import PILOT_SEEDS, Reproduction
+from papers.reproductions.reproduction import PILOT_SEEDS, Pilot, Reproduction
 from papers.reproductions.results import Results
 from papers.reproductions.running import draw, finished_runs, pilot_of, results_of
 from papers.reproductions.yardstick import HELD_OUT, OUR_KNN, Yardstick
@@ -29,6 +29,8 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.run_folder.manifest import Manifest
 
 QUIET = Console(file=io.StringIO())
+A = Recipe()
+B = replace(A, training=replace(A.training, batch_size=A.training.batch_size // 2))
 A_OVER_B = Contrast("A over B", ((1, "a"), (-1, "b")), OUR_KNN, published=2.0, interest=0.5)
 
 
@@ -39,12 +41,12 @@ def study_of(contrasts=(A_OVER_B,), seeds=3, setups=None) -> Reproduction:
         source="Somebody 2020",
         published="It was.",
         ours="Ours: small.",
-        setups=setups or (lambda: {"a": Recipe(), "b": Recipe(seed=0)}),
+        setups=setups or (lambda: {"a": A, "b": B}),
         seeds=seeds,
         contrasts=contrasts,
         draw=REPRODUCTIONS["debiased_losses"].draw,
         minutes=1.0,
-        pilot=("a", "b"),
+        pilot=Pilot("some", lambda: {"a": A, "b": B}),
     )
 
 
@@ -69,7 +71,7 @@ def answered(study, folder, by_arm, pilot=None):
     results = results_of(study, folder)
     for job in study.jobs(Path("runs")):
         results.keep([judged(job, folder / "runs", by_arm[job.experiment][job.recipe.seed])])
-    for job in study.pilot_jobs(Path("pilot")) if pilot else ():
+    for job in study.pilot.jobs(Path("pilot")) if pilot else ():
         place = job.recipe.seed - PILOT_SEEDS[0]
         checks = (0.1, pilot[job.experiment][place])
         pilot_of(study, folder).keep([judged(job, folder / "pilot", 0.5, checks)])
@@ -186,7 +188,7 @@ def test_a_yardstick_takes_its_own_figures_alone(tmp_path):
         study_of((replace(A_OVER_B, terms=((1, "b"), (-1, "a"))),)),
         study_of((A_OVER_B, A_OVER_B)),
         study_of(seeds=2),
-        study_of(setups=lambda: {"a": Recipe(), "b": Recipe(), "c": Recipe()}),
+        study_of(setups=lambda: {"a": A, "b": B, "c": B}),
     ],
 )
 def test_results_of_another_protocol_count_for_nothing(tmp_path, changed):
@@ -222,7 +224,7 @@ def test_the_studies_of_the_first_source_differ_in_what_they_ask_about():
     for name, recipe in of_positives.items():
         positives = int(name.split("-")[1])
         assert recipe.views.count == positives + 1
-        assert recipe.training.batch_size == (32 if name.endswith("small") else 256)
+        assert recipe.training.batch_size == (16 if name.endswith("small") else 128)
         if name.startswith("pos") and positives > 1:
             assert recipe.method.objective.positives == name.split("-")[2].replace(
                 "small", "combination"
@@ -281,7 +283,7 @@ def test_the_page_tells_what_came_out(tmp_path):
 @pytest.mark.parametrize("study", REPRODUCTIONS.values(), ids=list(REPRODUCTIONS))
 def test_every_study_can_be_run_and_decides_what_it_asks(study, tmp_path):
     arms = study.arms  # every recipe of it is valid
-    assert set(study.pilot) <= set(arms)
+    assert len(study.pilot.arms) == 2
     assert {arm for each in study.contrasts for _, arm in each.terms} <= set(arms)
     assert study.seeds <= PILOT_SEEDS[0]
     assert all(each.interest > 0 for each in study.contrasts)
