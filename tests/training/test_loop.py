@@ -15,6 +15,7 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.run_folder.folder import RunFolder
+from nearfar.training import loop
 from nearfar.training.interruption import Interrupted
 from nearfar.training.schedules import CosineSpec, DropsSpec
 from nearfar.training.specs import AdamWSpec, SGDSpec
@@ -71,6 +72,18 @@ def test_the_run_can_be_repeated_and_depends_on_the_seed(whole, tmp_path):
     same_run(tmp_path / "again", path)
     train_tiny(tmp_path / "other", seed=4)
     assert metrics(tmp_path / "other") != metrics(path)
+
+
+def test_what_a_method_measures_is_logged_now_and_then_and_last(whole, tmp_path, monkeypatch):
+    """Measuring costs a small network an eighth of a step; it changes nothing of the training."""
+    monkeypatch.setattr(loop, "_MOST_MEASURED", 5)
+    train_tiny(tmp_path / "run")
+    steps = [each for each in metrics(tmp_path / "run") if each["kind"] == "step"]
+    assert len(steps) == 24
+    assert [each["step"] for each in steps if "uniformity" in each] == [5, 10, 15, 20, 24]
+    every = [each for each in metrics(whole[0]) if each["kind"] == "step"]
+    assert all("uniformity" in each for each in every)
+    assert [each["loss"] for each in steps] == [each["loss"] for each in every]
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
