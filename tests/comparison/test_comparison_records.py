@@ -12,6 +12,7 @@ from tools.comparison.records import CAME_LATER, RecordFile, fingerprint
 
 from nearfar.data.specs import STL10Spec
 from nearfar.errors import NearfarError
+from nearfar.evaluation.specs import LinearProbeSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.training.specs import AdamWSpec
 
@@ -83,7 +84,9 @@ def test_nor_do_how_many_read_and_what_is_held_in_memory():
         changed("method", temperature=0.3),
         changed("training", optimizer=AdamWSpec(learning_rate=0.5)),
         changed("training", precision="fp32"),
+        changed("data", imbalance_factor=10.0, tail_order="drawn"),
         changed("evaluation", baselines=not RECIPE.evaluation.baselines),
+        changed("evaluation", linear_probe=LinearProbeSpec(balanced=True)),
         replace(RECIPE, seed=1),
     ],
 )

@@ -104,6 +104,39 @@ def test_the_seed_alone_chooses_and_larger_factors_keep_fewer_of_the_same():
     assert set(fewer) < set(chosen[0])
 
 
+def test_a_drawn_order_gives_other_classes_the_same_sizes():
+    source = numbered_source([60] * 6)
+    sizes = long_tail_sizes(60, 10.0, 6)
+    orders = {}
+    for seed in (0, 1, 2):
+        tail = long_tail(source, 10.0, seed=seed, order="drawn")
+        orders[seed] = class_counts(tail.train, 6).tolist()
+        assert sorted(orders[seed], reverse=True) == sizes.tolist()
+        assert "60 of the largest class down to 6, in an order that was drawn" in tail.notes[-1]
+        fewer = long_tail(source, 30.0, seed=seed, order="drawn")
+        assert set(numbers(fewer.train)) < set(numbers(tail.train))
+        # A class that has the same size in both orders keeps the same examples.
+        listed = long_tail(source, 10.0, seed=seed)
+        for number, size in enumerate(sizes):
+            if orders[seed][number] == size:
+                assert chosen_of(tail, number) == chosen_of(listed, number)
+    assert orders[0] == [60, 6, 37, 15, 23, 9]  # pinned, as the examples are
+    assert len(set(map(tuple, orders.values()))) == 3
+
+
+def chosen_of(source, number):
+    part = source.train
+    return [n for n, label in zip(numbers(part), part.labels, strict=True) if label == number]
+
+
+def test_a_drawn_order_is_one_of_a_tail():
+    with pytest.raises(SettingError, match=r"data\.tail_order is drawn: .*imbalance_factor"):
+        load_source(DigitsSpec(tail_order="drawn"))
+    tail = load_source(DigitsSpec(imbalance_factor=20.0, tail_order="drawn"))
+    counts = class_counts(tail.train, 10)
+    assert counts.tolist() != counts.sort(descending=True).values.tolist()
+
+
 def test_the_choice_never_changes():
     """Numbers pinned: another choice would make old figures incomparable."""
     images = torch.tensor([[[[0, number]]] for number in range(12)], dtype=torch.uint8)

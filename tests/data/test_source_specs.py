@@ -13,7 +13,7 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.plugins import imported
 from nearfar.spec import as_spec
 
-OF_EVERY_SOURCE = {"name", "held_out", "imbalance_factor", "label_noise", "seed"}
+OF_EVERY_SOURCE = {"name", "held_out", "imbalance_factor", "label_noise", "seed", "tail_order"}
 
 
 @pytest.mark.parametrize("name", SourceSpec.known())

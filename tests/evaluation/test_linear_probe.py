@@ -7,9 +7,16 @@ from scipy.optimize import minimize
 
 from nearfar.errors import NearfarError
 from nearfar.evaluation import linear_probe as module
+from nearfar.evaluation.accuracy import LabelledFeatures
 from nearfar.evaluation.few_labels import FEW_LABELS_L2, draw_labels, few_label_hits
 from nearfar.evaluation.forms import Form, Transform
-from nearfar.evaluation.linear_probe import choose_penalty, fit, linear_probe
+from nearfar.evaluation.linear_probe import (
+    choose_penalty,
+    fit,
+    linear_probe,
+    linear_probe_records,
+)
+from nearfar.evaluation.specs import LinearProbeSpec
 
 AS_IS = Transform("as is")
 
@@ -115,6 +122,27 @@ def test_the_penalty_that_errs_least_on_the_held_out_part_is_chosen(seed):
         accuracies[l2] = float((predicted == labels[choosing]).float().mean())
     assert accuracies[chosen] == max(accuracies.values())
     assert len(set(accuracies.values())) > 1
+
+
+def test_a_balanced_probe_does_not_lean_to_the_large_class():
+    """Where nothing tells the classes apart, the plain one always says the large one."""
+    features, labels = torch.randn(240, 4), (torch.arange(240) % 12 == 0).long()
+    data = LabelledFeatures("encoder", features, labels, features, labels, 2)
+    answers = {}
+    for balanced in (False, True):
+        records, answers[balanced] = linear_probe_records(data, 0, balanced=balanced)
+        told = LinearProbeSpec.measures[0]
+        heading = told.alone(records[0].parameters)
+        assert ("balanced" in records[0].parameters) is balanced
+        assert heading.endswith("every class weighs the same") is balanced
+    assert int(answers[False].sum()) == 0
+    assert 60 < int(answers[True].sum()) < 180
+
+
+def test_a_balanced_choice_is_by_the_mean_of_classes():
+    values, labels = torch.tensor([1.0, 1, 1, 0], dtype=torch.float64), torch.tensor([0, 0, 0, 5])
+    assert float(module._mean(values, labels, False)) == 0.75
+    assert float(module._mean(values, labels, True)) == 0.5
 
 
 def test_the_choice_uses_a_limited_part_and_the_fit_uses_all(monkeypatch):

@@ -94,3 +94,22 @@ def test_too_few_steps_are_said(monkeypatch):
     assert not found.converged
     assert [steps for steps, _ in told] == [1, 2]
     assert told[-1][1] > 1
+
+
+@pytest.mark.parametrize("l2", [1e-1, 1e-4])
+def test_balanced_classes_weigh_the_same_as_if_each_had_as_many_examples(l2):
+    """The minimum of the mean over classes is that of examples repeated to equal sizes."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = torch.tensor([24, 6, 2])
+    labels = torch.arange(3).repeat_interleave(sizes)
+    features = torch.randn(32, 5, generator=generator)
+    features[:, :3] += 2 * torch.nn.functional.one_hot(labels, 3)
+    features = features / features.square().sum(dim=1).mean().sqrt()
+    rows = torch.arange(32).repeat_interleave(24 // sizes[labels])
+    balanced = SoftmaxRegression(features, labels, num_classes=4, balanced=True).fit(l2, gap=1e-9)
+    repeated = SoftmaxRegression(features[rows], labels[rows], num_classes=4).fit(l2, gap=1e-9)
+    assert balanced.converged
+    torch.testing.assert_close(balanced.weight, repeated.weight, atol=2e-3, rtol=1e-2)
+    value = objective(balanced.weight[:3], balanced.bias[:3], features[rows], labels[rows], l2)
+    assert float(value) <= reference(features[rows], labels[rows], 3, l2) + 1e-6
+    assert balanced.bias[3] == -torch.inf

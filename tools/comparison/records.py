@@ -26,7 +26,7 @@ _DECIDE_NOTHING = {
     "training": ("threads", "knn_every", "knn_vote", "checkpoint_every", "keep_checkpoints"),
 }
 """Settings that say where images lie and what is watched and saved, not what comes out."""
-_OF_EVALUATION = ("baselines", "few_labels", "knn", "leave_out", "seed")
+_OF_EVALUATION = ("baselines", "few_labels", "knn", "leave_out", "linear_probe", "seed")
 """Settings of the evaluation that the scores which are kept depend on."""
 CAME_LATER = {
     "adapt": {
@@ -37,7 +37,9 @@ CAME_LATER = {
         "lora_alpha": 16.0,
         "lora_layers": "attention",
     },
+    "data.tail_order": "listed",
     "evaluation.knn.form": "best",
+    "evaluation.linear_probe": {"balanced": False},
     "method.head": "mlp",
     "training.keep_epoch": "last",
     "training.optimizer.head_rate": 1.0,
@@ -103,7 +105,10 @@ def fingerprint(recipe: Recipe) -> str:
     for room, names in _DECIDE_NOTHING.items():
         for name in names:
             settings[room].pop(name, None)
-    settings["evaluation"] = {name: settings["evaluation"][name] for name in _OF_EVALUATION}
+    evaluation = settings["evaluation"]
+    settings["evaluation"] = {
+        name: evaluation[name] for name in _OF_EVALUATION if name in evaluation
+    }
     text = json.dumps(_without_none(settings), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -8,24 +8,30 @@ from jaxtyping import Int64
 
 from nearfar.data.labels import class_counts
 from nearfar.data.source import Source, choose
+from nearfar.data.source_spec import TailOrder
 from nearfar.errors import SettingError
 
 
-def long_tail(source: Source, imbalance_factor: float, *, seed: int = 0) -> Source:
+def long_tail(
+    source: Source, imbalance_factor: float, *, seed: int = 0, order: TailOrder = "listed"
+) -> Source:
     """Thin out the training part, so that the sizes of its classes fall off exponentially.
 
     `n_c = ⌊ n_max · IF^(−c/(C−1)) ⌋` for class c of C (Cui et al. 2019, Cao et al. 2019): the first
-    class keeps `n_max` examples, the last one `n_max / IF`. `n_max` is the size of the smallest
-    class. In a balanced set, such as CIFAR, that is the size of every class; in any other it is
-    the largest number for which each class has as many examples as it must keep.
+    class keeps `n_max` examples, the last one `n_max / IF`. First and last are as the classes are
+    listed, or of an order that the seed draws, so that size has nothing to do with what a class is.
+    `n_max` is the size of the smallest class. In a balanced set, such as CIFAR, that is the size of
+    every class; in any other it is the largest number for which each class has as many examples as
+    it must keep.
 
-    Which examples a class keeps follows from the seed alone, and a larger factor keeps some of
-    those that a smaller one keeps. Test and unlabelled part stay as they are.
+    Which examples a class keeps follows from the seed and the order alone, and a larger factor
+    keeps some of those that a smaller one keeps. Test and unlabelled part stay as they are.
 
     Args:
         source: With labels in its training part, of two classes or more; in memory or streamed.
         imbalance_factor: Size of the largest class in sizes of the smallest: 1 to `n_max`.
-        seed: Chooses the examples.
+        seed: Chooses the examples, and draws the order.
+        order: `listed` or `drawn`.
 
     Returns:
         The source with fewer training examples, in their old order, and a note of what was done.
@@ -49,6 +55,9 @@ def long_tail(source: Source, imbalance_factor: float, *, seed: int = 0) -> Sour
             f"of class {names[int(counts.argmin())]!r} in {source.name})"
         )
     sizes = long_tail_sizes(largest, imbalance_factor, classes)
+    if order == "drawn":
+        # A stream of its own, so that the choice of examples is that of the other order.
+        sizes = sizes[np.random.RandomState((seed, 1)).permutation(classes)]
     # RandomState's stream is frozen by NumPy's compatibility policy; Generator's is not.
     random = np.random.RandomState(seed)
     kept = [
@@ -58,10 +67,16 @@ def long_tail(source: Source, imbalance_factor: float, *, seed: int = 0) -> Sour
     train = choose(source.train, torch.from_numpy(np.sort(np.concatenate(kept))))
     note = (
         f"long tail with imbalance factor {imbalance_factor:g}: {len(train)} of "
-        f"{len(source.train)} training examples are kept, {sizes[0]} of the first class down to "
-        f"{sizes[-1]} of the last (data.seed {seed})"
+        f"{len(source.train)} training examples are kept, {_told(sizes, order)} "
+        f"(data.seed {seed})"
     )
     return replace(source, train=train, notes=(*source.notes, note))
+
+
+def _told(sizes: Int64[np.ndarray, " classes"], order: TailOrder) -> str:
+    if order == "listed":
+        return f"{sizes[0]} of the first class down to {sizes[-1]} of the last"
+    return f"{sizes.max()} of the largest class down to {sizes.min()}, in an order that was drawn"
 
 
 def long_tail_sizes(

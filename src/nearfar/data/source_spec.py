@@ -23,6 +23,9 @@ Pages = Literal["first", "each", "channels"]
 
 TrainPart = Literal["train", "unlabelled", "both"]
 
+TailOrder = Literal["listed", "drawn"]
+"""By which order classes become smaller: the source's own, or a random one."""
+
 Metric = Literal["top1", "mean_per_class", "voc_11_point_map"]
 
 HeldOut = Annotated[float, Ge(0), Lt(1)]
@@ -83,10 +86,20 @@ class SourceSpec(Choice, noun="data source"):
     """Share of the labelled training examples kept for the kNN check (at most 5000); 0 for none."""
     imbalance_factor: Annotated[float, Ge(1)] | None = None
     """Thins the training part to a long tail: its largest class in sizes of its smallest."""
+    tail_order: TailOrder = "listed"
+    """Which classes are large: the first ones as they are listed, or of an order that is drawn."""
     label_noise: Share = 0.0
     """Share of the labels that learning sees which are of another class."""
     seed: Annotated[int, Ge(0), Le(HIGHEST_SEED)] = 0
-    """Chooses the examples of a long tail and of label noise: the same ones in every run."""
+    """Chooses examples and order of a long tail and of label noise: the same in every run."""
+
+    def check(self) -> None:
+        """An order is that of a long tail."""
+        if self.tail_order != "listed" and self.imbalance_factor is None:
+            raise SettingError(
+                f"data.tail_order is {self.tail_order}: it is the order of a long tail, which "
+                "data.imbalance_factor makes; set both, or leave it out"
+            )
 
     @classmethod
     def no_such_setting(cls, name: str, value: Any = None) -> SettingError:

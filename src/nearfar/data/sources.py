@@ -34,7 +34,7 @@ def load_source(spec: SourceSpec) -> Source:
             f"{spec.name} is a source of {spec.modality}, and {spec.target} gave {source.modality}"
         )
     if spec.imbalance_factor is not None:
-        source = long_tail(source, spec.imbalance_factor, seed=spec.seed)
+        source = long_tail(source, spec.imbalance_factor, seed=spec.seed, order=spec.tail_order)
     if spec.label_noise:
         learning = len(source.train) - len(held_out_rows(source.train.labels, spec.held_out))
         source = noted_label_noise(source, spec.label_noise, learning=learning, seed=spec.seed)

@@ -120,6 +120,7 @@ class STL10Spec(PublicSpec):
 
     def check(self) -> None:
         """Label noise needs labels that are learnt from."""
+        super().check()
         if self.label_noise and self.train_part != "train":
             raise SettingError(
                 f"data.label_noise is {self.label_noise:g}: with data.train_part {self.train_part} "
@@ -232,6 +233,7 @@ class FontsSpec(FilesSpec):
 
     def check(self) -> None:
         """What is drawn of the characters is two or more of them, each once."""
+        super().check()
         if self.only is None:
             return
         for character in self.only:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from nearfar.errors import NearfarError
@@ -65,6 +65,7 @@ def fit(
     l2: float,
     form: Form,
     num_classes: int,
+    balanced: bool = False,
     start: SoftmaxFit | None = None,
     told: Told = silent,
 ) -> LinearProbe:
@@ -76,6 +77,7 @@ def fit(
         l2: Penalty on the weights of formed features; the bias is free.
         form: From the training features.
         num_classes: Columns of the answer.
+        balanced: The mean is over classes, of each class's mean.
         start: Weights to begin at.
         told: Told how far the fit is.
 
@@ -83,7 +85,7 @@ def fit(
         NearfarError: If fewer than two classes are present.
     """
     _check_classes(labels)
-    found = _problem(features, labels, form, num_classes).fit(
+    found = _problem(features, labels, form, num_classes, balanced).fit(
         l2, start=start, told=_of_steps(told, l2, form)
     )
     return _probe(form, found, l2)
@@ -96,6 +98,7 @@ def choose_penalty(
     form: Form,
     num_classes: int,
     seed: int,
+    balanced: bool = False,
     penalties: Sequence[float] = PENALTIES,
     told: Told = silent,
 ) -> tuple[float, SoftmaxFit | None]:
@@ -107,6 +110,7 @@ def choose_penalty(
         form: From the training features.
         num_classes: Number of classes.
         seed: Seeds the split into fitting and choosing.
+        balanced: Every class weighs the same, in the fits and in what is best.
         penalties: Tried in this order, strongest first, until two in a row do worse than the best;
             of equals in accuracy the lower cross-entropy wins.
         told: Told how far the choice is.
@@ -117,7 +121,9 @@ def choose_penalty(
     fitting, choosing = choice_split(features, labels, limit=CHOICE_LIMIT, seed=seed)
     if len(torch.unique(labels[fitting])) < 2 or not len(choosing):
         return penalties[len(penalties) // 2], None
-    _, l2, found = _best(features, labels, fitting, choosing, form, num_classes, penalties, told)
+    _, l2, found = _best(
+        features, labels, fitting, choosing, form, num_classes, penalties, balanced, told
+    )
     return l2, found
 
 
@@ -128,11 +134,13 @@ def choose_form(
     *,
     num_classes: int,
     seed: int,
+    balanced: bool = False,
     told: Told = silent,
 ) -> Form:
     """The form in which a probe errs least on a part of the training data held out for it.
 
-    Of equal forms the first wins. Test features have no business here.
+    Of equal forms the first wins. Test features have no business here. Where classes are
+    `balanced`, each weighs the same, in the fits and in what is best.
     """
     fitting, choosing = choice_split(features, labels, limit=FORM_LIMIT, seed=seed)
     if len(torch.unique(labels[fitting])) < 2 or not len(choosing):
@@ -147,6 +155,7 @@ def choose_form(
             form,
             num_classes,
             _COARSE,
+            balanced,
             within(told, place / len(offered), (place + 1) / len(offered)),
         )
         scores.append(score)
@@ -159,6 +168,7 @@ def linear_probe(
     *,
     num_classes: int,
     seed: int = 0,
+    balanced: bool = False,
     offered: Sequence[Transform] | None = None,
     told: Told = silent,
 ) -> LinearProbe:
@@ -169,6 +179,7 @@ def linear_probe(
         labels: Their classes.
         num_classes: Number of classes.
         seed: Seeds the splits that form and penalty are chosen on.
+        balanced: Every class weighs the same, in the fits and in what is chosen by.
         offered: What may be done to features first; by default everything in `transforms`.
         told: Told how far the work is.
 
@@ -189,6 +200,7 @@ def linear_probe(
         every,
         num_classes=num_classes,
         seed=seed,
+        balanced=balanced,
         told=within(told, 0.0, chosen),
     )
     l2, start = choose_penalty(
@@ -197,6 +209,7 @@ def linear_probe(
         form=form,
         num_classes=num_classes,
         seed=seed,
+        balanced=balanced,
         told=within(told, chosen, ready),
     )
     return fit(
@@ -205,17 +218,21 @@ def linear_probe(
         l2=l2,
         form=form,
         num_classes=num_classes,
+        balanced=balanced,
         start=start,
         told=within(told, ready, 1.0),
     )
 
 
-def judge(_: LinearProbeSpec, judged: Judged) -> Found:
+def judge(spec: LinearProbeSpec, judged: Judged) -> Found:
     """Accuracies of the probe on all labels."""
     data, kind = judged.labelled, judged.kind
     judged.say(f"linear probe: {kind}")
     records, answers = linear_probe_records(
-        data, judged.seed, lambda what, done: judged.say(f"linear probe: {kind}, {what}", done)
+        data,
+        judged.seed,
+        lambda what, done: judged.say(f"linear probe: {kind}, {what}", done),
+        balanced=spec.balanced,
     )
     unrested = [
         f"linear probe of {FEATURE_NAMES[kind]}: not at rest after {MAX_STEPS} steps, one at rest "
@@ -228,7 +245,7 @@ def judge(_: LinearProbeSpec, judged: Judged) -> Found:
 
 
 def linear_probe_records(
-    data: LabelledFeatures, seed: int, told: Told = silent
+    data: LabelledFeatures, seed: int, told: Told = silent, *, balanced: bool = False
 ) -> tuple[list[Record], Int64[Tensor, " m"]]:
     """Accuracies of the linear probe on all labels, and the predicted class of every test image."""
     probe = linear_probe(
@@ -236,6 +253,7 @@ def linear_probe_records(
         data.train_labels,
         num_classes=data.num_classes,
         seed=seed,
+        balanced=balanced,
         offered=data.transforms,
         told=told,
     )
@@ -245,6 +263,8 @@ def linear_probe_records(
         "converged": probe.converged,
         "transform": probe.form.name,
     }
+    if balanced:
+        parameters["balanced"] = True
     return score_records("linear_probe", data, scores, parameters), scores.argmax(dim=1)
 
 
@@ -256,10 +276,11 @@ def _best(
     form: Form,
     num_classes: int,
     penalties: Sequence[float],
+    balanced: bool,
     told: Told = silent,
 ) -> tuple[tuple[float, float], float, SoftmaxFit]:
     """Score (accuracy, mean log-probability), penalty and weights of the best penalty."""
-    problem = _problem(features[fitting], labels[fitting], form, num_classes)
+    problem = _problem(features[fitting], labels[fitting], form, num_classes, balanced)
     asked, own = form(features[choosing]), labels[choosing]
     tried: list[tuple[tuple[float, float], float, SoftmaxFit]] = []
     start = None
@@ -269,9 +290,10 @@ def _best(
             l2, start=start, gap=CHOICE_GAP, told=_of_steps(of_fit, l2, form, "trying ")
         )
         log_p = torch.log_softmax(asked @ start.weight.float().T + start.bias.float(), dim=1)
-        right = (log_p.argmax(dim=1) == own).double().mean()
+        right = _mean((log_p.argmax(dim=1) == own).double(), own, balanced)
         # A class that is known to the choosing rows alone has no probability.
-        likely = log_p.gather(1, own[:, None]).clamp(min=-100).double().mean()
+        likely = log_p.gather(1, own[:, None]).squeeze(1).clamp(min=-100).double()
+        likely = _mean(likely, own, balanced)
         tried.append(((float(right), float(likely)), l2, start))
         best = max(range(len(tried)), key=lambda place: tried[place][0])
         if len(tried) - 1 - best >= WORSE:
@@ -279,12 +301,29 @@ def _best(
     return max(tried, key=lambda each: each[0])
 
 
-def _problem(features: Tensor, labels: Tensor, form: Form, num_classes: int) -> SoftmaxRegression:
+def _mean(
+    values: Float64[Tensor, " n"], labels: Int64[Tensor, " n"], balanced: bool
+) -> Float64[Tensor, ""]:
+    """Over rows, or over classes of the mean of each."""
+    if not balanced:
+        return values.mean()
+    _, places, sizes = labels.unique(return_inverse=True, return_counts=True)
+    sums = values.new_zeros(len(sizes)).index_add(0, places, values)
+    return (sums / sizes).mean()
+
+
+def _problem(
+    features: Tensor, labels: Tensor, form: Form, num_classes: int, balanced: bool
+) -> SoftmaxRegression:
     """What is to be minimised, in the axes that the form knows where they pay."""
     axes = form.transform.axes
     worth = axes is not None and len(features) >= len(axes)
     return SoftmaxRegression(
-        form(features), labels, num_classes=num_classes, axes=axes if worth else None
+        form(features),
+        labels,
+        num_classes=num_classes,
+        axes=axes if worth else None,
+        balanced=balanced,
     )
 
 

@@ -143,6 +143,19 @@ class FewLabelsMeasure(Measure):
         return f"{count} label{'' if count == 1 else 's'}"
 
 
+class LinearProbeMeasure(Measure):
+    """Accuracies of a probe that may weigh classes alike."""
+
+    def detail(self, parameters: Mapping[str, Any]) -> str:
+        """Whether it does."""
+        return "every class weighs the same" if parameters.get("balanced") else ""
+
+    def alone(self, parameters: Mapping[str, Any]) -> str:
+        """The title, and whether it does."""
+        detail = self.detail(parameters)
+        return super().alone(parameters) + (f", {detail}" if detail else "")
+
+
 class FineTuningMeasure(Measure):
     """Accuracies after training on with some labels."""
 

@@ -56,6 +56,8 @@ class SoftmaxRegression:
         labels: `(n,)`, two classes or more of them.
         num_classes: Rows of the weights.
         axes: Orthonormal columns near the features' principal axes; found where left out.
+        balanced: The mean is over classes, of the mean over each class's examples, so that a class
+            weighs the same however many examples it has.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class SoftmaxRegression:
         *,
         num_classes: int,
         axes: Float[Tensor, "dim dim"] | None = None,
+        balanced: bool = False,
     ) -> None:
         count, dim = features.shape
         if axes is None and min(count, dim) <= MOST_FEATURES:
@@ -74,6 +77,8 @@ class SoftmaxRegression:
         self.rows = features if axes is None else features @ axes
         self.present, self.labels = torch.unique(labels, return_inverse=True)
         self.num_classes = num_classes
+        sizes = torch.bincount(self.labels).double()
+        self.class_weights = (len(labels) / len(sizes) / sizes) if balanced else None
         # In double: squares of small features underflow in float32.
         self.variance = self.rows.double().square().mean(dim=0)
 
@@ -186,6 +191,8 @@ class SoftmaxRegression:
         """Weights and bias in the axes; at the beginning, what the sizes of classes say."""
         if start is None:
             sizes = torch.bincount(self.labels, minlength=len(self.present)).double()
+            if self.class_weights is not None:
+                sizes = sizes * self.class_weights  # all alike
             return torch.zeros(len(sizes), self.rows.shape[1], dtype=torch.float64), sizes.log()
         weight, bias = start.weight[self.present], start.bias[self.present]
         if self.axes is not None:
@@ -195,7 +202,7 @@ class SoftmaxRegression:
     def _loss(
         self, rows: Tensor, weight: Float64[Tensor, "present r"], bias: Float64[Tensor, " present"]
     ) -> tuple[float, Tensor, Tensor]:
-        """Mean cross-entropy and its gradient by weight and bias, in double."""
+        """Mean cross-entropy, of examples or of classes, and its gradient, in double."""
         weight, bias = weight.to(rows.dtype), bias.to(rows.dtype)
         loss, by_weight = 0.0, torch.zeros(weight.shape, dtype=torch.float64)
         by_bias = torch.zeros(bias.shape, dtype=torch.float64)
@@ -203,9 +210,13 @@ class SoftmaxRegression:
         for some, labels in zip(rows.split(block), self.labels.split(block), strict=True):
             log_p = torch.log_softmax(torch.addmm(bias, some, weight.T), dim=1)
             own = labels[:, None]
-            loss -= float(log_p.gather(1, own).double().sum())
+            likely = log_p.gather(1, own)
             error = log_p.exp_()
             error.scatter_add_(1, own, error.new_full((1, 1), -1).expand_as(own))
+            if self.class_weights is not None:
+                weights = self.class_weights[own].to(error)
+                likely, error = likely * weights, error * weights
+            loss -= float(likely.double().sum())
             by_weight += (error.T @ some).double()
             by_bias += error.double().sum(dim=0)
         return loss / len(rows), by_weight / len(rows), by_bias / len(rows)

@@ -12,6 +12,7 @@ from nearfar.evaluation.measures import (
     Curve,
     FewLabelsMeasure,
     FineTuningMeasure,
+    LinearProbeMeasure,
     Measure,
     RetrievalMeasure,
 )
@@ -164,16 +165,20 @@ class LinearProbeSpec(ProtocolSpec):
     judges = ("encoder", "embedding", "untrained", "raw")
     needs_labels = True
     measures = (
-        Measure(
+        LinearProbeMeasure(
             name="linear_probe",
             words="Linear probe, all labels",
             short="linear probe",
             heading="all labels, linear probe",
+            optional={"balanced": bool},
             judge="a linear probe",
             place=0,
             rank=inf,  # spoken of where no few labels are
         ),
     )
+
+    balanced: bool = False
+    """Every class weighs the same, however many examples it has: for long tails."""
 
 
 class ClassifierSpec(ProtocolSpec):
