@@ -3,12 +3,9 @@
 from dataclasses import fields
 
 from tools.comparison.experiments import (
-    CONTRASTIVE,
-    DECIDING,
     experiments,
     is_long_tailed,
     learns_from_labels,
-    seeds_of,
 )
 
 from nearfar.methods.specs import MethodSpec
@@ -40,16 +37,6 @@ def test_baselines_are_judged_once_for_each_data_set_and_encoder():
     assert shared == {"simclr-fashion-short", "cross-entropy-fashion-lt"}
     others = {name for name, each in wanted.items() if each.encoder.name != "small-resnet"}
     assert others == judged - shared
-
-
-def test_what_decides_claims_has_further_seeds():
-    wanted = experiments()
-    assert set(DECIDING) <= set(wanted)
-    found = seeds_of(wanted, (0, 1, 2), (3, 4))
-    assert list(found) == list(wanted)
-    assert {name for name, seeds in found.items() if seeds == (0, 1, 2, 3, 4)} == set(DECIDING)
-    assert {seeds for name, seeds in found.items() if name not in DECIDING} == {(0, 1, 2)}
-    assert seeds_of([CONTRASTIVE], (4, 1), (3, 4)) == {CONTRASTIVE: (4, 1, 3)}
 
 
 def test_a_variation_differs_from_its_recipe_in_one_setting():

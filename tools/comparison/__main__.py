@@ -1,6 +1,6 @@
 """Train every method on Fashion-MNIST over several seeds and write docs/results.md.
 
-python -m tools.comparison --data-root FOLDER                   all: about 4 hours on two cores
+python -m tools.comparison --data-root FOLDER                   all: about 3 hours on two cores
 python -m tools.comparison --data-root FOLDER --only moco2-fashion byol-fashion
 python -m tools.comparison --write-only                         from the records that are there
 
@@ -15,7 +15,6 @@ they are; the page then names the runs that are missing.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -25,8 +24,7 @@ from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.recipes.recipe import Recipe
 from tools.command import run_command
 from tools.comparison.chart import draw
-from tools.comparison.claims import claims
-from tools.comparison.experiments import experiments, is_long_tailed, seeds_of
+from tools.comparison.experiments import experiments, is_long_tailed
 from tools.comparison.page import section
 from tools.comparison.records import RecordFile, RunRecord, record_in
 from tools.comparison.scores import Scores
@@ -49,8 +47,6 @@ class Arguments:
     """Folder of the run folders; those of recorded runs may be removed."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of every experiment."""
-    further_seeds: tuple[int, ...] = (3, 4)
-    """Seeds, beside, of what three seeds left undecided."""
     jobs: int = 2
     """Runs at a time, each on one thread."""
     only: tuple[str, ...] = ()
@@ -88,12 +84,10 @@ def compare(arguments: Arguments, wanted: dict[str, Recipe], page: Path, console
     require_known("experiment", arguments.only, wanted)
     if arguments.jobs < 1:
         raise SettingError(f"--jobs is {arguments.jobs}: it must be 1 or more")
-    seeds = seeds_of(wanted, arguments.seeds, arguments.further_seeds)
     jobs = [
         job_of(name, recipe, seed, arguments)
-        for seed in dict.fromkeys(chain.from_iterable(seeds.values()))
+        for seed in dict.fromkeys(arguments.seeds)
         for name, recipe in wanted.items()
-        if seed in seeds[name]
     ]
     records = RecordFile(page.with_name(RECORDS))
     _name_outdated(jobs, records, console)
@@ -115,7 +109,7 @@ def compare(arguments: Arguments, wanted: dict[str, Recipe], page: Path, console
     elif not found:
         raise NearfarError(f"no run is recorded in {records.path}: {page} stays as it is")
     else:
-        write(Scores(found), wanted, seeds, page)
+        write(Scores(found), wanted, arguments.seeds, page)
         console.print(f"written: {page} and {page.with_name(FIGURE)}", highlight=False)
     return 1 if failed else 0
 
@@ -127,12 +121,10 @@ def job_of(name: str, recipe: Recipe, seed: int, arguments: Arguments) -> Job:
     return Job(name, recipe, arguments.out / f"{name}-seed{seed}")
 
 
-def write(
-    scores: Scores, wanted: dict[str, Recipe], seeds: dict[str, tuple[int, ...]], page: Path
-) -> None:
-    """Tables, figure and claims from the runs that are finished."""
+def write(scores: Scores, wanted: dict[str, Recipe], seeds: Sequence[int], page: Path) -> None:
+    """Tables and figure from the runs that are finished."""
     plain = {name: recipe for name, recipe in wanted.items() if recipe.recipe == name}
-    text = section(scores, wanted, plain, claims(wanted, plain), seeds=seeds, figure=FIGURE)
+    text = section(scores, wanted, plain, seeds=seeds, figure=FIGURE)
     shown = [name for name in plain if not is_long_tailed(wanted[name])]
     draw(scores, wanted, shown, page.with_name(FIGURE))
     page.write_text(with_section(page.read_text(), "comparison", text))

@@ -1,6 +1,5 @@
 """What is trained: every recipe of the shared Fashion-MNIST set-up, and variations of some."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,7 +56,7 @@ def learns_from_labels(recipe: Recipe) -> bool:
 
 
 def variations(plain: dict[str, Recipe]) -> dict[str, Recipe]:
-    """Recipes with one setting changed, for claims that speak of it."""
+    """Recipes with one setting changed that a source speaks of."""
     found = {}
     for name in (CONTRASTIVE, *DEBIASED):
         recipe = plain[name]
@@ -82,35 +81,6 @@ def with_false_positives(name: str) -> str:
 def byol_of_batch(size: int) -> str:
     """Name of BYOL's run with another batch size."""
     return f"byol-fashion-batch-{size}"
-
-
-DECIDING = (
-    CONTRASTIVE,
-    DEBIASED[1],
-    "barlow-fashion",
-    "moco2-fashion",
-    NO_MOMENTUM,
-    *map(with_false_positives, (CONTRASTIVE, *DEBIASED)),
-)
-"""What has further seeds, because three left a claim about it undecided.
-
-Of the claims that three seeds did not decide they are those where the mean of every difference lay
-where the claim says: the rest cannot come to hold by more seeds, but by other means.
-"""
-
-
-def seeds_of(
-    names: Iterable[str], seeds: Sequence[int], further: Sequence[int]
-) -> dict[str, tuple[int, ...]]:
-    """The seeds of each experiment.
-
-    Args:
-        names: Of the experiments.
-        seeds: That all have.
-        further: That those have beside which are to decide claims.
-    """
-    both = tuple(dict.fromkeys((*seeds, *further)))
-    return {name: both if name in DECIDING else tuple(seeds) for name in names}
 
 
 def _method(recipe: Recipe, **changes: Any) -> Recipe:

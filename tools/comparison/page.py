@@ -1,4 +1,4 @@
-"""The section of docs/results.md: tables, figure, and how every claim came out."""
+"""The section of docs/results.md: tables and figure."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,6 @@ from nearfar.evaluation.records import FeatureKind
 from nearfar.evaluation.specs import FewLabelsSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import settings_of
-from tools.comparison.claims import CONFIDENCE, Claim, outcome
 from tools.comparison.experiments import (
     CONTRASTIVE,
     LONG_TAIL_BASELINES,
@@ -36,9 +35,8 @@ def section(
     scores: Scores,
     experiments: Mapping[str, Recipe],
     plain: Mapping[str, Recipe],
-    claims: Sequence[Claim],
     *,
-    seeds: Mapping[str, Sequence[int]],
+    seeds: Sequence[int],
     figure: str,
 ) -> str:
     """Everything between the section's two marks.
@@ -47,7 +45,6 @@ def section(
         scores: Of the runs that are finished; there is at least one.
         experiments: Every run that there is to be.
         plain: Those of them that are recipes as they stand.
-        claims: Said by the sources.
         seeds: That each experiment is to have.
         figure: Link to the picture.
     """
@@ -61,14 +58,13 @@ def section(
     varied = [name for name in experiments if name not in plain and name in scores.runs]
     if varied:
         parts += ["### With one setting changed\n", _varied(scores, varied)]
-    parts += ["### What the sources claim\n", _claims(scores, claims)]
     return "\n".join(parts)
 
 
 def _protocol(
     scores: Scores,
     experiments: Mapping[str, Recipe],
-    seeds: Mapping[str, Sequence[int]],
+    seeds: Sequence[int],
 ) -> str:
     """How it was done: command, data, seeds, what was judged, versions, hardware, time."""
     shared = next(iter(experiments.values()))
@@ -78,13 +74,13 @@ def _protocol(
     hardware = sorted({each.hardware for each in environments})
     versions = sorted({_versions(each) for each in environments})
     minutes = [each.seconds / 60 for each in environments]
-    wanted = sum(map(len, seeds.values()))
     return "\n".join(
         [
             f"`{COMMAND} --data-root FOLDER` trains the Fashion-MNIST recipes of one shared set-up "
             f"({shared.encoder.name} of width {settings_of(shared.encoder)['width']}, "
             f"{shared.training.epochs} epochs of {shared.training.batch_size}) with seeds "
-            f"{_seeds_in_words(seeds)}: {wanted} runs.{_missing(scores, seeds)}",
+            f"{', '.join(map(str, seeds))}: {len(experiments) * len(seeds)} runs."
+            f"{_missing(scores, experiments, seeds)}",
             f"Each is judged once, at its last epoch, on the {tests} test images: top-1 accuracy "
             f"in %, mean ± sd over the seeds; 10 labels a class: a mean over {draws} draws each. "
             "Features are judged in the form that serves them best on training images "
@@ -98,23 +94,10 @@ def _protocol(
     )
 
 
-def _seeds_in_words(seeds: Mapping[str, Sequence[int]]) -> str:
-    """Those that all have, then those of some with their names: "0, 1, 2 (and 3, 4: `a`, `b`)"."""
-    fewest = min(seeds.values(), key=len)
-    words = ", ".join(map(str, fewest))
-    more = {name: tuple(each[len(fewest) :]) for name, each in seeds.items()}
-    further = max(more.values(), key=len)
-    if not further:
-        return words
-    names = ", ".join(f"`{name}`" for name, each in more.items() if each)
-    return f"{words} (and {', '.join(map(str, further))} of {names})"
-
-
-def _missing(scores: Scores, seeds: Mapping[str, Sequence[int]]) -> str:
+def _missing(scores: Scores, names: Iterable[str], seeds: Sequence[int]) -> str:
     """How many runs are not there, and which: "`a` 0, 1, 2; `b` 2"; nothing where all are there."""
     missing = {
-        name: [seed for seed in each if seed not in scores.runs.get(name, {})]
-        for name, each in seeds.items()
+        name: [seed for seed in seeds if seed not in scores.runs.get(name, {})] for name in names
     }
     if not (count := sum(map(len, missing.values()))):
         return ""
@@ -204,7 +187,7 @@ def classes_of_thirds_in_words(counts: Sequence[int]) -> dict[str, str]:
 
 
 def _varied(scores: Scores, names: Sequence[str]) -> str:
-    """Runs that claims speak of, beside which nothing but one setting differs."""
+    """Runs beside which nothing but one setting differs."""
     rows = [
         [
             f"`{name}`",
@@ -214,32 +197,3 @@ def _varied(scores: Scores, names: Sequence[str]) -> str:
         for name in names
     ]
     return table(["encoder", *(each.title for each in PROTOCOLS), "minutes"], rows)
-
-
-def _claims(scores: Scores, claims: Sequence[Claim]) -> str:
-    """How each claim came out, then the differences behind it."""
-    text = [
-        "Differences are taken seed by seed, because a seed gives all methods the same first "
-        f"weights and order of images. One **holds** if the {100 * CONFIDENCE:g} % interval of its "
-        "mean (Student's t) lies wholly where the claim says, **does not hold** if it lies wholly "
-        "elsewhere, and is **not decided** by these seeds otherwise. A claim is as good as the "
-        "worst of its differences. Where three seeds left a difference undecided, while the means "
-        "of all differences of its claim lay where it says, the runs it is made of got two more; "
-        "a second look is not corrected for.\n",
-        table(
-            ["claim", "source", "outcome"],
-            [[each.title, each.source, f"**{outcome(each, scores)}**"] for each in claims],
-        ),
-    ]
-    head = [
-        "difference, in points",
-        "claimed",
-        "mean ± sd",
-        "seeds",
-        "interval of the mean",
-        "outcome",
-    ]
-    for claim in claims:
-        rows = [each.row(scores) for each in claim.differences]
-        text.append(f"**{claim.title}**: {outcome(claim, scores)}.\n\n{table(head, rows)}")
-    return "\n".join(text)
