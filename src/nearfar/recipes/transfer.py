@@ -167,7 +167,8 @@ def _starts(runs: Sequence[Path], recipes: Sequence[Recipe]) -> list[Start]:
 
     for run, recipe in zip(runs, recipes, strict=True):
         encoder = load_encoder(run)
-        row = group(recipe_to_json(replace(recipe, seed=0)), _title_of(recipe, recipes), run)
+        alike = recipe_to_json(_learning_of(replace(recipe, seed=0)))
+        row = group(alike, _title_of(recipe, recipes), run)
         about = json.loads((run / names.ENCODER_SETTINGS).read_text())
         kind = "supervised" if recipe.method.reads_labels else "pretrained"
         found.append(Start(kind, row, recipe.seed, encoder, _key([about["sha256"]])))
