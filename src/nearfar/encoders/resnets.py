@@ -1,7 +1,8 @@
 """Residual networks of images and of series, small enough to train on a processor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -77,6 +78,11 @@ def three_stages(layers: Layers, width: int) -> nn.Sequential:
     )
 
 
+def in_turn(layers: Iterable[nn.Module], examples: Tensor) -> list[Tensor]:
+    """What each of some layers gives, the first of the examples, each other of the one before."""
+    return list(accumulate(layers, lambda given, layer: layer(given), initial=examples))[1:]
+
+
 def initialise_convolutions(network: nn.Module) -> None:
     """Draw all convolutions' weights for ReLU (He et al. 2015, "Delving deep into rectifiers").
 
@@ -130,6 +136,10 @@ class SmallResNet(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features of normalised images."""
         return self.stages(self.stem(images)).mean(dim=(2, 3))
+
+    def maps(self, images: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
+        """What each of the three stages gives; the last is what is pooled."""
+        return in_turn(self.stages, self.stem(images))
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """How names of parameters make the stem, stages and blocks, in timm's form."""
@@ -205,6 +215,11 @@ class CIFARResNet(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features of normalised images."""
         return self.stages(self.stem(images)).mean(dim=(2, 3))
+
+    def maps(self, images: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
+        """What each of the three stages gives; the last is what is pooled."""
+        blocks = len(self.stages) // 3
+        return in_turn(self.stages, self.stem(images))[blocks - 1 :: blocks]
 
     def group_matcher(self, coarse: bool = False) -> Callable[[str], tuple[int, ...]]:
         """How names of parameters make the stem, stages and blocks, in timm's form."""

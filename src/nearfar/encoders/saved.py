@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nearfar.durable_files import make_folder, write_durably
+from nearfar.encoders.feature_maps import feature_maps
 from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.specs import EncoderSpec, in_current_form
 from nearfar.errors import NearfarError, SettingError, unknown_name
@@ -155,16 +156,45 @@ class SavedEncoder(nn.Module):
             NearfarError: The examples are of another kind, or of other channels, steps or features;
                 images are not uint8; or a value is not finite.
         """
+        return self._of_normalised(self._normalised(examples))
+
+    def dense(
+        self, images: Shaped[Tensor, "batch *shape"], stage: int = -1
+    ) -> Float[Tensor, "batch dim h w"]:
+        """Features of each place of images, 0 to 255, of any size: those that are pooled to one.
+
+        An image of another size is brought to the encoder's as `forward` does it, so that the maps
+        cover the whole of it. Where the network pools by a mean, as ResNets do, the mean over all
+        places is what `forward` gives.
+
+        Args:
+            images: `(batch, channels, height, width)` uint8.
+            stage: Which of the network's stages: -1 is the last, -2 the one before, whose maps are
+                finer.
+
+        Raises:
+            NearfarError: The encoder takes no images, gives embeddings, or its network has no such
+                maps; or as for `forward`.
+        """
+        if self.modality != "images":
+            raise NearfarError(
+                f"features by place are of images, and this encoder takes {self.modality}"
+            )
+        if self.head is not None:
+            raise NearfarError("an embedding has no places: load the encoder with output features")
+        examples = self._in_own_type(self._normalised(images))
+        return feature_maps(self.backbone, examples, stage)
+
+    def _normalised(self, examples: Tensor) -> Tensor:
+        """Examples as the network takes them, checked; images of its own size."""
         self.check(tuple(examples.shape[1:]))
         mean, std = self.mean.to(examples.device), self.std.to(examples.device)
-        if self.modality == "images":
-            _check_bytes(examples)
-            pixels = _squashed(examples.float() / 255, self.shape[1])
-            normalised = (pixels - mean.float().view(-1, 1, 1)) / std.float().view(-1, 1, 1)
-        else:
+        if self.modality != "images":
             _check_numbers(examples)
-            normalised = standardised(examples, mean, std)
-        return self._of_normalised(normalised)
+            return standardised(examples, mean, std)
+        _check_bytes(examples)
+        pixels = _squashed(examples.float() / 255, self.shape[1])
+        return (pixels - mean.float().view(-1, 1, 1)) / std.float().view(-1, 1, 1)
 
     def of_views(
         self,
@@ -195,9 +225,11 @@ class SavedEncoder(nn.Module):
 
     def _of_normalised(self, examples: Tensor) -> Tensor:
         """The network's output."""
-        first = next(self.backbone.parameters(), examples)
-        features = self.backbone(examples.to(first.dtype))
+        features = self.backbone(self._in_own_type(examples))
         return features if self.head is None else self.head(features)
+
+    def _in_own_type(self, examples: Tensor) -> Tensor:
+        return examples.to(next(self.backbone.parameters(), examples).dtype)
 
     def check(self, shape: tuple[int, ...], modality: Modality | None = None) -> None:
         """Refuse examples that this encoder cannot take; None where their modality is not known."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nearfar.encoders.resnets import in_turn
 from nearfar.errors import SettingError
 
 _MIN_SIDE = 15
@@ -56,6 +57,14 @@ class SmallAlexNet(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features of normalised images."""
         return self.fc7(self.fc6(self.convolutions(images)))
+
+    def maps(self, images: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
+        """What each of the five convolutions gives, the pooling behind it included."""
+        given = in_turn(self.convolutions[:-1], images)
+        first = [
+            place for place, layer in enumerate(self.convolutions) if isinstance(layer, nn.Conv2d)
+        ]
+        return [given[place - 1] for place in (*first[1:], len(given))]
 
     def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:  # noqa: ARG002  they are alike
         """How names of parameters make stages and layers, in timm's form: each layer is both."""
