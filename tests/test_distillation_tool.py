@@ -2,15 +2,27 @@
 
 import pytest
 from tools import distillation
-from tools.distillation import ASKED, PAGE, RECORDS, ROWS, recipes, record_of, section
+from tools.distillation import (
+    ASKED,
+    CHART,
+    PAGE,
+    RECORDS,
+    ROWS,
+    draw,
+    recipes,
+    record_of,
+    section,
+)
 from tools.run_records import read_records
 
 from nearfar.methods.specs import DistillSpec
 from nearfar.run_folder.folder import RunFolder
 
 
-def test_the_page_holds_the_records_as_they_are():
+def test_page_and_chart_hold_the_records_as_they_are(tmp_path):
     assert section(read_records(RECORDS)) in PAGE.read_text()
+    draw(read_records(RECORDS), tmp_path / CHART.name)
+    assert (tmp_path / CHART.name).read_bytes() == CHART.read_bytes()
 
 
 def test_students_take_as_many_steps_and_learn_from_their_seeds_teacher(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tools.own_data.__main__ import section
+from tools.own_data.__main__ import CHART, draw, section
 from tools.own_data.sets import SETS, Places
 from tools.run_records import read_records
 
@@ -30,15 +30,17 @@ def test_a_row_says_where_the_encoder_is_ahead_of_raw_data():
             "few_labels": {"encoder": score(0.7, 0.01), "raw": score(0.6, 0.02)},
         },
     }
-    row = section([record]).splitlines()[2]
+    row = section([record]).splitlines()[4]
     assert row.startswith("| `wine`, seed 0 | 7 | 1.5 min | 50.0 (centred) | 60.0 (centred)")
     assert "70.0 ± 1.0 (centred)" in row
     assert row.endswith("| 10 labels |")
 
 
-def test_the_page_holds_the_records_as_they_are():
+def test_page_and_chart_hold_the_records_as_they_are(tmp_path):
     page = RECORDS.with_name("own_data.md").read_text()
     assert section(read_records(RECORDS)) in page
+    draw(read_records(RECORDS), tmp_path / CHART.name)
+    assert (tmp_path / CHART.name).read_bytes() == CHART.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import resume_run, run_recipe
 from nearfar.run_folder.folder import RunFolder
 from tools.command import run_command
+from tools.dot_chart import draw_dots
 from tools.machine import processor, versions
 from tools.markdown import mean_and_sd, table, with_section
 from tools.run_records import add_record, is_recorded, read_records
@@ -29,6 +30,7 @@ from tools.run_records import add_record, is_recorded, read_records
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "distillation.md"
 RECORDS = ROOT / "docs" / "distillation_runs.jsonl"
+CHART = ROOT / "docs" / "distillation.svg"
 TEACHER_WIDTH, STUDENT_WIDTH = 32, 4
 TEACHER_EPOCHS, STUDENT_EPOCHS = 40, 30
 PROTOCOLS = ("knn", "few_labels")
@@ -70,7 +72,9 @@ def compare(arguments: Arguments) -> None:
             if not is_recorded(RECORDS, key):
                 _train_teacher_of(recipe, seed, arguments.out)
                 add_record(RECORDS, {**key, **record_of(_finished(recipe, arguments.out))})
-    PAGE.write_text(with_section(PAGE.read_text(), "distillation", section(read_records(RECORDS))))
+    records = read_records(RECORDS)
+    draw(records, CHART)
+    PAGE.write_text(with_section(PAGE.read_text(), "distillation", section(records)))
 
 
 def recipes(seed: int, out: Path) -> Iterator[tuple[str, Recipe]]:
@@ -152,19 +156,36 @@ ROWS = {
 """Rows of the table: a run, and which of its features."""
 
 
+def scores_of(records: Sequence[Mapping[str, Any]], title: str, column: str) -> list[float]:
+    """Figures in per cent, of every seed, of one row and column of the table."""
+    run, features = ROWS[title]
+    return [100 * each["scores"][features][column] for each in records if each["run"] == run]
+
+
+def draw(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """The chart: a panel for each column of the table."""
+    panels = {
+        column: {
+            title.replace("`", ""): {"top-1": scores_of(records, title, column)} for title in ROWS
+        }
+        for column in ASKED
+    }
+    draw_dots(panels, path)
+
+
 def section(records: Sequence[Mapping[str, Any]]) -> str:
     """The table of all runs' figures, and under what they were made."""
     rows, seeds = [], sorted({each["seed"] for each in records})
-    for title, (run, features) in ROWS.items():
-        scores = [each["scores"][features] for each in records if each["run"] == run]
-        cells = [mean_and_sd((100 * each[name] for each in scores), ".1f") for name in ASKED]
+    for title in ROWS:
+        cells = [mean_and_sd(scores_of(records, title, column), ".1f") for column in ASKED]
         rows.append([title, *cells])
     made_on = sorted({f"{each['versions']}; {each['hardware']}" for each in records})
     said = (
         f"Top-1 accuracy in % on the 500 test digits after the last epoch, mean ± standard "
         f"deviation over\nseeds {', '.join(map(str, seeds))}. {' and '.join(made_on)}.\n\n"
     )
-    return said + table(["features", *ASKED], rows)
+    chart = f"![Accuracy of teacher and students]({CHART.name})\n\n"
+    return said + chart + table(["features", *ASKED], rows)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,12 @@ from nearfar.report.transfer_table import METRICS
 from nearfar.run_folder import names
 from nearfar.run_folder.folder import RunFolder
 from tools.command import run_command
+from tools.dot_chart import draw_dots
 from tools.markdown import mean_and_sd, table, with_section
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURES = ROOT / "docs" / "transfer.md", ROOT / "docs" / "transfer_runs.csv"
+CHART = ROOT / "docs" / "transfer.svg"
 DRAWS, MOST = 3, 3000
 
 
@@ -83,10 +85,11 @@ def compare(arguments: Arguments) -> None:
     """Train and transfer what is asked for, then write the table."""
     if not arguments.write_only:
         run_all(arguments.out, arguments.seeds, arguments.epochs)
-        figures = pd.read_csv(arguments.out / "transfer" / "transfer.csv")
-        figures["made_on"] = _made_on(arguments.out)
-        figures.to_csv(FIGURES, index=False)
-    PAGE.write_text(with_section(PAGE.read_text(), "transfer", section(pd.read_csv(FIGURES))))
+        found = pd.read_csv(arguments.out / "transfer" / "transfer.csv")
+        found.assign(made_on=_made_on(arguments.out)).to_csv(FIGURES, index=False)
+    figures = pd.read_csv(FIGURES)
+    draw(figures, CHART)
+    PAGE.write_text(with_section(PAGE.read_text(), "transfer", section(figures)))
 
 
 def run_all(folder: Path, seeds: Sequence[int], epochs: int) -> None:
@@ -102,6 +105,27 @@ def run_all(folder: Path, seeds: Sequence[int], epochs: int) -> None:
                 resume_run(run)
             runs.append(run)
     transfer(runs, sets_named(["images"]), folder / "transfer", draws=DRAWS, train_examples=MOST)
+
+
+def draw(figures: pd.DataFrame, path: Path) -> None:
+    """The chart: a panel for each set, a row for each start.
+
+    Args:
+        figures: As for `section`.
+        path: Of the picture.
+    """
+    titles = {protocol: title for protocol, (title, _) in PROTOCOLS.items()}
+    panels = {
+        str(name): {
+            str(start): {
+                titles[str(protocol)]: (100 * rows["mean"]).tolist()
+                for protocol, rows in of_start.groupby("protocol", sort=False)
+            }
+            for start, of_start in of_set.groupby("start", sort=False)
+        }
+        for name, of_set in figures.groupby("set", sort=False)
+    }
+    draw_dots(panels, path)
 
 
 def section(figures: pd.DataFrame) -> str:
@@ -130,8 +154,10 @@ def section(figures: pd.DataFrame) -> str:
             rows.append([str(start), *cells])
     head = ["start", *(title for title, _ in PROTOCOLS.values())]
     made_on = " and ".join(sorted(set(figures["made_on"])))
+    chart = f"![Accuracy of every start on every set]({CHART.name})\n"
+    said = f"In per cent, mean ± sd over seeds {', '.join(map(str, seeds))}; few "
     return (
-        f"{table(head, rows)}\nIn per cent, mean ± sd over seeds {', '.join(map(str, seeds))}; few "
+        f"{chart}\n{table(head, rows)}\n{said}"
         f"labels and fine-tuning are means over {DRAWS} draws each, fine-tuning of 10 labels a "
         f"class. {made_on}. [All figures](transfer_runs.csv).\n"
     )

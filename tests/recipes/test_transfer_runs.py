@@ -2,7 +2,7 @@
 
 import pandas as pd
 from tools import transfer_runs
-from tools.transfer_runs import FIGURES, PAGE, section
+from tools.transfer_runs import CHART, FIGURES, PAGE, draw, section
 
 from nearfar.data.specs import DigitsSpec
 from nearfar.run_folder import names
@@ -56,5 +56,8 @@ def test_the_table_has_mean_and_spread_over_seeds_of_every_start():
     assert "seeds 0, 1;" in text
 
 
-def test_the_page_holds_the_committed_figures():
-    assert section(pd.read_csv(FIGURES)) in PAGE.read_text()
+def test_page_and_chart_hold_the_committed_figures(tmp_path):
+    figures = pd.read_csv(FIGURES)
+    assert section(figures) in PAGE.read_text()
+    draw(figures, tmp_path / CHART.name)
+    assert (tmp_path / CHART.name).read_bytes() == CHART.read_bytes()

@@ -21,12 +21,14 @@ from nearfar.durable_files import make_folder
 from nearfar.errors import NearfarError, require_known
 from nearfar.run_folder.folder import RunFolder
 from tools.command import run_command
+from tools.dot_chart import draw_dots
 from tools.markdown import table, with_section
 from tools.own_data.sets import SETS, Places
 from tools.run_records import add_record, is_recorded, read_records
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "own_data.md"
+CHART = ROOT / "docs" / "own_data.svg"
 RECORDS = ROOT / "docs" / "own_data_runs.jsonl"
 
 
@@ -63,7 +65,9 @@ def compare(arguments: Arguments) -> int:
         key = {"set": name, "minutes": arguments.minutes, "seed": arguments.seed}
         if not is_recorded(RECORDS, key):
             add_record(RECORDS, {**key, **record_of(_run(name, arguments))})
-    PAGE.write_text(with_section(PAGE.read_text(), "own-data", section(read_records(RECORDS))))
+    records = read_records(RECORDS)
+    draw(records, CHART)
+    PAGE.write_text(with_section(PAGE.read_text(), "own-data", section(records)))
     return 0
 
 
@@ -109,6 +113,19 @@ def record_of(run: Path) -> dict[str, Any]:
     }
 
 
+def draw(records: Sequence[dict[str, Any]], path: Path) -> None:
+    """The chart: a row for each set, encoder, raw data and untrained network side by side."""
+    kinds = {"encoder": "encoder", "raw": "raw data", "untrained": "untrained network"}
+    panels: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for title, protocol in (("kNN", "knn"), ("10 labels a class", "few_labels")):
+        panel = panels.setdefault(title, {})
+        for record in _in_order(records):
+            for kind, score in record["scores"][protocol].items():
+                values = panel.setdefault(record["set"], {}).setdefault(kinds[kind], [])
+                values.append(100 * score["top1"])
+    draw_dots(panels, path)
+
+
 def section(records: Sequence[dict[str, Any]]) -> str:
     """The table: a row for each run, encoder beside raw data and the untrained network."""
     head = [
@@ -116,8 +133,7 @@ def section(records: Sequence[dict[str, Any]]) -> str:
         *("10 labels", "raw data", "untrained", "ahead of raw data"),
     ]
     rows = []
-    order = {name: at for at, name in enumerate(SETS)}
-    for record in sorted(records, key=lambda each: (order[each["set"]], each["seed"])):
+    for record in _in_order(records):
         knn, few = record["scores"]["knn"], record["scores"]["few_labels"]
         ahead = [
             name
@@ -133,7 +149,13 @@ def section(records: Sequence[dict[str, Any]]) -> str:
         name = f"`{record['set']}`, seed {record['seed']}"
         rows.append([name, str(record["epochs"]), length, *cells, " and ".join(ahead) or "neither"])
     hardware = sorted({record["hardware"] for record in records})
-    return f"{table(head, rows)}\nOn {'; '.join(hardware)}.\n"
+    chart = f"![Encoder, raw data and untrained network on every set]({CHART.name})\n"
+    return f"{chart}\n{table(head, rows)}\nOn {'; '.join(hardware)}.\n"
+
+
+def _in_order(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    order = {name: at for at, name in enumerate(SETS)}
+    return sorted(records, key=lambda each: (order[each["set"]], each["seed"]))
 
 
 def _cell(score: dict[str, Any] | None) -> str:
