@@ -2,8 +2,11 @@
 
 from papers.alignment_uniformity import (
     circle,
+    direct_optimisation,
     fine_tunings,
     limit_theorem,
+    plane,
+    single_negative,
     uniform_on_sphere,
 )
 from papers.debiased_positives import (
@@ -15,7 +18,7 @@ from papers.debiased_positives import (
 from papers.experiment import Experiment
 from papers.mutual_information import donsker_varadhan_bias, n_pair_identity, saturation
 from papers.noise_contrastive import gaussian, mixture
-from papers.paco import optimum
+from papers.paco import long_tails, optimum, weight_of_samples
 from papers.reproductions.reproduction import Reproduction
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -25,8 +28,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         n_pair_identity.EXPERIMENT,
         donsker_varadhan_bias.EXPERIMENT,
         limit_theorem.EXPERIMENT,
+        single_negative.EXPERIMENT,
         uniform_on_sphere.EXPERIMENT,
         circle.EXPERIMENT,
+        plane.EXPERIMENT,
         fine_tunings.EXPERIMENT,
         estimators_gap.EXPERIMENT,
         optimum.EXPERIMENT,
@@ -44,5 +49,10 @@ REPRODUCTIONS: dict[str, Reproduction] = {
         several_positives.TWO,
         several_positives.FOUR,
         misjudged_prior.REPRODUCTION,
+        direct_optimisation.REPRODUCTION,
+        long_tails.LONG_TAIL,
+        long_tails.BALANCED_CLASSES,
+        long_tails.IMBALANCES,
+        weight_of_samples.REPRODUCTION,
     )
 }

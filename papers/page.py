@@ -11,7 +11,7 @@ from papers.measurements import distinct
 HEAD = """# Theory, measured
 
 What the sources prove, as experiments that anyone can rerun. `python -m papers` measures all of
-them in a few minutes on one core, `python -m papers --only NAME` one. Figures show means over
+them in less than an hour on one core, `python -m papers --only NAME` one. Figures show means over
 seeds, with bars of one standard deviation between seeds; ± in the text is that as well. The page is
 made from the tables (CSV) beside the figures, and where a statement does not hold as its source has
 it, it says so.

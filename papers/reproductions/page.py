@@ -144,16 +144,20 @@ def _answers(study: Reproduction, rows: pd.DataFrame) -> str:
 
 
 def _arms(study: Reproduction, rows: pd.DataFrame) -> str:
-    """Accuracy of every arm by every yardstick of the study."""
+    """Accuracy of every arm by every yardstick of the study, and by those beside it."""
     yardsticks: list[Yardstick] = []
-    for contrast in study.contrasts:
-        if contrast.yardstick not in yardsticks:
-            yardsticks.append(contrast.yardstick)
+    for each in (*(contrast.yardstick for contrast in study.contrasts), *study.beside):
+        if each not in yardsticks:
+            yardsticks.append(each)
     lines = [
-        [f"`{arm}`", *(mean_and_sd(100 * each.of(rows, arm), ".1f") for each in yardsticks)]
-        for arm in study.arms
+        [f"`{arm}`", *(_cell(each.of(rows, arm)) for each in yardsticks)] for arm in study.arms
     ]
     return table(["arm, top-1 in %", *(each.title for each in yardsticks)], lines)
+
+
+def _cell(found: pd.Series) -> str:
+    """Mean and deviation in %; nothing of an arm that has no such figure."""
+    return mean_and_sd(100 * found, ".1f") if len(found) else ""
 
 
 def _made_on(rows: pd.DataFrame) -> str:

@@ -15,6 +15,7 @@ from tools.many_runs import Job
 
 from nearfar.recipes.recipe import Recipe
 from papers.reproductions.contrast import Contrast
+from papers.reproductions.yardstick import Yardstick
 
 FIRST_PILOT_SEED = 1000
 PILOT_SEEDS = tuple(range(FIRST_PILOT_SEED, FIRST_PILOT_SEED + 4))
@@ -70,6 +71,7 @@ class Reproduction:
         draw: The figure, from the raw results of all runs.
         minutes: Of a run on one thread of the machine that it was planned for, judging included.
         pilot: What measures the spread beforehand.
+        beside: Yardsticks that the table of arms has too, and by which nothing is decided.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Reproduction:
     draw: Callable[[pd.DataFrame], Figure]
     minutes: float
     pilot: Pilot
+    beside: tuple[Yardstick, ...] = ()
 
     @cached_property
     def arms(self) -> dict[str, Recipe]:
@@ -117,10 +120,17 @@ class Reproduction:
 
 def _jobs(folder: Path, arms: Mapping[str, Recipe], seeds: Sequence[int]) -> list[Job]:
     return [
-        Job(name, replace(recipe, seed=seed), folder / f"{fingerprint(recipe)}-seed{seed}")
+        Job(name, of_seed(recipe, seed), folder / f"{fingerprint(recipe)}-seed{seed}")
         for seed in seeds
         for name, recipe in arms.items()
     ]
+
+
+def of_seed(recipe: Recipe, seed: int) -> Recipe:
+    """A recipe with a seed, which also draws the order of a long tail that is to be drawn."""
+    if recipe.data.tail_order == "drawn":
+        recipe = replace(recipe, data=replace(recipe.data, seed=seed))
+    return replace(recipe, seed=seed)
 
 
 def _digest(arms: Mapping[str, Recipe], decides: Mapping[str, Any]) -> str:

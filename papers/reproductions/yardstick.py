@@ -2,11 +2,15 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-from papers.measurements import values, where
+from nearfar.evaluation.accuracy import FEW_BELOW, MANY_ABOVE
+from papers.measurements import groups, values, where
+
+Shots = Literal["many", "medium", "few"]
+"""Classes of more than 100 training examples, of 20 to 100, and of fewer, as sources have them."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Yardstick:
         parameters: By which records of one protocol differ.
         epoch: Of the check; None stands for the last.
         features: What is judged.
+        shots: The mean over classes of such a size, of runs on a long tail; None for all examples.
     """
 
     title: str
@@ -28,17 +33,19 @@ class Yardstick:
     parameters: dict[str, Any] = field(default_factory=dict)
     epoch: int | None = None
     features: str = "encoder"
+    shots: Shots | None = None
 
     @property
     def fixed(self) -> dict[str, Any]:
         """What must not change once runs exist, as JSON."""
-        return {
+        settings = {
             "measured_on": self.measured_on,
             "protocol": self.protocol,
             "parameters": self.parameters,
             "epoch": self.epoch,
             "features": self.features,
         }
+        return settings if self.shots is None else {**settings, "shots": self.shots}
 
     def of(self, results: pd.DataFrame, arm: str) -> pd.Series:
         """The arm's figure, 0 to 1, by seed.
@@ -47,6 +54,8 @@ class Yardstick:
             results: Raw results, a row a figure.
             arm: Its name.
         """
+        if self.shots is not None:
+            return self._of_classes(where(results, arm=arm), self.shots)
         rows = where(
             results,
             arm=arm,
@@ -61,6 +70,17 @@ class Yardstick:
         if len(rows):
             rows = where(rows, epoch=rows["epoch"].max() if self.epoch is None else self.epoch)
         return pd.Series(values(rows, "value"), index=values(rows, "seed"))
+
+    def _of_classes(self, results: pd.DataFrame, shots: Shots) -> pd.Series:
+        """The mean accuracy of the classes of a size, by seed."""
+        found = {}
+        accuracies = where(results, metric="top1 of class", protocol=self.protocol)
+        for seed, rows in groups(accuracies, "seed"):
+            counts = where(results, metric="count", seed=seed).set_index("class")["value"]
+            few, many = counts < FEW_BELOW, counts > MANY_ABOVE
+            chosen = {"few": few, "many": many, "medium": ~few & ~many}[shots]
+            found[seed] = rows.set_index("class")["value"][chosen].mean()
+        return pd.Series(found, dtype=float)
 
 
 def _fits(text: str, wanted: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from cases.objectives.paco import queued, slow_paco
 from torch.nn import functional as F
 
 from nearfar.errors import NearfarError, SettingError
-from nearfar.objectives import paco
+from nearfar.objectives import balanced_softmax, paco
 
 ALPHA, TEMPERATURE = 0.3, 0.1
 
@@ -116,3 +116,36 @@ def test_what_does_not_fit_is_refused():
         paco(*given, class_counts=counts.index_fill(0, labels[:1], 0))
     with pytest.raises(SettingError, match="alpha is 0"):
         paco(*given, alpha=0.0)
+
+
+def test_with_next_to_no_alpha_it_is_balanced_softmax_among_samples_that_only_repel():
+    """In the limit: `log(Σ_j e^{s_ij} + Σ_c q(c) e^{c_ic}) − log q(y) e^{c_iy}`."""
+    generator = torch.Generator().manual_seed(0)
+    queries, keys = torch.randn(2, 6, 4, generator=generator, dtype=torch.float64).unbind()
+    logits = torch.randn(6, 3, generator=generator, dtype=torch.float64)
+    labels, counts = torch.arange(6) % 3, torch.tensor([50, 9, 4])
+    among = counts.double() / counts.sum()
+    similarities = torch.cat((F.normalize(queries, dim=1), F.normalize(keys, dim=1)))
+    similarities = similarities[:6] @ similarities.T / TEMPERATURE
+    similarities[:, :6].fill_diagonal_(-torch.inf)
+    centres = logits + among.log()
+    expected = torch.cat((similarities, centres), dim=1).logsumexp(dim=1)
+    expected = (expected - centres.gather(1, labels[:, None]).squeeze(1)).mean()
+
+    def found(shift=0.0):
+        free = logits.clone().requires_grad_()
+        loss = paco(
+            *(queries, keys, labels, free + shift),
+            class_counts=counts,
+            alpha=1e-12,
+            temperature=TEMPERATURE,
+        )
+        return loss, torch.autograd.grad(loss, free)[0]
+
+    torch.testing.assert_close(found()[0], expected)
+    # Logits are free to grow: the samples are then of no weight, and cross-entropy is left.
+    plain = logits.clone().requires_grad_()
+    loss = balanced_softmax(plain, labels, counts)
+    torch.testing.assert_close(found(shift=60.0)[0], loss.detach(), rtol=1e-8, atol=0)
+    (gradient,) = torch.autograd.grad(loss, plain)
+    torch.testing.assert_close(found(shift=60.0)[1], gradient, rtol=1e-6, atol=1e-10)
