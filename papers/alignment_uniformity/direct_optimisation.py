@@ -13,7 +13,7 @@ from papers.debiased_positives import setup
 from papers.figures import COLOURS, panels
 from papers.measurements import values
 from papers.reproductions.contrast import over
-from papers.reproductions.reproduction import Reproduction
+from papers.reproductions.reproduction import Pilot, Reproduction
 from papers.reproductions.yardstick import Yardstick
 
 DIRECT, CONTRASTIVE = "align-uniform", "contrastive"
@@ -77,6 +77,7 @@ def draw(results: pd.DataFrame) -> Figure:
     return figure
 
 
+PILOT = Pilot("direct-optimisation", setups)
 REPRODUCTION = Reproduction(
     name="direct_optimisation",
     title="Are alignment and uniformity themselves as good a loss?",
@@ -97,5 +98,5 @@ REPRODUCTION = Reproduction(
     ),
     draw=draw,
     minutes=2.4,
-    pilot=setup.PILOT,
+    pilot=PILOT,
 )
