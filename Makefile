@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
 
-.PHONY: demo test test-slow check format bench hashes fonts clipart clean
+.PHONY: demo test test-slow check format bench hashes fonts clipart wordnet clean
 
 demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
 	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
@@ -35,7 +35,7 @@ format: .stamps/check
 bench: .stamps/bench ## ratios against peers, written to docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
-fonts clipart: .stamps/core ## free fonts, or drawings by category, from Debian's packages, for `--data fonts` and `--data folder`
+fonts clipart wordnet: .stamps/core ## free fonts, drawings by category, or WordNet, from Debian's packages, for `--data fonts`, `folder`, `wordnet`
 	$(BIN)/python -m tools.debian_data $@
 
 hashes: | $(filter .stamps/%,$(UV)) ## requirements.txt: what is pinned, with the checksums of its files

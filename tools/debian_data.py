@@ -1,10 +1,12 @@
-"""Fonts and drawings from Debian's packages, unpacked into a folder; nothing is installed.
+"""Fonts, drawings and glosses from Debian's packages, unpacked into a folder; nothing is installed.
 
 python -m tools.debian_data fonts [FOLDER]      the packages of tools/font_packages.txt: 100 MB
 python -m tools.debian_data clipart [FOLDER]    openclipart-png: 120 MB
+python -m tools.debian_data wordnet [FOLDER]    wordnet-base: 6 MB
 
 Needs `apt-get` and `dpkg-deb`, as Debian and Ubuntu have them, and no rights of an administrator.
-FOLDER is ~/.cache/nearfar/fonts or ~/.cache/nearfar/clipart where it is left out.
+FOLDER is ~/.cache/nearfar/fonts, ~/.cache/nearfar/clipart or ~/.cache/nearfar/wordnet where it is
+left out.
 """
 
 import subprocess
@@ -19,6 +21,7 @@ from nearfar.paths import user_cache
 FONT_PACKAGES = Path(__file__).with_name("font_packages.txt")
 _FONT_ENDINGS = (".ttf", ".otf", ".woff2")
 _CLIPART_FOLDER = PurePosixPath("usr/share/openclipart/png")
+_WORDNET_FOLDER = PurePosixPath("usr/share/wordnet")
 
 
 def font_place(package: str, name: PurePosixPath) -> PurePosixPath | None:
@@ -36,9 +39,17 @@ def clipart_place(package: str, name: PurePosixPath) -> PurePosixPath | None:  #
     return PurePosixPath(".copyright") if name.name == "copyright" else None
 
 
+def wordnet_place(package: str, name: PurePosixPath) -> PurePosixPath | None:  # noqa: ARG001
+    """The same for the data files of WordNet."""
+    if name.stem == "data" and name.parent == _WORDNET_FOLDER:
+        return PurePosixPath(name.name)
+    return PurePosixPath(".copyright") if name.name == "copyright" else None
+
+
 KINDS = {
     "fonts": (lambda: FONT_PACKAGES.read_text().split(), font_place),
     "clipart": (lambda: ["openclipart-png"], clipart_place),
+    "wordnet": (lambda: ["wordnet-base"], wordnet_place),
 }
 
 
@@ -46,7 +57,7 @@ def collect(kind: str, folder: Path) -> int:
     """Fetch the packages of a kind and unpack what is wanted of them.
 
     Args:
-        kind: fonts or clipart.
+        kind: fonts, clipart or wordnet.
         folder: Where to.
 
     Returns:
@@ -90,8 +101,8 @@ def _run(command: list[str], folder: Path) -> None:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     except FileNotFoundError:
         raise NearfarError(
-            f"there is no {command[0]} here: on other systems name a folder of your own fonts or "
-            "pictures with --data.root"
+            f"there is no {command[0]} here: on other systems name a folder of your own "
+            "files with --data.root"
         ) from None
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

@@ -11,20 +11,36 @@ from nearfar.errors import SettingError
 from nearfar.spec import Choice
 
 Modality = str
-"""images `(channels, height, width)`, series `(channels, steps)`, vectors `(features,)`, or what
-else a source, views and an encoder state."""
+"""images `(channels, height, width)`, series `(channels, steps)`, vectors `(features,)`, texts
+`(bytes,)`, or what else a source, views and an encoder state."""
 
 _SIDES = {
     "images": ("channels", "height", "width"),
     "series": ("channels", "steps"),
     "vectors": ("features",),
+    "texts": ("bytes",),
 }
-_ONE = {"images": "image", "series": "series", "vectors": "vector"}
+_ONE = {"images": "image", "series": "series", "vectors": "vector", "texts": "text"}
 
 
 def one(modality: Modality) -> str:
     """What one example is called."""
     return _ONE.get(modality, "example")
+
+
+def channels_of(modality: Modality, shape: Sequence[int]) -> int:
+    """How many means and deviations normalise such examples: one a channel or feature; texts none.
+
+    Args:
+        modality: What they are.
+        shape: Of one example, without the batch.
+    """
+    return 0 if modality == "texts" else shape[0]
+
+
+def fixed_sides(modality: Modality, shape: Sequence[int]) -> int:
+    """How many sides of an example must be an encoder's; it brings the others to its own."""
+    return {"images": 1, "texts": 0}.get(modality, len(shape))
 
 
 def in_words(modality: Modality, shape: Sequence[int]) -> str:

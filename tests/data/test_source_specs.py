@@ -38,8 +38,14 @@ def test_a_source_has_its_own_settings_and_those_of_every_source():
     assert {each.name for each in fields(FolderSpec)} == OF_EVERY_SOURCE | of_files | held | {
         "pages"
     }
-    assert SourceSpec.owners("label_column") == ["image-table", "image-parquet", "parquet", "csv"]
-    assert SourceSpec.owners("length") == ["wav"]
+    assert SourceSpec.owners("label_column") == [
+        "image-table",
+        "image-parquet",
+        "parquet",
+        "csv",
+        "text-table",
+    ]
+    assert SourceSpec.owners("length") == ["wav", "text-lines", "text-table", "wordnet"]
     assert SourceSpec.owners("train_part") == ["stl10"]
 
 
@@ -96,7 +102,7 @@ FOLDER, NPZ = {"name": "folder", "root": "/"}, {"name": "npz"}
         ({"channels": 1}, "belongs to folder"),
         ({"length": 100}, "belongs to wav"),
         ({"name": "wav", "root": "/", "length": 0}, "length is 0: it must be 1 or more"),
-        ({"label_column": "kind"}, "belongs to image-table, .*parquet and csv"),
+        ({"label_column": "kind"}, "belongs to image-table, .*csv and text-table"),
         ({"root": "somewhere"}, "data.root: digits is inside a package; leave it out, or say"),
         ({"name": "folder"}, "folder needs --data.root, a folder: a folder of image files"),
         (NPZ, "needs --data.root, a file"),

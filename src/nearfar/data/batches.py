@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nearfar.data.source import Examples, StreamedExamples
+from nearfar.data.source import Examples, Partners, StreamedExamples
 from nearfar.errors import NearfarError, SettingError
 from nearfar.modality import Modality
 
@@ -38,6 +38,7 @@ class TrainingBatches:
         numbers: What each example is called in the indices that are yielded; its place where left
             out.
         modality: What the examples are.
+        partners: What the data put beside each of them; None where they put nothing.
 
     Raises:
         SettingError: If no batch of this size can be drawn.
@@ -56,6 +57,7 @@ class TrainingBatches:
         ranks: int = 1,
         numbers: Int64[Tensor, " n"] | None = None,
         modality: Modality = "images",
+        partners: Partners | None = None,
     ) -> None:
         if batch_size < 1:
             raise SettingError(f"batch_size={batch_size}: at least 1")
@@ -80,6 +82,7 @@ class TrainingBatches:
         self.ranks = ranks
         self.numbers = torch.arange(len(examples)) if numbers is None else numbers
         self.modality = modality
+        self.partners = partners
         streamed = isinstance(examples, StreamedExamples)
         self.examples = examples if streamed else examples.to(self.device)
         self.labels = None if labels is None else labels.to(self.device)
@@ -111,6 +114,23 @@ class TrainingBatches:
         ):
             labels = None if self.labels is None else self.labels[indices.to(self.device)]
             yield examples, labels, self.numbers[indices]
+
+    def beside(self, indices: Int64[Tensor, " _"], generator: torch.Generator) -> Tensor | None:
+        """What second views are of, where it is not the examples themselves.
+
+        Args:
+            indices: Of a batch, as `epoch` yields them.
+            generator: Draws one of several.
+
+        Returns:
+            One example each, on the device; None where the data put nothing beside them.
+        """
+        if self.partners is None:
+            return None
+        assert isinstance(self.examples, Tensor)
+        # Numbers ascend: what is held out leaves gaps.
+        places = torch.searchsorted(self.numbers, indices)
+        return self.partners.drawn(self.examples, places, generator)
 
 
 def evaluation_batches(

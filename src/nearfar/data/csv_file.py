@@ -56,6 +56,8 @@ def read_csv(path: Path, limit_mib: int) -> Columns:
         raise SettingError(
             f"{path.stat().st_size / 2**20:.0f} MiB, over data.in_memory_mib={limit_mib}: raise it"
         )
+    # The reader's own limit, one for the whole process, is 128 KiB a cell.
+    longest = csv.field_size_limit(limit_mib * 2**20)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             beginning = [line for line in (file.readline() for _ in range(_LOOKED_AT)) if line]
@@ -79,6 +81,8 @@ def read_csv(path: Path, limit_mib: int) -> Columns:
         raise NearfarError(f"not in UTF-8 (at byte {error.start}): save it in UTF-8") from None
     except csv.Error as error:
         raise NearfarError(f"not a readable CSV file ({printable(str(error))})") from None
+    finally:
+        csv.field_size_limit(longest)
     headed = len(rows) > 1 and not any(map(_no_name, rows[0], rows[1]))
     if not rows:
         raise NearfarError("no row in it")

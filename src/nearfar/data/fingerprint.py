@@ -51,6 +51,10 @@ def part_fingerprint(part: Part) -> str:
         digest.update(_bits(part.labels))
     if part.multi_labels is not None:
         digest.update(_bits(part.multi_labels))
+    if part.partners is not None:
+        digest.update(_bits(part.partners.rows))
+        if part.partners.others is not None:
+            digest.update(_bits(part.partners.others))
     return digest.hexdigest()
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.source import Part, StreamedExamples
+from nearfar.modality import channels_of
 
 MOST_EXAMPLES = 10_000
 MOST_STREAMED = 1_000
@@ -24,8 +25,10 @@ def channel_statistics(part: Part) -> tuple[tuple[float, ...], tuple[float, ...]
     Returns:
         Mean and standard deviation of each channel or feature: of bytes in units where 255 is 1
         and at least 1/255, of real numbers in their own units. A constant channel can be divided by
-        its deviation, which is 1 where there is none.
+        its deviation, which is 1 where there is none. Of texts there are none.
     """
+    if not channels_of(part.modality, part.example_shape):
+        return (), ()
     if isinstance(part.examples, StreamedExamples):
         return _of_levels(
             _histograms(part.examples[index][None])

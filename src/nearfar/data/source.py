@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from jaxtyping import Int8, Int64, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -57,18 +58,69 @@ Examples = Shaped[Tensor, "n *shape"] | StreamedExamples
 
 
 @dataclass(frozen=True)
+class Partners:
+    """What the data put beside each example of a part, so that it can be its second view.
+
+    Attributes:
+        rows: `(n, most)`, rows of `others` beside each example, −1 where there are fewer.
+        others: What stands beside them, shaped as the examples; None: these examples themselves.
+    """
+
+    rows: Int64[Tensor, "n most"]
+    others: Shaped[Tensor, "m *shape"] | None = None
+
+    def chosen(self, indices: Int64[Tensor, " k"]) -> "Partners":
+        """Those of some examples alone; of an example that is left out no other is a partner."""
+        rows = self.rows[indices]
+        if self.others is None:
+            places = torch.full((len(self.rows),), -1)
+            places[indices] = torch.arange(len(indices))
+            rows = torch.where(rows < 0, rows, places[rows.clamp(min=0)])
+        return replace(self, rows=rows)
+
+    def drawn(
+        self,
+        examples: Shaped[Tensor, "n *shape"],
+        indices: Int64[Tensor, " batch"],
+        generator: torch.Generator,
+    ) -> Shaped[Tensor, "batch *shape"]:
+        """One partner of each of some examples; of one that has none, the example itself.
+
+        Args:
+            examples: Of the part.
+            indices: Which of them, on the CPU.
+            generator: Draws among several, each as likely.
+        """
+        rows = self.rows[indices]
+        there = rows >= 0
+        counts = there.sum(dim=1)
+        place = torch.rand(len(indices), generator=generator, device=generator.device).cpu()
+        place = (place * counts).long().minimum((counts - 1).clamp(min=0))
+        # What there is stands first, in its order.
+        order = (~there).long().argsort(dim=1, stable=True)
+        drawn = rows.gather(1, order.gather(1, place[:, None]))[:, 0]
+        lacking = counts == 0
+        if self.others is None:
+            return examples[torch.where(lacking, indices, drawn).to(examples.device)]
+        found = self.others[drawn.clamp(min=0)].to(examples.device)
+        found[lacking] = examples[indices[lacking].to(examples.device)]
+        return found
+
+
+@dataclass(frozen=True)
 class Part:
     """One part of a source: train, test or unlabelled.
 
     Attributes:
         examples: All of them, in memory or streamed: images `(n, channels, height, width)` uint8;
             series `(n, channels, steps)` or vectors `(n, features)`, finite, float32 or, where they
-            were given in a wider type, float64.
+            were given in a wider type, float64; texts `(n, bytes)` uint8, as `nearfar.text_bytes`.
         labels: Class of each example, `(n,)` int64 from 0, or None where there are none.
         names: File name of each example, or None where they are not files.
         modality: What the examples are; their shape does not tell.
         multi_labels: Where an example may be of several classes, and then has no label: of each
             example and class 1 where it is there, −1 where it is not, 0 where that is not judged.
+        partners: What second views may be of; None: of the examples themselves.
     """
 
     examples: Examples
@@ -76,6 +128,7 @@ class Part:
     names: Sequence[str] | None = None
     modality: Modality = "images"
     multi_labels: Int8[Tensor, "n classes"] | None = None
+    partners: Partners | None = None
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -185,4 +238,5 @@ def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:
         labels=None if part.labels is None else part.labels[indices],
         names=None if names is None else [names[int(i)] for i in indices],
         multi_labels=None if part.multi_labels is None else part.multi_labels[indices],
+        partners=None if part.partners is None else part.partners.chosen(indices),
     )

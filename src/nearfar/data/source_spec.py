@@ -107,7 +107,7 @@ class SourceSpec(Choice, noun="data source"):
         if name == "root":
             return SettingError(
                 f"data.root: {cls.name} is inside a package; leave it out, or say what your own "
-                "data are: --data folder (pictures), npz, parquet or wav"
+                "data are: --data folder (pictures), text-lines, npz, parquet or wav"
             )
         error = super().no_such_setting(name, value)
         if name == "image_size" and cls.modality == "images":
@@ -137,6 +137,11 @@ class SourceSpec(Choice, noun="data source"):
     def readers(self) -> int:
         """Processes that read a streamed source; 0 reads in the main process."""
         return 0
+
+    @property
+    def has_partners(self) -> bool:
+        """Whether a second view may be of another example, which the data put beside the first."""
+        return False
 
     def require_root(self) -> None:
         """Refuse a place that is missing or of the wrong kind, before anything is read.

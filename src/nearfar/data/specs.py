@@ -506,4 +506,8 @@ def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # At the end, so that lists of sources begin with those that are at hand.
+from nearfar.data.text_specs import TextLinesSpec as TextLinesSpec  # noqa: E402
+from nearfar.data.text_specs import TextTableSpec as TextTableSpec  # noqa: E402
+from nearfar.data.text_specs import WordNetSpec as WordNetSpec  # noqa: E402
+
 import_module("nearfar.data.published_specs")

@@ -98,4 +98,5 @@ def _take(part: Part, indices: ndarray) -> Part:
         examples = part.examples.take(indices)
     labels = None if part.labels is None else part.labels[chosen]
     names = None if part.names is None else [part.names[int(index)] for index in indices]
-    return Part(examples, labels, names, part.modality)
+    partners = None if part.partners is None else part.partners.chosen(chosen)
+    return Part(examples, labels, names, part.modality, partners=partners)

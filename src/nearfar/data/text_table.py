@@ -1,0 +1,141 @@
+"""A source from a table with a column of texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from nearfar.data.column_names import given
+from nearfar.data.csv_file import as_labels, as_numbers, read_csv
+from nearfar.data.folder_tree import many
+from nearfar.data.labels import encode_labels
+from nearfar.data.parquet import read_columns, table_columns, text_or_numbers
+from nearfar.data.source import Part, Partners, Source
+from nearfar.data.specs import TextTableSpec
+from nearfar.data.splits import split_with_note
+from nearfar.data.texts import rows_of, told_of_partners
+from nearfar.errors import NearfarError
+from nearfar.outside_text import printable
+
+_CALLED = ("text", "sentence", "content", "document", "review", "body", "description", "title")
+_LOOKED_AT = 1000
+_WORDS = 2
+"""Words of a value on average from which on a column is one of texts, and not of names."""
+
+
+def load_text_table(spec: TextTableSpec) -> Source:
+    """Read the texts of a column of a CSV or Parquet table.
+
+    Returns:
+        The source, held in memory; rows without a text, or without its pair, are left out.
+
+    Raises:
+        NearfarError: If the table is damaged, or it cannot be told which column holds texts.
+        SettingError: If it has no such column or is larger than `in_memory_mib`.
+    """
+    path = spec.root
+    assert path is not None
+    try:
+        return _source(spec, path)
+    except NearfarError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def text_columns(cells: Mapping[str, Sequence[object]]) -> list[str]:
+    """The columns that hold texts, those that are called so first, then the wordiest."""
+    words = {
+        name: sum(map(_words, some)) / max(1, len(some))
+        for name, values in cells.items()
+        if (some := [str(value) for value in values[:_LOOKED_AT] if value])
+    }
+    called = [name for name in words if name.strip().lower() in _CALLED]
+    wordy = [name for name, count in words.items() if count >= _WORDS and name not in called]
+    return [
+        *sorted(called, key=lambda name: _CALLED.index(name.strip().lower())),
+        *sorted(wordy, key=lambda name: -words[name]),
+    ]
+
+
+def _words(value: str) -> int:
+    return 0 if as_numbers([value]) is not None else len(value.split())
+
+
+def columns_of_text(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
+    """All columns of a table that may hold texts or labels, by name; a missing text is empty.
+
+    Raises:
+        NearfarError: The table is damaged.
+        SettingError: It is larger.
+    """
+    if table.suffix.lower() != ".parquet":
+        return dict(read_csv(table, limit_mib).cells)
+    import pyarrow as pa
+
+    columns = table_columns(table)
+    names = [
+        name
+        for name, kind in columns.kinds.items()
+        if name in columns.text or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    ]
+    if not names:
+        raise NearfarError("no column of text in it")
+    read = read_columns(table, names, columns, limit_mib, "data.in_memory_mib")
+    return {
+        name: ["" if each is None else each.strip() for each in column.to_pylist()]
+        if name in columns.text
+        else text_or_numbers(name, column).tolist()
+        for name, column in zip(names, read, strict=True)
+    }
+
+
+def _source(spec: TextTableSpec, path: Path) -> Source:
+    cells = columns_of_text(path, spec.in_memory_mib)
+    labelled = given(spec.label_column, "label_column", cells)
+    paired = given(spec.pair_column, "pair_column", cells)
+    named = given(spec.text_column, "text_column", cells)
+    if named is None:
+        others = {name: each for name, each in cells.items() if name not in (labelled, paired)}
+        found = text_columns(others)
+        if not found:
+            raise NearfarError(
+                "no column of several words a row in it: name one by data.text_column"
+            )
+        named = found[0]
+    notes = [f"texts are in column {printable(named)}"]
+    texts = [str(each).strip() for each in cells[named]]
+    pairs = texts if paired is None else [str(each).strip() for each in cells[paired]]
+    kept = [row for row, both in enumerate(zip(texts, pairs, strict=True)) if all(both)]
+    if len(kept) < len(texts):
+        lacking = "text" if paired is None else "text or its pair"
+        notes.append(f"left out {many(len(texts) - len(kept), 'row')} without a {lacking}")
+    if not kept:
+        raise NearfarError(f"column {printable(named)}: there is no text in it")
+    examples, cut = rows_of([texts[row] for row in kept], spec.length, spec.in_memory_mib)
+    notes += cut
+    labels, classes = None, None
+    if labelled is not None:
+        values = [cells[labelled][row] for row in kept]
+        if missing := sum(value == "" for value in values):
+            raise NearfarError(
+                f"column {printable(labelled)}: {missing} of {len(values)} are missing; leave "
+                "those rows out"
+            )
+        plain = as_labels([str(value) for value in values])
+        labels, known = encode_labels(plain, len(kept), what="labels", examples="texts")
+        classes = tuple(str(each) for each in known)
+    partners = None
+    if paired is not None:
+        others, also = rows_of([pairs[row] for row in kept], spec.length, spec.in_memory_mib)
+        partners = Partners(torch.arange(len(kept))[:, None], others)
+        notes += [f"column {printable(paired)}: {note}" for note in also]
+        notes += told_of_partners(partners, f"column {printable(paired)}")
+    train, test, note = split_with_note(
+        Part(examples, labels, modality="texts", partners=partners),
+        spec.test_fraction,
+        missing="no test part",
+        examples="texts",
+    )
+    if test is not None:
+        test = replace(test, partners=None)
+    return Source(spec.name, train, test, None, classes, (*notes, *note))
