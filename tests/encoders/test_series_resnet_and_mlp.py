@@ -77,7 +77,7 @@ def test_examples_of_another_kind_are_refused_though_their_shape_would_do(tmp_pa
         ("small-resnet", "series", "is for images, and the data are series: choose series-resnet"),
         ("timm/resnet18", "vectors", "is for images, and the data are vectors: choose mlp"),
         ("mlp", "images", "is for vectors, and the data are images: choose small-resnet"),
-        ("mlp", "texts", "is for vectors, and the data are texts: no backbone takes them"),
+        ("mlp", "molecules", "is for vectors, and the data are molecules: no backbone takes them"),
     ],
 )
 def test_a_backbone_of_another_kind_is_refused(name, modality, words):

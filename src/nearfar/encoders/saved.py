@@ -18,7 +18,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from jaxtyping import Float, Shaped
@@ -33,7 +33,7 @@ from nearfar.encoders.feature_maps import feature_maps
 from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.specs import EncoderSpec, in_current_form
 from nearfar.errors import NearfarError, SettingError, unknown_name
-from nearfar.modality import Modality, in_words
+from nearfar.modality import Modality, channels_of, fixed_sides, in_words
 from nearfar.paths import user_path
 from nearfar.run_folder import names
 from nearfar.run_folder.manifest import (
@@ -44,6 +44,7 @@ from nearfar.run_folder.manifest import (
 )
 from nearfar.spec import Nested, to_json
 from nearfar.standardising import standardised
+from nearfar.text_bytes import decoded, encoded
 from nearfar.torch_defaults import own_defaults
 
 Output = Literal["features", "embedding"]
@@ -70,8 +71,9 @@ class EncoderDescription:
     Attributes:
         encoder: Backbone and how it is adapted.
         shape: Of one example: `(channels, size, size)` that images are brought to,
-            `(channels, steps)` of series or `(features,)` of vectors.
-        mean: Mean of each channel or feature that normalises the examples; of images in 0..1 units.
+            `(channels, steps)` of series, `(features,)` of vectors or `(bytes,)` of texts.
+        mean: Mean of each channel or feature that normalises the examples; of images in 0..1 units;
+            texts have none.
         std: Standard deviation of each channel or feature, likewise.
         num_features: Width of the features.
         weights_sha256: Of the weights' file, so that damage shows and no two runs' files mix.
@@ -97,7 +99,7 @@ class SavedEncoder(nn.Module):
         backbone: The network itself, on normalised examples; for a timm name, timm's own model.
         config: Backbone and how it is adapted.
         shape: Of one example: `(channels, size, size)` that images are brought to,
-            `(channels, steps)` of series or `(features,)` of vectors.
+            `(channels, steps)` of series, `(features,)` of vectors or `(bytes,)` of texts.
         modality: What the examples are: what the backbone takes.
         head: Projection head behind the backbone; None where features are given.
         num_features: Width of what it gives: of the features, or of the head's embeddings.
@@ -141,8 +143,10 @@ class SavedEncoder(nn.Module):
         """
         return SavedEncoder(self.backbone, self._description, head)
 
-    def forward(self, examples: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch features"]:
-        """Features (or embeddings) of images, 0 to 255, of any size, or of series or vectors.
+    def forward(
+        self, examples: Shaped[Tensor, "batch *shape"] | Sequence[Any]
+    ) -> Float[Tensor, "batch features"]:
+        """Features (or embeddings) of images, 0 to 255, of any size, of series, vectors or texts.
 
         An image of another size is brought to the encoder's, each side by itself, so that the whole
         of it is seen; pad or cut it first where its proportions must stay. Series and vectors are
@@ -150,13 +154,16 @@ class SavedEncoder(nn.Module):
 
         Args:
             examples: Images `(batch, channels, height, width)` uint8, series `(batch, channels,
-                steps)` or vectors `(batch, features)` of any real type, as the encoder learnt.
+                steps)` or vectors `(batch, features)` of any real type, as the encoder learnt;
+                texts as a list of strings or as `nearfar.text_bytes` has them, cut where they are
+                longer than those that it learnt.
 
         Raises:
             NearfarError: The examples are of another kind, or of other channels, steps or features;
                 images are not uint8; or a value is not finite.
         """
-        return self._of_normalised(self._normalised(examples))
+        rows = examples if isinstance(examples, Tensor) else self._as_rows(examples)
+        return self._of_normalised(self._normalised(rows))
 
     def dense(
         self, images: Shaped[Tensor, "batch *shape"], stage: int = -1
@@ -188,17 +195,37 @@ class SavedEncoder(nn.Module):
     def _normalised(self, examples: Tensor) -> Tensor:
         """Examples as the network takes them, checked; images of its own size."""
         self.check(tuple(examples.shape[1:]))
+        if self.modality == "texts":
+            _check_bytes(examples, _TEXTS)
+            return _cut(examples, self.shape[0])
         mean, std = self.mean.to(examples.device), self.std.to(examples.device)
         if self.modality != "images":
             _check_numbers(examples)
             return standardised(examples, mean, std)
-        _check_bytes(examples)
+        _check_bytes(examples, _IMAGES)
         pixels = _squashed(examples.float() / 255, self.shape[1])
         return (pixels - mean.float().view(-1, 1, 1)) / std.float().view(-1, 1, 1)
 
+    def _as_rows(self, texts: Sequence[Any]) -> Tensor:
+        """Strings as rows of bytes, on the device of the network."""
+        if self.modality != "texts" or isinstance(texts, str):
+            given = "a string alone" if isinstance(texts, str) else type(texts).__name__
+            wanted = "a list of strings" if self.modality == "texts" else "a tensor"
+            raise NearfarError(
+                f"this encoder takes {in_words(self.modality, self.shape)} as {wanted}, not as "
+                f"{given}"
+            )
+        if wrong := [each for each in texts if not isinstance(each, str)]:
+            raise NearfarError(
+                f"{len(wrong)} of {len(texts)} texts are no strings (such as "
+                f"{type(wrong[0]).__name__}): leave out or fill in what is missing"
+            )
+        first = next(self.backbone.parameters())
+        return encoded(texts, self.shape[0])[0].to(first.device)
+
     def of_views(
         self,
-        views: Float[Tensor, "batch *shape"],
+        views: Shaped[Tensor, "batch *shape"],
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> Float[Tensor, "batch features"]:
@@ -229,12 +256,13 @@ class SavedEncoder(nn.Module):
         return features if self.head is None else self.head(features)
 
     def _in_own_type(self, examples: Tensor) -> Tensor:
+        if self.modality == "texts":
+            return examples
         return examples.to(next(self.backbone.parameters(), examples).dtype)
 
     def check(self, shape: tuple[int, ...], modality: Modality | None = None) -> None:
         """Refuse examples that this encoder cannot take; None where their modality is not known."""
-        # Images of any height and width are brought to its own.
-        fixed = 1 if self.modality == "images" else len(self.shape)
+        fixed = fixed_sides(self.modality, self.shape)
         alike = len(shape) == len(self.shape)
         if (
             not alike
@@ -385,14 +413,25 @@ def _layout_advice(shape: tuple[int, ...], known: tuple[int, ...]) -> str:
     return ""
 
 
-def _check_bytes(images: Tensor) -> None:
-    """Refuse images of another type: what their values mean could only be guessed."""
-    if images.dtype != torch.uint8:
-        kind = str(images.dtype).removeprefix("torch.")
-        raise NearfarError(
-            f"this encoder takes images as uint8, 0 to 255, not {kind}: values of 0 to 1, as of "
-            "torchvision's ToTensor, become that by (255 * x).round().to(torch.uint8)"
-        )
+def _check_bytes(examples: Tensor, what: str) -> None:
+    """Refuse examples of another type: what their values mean could only be guessed."""
+    if examples.dtype != torch.uint8:
+        kind = str(examples.dtype).removeprefix("torch.")
+        raise NearfarError(f"this encoder takes {what.format(kind=kind)}")
+
+
+_IMAGES = (
+    "images as uint8, 0 to 255, not {kind}: values of 0 to 1, as of torchvision's ToTensor, become "
+    "that by (255 * x).round().to(torch.uint8)"
+)
+_TEXTS = "texts as strings, or as bytes of UTF-8 in uint8, not {kind}"
+
+
+def _cut(texts: Tensor, length: int) -> Tensor:
+    """Texts of at most so many bytes, cut between two characters."""
+    if texts.shape[1] <= length or not bool(texts[:, length:].any()):
+        return texts[:, :length]
+    return encoded(decoded(texts), length)[0].to(texts.device)
 
 
 def _check_numbers(examples: Tensor) -> None:
@@ -447,10 +486,11 @@ def _read_description(file: Path) -> EncoderDescription:
     shape = description.shape
     if min(shape, default=0) < 1:
         raise NearfarError(f"{file} is damaged: shape {shape} is of no example")
-    if not len(description.mean) == len(description.std) == shape[0]:
+    channels = channels_of(description.encoder.takes, shape)
+    if not len(description.mean) == len(description.std) == channels:
         raise NearfarError(
             f"{file} is damaged: mean and std must have one value for each of the"
-            f" {shape[0]} channels or features"
+            f" {channels} channels or features"
         )
     if not all(math.isfinite(value) for value in description.mean):
         raise NearfarError(f"{file} is damaged: a mean is not finite")

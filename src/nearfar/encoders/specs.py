@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -16,7 +17,7 @@ from nearfar.paths import user_path
 from nearfar.plugins import imported
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Width = Annotated[int, Ge(1), Le(2**16)]
 
@@ -54,6 +55,27 @@ class EncoderSpec(ForExamples, noun="backbone"):
                 f"encoder.start {self.start}: timm's weights are for timm's models, and "
                 f"{self.name} is none: choose --encoder timm/resnet18 or another"
             )
+
+    @property
+    def draws(self) -> bool:
+        """Whether two passes of one example differ in training, as by dropout."""
+        return False
+
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """Names of the backbone's buffers that `learn` gives: what no step trains."""
+        return ()
+
+    def learn(self, examples: "Tensor") -> "dict[str, Tensor]":  # noqa: ARG002  most learn nothing
+        """What the backbone learns of the examples before the first step, such as a tokeniser.
+
+        Args:
+            examples: All that it is trained on.
+
+        Returns:
+            Values of the buffers that `learnt` names.
+        """
+        return {}
 
     @property
     def gets_pretrained(self) -> bool:
@@ -278,3 +300,7 @@ def timm_models() -> dict[str, str]:
         for name in re.findall(r"^@register_model\s*\ndef (\w+)\(", source, re.MULTILINE):
             models[name] = file.stem
     return models
+
+
+# At the end, so that lists of backbones begin with those of images.
+import_module("nearfar.encoders.text_specs")

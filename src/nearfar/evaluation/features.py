@@ -13,7 +13,9 @@ from nearfar.data.batches import evaluation_batches
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part
 from nearfar.errors import NearfarError
+from nearfar.evaluation.word_weights import word_weights
 from nearfar.standardising import standardised
+from nearfar.text_bytes import decoded
 from nearfar.training.thread_choice import ThreadChoice, Work
 
 MOST_RAW_STEPS = 512
@@ -94,6 +96,7 @@ def raw_features(part: Part, train: Part, *, workers: int = 0) -> Float[Tensor, 
     Args:
         part: Images become their pixels. Series and vectors are normalised by the statistics of
             the training part and flattened; longer series are first averaged down to 512 steps.
+            Texts become TF-IDF of the commonest words of the training part.
         train: The training part.
         workers: Processes that decode streamed images.
 
@@ -105,6 +108,9 @@ def raw_features(part: Part, train: Part, *, workers: int = 0) -> Float[Tensor, 
     _check_not_empty(part)
     examples = part.examples
     assert isinstance(examples, Tensor)
+    if part.modality == "texts":
+        assert isinstance(train.examples, Tensor)
+        return word_weights(decoded(examples), decoded(train.examples))
     mean, std = (torch.tensor(each, dtype=torch.float64) for each in channel_statistics(train))
     values = standardised(examples, mean, std)
     if values.ndim == 3 and values.shape[2] > MOST_RAW_STEPS:

@@ -193,7 +193,9 @@ class Distill(Method):
     def _taught(self, view: Tensor) -> Float[Tensor, "batch dim"]:
         """The teacher's rows of a view."""
         assert isinstance(self._teacher, SavedEncoder)
-        teacher = self._teacher.to(device=view.device, dtype=view.dtype)
+        # Texts are bytes, of which a network takes no type.
+        kind = view.dtype if view.is_floating_point() else None
+        teacher = self._teacher.to(device=view.device, dtype=kind)
         if self._views is not None:
             return teacher.of_views(view, self._views.mean, self._views.std)
         _require_taken(teacher, tuple(view.shape[1:]))

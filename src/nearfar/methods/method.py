@@ -3,14 +3,14 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from nearfar.data.source import Part
 from nearfar.encoders.head_specs import HeadSpec
 
-ViewsOfBatch = tuple[Float[Tensor, "batch *shape"], ...]
-"""Normalised views of a batch; row i of each is of example i."""
+ViewsOfBatch = tuple[Shaped[Tensor, "batch *shape"], ...]
+"""Views of a batch, normalised, or bytes of texts; row i of each is of example i."""
 
 
 class Method(nn.Module, ABC):

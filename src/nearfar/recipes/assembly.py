@@ -1,6 +1,7 @@
 """Puts the rooms together: from a recipe to everything that training and evaluation take."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -18,6 +19,7 @@ from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec
+from nearfar.modality import channels_of
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.start import Start, start_of
@@ -33,15 +35,25 @@ class Format:
 
     Attributes:
         shape: Of a view, and of what the encoder is given afterwards: `(channels, size, size)`,
-            `(channels, steps)` or `(features,)`.
+            `(channels, steps)`, `(features,)` or `(bytes,)`.
         mean: Mean of each channel or feature over the training part; of images in units where 255
             is 1.
         std: Standard deviation of each, likewise.
+        learnt: What the encoder has learnt of the data before its first step, a tokeniser for one,
+            by the names of its buffers.
     """
 
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    learnt: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of_encoder(cls, encoder: SavedEncoder) -> "Format":
+        """What a trained encoder knows of its examples."""
+        learnt = {name: encoder.backbone.get_buffer(name) for name in encoder.config.learnt}
+        mean, std = tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
+        return cls(encoder.shape, mean, std, {name: each.cpu() for name, each in learnt.items()})
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,7 @@ def assemble(recipe: Recipe, source: Source | None = None, start: Start | None =
             rank=ranks.rank,
             ranks=ranks.count,
             modality=part.modality,
+            partners=part.partners,
         ),
         method=method,
         start=start,
@@ -164,8 +177,14 @@ def format_of(recipe: Recipe, part: Part, start: Start | None = None) -> Format:
             there are such.
     """
     shape = recipe.views.shape_of(part.example_shape)
-    known = None if start is None else start.origin.statistics(shape[0], part.modality)
-    return Format(shape, *(known or channel_statistics(part)))
+    channels = channels_of(part.modality, shape)
+    known = None if start is None else start.origin.statistics(channels, part.modality)
+    mean, std = known or channel_statistics(part)
+    learnt = {}
+    if recipe.encoder.learnt:
+        assert isinstance(part.examples, Tensor)
+        learnt = recipe.encoder.learn(part.examples)
+    return Format(shape, mean, std, learnt)
 
 
 def views_of(recipe: Recipe, example_format: Format) -> Views:
@@ -203,7 +222,10 @@ def head_spec_of(spec: MethodSpec, method: Method) -> HeadSpec | None:
 
 def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:
     """The backbone, its weights drawn from torch's generator."""
-    return recipe.encoder.build(example_format.shape)
+    encoder = recipe.encoder.build(example_format.shape)
+    for name, value in example_format.learnt.items():
+        encoder.get_buffer(name).copy_(value)
+    return encoder
 
 
 def untrained_encoder(recipe: Recipe, example_format: Format) -> SavedEncoder:

@@ -39,6 +39,7 @@ class Recipe(Spec):
         self.encoder.require_modality(self.data.modality)
         self.method.require_encoder(self.encoder)
         self.method.require_views(self.views.count)
+        self._check_second_views()
         if self.adapt.head == "start" and self.encoder.start is None:
             raise SettingError(
                 "adapt.head is start, and encoder.start names none: name a run by encoder.start, "
@@ -57,6 +58,21 @@ class Recipe(Spec):
         if known is not None:
             self.training.require_examples(known, labelled=True)
         self.training.require_ranks(launched().ranks)
+
+    def _check_second_views(self) -> None:
+        """Refuse second views that would be the first ones, or that nothing looks at."""
+        if self.data.has_partners and self.views.count < 2:
+            raise SettingError(
+                f"{self.data.name} gives each example another for its second view, and views.count "
+                f"is {self.views.count}: set it to 2 or more"
+            )
+        differ = self.views.draws or self.encoder.draws or self.data.has_partners
+        if self.views.count > 1 and not differ:
+            raise SettingError(
+                f"views.name {self.views.name} leaves examples as they are, and encoder.name "
+                f"{self.encoder.name} drops nothing: all views of an example would be one; set "
+                "encoder.dropout above 0, or choose other views"
+            )
 
     def _check_experiments(self) -> None:
         """Refuse wrong labels and wrong pairs where they would change nothing."""

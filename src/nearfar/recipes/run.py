@@ -355,9 +355,7 @@ def _judge(
     """Evaluates a run's encoder beside its baselines; prints the scores, `first` before notes."""
     head = load_head(run_folder.path)
     device = choose_hardware(recipe.training.device, recipe.training.precision).device
-    example_format = Format(
-        encoder.shape, tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
-    )
+    example_format = Format.of_encoder(encoder)
     started, lost = None, []
     if recipe.encoder.start is not None and recipe.evaluation.baselines:
         try:

@@ -177,10 +177,10 @@ def _starts(runs: Sequence[Path], recipes: Sequence[Recipe]) -> list[Start]:
         key = _key([*network, recipe.seed])
         if key not in random:
             # Examples are normalised as for the first run that has this network.
-            mean, std = tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
-            first = untrained_encoder(recipe, Format(encoder.shape, mean, std))
+            example_format = Format.of_encoder(encoder)
+            first = untrained_encoder(recipe, example_format)
             row = group(network, f"random init, {recipe.encoder.name}", run)
-            fingerprint = _key(["first weights", key, mean, std])
+            fingerprint = _key(["first weights", key, example_format.mean, example_format.std])
             random[key] = Start("random", row, recipe.seed, first, fingerprint)
     return [*found, *random.values()]
 

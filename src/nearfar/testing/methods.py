@@ -15,7 +15,7 @@ from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec
-from nearfar.modality import Modality
+from nearfar.modality import Modality, channels_of
 from nearfar.spec import as_spec
 from nearfar.testing.named_checks import require_all
 from nearfar.testing.rank_processes import run_on_ranks
@@ -36,6 +36,7 @@ EXAMPLES: dict[Modality, tuple[tuple[int, ...], str]] = {
     "images": ((1, 8, 8), "digits"),
     "series": ((2, 40), "series"),
     "vectors": ((10,), "vectors"),
+    "texts": ((24,), "text"),
 }
 """Shape of an example of each kind, and the preset of its views."""
 Outcome = tuple[list[Tensor], dict[str, Tensor], dict[str, float]]
@@ -150,13 +151,15 @@ def takes_steps(case: MethodCase, modality: Modality) -> None:
     shape, preset = EXAMPLES[modality]
     method = case.seeded(modality)
     generator = torch.Generator().manual_seed(1)
-    channels = shape[0]
+    channels = channels_of(modality, shape)
     views = as_spec(ViewsSpec, {"name": preset}).build(
         shape, mean=(0.5,) * channels, std=(0.5,) * channels
     )
     examples = torch.rand(12, *shape, generator=generator)
     if modality == "images":
         examples = (255 * examples).to(torch.uint8)
+    elif modality == "texts":  # letters, with spaces among them
+        examples = torch.where(examples < 0.2, 32, 97 + 26 * examples).to(torch.uint8)
     optimizer = sgd(method)
     for _ in range(2):
         loss = method(views(examples, generator), torch.arange(12) % CLASSES)

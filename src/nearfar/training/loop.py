@@ -71,6 +71,10 @@ class Batches(Protocol):
         """
         ...
 
+    def beside(self, indices: Tensor, generator: torch.Generator) -> Tensor | None:
+        """What second views of these examples are of; None: of the examples themselves."""
+        ...
+
 
 @own_defaults()
 def train(
@@ -246,7 +250,12 @@ def train(
                         steps_per_epoch=steps_per_epoch,
                     )
                     drawn = views_of_batch(
-                        views, images, labels, generators.views, config.false_positives
+                        views,
+                        images,
+                        labels,
+                        generators.views,
+                        config.false_positives,
+                        batches.beside(indices, generators.views),
                     )
                     drawn += method.belonging(indices)
                     loss, norm = _gradients(

@@ -34,6 +34,7 @@ def views_of_batch(
     labels: Tensor | None,
     generator: torch.Generator,
     false_positives: float = 0.0,
+    beside: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """All views of a batch, some second ones of examples of other classes.
 
@@ -42,21 +43,25 @@ def views_of_batch(
         false_positives: Probability, 0 to 1, that an example's second view is instead one of an
             example of another class of this batch (under ranks, of this rank's share), drawn evenly
             among them. An example whose class is the only one keeps its own.
+        beside: What the data put beside each example: second views, and every other one, are of
+            these.
 
     Raises:
         SettingError: False positives are asked for and there are no labels, or the views cannot be
             drawn one by one.
     """
-    if not false_positives:
+    if not false_positives and beside is None:
         return views(examples, generator)
-    if labels is None or not isinstance(views, SingleViews):
-        lacking = "labels" if labels is None else "views that are drawn one by one"
-        raise SettingError(f"training.false_positives is {false_positives:g}: it needs {lacking}")
-    noisy = examples[_false_positives(labels, generator, false_positives)]
-    return tuple(
-        views.draw(noisy if view == 1 else examples, generator, view=view)
-        for view in range(views.count)
-    )
+    if (false_positives and labels is None) or not isinstance(views, SingleViews):
+        lacking = "labels" if isinstance(views, SingleViews) else "views that are drawn one by one"
+        why = f"training.false_positives is {false_positives:g}" if false_positives else "partners"
+        raise SettingError(f"{why}: it needs {lacking}")
+    others = examples if beside is None else beside
+    second = others
+    if labels is not None and false_positives:
+        second = others[_false_positives(labels, generator, false_positives)]
+    of = [second if view == 1 else others if view % 2 else examples for view in range(views.count)]
+    return tuple(views.draw(each, generator, view=view) for view, each in enumerate(of))
 
 
 def _false_positives(

@@ -116,6 +116,18 @@ class VectorParameters:
     """Standard deviation of what is added to each value."""
 
 
+@dataclass(frozen=True)
+class TextParameters:
+    """How one view of a text is drawn; the operations are applied in the order listed here."""
+
+    crop_length: tuple[float, float] = (1.0, 1.0)
+    """Smallest and largest share of the words that the crop keeps; above 0, at most 1."""
+    deletion: float = 0.0
+    """Probability that a word is left out; at least one stays."""
+    masking: float = 0.0
+    """Probability that one sign stands for a word."""
+
+
 def require_shares(name: str, ends: tuple[float, float]) -> None:
     """A range of shares of a whole."""
     low, high = ends

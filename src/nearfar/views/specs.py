@@ -17,6 +17,7 @@ from nearfar.views.parameters import (
     Operations,
     SeriesParameters,
     SidePixels,
+    TextParameters,
     VectorParameters,
     ViewParameters,
     require_shares,
@@ -32,7 +33,7 @@ class ViewsSpec(ForExamples, noun="preset of views"):
 
     Attributes:
         name: simclr, moco-v1, moco-v2, byol, paco or digits; series for series; vectors or scarf
-            for vectors.
+            for vectors; text or simcse for texts.
     """
 
     room: ClassVar[str] = "views."
@@ -40,6 +41,11 @@ class ViewsSpec(ForExamples, noun="preset of views"):
     count: Annotated[int, Ge(1), Le(1024)] = 2
     """Views of each example, 2 or more for most methods; odd ones are drawn as the first, even
     ones as the second."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether two views of one example differ."""
+        return True
 
     def shape_of(self, example: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a view.
@@ -55,8 +61,9 @@ class ViewsSpec(ForExamples, noun="preset of views"):
         """The views of examples of a shape.
 
         Args:
-            shape: Of one view: `(channels, size, size)`, `(channels, steps)` or `(features,)`.
-            mean: Mean of each channel or feature; of images 0 to 1.
+            shape: Of one view: `(channels, size, size)`, `(channels, steps)`, `(features,)` or
+                `(bytes,)`.
+            mean: Mean of each channel or feature; of images 0 to 1; texts have none.
             std: Standard deviation of each, in the same units; above 0.
 
         Raises:
@@ -303,6 +310,49 @@ class ScarfViewsSpec(ViewsSpec):
     def parameters(self) -> tuple[VectorParameters, VectorParameters]:
         """The parameters of both views."""
         return VectorParameters(), VectorParameters(corruption=self.corruption)
+
+
+class TextViewsSpec(ViewsSpec):
+    """Views of texts: a run of words, some of them left out or masked."""
+
+    target, takes = "nearfar.views.text_views:text_views", "texts"
+    name: Literal["text"] = "text"
+    crop_length: tuple[float, float] = (0.5, 1.0)
+    """Smallest and largest share of the words, in one run, that a view keeps."""
+    deletion: Share = 0.1
+    """Probability that a word is left out; one always stays."""
+    masking: Share = 0.0
+    """Probability that one sign stands for a word."""
+
+    def check(self) -> None:
+        """The crop can be drawn."""
+        require_shares("views.crop_length", self.crop_length)
+
+    @property
+    def draws(self) -> bool:
+        """Whether anything is changed."""
+        return bool(self.crop_length[0] < 1 or self.deletion or self.masking)
+
+    def parameters(self) -> tuple[TextParameters, TextParameters]:
+        """The parameters of both views."""
+        either = TextParameters(self.crop_length, self.deletion, self.masking)
+        return either, either
+
+
+class SimCSEViewsSpec(ViewsSpec):
+    """The text as it is: two passes differ by the encoder's dropout (Gao, Yao and Chen 2021)."""
+
+    target, takes = "nearfar.views.text_views:text_views", "texts"
+    name: Literal["simcse"] = "simcse"
+
+    @property
+    def draws(self) -> bool:
+        """Nothing is changed."""
+        return False
+
+    def parameters(self) -> tuple[TextParameters, TextParameters]:
+        """The parameters of both views."""
+        return TextParameters(), TextParameters()
 
 
 def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:

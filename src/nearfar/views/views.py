@@ -21,7 +21,7 @@ class Views(ABC):
         mean: Mean of each channel or feature, which normalised views lose.
         std: Standard deviation of each; above 0.
         count: Views of each example.
-        channels: How many channels or features an example has.
+        channels: How many channels or features an example has; 0 where nothing is normalised.
         examples: What they are, for messages.
 
     Raises:
@@ -41,7 +41,7 @@ class Views(ABC):
         for name, values in (("mean", mean), ("std", std)):
             if len(values) != channels:
                 raise SettingError(f"views: {name} has {len(values)} values for {examples}")
-        if min(std) <= 0:
+        if min(std, default=1) <= 0:
             raise SettingError(f"views: std is {min(std):g} in a channel: needs to be above 0")
         self.parameters = parameters
         self.count = count

@@ -1,0 +1,195 @@
+"""Backbones of texts: a bag of embeddings, a GRU, a small transformer.
+
+All take rows of bytes, `(batch, length)` of any real type, 0 behind the end of a text, and give one
+vector a text. What stands behind the longest text of a batch costs nothing, and nothing behind the
+end of a text changes its features. A text without a token has features all the same.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64, Shaped
+from torch import Tensor, nn
+
+from nearfar.encoders.text_specs import TextBagSpec, TextGRUSpec, TextTransformerSpec
+from nearfar.encoders.tokens import build_tokens
+
+Texts = Shaped[Tensor, "batch length"]
+_STATES = Float[Tensor, "batch tokens width"]
+
+
+class TextBag(nn.Module):
+    """The mean of embeddings of all runs of 1 to n tokens, hashed (Bojanowski et al. 2017).
+
+    Attributes:
+        num_features: Width.
+    """
+
+    def __init__(self, spec: TextBagSpec) -> None:
+        super().__init__()
+        self.num_features = spec.width
+        self.runs, self.buckets = spec.runs, spec.buckets
+        self.tokens = build_tokens(spec)
+        self.embedding = nn.EmbeddingBag(1 + spec.buckets, spec.width, mode="mean", padding_idx=0)
+        self.dropout = nn.Dropout(spec.dropout)
+
+    def forward(self, texts: Texts) -> Float[Tensor, "batch width"]:
+        """Features of texts."""
+        return self.dropout(self.embedding(_runs(self.tokens(texts), self.runs, self.buckets)))
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:  # noqa: ARG002  they are alike
+        """How names of parameters make stages and layers, in timm's form."""
+        return {"embedding": r"^embedding"}
+
+
+def _runs(
+    ids: Int64[Tensor, "batch tokens"], longest: int, buckets: int
+) -> Int64[Tensor, "batch runs"]:
+    """The bucket of every run of up to so many tokens, from 1 on; 0 where it meets the end."""
+    found, hashed = [], torch.zeros_like(ids)
+    for length in range(1, min(longest, ids.shape[1]) + 1):
+        last = ids[:, length - 1 :]
+        hashed = (hashed[:, : last.shape[1]] * 1_000_003 + last) % 2**40
+        # Runs of other lengths meet in other buckets; multiplying mixes what is alike.
+        mixed = ((hashed + length) * 0x9E3779B97F4A7C1) >> 24
+        found.append(torch.where(last > 0, 1 + mixed % buckets, 0))
+    return torch.cat(found, dim=1)
+
+
+class TextGRU(nn.Module):
+    """A GRU over tokens (Cho et al. 2014).
+
+    Attributes:
+        num_features: Width.
+    """
+
+    def __init__(self, spec: TextGRUSpec) -> None:
+        super().__init__()
+        self.num_features = spec.width
+        self.pooling = spec.pooling
+        self.tokens = build_tokens(spec)
+        self.embedding = nn.Embedding(self.tokens.size, spec.width, padding_idx=0)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.gru = nn.GRU(spec.width, spec.width, batch_first=True)
+
+    def forward(self, texts: Texts) -> Float[Tensor, "batch width"]:
+        """Features of texts."""
+        ids = self.tokens(texts)
+        embedded = self.dropout(self.embedding(ids))
+        # In full precision: what is rounded at a step would be carried on to all later ones.
+        with torch.autocast(texts.device.type, enabled=False):
+            states, _ = self.gru(embedded.to(self.gru.weight_ih_l0.dtype))
+        if self.pooling == "mean":
+            return self.dropout(_mean(states, ids > 0))
+        last = ((ids > 0).sum(dim=1) - 1).clamp(min=0)
+        return self.dropout(states[torch.arange(len(ids), device=ids.device), last])
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:  # noqa: ARG002  they are alike
+        """How names of parameters make stages and layers, in timm's form."""
+        return {"embedding": r"^embedding", "gru": r"^gru"}
+
+
+class TextTransformer(nn.Module):
+    """A transformer whose norms stand before its layers (Xiong et al. 2020), positions by rotation.
+
+    Attributes:
+        num_features: Width.
+    """
+
+    def __init__(self, spec: TextTransformerSpec) -> None:
+        super().__init__()
+        self.num_features = spec.width
+        self.tokens = build_tokens(spec)
+        self.embedding = nn.Embedding(self.tokens.size, spec.width, padding_idx=0)
+        self.first = nn.Parameter(0.02 * torch.randn(spec.width)) if spec.pooling == "cls" else None
+        self.dropout = nn.Dropout(spec.dropout)
+        self.blocks = nn.ModuleList(
+            Block(spec.width, spec.head_count, spec.dropout) for _ in range(spec.depth)
+        )
+        self.norm = nn.LayerNorm(spec.width)
+
+    def forward(self, texts: Texts) -> Float[Tensor, "batch width"]:
+        """Features of texts."""
+        ids = self.tokens(texts)
+        states, there = self.embedding(ids), ids > 0
+        if self.first is not None:
+            first = self.first.to(states.dtype).expand(len(ids), 1, -1)
+            states = torch.cat([first, states], dim=1)
+            there = F.pad(there, (1, 0), value=True)
+        states = self.dropout(states)
+        # Where nothing may be looked at, attention has no answer: the first place always may.
+        seen = there.index_fill(1, torch.zeros(1, dtype=torch.int64, device=ids.device), True)
+        for block in self.blocks:
+            states = block(states, seen)
+        states = self.norm(states)
+        return states[:, 0] if self.first is not None else _mean(states, there)
+
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:  # noqa: ARG002  they are alike
+        """How names of parameters make stages and layers, in timm's form: each block is both."""
+
+        def stage(name: str) -> int:
+            if name.startswith("blocks."):
+                return 1 + int(name.split(".")[1])
+            return len(self.blocks) if name.startswith("norm") else 0
+
+        return stage
+
+
+class Block(nn.Module):
+    """Attention, then a perceptron of four times the width; each behind a norm, added to its input.
+
+    Args:
+        width: Of the states.
+        heads: Of attention.
+        dropout: Of what is added.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: _STATES, seen: Bool[Tensor, "batch tokens"]) -> _STATES:
+        """The states after the block.
+
+        Args:
+            states: Of tokens.
+            seen: Which of them are looked at.
+        """
+        batch, tokens, width = states.shape
+        parts = self.qkv(self.norm1(states)).view(batch, tokens, 3, self.heads, -1)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        looked = F.scaled_dot_product_attention(
+            turned(query), turned(key), value, attn_mask=seen[:, None, None]
+        )
+        joined = looked.transpose(1, 2).reshape(batch, tokens, width)
+        states = states + self.dropout(self.proj(joined))
+        return states + self.dropout(self.mlp(self.norm2(states)))
+
+
+def turned(vectors: Float[Tensor, "batch heads tokens dim"]) -> Tensor:
+    """Each pair of units turned by an angle that grows with the place (RoPE; Su et al. 2021).
+
+    With dim units, pair i of the token at place t, (x_i, x_{i + dim/2}), turns by
+    t · 10000^(−2i/dim), so that dot products of two tokens depend on how far apart they stand.
+    """
+    tokens, half = vectors.shape[-2], vectors.shape[-1] // 2
+    place = torch.arange(tokens, device=vectors.device, dtype=torch.float32)
+    pace = 10_000.0 ** (-torch.arange(half, device=vectors.device, dtype=torch.float32) / half)
+    angle = torch.outer(place, pace)
+    cos, sin = angle.cos().to(vectors.dtype), angle.sin().to(vectors.dtype)
+    first, second = vectors.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+def _mean(states: _STATES, there: Bool[Tensor, "batch tokens"]) -> Float[Tensor, "batch width"]:
+    """The mean of the states of tokens; 0 where there is none."""
+    weights = there.to(states.dtype).unsqueeze(2)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
