@@ -254,3 +254,22 @@ def _first_words(box: str) -> str:
 def _indent(line: str) -> int:
     """Spaces before the text."""
     return len(line) - len(line.lstrip())
+
+
+def take_value(words: list[str], option: str, what: str) -> str | None:
+    """The value of an option, taken out of the words; None where it is not there.
+
+    Args:
+        words: Loses option and value.
+        option: With its dashes.
+        what: Its value, for the error where that is missing.
+    """
+    value = None
+    while places := [i for i, word in enumerate(words) if word.partition("=")[0] == option]:
+        place = places[0]
+        _, equals, given = words[place].partition("=")
+        value = given if equals else "".join(words[place + 1 : place + 2])
+        if not value or (not equals and value.startswith("--")):
+            raise SettingError(f"{option} needs {what}")
+        del words[place : place + (1 if equals else 2)]
+    return value

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from nearfar.cli.arguments import parse
+from nearfar.cli.arguments import parse, take_value
 from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_misplaced, refuse_settings_for_nothing
 from nearfar.cli.train_arguments import TrainArguments, new_folder, recipe_of
 from nearfar.cli.train_from import goes_on, train_from
 from nearfar.cli.train_own import own_path, run_on
 from nearfar.errors import SettingError
-from nearfar.launch import said_by_first_rank
+from nearfar.launch import launched, said_by_first_rank
+from nearfar.paths import user_path
 from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.recipes.recipe import Recipe
 
@@ -29,8 +30,15 @@ def run(words: Sequence[str]) -> None:
             run_on(path, words[1:])
         return
     with said_by_first_rank():
-        arguments = _read(words)
+        left = list(words)
+        only_print = _taken_flag(left, "--print-config")
+        arguments = _read(left)
+        if only_print and arguments.resume is not None:
+            raise SettingError("--print-config is of a new run: that of a run is its config.json")
         recipe = _recipe(arguments)
+        if only_print and recipe is not None:
+            _print_config(recipe)
+            return
 
     from nearfar.recipes.run import resume_run, run_recipe
 
@@ -43,8 +51,10 @@ def run(words: Sequence[str]) -> None:
 
 def _read(words: Sequence[str]) -> TrainArguments:
     """Reads the recipe's name, then what is chosen in it, then all other options."""
-    refuse_misplaced(words)
-    arguments, left = choose(_defaults(_first_name(words)), words)
+    left = list(words)
+    config = take_value(left, "--config", "FILE")
+    refuse_misplaced(left)
+    arguments, left = choose(_defaults(left) if config is None else _of_file(config, left), left)
     read = parse(TrainArguments, "train", left, arguments)
     if read.recipe != arguments.recipe:
         raise SettingError(
@@ -54,22 +64,48 @@ def _read(words: Sequence[str]) -> TrainArguments:
     return read
 
 
-def _first_name(words: Sequence[str]) -> str:
-    """The recipe's name, which comes first."""
-    return words[0] if words and not words[0].startswith("-") else DEFAULT_RECIPE
+def _defaults(words: Sequence[str] = ()) -> TrainArguments:
+    """The arguments of the recipe whose name comes first, with nothing changed."""
+    named = bool(words) and not words[0].startswith("-")
+    return _arguments_of(recipe_named(words[0] if named else DEFAULT_RECIPE))
 
 
-def _defaults(name: str) -> TrainArguments:
-    """The arguments of a recipe with nothing changed."""
-    recipe = recipe_named(name)
+def _of_file(config: str, words: Sequence[str]) -> TrainArguments:
+    """The arguments of the recipe in a file, with nothing changed."""
+    from nearfar.recipes.config_file import recipe_in
+
+    if words and not words[0].startswith("-"):
+        raise SettingError(
+            f"{words[0]}: --config takes the recipe of {config}: leave the recipe's name out, or "
+            "write it into the file as recipe"
+        )
+    return _arguments_of(recipe_in(user_path(config)))
+
+
+def _arguments_of(recipe: Recipe) -> TrainArguments:
     return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+
+
+def _taken_flag(words: list[str], flag: str) -> bool:
+    """Whether a flag is among the words, which lose it."""
+    given = flag in words
+    words[:] = [word for word in words if word != flag]
+    return given
+
+
+def _print_config(recipe: Recipe) -> None:
+    """All settings on standard output, as --config reads them; nothing is trained."""
+    from nearfar.recipes.config_file import config_text
+
+    if launched().rank == 0:
+        print(config_text(recipe))
 
 
 def _recipe(arguments: TrainArguments) -> Recipe | None:
     """What to train, checked; None for a run to go on with, which may not be changed on the way."""
     if arguments.resume is None:
         return recipe_of(arguments)
-    if replace(arguments, resume=None) != _defaults(DEFAULT_RECIPE):
+    if replace(arguments, resume=None) != _defaults():
         raise SettingError(
             f"--resume goes on with {arguments.resume} exactly as it began: leave every other "
             "option out, or start a new run"

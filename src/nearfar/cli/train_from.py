@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from nearfar.cli.arguments import parse
+from nearfar.cli.arguments import parse, take_value
 from nearfar.cli.choices import choose
 from nearfar.cli.train_arguments import TrainArguments, new_folder, recipe_of
 from nearfar.errors import SettingError
@@ -48,10 +48,12 @@ def train_from(words: Sequence[str]) -> None:
 def _read(words: Sequence[str]) -> tuple[Path, int | None, TrainArguments]:
     """The run, for how many epochs it is extended (None: it is not), and all else."""
     left = list(words)
-    named, epochs = _taken(left, "--from", "RUN"), _taken(left, "--extend", "EPOCHS")
+    named, epochs = take_value(left, "--from", "RUN"), take_value(left, "--extend", "EPOCHS")
     if named is None:
         raise SettingError("--extend says for how many epochs: name the run, by --from RUN")
     run = user_path(named)
+    if any(word.partition("=")[0] == "--config" for word in left):
+        raise SettingError(f"--from takes the settings of {named}: leave --config out")
     if left and not left[0].startswith("-"):
         raise SettingError(
             f"{left[0]}: --from takes the settings of {named}: leave the recipe's name out"
@@ -78,19 +80,6 @@ def _defaults(run: Path) -> TrainArguments:
     encoder, adapt = replace(recipe.encoder, start=str(run)), replace(recipe.adapt, head="start")
     recipe = replace(recipe, encoder=encoder, adapt=adapt)
     return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
-
-
-def _taken(words: list[str], option: str, what: str) -> str | None:
-    """The value of an option, taken out of the words; None where it is not there."""
-    value = None
-    while places := [i for i, word in enumerate(words) if word.partition("=")[0] == option]:
-        place = places[0]
-        _, equals, given = words[place].partition("=")
-        value = given if equals else "".join(words[place + 1 : place + 2])
-        if not value or (not equals and value.startswith("--")):
-            raise SettingError(f"{option} needs {what}")
-        del words[place : place + (1 if equals else 2)]
-    return value
 
 
 def _count(epochs: str) -> int:

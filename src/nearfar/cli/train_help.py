@@ -11,7 +11,7 @@ from nearfar.recipes.names import DEFAULT_RECIPE, recipe_named
 from nearfar.spec import Choice
 from nearfar.terminal import Terminal
 
-_OPENING = f"""usage: nearfar train [RECIPE | PATH] [OPTIONS]
+_OPENING = f"""usage: nearfar train [RECIPE | PATH | --config FILE] [OPTIONS]
 
 Train an encoder by a recipe or on your own data, judge it, write its report.
 
@@ -22,10 +22,11 @@ Train an encoder by a recipe or on your own data, judge it, write its report.
   --from RUN     begin with a run's encoder; --extend EPOCHS: all of it, longer
   --seed INT     seeds the weights, the order of the data and the views
 
-All of a recipe can be changed. First what is chosen by name, then the settings:"""
+What is chosen by name, then the settings:"""
 
 _CLOSING = """
   nearfar train RECIPE --help      every setting, with its default; or of a PATH
+  … --print-config                 all of them as JSON, as --config reads them
   nearfar methods|data|objectives|protocols NAME    one of them, in full
 """
 
@@ -71,14 +72,18 @@ def _choices(settings: Any, prefix: str) -> Iterator[tuple[str, Choice]]:
 def _settings(room: Any, prefix: str = "") -> Iterator[str]:
     """The names of all settings in a room, without those that choose.
 
-    What has several is named once: "optimizer.learning-rate", ".weight-decay".
+    What has several is named once: "optimizer.learning-rate", ".weight-decay". Those of protocols
+    are many, and `nearfar protocols NAME` tells them.
     """
+    protocols = False
     for each in fields(room):
         value, name = getattr(room, each.name), prefix + each.name.replace("_", "-")
         if is_dataclass(value) and not isinstance(value, Choice):
-            yield f"{name}.…"  # of a protocol, which `nearfar protocols NAME` tells
+            protocols = True
         elif is_dataclass(value):
             for place, inner in enumerate(_settings(value, f"{name}.")):
                 yield inner.removeprefix(name) if place else inner
         elif each.name != "name":
             yield name
+    if protocols:
+        yield "PROTOCOL.…"
