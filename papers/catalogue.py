@@ -18,7 +18,7 @@ from papers.debiased_positives import (
 from papers.experiment import Experiment
 from papers.mutual_information import donsker_varadhan_bias, n_pair_identity, saturation
 from papers.noise_contrastive import gaussian, mixture
-from papers.paco import long_tails, optimum, weight_of_samples
+from papers.paco import in_training, long_tails, optimum, weight_of_samples
 from papers.reproductions.reproduction import Reproduction
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -35,6 +35,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         fine_tunings.EXPERIMENT,
         estimators_gap.EXPERIMENT,
         optimum.EXPERIMENT,
+        in_training.EXPERIMENT,
         gaussian.EXPERIMENT,
         mixture.EXPERIMENT,
     )
