@@ -55,6 +55,9 @@ def part_fingerprint(part: Part) -> str:
         digest.update(_bits(part.partners.rows))
         if part.partners.others is not None:
             digest.update(_bits(part.partners.others))
+    for targets in (part.depths, part.masks):
+        for bits in () if targets is None else _bits_of(targets):
+            digest.update(bits)
     return digest.hexdigest()
 
 

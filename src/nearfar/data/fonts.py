@@ -1,11 +1,9 @@
 """A source from any folder of font files: their characters, drawn, by family for test."""
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import PIL
@@ -17,11 +15,10 @@ from nearfar.data.drawn_characters import draw_characters
 from nearfar.data.folder_listing import list_all
 from nearfar.data.folder_tree import many
 from nearfar.data.font_faces import FONTS, Face, Faces, find_faces
+from nearfar.data.made_arrays import keep_made, read_made
 from nearfar.data.source import Part, Source
 from nearfar.data.specs import FontsSpec
 from nearfar.data.splits import stratified_split
-from nearfar.durable_files import make_folder, write_durably
-from nearfar.errors import NearfarError
 from nearfar.paths import user_cache
 
 _DRAWING = 1
@@ -45,7 +42,7 @@ def load_fonts(spec: FontsSpec) -> Source:
     drawn = _kept(kept, spec)
     if drawn is None:
         drawn = _draw(spec, find_faces(root, spec.all_characters))
-        _keep(kept, drawn)
+        keep_made(kept, drawn)
     train, test = (
         Part(torch.from_numpy(drawn[part]), torch.from_numpy(drawn[f"{part}_labels"]))
         for part in ("train", "test")
@@ -110,9 +107,10 @@ def _checksum(path: Path) -> str:
 
 def _kept(file: Path, spec: FontsSpec) -> dict[str, ndarray] | None:
     """What was drawn before; None where there is none, or it is damaged."""
+    drawn = read_made(file)
+    if drawn is None:
+        return None
     try:
-        with np.load(file, allow_pickle=False) as found:
-            drawn = {name: found[name] for name in found.files}
         shape = (3, spec.image_size, spec.image_size)
         for part in ("train", "test"):
             images, labels = drawn[part], drawn[f"{part}_labels"]
@@ -120,16 +118,5 @@ def _kept(file: Path, spec: FontsSpec) -> dict[str, ndarray] | None:
             if not (whole and labels.dtype == np.int64 and labels.ndim == 1):
                 return None
         return drawn if drawn["notes"].dtype.kind == "U" else None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except KeyError:
         return None
-
-
-def _keep(file: Path, drawn: dict[str, ndarray]) -> None:
-    """Write what was drawn; a cache that cannot be written costs the next run a minute."""
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **drawn)
-    try:
-        make_folder(file.parent)
-        write_durably(file, content.getvalue())
-    except NearfarError:
-        pass

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Num, UInt8
 from numpy import ndarray
 from PIL import Image, ImageOps
 
@@ -47,6 +47,7 @@ _LARGE = 2**24
 """Images of more pixels are decoded one after the other, whatever the number of threads."""
 _one_large_image = threading.Lock()
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"))
+_OF_NUMBERS = frozenset(("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"))
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -177,10 +178,24 @@ def read_image(
             if turn is not None:
                 pixels = pixels.transpose(turn)
             if pixels.size != (width, height):
-                pixels = _brought_to(pixels, (width, height), fit)
+                pixels = fitted_image(pixels, (width, height), fit)
         array = np.asarray(pixels)
     # A copy in any case: Pillow lends its pixels to be read only, which torch warns of.
     return array.reshape(height, width, channels).transpose(2, 0, 1).copy()
+
+
+def read_values(path: Path) -> Num[ndarray, "height width"]:
+    """The numbers that an image file of one channel holds, as they are: depths, or classes.
+
+    Of an image with a palette these are the places in it.
+
+    Raises:
+        UnreadableImageError: If the file is no image, damaged or too large, or has colours.
+    """
+    with _opened(path) as image:
+        if image.mode not in _OF_NUMBERS:
+            raise ValueError(f"a picture of mode {image.mode}, where one channel of numbers is due")
+        return np.array(image)
 
 
 def _pages_as_channels(
@@ -197,7 +212,7 @@ def _pages_as_channels(
             image.seek(page)
             if image.size != first:
                 raise ValueError("pages of several sizes are no channels of one image")
-            layers.append(np.asarray(_brought_to(_plain(image, "L"), (width, height), fit)))
+            layers.append(np.asarray(fitted_image(_plain(image, "L"), (width, height), fit)))
     return np.stack(layers)
 
 
@@ -215,7 +230,7 @@ def _bands_as_channels(
             layer = Image.fromarray(np.ascontiguousarray(band))
             turn = _UPRIGHT.get(orientation)
             layer = layer if turn is None else layer.transpose(turn)
-            layers.append(np.asarray(_brought_to(layer, (width, height), fit)))
+            layers.append(np.asarray(fitted_image(layer, (width, height), fit)))
     return np.stack(layers)
 
 
@@ -384,7 +399,7 @@ def _in_eight_bits(image: Image.Image) -> Image.Image:
     return image
 
 
-def _brought_to(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
+def fitted_image(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
     """An L or RGB image at another width and height."""
     if fit == "crop":
         return ImageOps.fit(image, size, Image.Resampling.BICUBIC)

@@ -56,6 +56,9 @@ class JoinedExamples(StreamedExamples):
 Examples = Shaped[Tensor, "n *shape"] | StreamedExamples
 """All at once, or read when asked for."""
 
+Targets = Shaped[Tensor, "n height width"] | StreamedExamples
+"""Of each image what is known of its pixels, likewise."""
+
 
 @dataclass(frozen=True)
 class Partners:
@@ -121,6 +124,10 @@ class Part:
         multi_labels: Where an example may be of several classes, and then has no label: of each
             example and class 1 where it is there, −1 where it is not, 0 where that is not judged.
         partners: What second views may be of; None: of the examples themselves.
+        depths: Of images, `(n, height, width)` float32, how far each pixel is, in the source's
+            unit; NaN where that is not known. In memory or streamed.
+        masks: Of images, `(n, height, width)` int16, the class of each pixel; −1 where it is not
+            judged. In memory or streamed.
     """
 
     examples: Examples
@@ -129,6 +136,8 @@ class Part:
     modality: Modality = "images"
     multi_labels: Int8[Tensor, "n classes"] | None = None
     partners: Partners | None = None
+    depths: Targets | None = None
+    masks: Targets | None = None
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -170,6 +179,7 @@ class Source:
         class_names: Name of each class, or None where there are no labels.
         notes: What a person should know of this load: skipped files, a made split.
         search: What retrieval is judged on, where the data say so; None where the test part is.
+        mask_names: Name of each class of pixels, or None where there are no masks.
     """
 
     name: str
@@ -179,6 +189,7 @@ class Source:
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=())
     search: Search | None = None
+    mask_names: tuple[str, ...] | None = None
 
     @property
     def modality(self) -> Modality:
@@ -230,13 +241,21 @@ def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:
         part: In memory or streamed.
         indices: Examples to keep.
     """
-    examples, names = part.examples, part.names
-    streamed = isinstance(examples, StreamedExamples)
+    names = part.names
     return replace(
         part,
-        examples=_Chosen(examples, indices) if streamed else examples[indices],
+        examples=examples_at(part.examples, indices),
         labels=None if part.labels is None else part.labels[indices],
         names=None if names is None else [names[int(i)] for i in indices],
         multi_labels=None if part.multi_labels is None else part.multi_labels[indices],
         partners=None if part.partners is None else part.partners.chosen(indices),
+        depths=None if part.depths is None else examples_at(part.depths, indices),
+        masks=None if part.masks is None else examples_at(part.masks, indices),
     )
+
+
+def examples_at(examples: Examples, indices: Int64[Tensor, " m"]) -> "Tensor | StreamedExamples":
+    """Some of the examples, in this order; those that are streamed stay so."""
+    if isinstance(examples, StreamedExamples):
+        return _Chosen(examples, indices)
+    return examples[indices]

@@ -510,4 +510,5 @@ from nearfar.data.text_specs import TextLinesSpec as TextLinesSpec  # noqa: E402
 from nearfar.data.text_specs import TextTableSpec as TextTableSpec  # noqa: E402
 from nearfar.data.text_specs import WordNetSpec as WordNetSpec  # noqa: E402
 
+import_module("nearfar.data.dense_specs")
 import_module("nearfar.data.published_specs")

@@ -1,12 +1,13 @@
 """A test part for sources that come without one: stratified and always the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Int64
 from numpy import ndarray
-from torch import Tensor
 
-from nearfar.data.source import Part
+from nearfar.data.source import Part, choose
 from nearfar.data.streamed_files import StreamedFiles
 
 SPLIT_SEED = 0
@@ -90,13 +91,7 @@ def _members(labels: Int64[ndarray, " n"]) -> list[Int64[ndarray, " members"]]:
 
 def _take(part: Part, indices: ndarray) -> Part:
     """The chosen examples of a part."""
-    assert isinstance(part.examples, Tensor | StreamedFiles)
-    chosen = torch.from_numpy(indices)
-    if isinstance(part.examples, Tensor):
-        examples = part.examples[chosen]
-    else:
-        examples = part.examples.take(indices)
-    labels = None if part.labels is None else part.labels[chosen]
-    names = None if part.names is None else [part.names[int(index)] for index in indices]
-    partners = None if part.partners is None else part.partners.chosen(chosen)
-    return Part(examples, labels, names, part.modality, partners=partners)
+    taken = choose(part, torch.from_numpy(indices))
+    if not isinstance(part.examples, StreamedFiles):
+        return taken
+    return replace(taken, examples=part.examples.take(indices))
