@@ -36,6 +36,8 @@ RECORDS = {
     "clustering": set(),
     "fine_tuning": set(),
     "sgd_probe": set(),
+    "depth": set(),
+    "segmentation": set(),
 }
 """Protocols of the records that each gives; those that are not run by default give none."""
 ARRAYS = {

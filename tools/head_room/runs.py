@@ -91,7 +91,7 @@ def recipe_of(job: Job, chosen: StudySet, file: Path) -> Recipe:
             leave_out=tuple(
                 name
                 for name, protocol in ProtocolSpec.known().items()
-                if protocol.by_default and name not in _PROTOCOLS
+                if protocol.by_default and not protocol.targets and name not in _PROTOCOLS
             ),
         ),
     )

@@ -31,11 +31,15 @@ class Protocols(Listing):
 
     def tables(self) -> list[Grid]:
         """A line for each."""
-        usual = [_row(name, each) for name, each in _known() if each.by_default]
+        usual = [
+            _row(name, each) for name, each in _known() if each.by_default and not each.targets
+        ]
+        dense = [_row(name, each) for name, each in _known() if each.by_default and each.targets]
         longer = [_row(name, each) for name, each in _known() if not each.by_default]
         heads = ("protocol", "baselines", "what it does")
         return [
             Grid(heads, usual, "Run on every encoder"),
+            Grid(heads, dense, "Run where images have depths or masks"),
             Grid(heads, longer, "These take long: --evaluation.also NAME runs one"),
         ]
 
@@ -48,7 +52,7 @@ class Protocols(Listing):
             summary=spec.summary(),
             facts={
                 "judges": _judges(spec),
-                "needs": "labels, and a test part" if spec.needs_labels else "",
+                "needs": _needs(spec),
                 "figures": ", ".join(measure.words for measure in spec.measures),
                 "run by": "" if spec.by_default else f"--evaluation.also {name}",
                 "left out by": f"--evaluation.leave-out {name}" if spec.by_default else "",
@@ -64,6 +68,7 @@ class Protocols(Listing):
             "summary": spec.summary(),
             "judges": list(spec.judges),
             "needs_labels": spec.needs_labels,
+            "targets": spec.targets,
             "by_default": spec.by_default,
             "records": [measure.name for measure in spec.measures],
             "arrays": list(spec.arrays),
@@ -73,6 +78,13 @@ class Protocols(Listing):
 
 def _known() -> list[tuple[str, type[ProtocolSpec]]]:
     return list(ProtocolSpec.known().items())
+
+
+def _needs(spec: type[ProtocolSpec]) -> str:
+    """What the data must have, in words."""
+    if spec.targets:
+        return f"{spec.targets} of the images, and a test part"
+    return "labels, and a test part" if spec.needs_labels else ""
 
 
 def _judges(spec: type[ProtocolSpec]) -> str:

@@ -129,6 +129,12 @@ def evaluate(
             across_sets = protocol.asks_gallery and source.search is not None
             if protocol.needs_labels and without_accuracies and not across_sets:
                 continue
+            if protocol.targets and getattr(source.train, protocol.targets) is None:
+                if protocol.name in spec.also:
+                    notes.append(
+                        f"{protocol.name} left out: the examples have no {protocol.targets}"
+                    )
+                continue
             found = protocol.run(judged)
             records += found.records
             arrays |= found.arrays

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 _OF_ANY_RECORD = frozenset(
     {"transform", "converged", "draws", "values", "shots", "classes", "standard_error"}
@@ -40,6 +40,8 @@ class Measure:
         letters: By which such parameters are called, where not by their names.
         explained: What the figures say, where they are no accuracies; `{one}` stands for what an
             example is called.
+        better: Which of two figures is the better one, where they are no accuracies and can be
+            compared: the lower, or the higher. Accuracies need not say.
         judge: What a sentence of the verdict says behind "under".
         place: Among the accuracies that the verdict speaks of, one for each place; None for a
             measure that it leaves to the table.
@@ -55,6 +57,7 @@ class Measure:
     optional: Mapping[str, type] = field(default_factory=dict)
     letters: Mapping[str, str] = field(default_factory=dict)
     explained: str = ""
+    better: Literal["", "lower", "higher"] = ""
     judge: str = ""
     place: int | None = None
     rank: float = 0.0

@@ -1,6 +1,7 @@
 """Every protocol of evaluation: its settings, what it needs, how its figures are told. No torch."""
 
 from dataclasses import field
+from importlib import import_module
 from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -40,6 +41,7 @@ class ProtocolSpec(Named, noun="protocol"):
             projection head, only where `evaluation.embeddings` asks for it, unless
         judges_every_embedding: It is run on the embedding in any case.
         needs_labels: It is left out, and a note says so, where accuracies cannot be had.
+        targets: What it needs of each pixel, depths or masks; left out where a source has none.
         asks_gallery: It has the two sets of a search, where a source has such, and then no need of
             other labels.
         measures: What its records are.
@@ -53,6 +55,7 @@ class ProtocolSpec(Named, noun="protocol"):
     judges: ClassVar[tuple[FeatureKind, ...]] = ("encoder",)
     judges_every_embedding: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
+    targets: ClassVar[Literal["", "depths", "masks"]] = ""
     asks_gallery: ClassVar[bool] = False
     by_default: ClassVar[bool] = True
     measures: ClassVar[tuple[Measure, ...]] = ()
@@ -479,3 +482,7 @@ def of_labels(asked: str) -> tuple[float | None, int | None]:
         f"evaluation.fine_tuning.labels has {asked!r}: give a share of all labels, above 0% up to "
         "100%, or a number a class, such as 5"
     )
+
+
+# At the end: they are specs of this kind, and told after those of whole examples.
+import_module("nearfar.evaluation.dense_specs")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from nearfar.methods.specs import MethodSpec
 from nearfar.report.run_files import RunFiles
 from nearfar.report.scores import Row
-from nearfar.report.uncertainty import difference
 from nearfar.report.verdict import main_rows
 
 _RISING = 0.005
@@ -23,7 +22,7 @@ def advice(rows: Sequence[Row], run: RunFiles) -> list[str]:
         One sentence; none where the encoder leads, or nothing was compared.
     """
     compared = [
-        difference(row.scores["encoder"], row.scores["raw"]).outcome
+        row.lead(row.scores["encoder"], row.scores["raw"]).outcome
         for row in main_rows(rows)
         if "raw" in row.scores
     ]

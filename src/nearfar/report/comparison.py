@@ -10,7 +10,7 @@ from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_tables import score_cell
 from nearfar.report.scores import SHOTS, SIZES, Row, score_rows
 from nearfar.report.settings import setting_text
-from nearfar.report.uncertainty import Score, difference
+from nearfar.report.uncertainty import Score
 from nearfar.report.verdict import run_verdict
 from nearfar.spec import flat_settings
 
@@ -82,7 +82,7 @@ def _score_rows(
     for held in _aligned(tables):
         row = next(row for row in held.values() if row)
         found = {name: row.of(shots).get("encoder") if row else None for name, row in held.items()}
-        cells = _cells(found, letters, row.is_accuracy)
+        cells = _cells(found, letters, row)
         if any(cells):
             shown.append({"title": row.title, "detail": row.detail, "cells": cells})
     return shown
@@ -99,28 +99,29 @@ def _aligned(tables: Mapping[str, Sequence[Row]]) -> list[dict[str, Row | None]]
 
 
 def _cells(
-    scores: Mapping[str, Score | None], letters: Mapping[str, str], is_accuracy: bool
+    scores: Mapping[str, Score | None], letters: Mapping[str, str], row: Row
 ) -> list[dict[str, Any] | None]:
-    """A cell for each run; of accuracies on the same data the best is marked, and what is level."""
+    """A cell for each run; of those on the same data the best is marked, and what is level."""
     best: dict[str, Score] = {}
     for letter in set(letters.values()):
         rivals = [score for name, score in scores.items() if score and letters.get(name) == letter]
-        if is_accuracy and len(rivals) > 1:
-            best[letter] = max(rivals, key=lambda score: score.value)
-    cells = {name: score_cell(score, is_accuracy=is_accuracy) for name, score in scores.items()}
+        if (row.is_accuracy or row.is_compared) and len(rivals) > 1:
+            choose = min if row.measure.better == "lower" else max
+            best[letter] = choose(rivals, key=lambda score: score.value)
+    cells = {name: score_cell(score, is_accuracy=row.is_accuracy) for name, score in scores.items()}
     return [
-        cell and {**cell, "mark": _mark(scores[name], best.get(letters.get(name, "")))}
+        cell and {**cell, "mark": _mark(scores[name], best.get(letters.get(name, "")), row)}
         for name, cell in cells.items()
     ]
 
 
-def _mark(score: Score | None, best: Score | None) -> str | None:
+def _mark(score: Score | None, best: Score | None, row: Row) -> str | None:
     """`best`, `level` with the best within the noise, or neither."""
     if score is None or best is None:
         return None
     if score is best:
         return "best"
-    return "level" if difference(best, score).outcome == "level" else None
+    return "level" if row.lead(best, score).outcome == "level" else None
 
 
 def _differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:

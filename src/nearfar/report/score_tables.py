@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, shown_interval
-from nearfar.report.uncertainty import Score, difference
+from nearfar.report.uncertainty import Score
 from nearfar.report.verdict import BASELINES, percent
 
 
@@ -52,14 +52,17 @@ def further_measures(rows: Sequence[Row], one: str) -> dict[str, list[str]]:
 
 
 def _gap(row: Row, baseline: str | None) -> dict[str, str] | None:
-    """Encoder minus baseline in points, where both have an accuracy."""
-    if not row.is_accuracy or baseline not in row.scores or "encoder" not in row.scores:
+    """How much better the encoder is than a baseline, in points or figures, where both have one."""
+    if not (row.is_accuracy or row.is_compared):
         return None
-    gap = difference(row.scores["encoder"], row.scores[baseline])
+    if baseline not in row.scores or "encoder" not in row.scores:
+        return None
+    gap = row.lead(row.scores["encoder"], row.scores[baseline])
+    told = signed if row.is_accuracy else _signed_figure
     return {
         "outcome": gap.outcome,
-        "value": signed(gap.value),
-        "interval": f"{signed(gap.low)} to {signed(gap.high)}",
+        "value": told(gap.value),
+        "interval": f"{told(gap.low)} to {told(gap.high)}",
     }
 
 
@@ -80,6 +83,12 @@ def signed(gap: float) -> str:
     """A difference of fractions in percentage points with its sign."""
     text = percent(gap)
     return "0.0" if text in {"0.0", "−0.0"} else text if gap < 0 else f"+{text}"
+
+
+def _signed_figure(gap: float) -> str:
+    """A difference of figures that are no shares of examples, with its sign."""
+    text = f"{gap:+.3f}".replace("-", "−")
+    return text[1:] if float(f"{gap:.3f}") == 0 else text
 
 
 def shot_table(rows: Sequence[Row]) -> dict[str, Any] | None:

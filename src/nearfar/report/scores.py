@@ -7,7 +7,7 @@ from typing import Any
 
 from nearfar.evaluation.evaluation_spec import measure_of, measures
 from nearfar.evaluation.measures import Measure
-from nearfar.report.uncertainty import Score, wilson_interval
+from nearfar.report.uncertainty import Difference, Score, difference, wilson_interval
 
 FEATURES = {
     "encoder": "Encoder",
@@ -56,6 +56,29 @@ class Row:
     def is_accuracy(self) -> bool:
         """Whether the values are shares of the test examples."""
         return self.metric in ACCURACIES
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether one value can be better than another, and sentences may say so."""
+        return self.metric == "top1" or (not self.is_accuracy and self.measure.better != "")
+
+    @property
+    def is_spoken_of(self) -> bool:
+        """Whether the verdict may speak of it."""
+        return self.is_compared and self.measure.place is not None
+
+    def lead(self, first: Score, second: Score) -> Difference:
+        """How much better the first score is than the second."""
+        gap = difference(first, second)
+        if self.measure.better != "lower":
+            return gap
+        return Difference(-gap.value, -gap.high, -gap.low)
+
+    def size(self, gap: float) -> str:
+        """The size of a difference in words."""
+        if self.is_accuracy:
+            return points(gap)
+        return f"{abs(gap):.3f} in {self.measure.short}"
 
     @cached_property
     def measure(self) -> Measure:
@@ -107,6 +130,12 @@ def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
             standard_error=parameters.get("standard_error"),
         )
     return sorted(rows.values(), key=_order)
+
+
+def points(gap: float) -> str:
+    """The size of a difference of fractions in percentage points."""
+    size = f"{100 * abs(gap):.1f}"
+    return f"{size} point{'' if size == '1.0' else 's'}"
 
 
 def shown_interval(score: Score) -> tuple[float, float]:

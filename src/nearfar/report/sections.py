@@ -41,7 +41,8 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         anchor: Prefix of the ids on the page, unique to the run.
     """
     rows = score_rows(run.records)
-    further = [row for row in rows if row.metric != "top1"]
+    main = [row for row in rows if row.metric == "top1" or row.is_spoken_of]
+    further = [row for row in rows if row not in main]
     arrays = with_series_drawn(run.arrays)
     modality = _modality(run.config)
     behind_head = _of_embedding(arrays)
@@ -68,7 +69,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         ],
         "choices": run.choices,
         "forms": forms(rows),
-        "score_table": score_table([row for row in rows if row.metric == "top1"]),
+        "score_table": score_table(main),
         "more_scores": score_table(further),
         "more_measures": further_measures(further, one(modality)),
         "baselines": any(row.scores.keys() & BASELINES.keys() for row in rows),

@@ -20,7 +20,8 @@ class Score:
         sd: Standard deviation over draws, or None for a single value.
         draws: Number of draws that `value` and `sd` come from.
         values: The value of each draw, where they were kept.
-        standard_error: Of a mean over some of the examples that could have been asked.
+        standard_error: Of a mean over some of the examples that could have been asked, or of a
+            figure over test examples that is no share of them.
     """
 
     value: float
@@ -67,7 +68,8 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 def difference(first: Score, second: Score) -> Difference:
     """First minus second, with 95 %: chance of the test examples and of the draws together.
 
-    The test examples count by Newcombe's interval (Newcombe 1998, method 10); the draws by the
+    The test examples count by Newcombe's interval (Newcombe 1998, method 10), or by the standard
+    errors where there are such; the draws by the
     interval of their differences, draw by draw, where the values of both are known, else by Welch's
     (Welch 1947). The two are added as independent errors are. Newcombe's takes the scores as
     independent; scores that share their test examples differ by less chance than that, so the
@@ -79,6 +81,8 @@ def difference(first: Score, second: Score) -> Difference:
     """
     gap = first.value - second.value
     below, above = _test_margins(first, second)
+    errors = (first.standard_error or 0.0) ** 2 + (second.standard_error or 0.0) ** 2
+    below, above = sqrt(below**2 + Z95**2 * errors), sqrt(above**2 + Z95**2 * errors)
     draws = _draw_margin(first, second)
     return Difference(gap, gap - sqrt(below**2 + draws**2), gap + sqrt(above**2 + draws**2))
 

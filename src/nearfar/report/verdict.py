@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nearfar.evaluation.records import FEATURE_NAMES
 from nearfar.report.scores import Row
-from nearfar.report.uncertainty import Difference, difference
+from nearfar.report.uncertainty import Difference
 
 BASELINES = {
     "raw": "raw data",
@@ -20,18 +20,12 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}".replace("-", "−")
 
 
-def points(gap: float) -> str:
-    """The size of a difference of fractions in percentage points."""
-    size = f"{100 * abs(gap):.1f}"
-    return f"{size} point{'' if size == '1.0' else 's'}"
-
-
 def main_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows that the verdict speaks of: one for each place that a measure may take there."""
     chosen: dict[int, Row] = {}
     for row in rows:
         place = row.measure.place
-        if place is None or row.metric != "top1" or "encoder" not in row.scores:
+        if place is None or not row.is_spoken_of or "encoder" not in row.scores:
             continue
         if place not in chosen or _priority(row) < _priority(chosen[place]):
             chosen[place] = row
@@ -57,7 +51,7 @@ def verdict(rows: Sequence[Row]) -> list[str]:
         names = names | {"untrained": AT_RANDOM}
     for baseline, name in names.items():
         compared = [
-            (row, difference(row.scores["encoder"], row.scores[baseline]))
+            (row, row.lead(row.scores["encoder"], row.scores[baseline]))
             for row in main_rows(rows)
             if baseline in row.scores
         ]
@@ -111,18 +105,18 @@ def _opening(name: str, row: Row, gap: Difference) -> str:
     """The clause that names both sides."""
     under = _under(row)
     if gap.outcome == "ahead":
-        return f"The encoder beats {name} by {points(gap.value)} {under}"
+        return f"The encoder beats {name} by {row.size(gap.value)} {under}"
     if gap.outcome == "behind":
-        return f"The encoder falls short of {name} by {points(gap.value)} {under}"
+        return f"The encoder falls short of {name} by {row.size(gap.value)} {under}"
     return f"The encoder and {name} are level within the noise {under}"
 
 
 def _further(subject: str, row: Row, gap: Difference) -> str:
     """A clause that adds another protocol to the opening."""
     if gap.outcome == "ahead":
-        return f"{_under(row)} {subject} leads by {points(gap.value)}"
+        return f"{_under(row)} {subject} leads by {row.size(gap.value)}"
     if gap.outcome == "behind":
-        return f"{_under(row)} {subject} trails by {points(gap.value)}"
+        return f"{_under(row)} {subject} trails by {row.size(gap.value)}"
     return f"{_under(row)} the two are level within the noise"
 
 
@@ -151,14 +145,15 @@ def run_verdict(names: Sequence[str], tables: Sequence[Sequence[Row]]) -> str | 
         scored = [(name, rows[key]) for name, rows in judged if key in rows]
         if len(scored) < 2:
             continue
-        scored.sort(key=lambda pair: -pair[1].scores["encoder"].value)
+        lower = scored[0][1].measure.better == "lower"
+        scored.sort(key=lambda pair: pair[1].scores["encoder"].value, reverse=not lower)
         (best, row), (second, second_row) = scored[:2]
-        gap = difference(row.scores["encoder"], second_row.scores["encoder"])
+        gap = row.lead(row.scores["encoder"], second_row.scores["encoder"])
         if gap.outcome == "ahead":
-            return f"{best} leads {_under(row)}, {points(gap.value)} ahead of {second}."
+            return f"{best} leads {_under(row)}, {row.size(gap.value)} ahead of {second}."
         return (
             f"{best} and {second} are the best {_under(row)}, level within the noise "
-            f"({points(gap.value)} apart)."
+            f"({row.size(gap.value)} apart)."
         )
     return None
 
