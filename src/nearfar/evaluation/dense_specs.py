@@ -32,6 +32,10 @@ class DenseMeasure(Measure):
         told += [str(parameters[name]) for name in ("loss", "judged") if name in parameters]
         return ", ".join(told)
 
+    def alone(self, parameters: Mapping[str, Any]) -> str:
+        """The figure, and the head that gave it."""
+        return f"{self.short}, {self.detail(parameters)}"
+
     def clause(self, parameters: Mapping[str, Any], draws: int) -> str:  # noqa: ARG002  others do
         """The head behind "under"."""
         return f"under a {self.detail(parameters)}"
@@ -48,6 +52,11 @@ class WithinMeasure(DenseMeasure):
         """The factor."""
         power = round(log(parameters["within"], 1.25))
         return f"Depth within a factor of 1.25{('', '', '²', '³')[power]}"
+
+    def alone(self, parameters: Mapping[str, Any]) -> str:
+        """The factor and the head."""
+        title = self.title(parameters)
+        return f"{title[0].lower()}{title[1:]}, {self.detail(parameters)}"
 
 
 class DenseSpec(ProtocolSpec):

@@ -12,11 +12,11 @@ from nearfar.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Figure:
-    """A top-1 accuracy to expect of the encoder, in percent, and those of its baselines.
+    """An accuracy or another share to expect of the encoder, in percent, and of its baselines.
 
     Attributes:
         protocol: As in a record of `evaluation.json`.
-        top1: Of the trained encoder.
+        top1: Of the trained encoder; of a protocol without accuracies its share.
         sd: Over the seeds; of one seed alone, over draws of the labels. None where not told.
         untrained: Of the encoder before training.
         raw: Of the data as they are.
@@ -30,7 +30,7 @@ class Figure:
     untrained: float | None = None
     raw: float | None = None
     of: str = ""
-    parameters: dict[str, int | float] = field(default_factory=dict)
+    parameters: dict[str, int | float | str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -67,7 +67,7 @@ def few_labels(
     of: str = "",
 ) -> Figure:
     """The figure of a probe that gets few labels a class, a mean over draws of them."""
-    parameters: dict[str, int | float] = {"labels_per_class": labels_per_class}
+    parameters: dict[str, int | float | str] = {"labels_per_class": labels_per_class}
     return Figure("few_labels", top1, sd, untrained, raw, of, parameters)
 
 

@@ -11,6 +11,7 @@ for _family in (
     "pictures",
     "fashion_mnist",
     "fonts",
+    "scenes",
     "cifar",
     "stl10_and_imagenet",
     "series_and_tables",
