@@ -122,6 +122,8 @@ def test_the_page_shows_what_the_verdict_speaks_of_in_the_first_table(tmp_path):
     assert "The encoder beats raw data by 0.200 in relative error of depth" in first
     assert "Depth, relative error, lower is better" in first
     assert "+0.200" in first
+    assert "Figures on test images: ± the standard error over them." in first
+    assert "Accuracy (top-1)" not in first
     assert "Depth, root mean squared error" in more
     both = write_report(pages, tmp_path / "both.html").read_text()
     assert "one leads under a linear head, 0.100 in relative error of depth ahead of two." in both

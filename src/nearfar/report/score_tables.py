@@ -28,6 +28,8 @@ def score_table(rows: Sequence[Row]) -> dict[str, Any] | None:
     return {
         "features": [FEATURES[name] for name in features],
         "rows": shown,
+        "accuracies": any(row.is_accuracy for row in rows),
+        "figures": any(not row.is_accuracy for row in rows),
         "lead": {"raw": "raw data", "start": "its start", "untrained": "untrained"}[baseline]
         if baseline and any(row["gap"] for row in shown)
         else None,
