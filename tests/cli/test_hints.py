@@ -33,7 +33,7 @@ FOLDER = "--data folder --data.root pics"
         ("train --data pics", f"--data names a source: write {FOLDER}"),
         ("train simclr-fashion --data=pics", f"--data names a source: write {FOLDER}"),
         ("train --data cifar11", "unknown data source 'cifar11': did you mean 'cifar10"),
-        ("train --data", "--data names no data source: choose one of digits, fashion-mnist, "),
+        ("train --data", "--data names no data source: choose one of digits, mnist-5k, "),
         ("train --data.root pics", "or say what your own data are: --data folder"),
         ("train --data folder --data.download", "folder has no such setting, it belongs to fash"),
     ],
