@@ -34,7 +34,11 @@ def rows_of(encoder, raw, protocol="depth_rel", **named):
     [
         (0.2, 0.3, "The encoder beats raw data by 0.100 in relative error of depth under a linear"),
         (0.3, 0.2, "The encoder falls short of raw data by 0.100 in relative error of depth under"),
-        (0.21, 0.2, "The encoder and raw data are level within the noise under a linear head."),
+        (
+            0.21,
+            0.2,
+            "The encoder and raw data are level within the noise in relative error of depth",
+        ),
     ],
 )
 def test_the_verdict_says_who_errs_less(encoder, raw, said):
@@ -51,6 +55,12 @@ def test_the_verdict_says_whose_overlap_is_higher_and_of_the_frozen_linear_head_
     ]
     (sentence,) = verdict(score_rows(more))
     assert sentence == "The encoder beats raw data by 0.200 in mean IoU under a linear head."
+    both = [*more, record("depth_rel", "encoder", 0.2), record("depth_rel", "raw", 0.3)]
+    (sentence,) = verdict(score_rows(both))
+    assert sentence == (
+        "The encoder beats raw data by 0.100 in relative error of depth under a linear head; "
+        "in mean IoU under a linear head it leads by 0.200."
+    )
 
 
 @pytest.mark.parametrize(("protocol", "sign"), [("depth_rel", "−"), ("mean_iou", "+")])
@@ -71,11 +81,12 @@ def test_runs_are_compared_by_the_lower_error():
     letters = dict.fromkeys(tables, "")
     (row,) = _score_rows(tables, letters)
     assert [cell["mark"] for cell in row["cells"]] == [None, "best", "level"]
-    assert "b and c are the best under a linear head, level" in run_verdict(
-        list(tables), list(tables.values())
+    assert (
+        "b and c are the best in relative error of depth under a linear head, level"
+        in run_verdict(list(tables), list(tables.values()))
     )
     ahead = run_verdict(["a", "b"], [tables["a"], tables["b"]])
-    assert ahead == "b leads under a linear head, 0.100 in relative error of depth ahead of a."
+    assert ahead == "b leads in relative error of depth under a linear head, 0.100 ahead of a."
 
 
 def test_every_measure_of_dense_protocols_says_which_way_is_better():
@@ -126,4 +137,4 @@ def test_the_page_shows_what_the_verdict_speaks_of_in_the_first_table(tmp_path):
     assert "Accuracy (top-1)" not in first
     assert "Depth, root mean squared error" in more
     both = write_report(pages, tmp_path / "both.html").read_text()
-    assert "one leads under a linear head, 0.100 in relative error of depth ahead of two." in both
+    assert "one leads in relative error of depth under a linear head, 0.100 ahead of two." in both

@@ -37,8 +37,8 @@ class DenseMeasure(Measure):
         return f"{self.short}, {self.detail(parameters)}"
 
     def clause(self, parameters: Mapping[str, Any], draws: int) -> str:  # noqa: ARG002  others do
-        """The head behind "under"."""
-        return f"under a {self.detail(parameters)}"
+        """What is told, for a page may speak of several, and the head behind "under"."""
+        return f"in {self.short} under a {self.detail(parameters)}"
 
     def priority(self, parameters: Mapping[str, Any]) -> float:
         """A linear head on frozen maps says most of the encoder."""

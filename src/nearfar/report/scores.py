@@ -78,7 +78,7 @@ class Row:
         """The size of a difference in words."""
         if self.is_accuracy:
             return points(gap)
-        return f"{abs(gap):.3f} in {self.measure.short}"
+        return f"{abs(gap):.3f}"
 
     @cached_property
     def measure(self) -> Measure:
