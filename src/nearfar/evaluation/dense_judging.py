@@ -77,7 +77,8 @@ class Dense:
     def found(self) -> list[tuple[dict[str, Any], Tensor]]:
         """For each head and what was trained: the record's parameters, and what was counted."""
         wanted: list[tuple[HeadKind, Trained]] = [(head, "head") for head in self.spec.heads]
-        if self.spec.whole_network and self.judged.encoder is not None:
+        several = len(self.task.images) > 1  # batch-norm learns nothing of one place of one image
+        if self.spec.whole_network and self.judged.encoder is not None and several:
             wanted.extend((head, "all") for head in self.spec.heads)
         told = []
         for place, (head, trained) in enumerate(wanted):

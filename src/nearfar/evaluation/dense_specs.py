@@ -74,7 +74,7 @@ class DenseSpec(ProtocolSpec):
     and from the encoder's."""
     epochs: Count = 20
     """Passes over the training part."""
-    batch_size: Annotated[int, Ge(1), Le(4096)] = 32
+    batch_size: Annotated[int, Ge(2), Le(4096)] = 32
     """Images in a step."""
     learning_rates: tuple[_Rate, ...] = (1e-3, 3e-3, 1e-2)
     """Highest rates of AdamW for heads that are tried on a part of the training data."""
