@@ -19,7 +19,7 @@ from nearfar.data.arrays import looks_channels_first
 from nearfar.data.labels import encode_labels
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
-from nearfar.data.specs import NpzSpec, SeriesNpzSpec, VectorsNpzSpec
+from nearfar.data.specs import NpzSpec, SeriesNpzSpec, TextLinesSpec, VectorsNpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError, unknown_name
@@ -32,6 +32,7 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.run_folder.names import ENCODER_SETTINGS
 from nearfar.spec import as_spec
 from nearfar.terminal import Terminal
+from nearfar.text_bytes import encoded
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.interruption import Interrupted
@@ -41,10 +42,14 @@ from nearfar.views.specs import ViewsSpec
 
 SMALLEST_SIDE = 8
 """Pixels below which the own backbone has nothing to look at: smaller images are enlarged."""
+_TEXT_BYTES = 8, 1024
+"""Of UTF-8 that a text is given room for: as the longest has, between these."""
 
 
 class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Learns features of images, series or the rows of a table, by SimCLR where no method is named.
+    """Learns features of images, series, texts or rows of a table, by SimCLR if none is named.
+
+    Texts are a list, or an array of one axis, of strings, cut at 1024 bytes with a warning.
 
     Rows `(n, features)` are vectors: each feature is normalised, and views replace and mix values
     of other rows. Series `(n, channels, steps)` are taken where `modality` says so. Images come as
@@ -58,18 +63,20 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         method: One of `nearfar methods`, by name with the settings below that it has, or a spec of
             it, such as `nearfar.methods.specs.MoCoSpec(queue_size=1024)`, which holds them all.
             Those that learn from labels take them from `fit(X, y)`.
-        modality: images, series or vectors; None: rows are vectors and all else is images.
+        modality: images, series, vectors or texts; None: strings are texts, rows are vectors and
+            all else is images.
         image_shape: `(height, width)` or `(height, width, channels)` of rows that are images, or of
             images whose own shape looks channels first and is not.
         backbone: `small-resnet` (where left out) or `timm/NAME` for images, `mlp` for rows,
-            `series-resnet` (where left out) or `series-gru` for series; CPC takes `patch-gru` or
-            `series-gru`.
+            `series-resnet` (where left out) or `series-gru` for series, `text-bag` (where left
+            out), `text-gru` or `text-transformer` for texts; CPC takes `patch-gru` or `series-gru`.
         start: Weights to begin with: `pretrained` (of a timm backbone), a run's folder, or a file
             of weights; of a run also its backbone, where none is named. None: random ones.
         width: Channels of a ResNet's first stage (32 where left out), or units of the mlp's
-            layers (128).
+            layers or of a token (128).
         views: Preset of the random views: simclr (where left out), moco-v1, moco-v2, byol, paco or
-            digits for images; vectors (where left out) or scarf for rows; series for series.
+            digits for images; vectors (where left out) or scarf for rows; series for series; text
+            (where left out) or simcse for texts.
         temperature: Divides cosine similarities in the loss, above 0; None: as the method has it.
         projection_hidden: Width of the projection head's hidden layer, likewise.
         projection_dim: Width of the embedding that the loss compares, likewise.
@@ -82,12 +89,13 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         verbose: Show the progress of training.
 
     Attributes:
-        encoder_: The trained `SavedEncoder`; takes uint8 images, series or vectors.
-        image_shape_: `(height, width, channels)` of an image; None for series and rows of a table.
-        series_shape_: `(channels, steps)` of a series; None for images and rows of a table.
+        encoder_: The trained `SavedEncoder`; takes uint8 images, series, vectors or strings.
+        image_shape_: `(height, width, channels)` of an image; None of all else.
+        series_shape_: `(channels, steps)` of a series; None of all else.
+        text_length_: Bytes that a text is cut at; None of all else.
         classes_: What the labels are called, sorted; only where the method read them.
-        value_range_: Lowest and highest value, which became 0 and 255 in images.
-        n_features_in_: Values of an image or of a row.
+        value_range_: Lowest and highest value, which became 0 and 255 in images; texts have none.
+        n_features_in_: Values of an image or of a row; texts have none.
     """
 
     def __init__(
@@ -134,7 +142,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Learns from examples, and from labels where the method reads them.
 
         Args:
-            X: `(n, height, width[, channels])`, `(n, channels, steps)` or `(n, features)`, n ≥ 2.
+            X: `(n, height, width[, channels])`, `(n, channels, steps)`, `(n, features)` or n
+                strings, n ≥ 2.
             y: A label for each; not used by a method that learns without.
 
         Warns:
@@ -146,11 +155,16 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             SettingError: A parameter is impossible.
         """
         method = self._method()
-        rows, own_shape = self._rows(X, reset=True)
-        self._find_shapes(rows.shape[1], own_shape)
-        self._range = PixelRange.of(rows)
-        self.value_range_ = (self._range.low, self._range.high)
-        source = self._source(rows, y, method)
+        if (texts := self._texts_of(X)) is not None:
+            part = self._fit_texts(texts)
+        else:
+            rows, own_shape = self._rows(X, reset=True)
+            self.text_length_ = None
+            self._find_shapes(rows.shape[1], own_shape)
+            self._range = PixelRange.of(rows)
+            self.value_range_ = (self._range.low, self._range.high)
+            part = self._part(rows)
+        source = self._source(part, y, method)
         recipe = self._recipe(len(source.train), method)
         assembly = assemble(recipe, source)
         with tempfile.TemporaryDirectory() as folder:
@@ -177,7 +191,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Features from the encoder in eval mode.
 
         Args:
-            X: Images, series or rows shaped as those of `fit`.
+            X: Images, series or rows shaped as those of `fit`, or strings where these were.
 
         Returns:
             `(n, features)` float32.
@@ -188,6 +202,12 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 masked values.
         """
         check_is_fitted(self)
+        texts = self._texts_of(X)
+        if (texts is None) != (self.text_length_ is None):
+            seen, here = ("texts", "none") if texts is None else ("no texts", "strings")
+            raise ValueError(f"fit saw {seen}, and X holds {here}")
+        if texts is not None:
+            return self._features(self._part_of_texts(texts))
         rows, own_shape = self._rows(X, reset=False)
         known = self.image_shape_ or self.series_shape_
         if own_shape is not None and own_shape != known:
@@ -197,9 +217,13 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 f"X holds {kind} of {own_shape}, and fit saw {known}"
                 + (": give X.transpose(0, 2, 3, 1)" if flipped else "")
             )
+        return self._features(self._part(rows))
+
+    def _features(self, part: Part) -> np.ndarray:
+        """Of the examples of a part."""
         device = choose_hardware(self.device, "fp32").device
         try:
-            features = extract_features(self.encoder_.to(device), self._part(rows), device=device)
+            features = extract_features(self.encoder_.to(device), part, device=device)
         finally:
             # Left on the CPU, so that it can be pickled here and read where there is no GPU.
             self.encoder_.cpu()
@@ -220,6 +244,52 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             known = self.method in MethodSpec.known()
             tags.target_tags.required = known and self._method_kind().needs_labels
         return tags
+
+    def _texts_of(self, X: Any) -> list[str] | None:
+        """The strings of X; None where it holds something else.
+
+        Raises:
+            ValueError: Some are no strings, there are too few, or `modality` is another.
+        """
+        plain = getattr(X, "ndim", 1) == 1 and not isinstance(X, str | bytes | dict)
+        values = list(X) if plain and hasattr(X, "__len__") and len(X) else []
+        strings = sum(isinstance(each, str) for each in values)
+        if not strings:
+            if self.modality == "texts":
+                raise ValueError("modality is texts, and X holds no strings: give a list of them")
+            return None
+        if self.modality not in (None, "texts"):
+            raise ValueError(f"modality is {self.modality}, and X holds strings: set it to texts")
+        if strings < len(values):
+            raise ValueError(
+                f"X: {len(values) - strings} of {len(values)} are no strings: leave out or fill in "
+                "what is missing"
+            )
+        return [str(each) for each in values]
+
+    def _fit_texts(self, texts: list[str]) -> Part:
+        """The texts as a part, with room for the longest, as far as there is any."""
+        if len(texts) < 2:
+            raise ValueError(f"X: {len(texts)} text, and at least 2 are needed")
+        if self.image_shape is not None:
+            raise ValueError("image_shape is for images, and X holds strings")
+        fewest, most = _TEXT_BYTES
+        longest = max(len(text.encode("utf-8", "replace")) for text in texts)
+        self.image_shape_ = self.series_shape_ = None
+        self.value_range_ = None
+        self.text_length_ = min(max(longest, fewest), most)
+        return self._part_of_texts(texts)
+
+    def _part_of_texts(self, texts: list[str]) -> Part:
+        assert self.text_length_ is not None
+        rows, cut = encoded(texts, self.text_length_)
+        if cut:
+            warnings.warn(
+                f"{cut} of {len(texts)} texts are longer than {self.text_length_} bytes: cut",
+                UserWarning,
+                stacklevel=4,
+            )
+        return Part(rows, modality="texts")
 
     def _rows(self, X: Any, *, reset: bool) -> tuple[np.ndarray, tuple[int, ...] | None]:
         """X checked and flat, and the shape of an image or a series where X itself tells it."""
@@ -245,8 +315,9 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             own_shape: Where X has more than two axes.
         """
         self.image_shape_ = self.series_shape_ = None
-        if self.modality not in (None, "images", "series", "vectors"):
-            raise unknown_name("modality", self.modality, ["images", "series", "vectors"])
+        known = ["images", "series", "vectors", "texts"]
+        if self.modality not in (None, *known):
+            raise unknown_name("modality", self.modality, known)
         if self.modality in ("series", "vectors") and self.image_shape is not None:
             raise ValueError(f"image_shape is for images, and modality is {self.modality}")
         if self.modality == "series":
@@ -291,9 +362,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         return height, width, channels
 
-    def _source(self, rows: np.ndarray, y: Any, method: MethodSpec) -> Source:
+    def _source(self, part: Part, y: Any, method: MethodSpec) -> Source:
         """The examples, with their labels where the method reads them."""
-        part = self._part(rows)
         if not method.reads_labels:
             return Source("array", part)
         if y is None:
@@ -359,7 +429,10 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _recipe(self, count: int, method: MethodSpec) -> Recipe:
         """The parameters as a typed run."""
-        if self.series_shape_ is not None:
+        if self.text_length_ is not None:
+            views = as_spec(ViewsSpec, {"name": self.views or "text"})
+            encoder, kind = self._backbone("text-bag", 128), TextLinesSpec
+        elif self.series_shape_ is not None:
             views = as_spec(ViewsSpec, {"name": self.views or "series"})
             usual = "series-gru" if method.needs_steps else "series-resnet"
             encoder, kind = self._backbone(usual, 32), SeriesNpzSpec

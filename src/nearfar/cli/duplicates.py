@@ -36,6 +36,7 @@ def run(words: Sequence[str]) -> None:
     from nearfar.uses.duplicate_answers import columns, facts, kinds_in_words, page_of
     from nearfar.uses.duplicates import find_duplicates
     from nearfar.uses.equal_examples import equal_examples
+    from nearfar.uses.pictures import words_of
 
     def answer(features: "Features", console: "Terminal") -> Answer:
         with console.status("looking for copies"):
@@ -47,10 +48,13 @@ def run(words: Sequence[str]) -> None:
         lines = [kinds_in_words(found, features)]
         if found.suggestion is not None:
             lines.append(f"[dim]threshold {found.threshold:.3g}: {found.suggestion.reason}[/dim]")
+        words = words_of(features, [group.rows[0] for group in found.groups[:_PRINTED]])
         for group in found.groups[:_PRINTED]:
             first, *others = (shown(features.names[row]) for row in group.rows)
             more = f" and {len(others) - 3:,} more" if len(others) > 3 else ""
             lines.append(f"{len(group.rows):>4}  {first} = {', '.join(others[:3])}{more}")
+            if group.rows[0] in words:
+                lines.append(f"[dim]      {shown(words[group.rows[0]])}[/dim]")
         return Answer(
             lines,
             columns(found, features),

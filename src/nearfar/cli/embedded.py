@@ -8,7 +8,7 @@ from nearfar.encoders.saved import load_encoder
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.ranks import Ranks
 from nearfar.training.thread_choice import ThreadChoice
-from nearfar.uses.embed import Examples, features_of, of_image
+from nearfar.uses.embed import Examples, features_of, of_image, of_text
 from nearfar.uses.encoder_fingerprint import encoder_fingerprint
 from nearfar.uses.features_file import Features, holds_features, load_features
 
@@ -66,6 +66,10 @@ class Embedder:
         """
         check_takes_files(self.encoder)
         return self._embedded(of_image(self.encoder, file, fit=self.fit), 0)
+
+    def text(self, text: str) -> Features:
+        """The features of one text."""
+        return self._embedded(of_text(self.encoder, text), 0)
 
     def _embedded(self, examples: Examples, workers: int) -> Features:
         said: list[str] = []

@@ -146,6 +146,12 @@ def _source_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
         ("series", "folder"): "wav",
         ("vectors", ".npz"): "vectors-npz",
         ("vectors", ".parquet"): "parquet",
+        ("texts", ".txt"): "text-lines",
+        ("texts", ".text"): "text-lines",
+        ("texts", "folder"): "text-lines",
+        ("texts", ".csv"): "text-table",
+        ("texts", ".tsv"): "text-table",
+        ("texts", ".parquet"): "text-table",
     }
     name = others.get((takes, kind))
     if name is None:
@@ -154,8 +160,8 @@ def _source_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
             "what of it is here: name a source, as --data npz --data.root FILE (nearfar data)"
         )
     settings = {"name": name, "root": path, "test_fraction": 0}
-    if name == "wav":
-        settings["length"] = encoder.shape[1]
+    if name in SourceSpec.owners("length"):
+        settings["length"] = encoder.shape[-1]
     return as_spec(SourceSpec, settings)
 
 

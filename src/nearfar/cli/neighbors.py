@@ -1,4 +1,4 @@
-"""`nearfar neighbors ENCODER IMAGE… --data DATA`: what lies nearest to each of some examples."""
+"""`nearfar neighbors ENCODER QUERY… --data DATA`: what lies nearest to each of some examples."""
 
 import json
 import shlex
@@ -14,6 +14,7 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.given_data import GivenData, take_source
 from nearfar.data.source_spec import Fit
 from nearfar.errors import SettingError
+from nearfar.paths import user_path
 from nearfar.uses.file_names import check_page, check_table
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ class NeighborsArguments:
     """Run folder, or the encoder.safetensors in it."""
     data: Annotated[str, arg(metavar="DATA")]
     """What to look among: saved features, or what nearfar embed takes."""
-    queries: Annotated[Positional[tuple[Path, ...]], arg(metavar="[IMAGE …]")] = ()
-    """Images to look for, folders of them, or saved features; an image that lies in the data is
-    left out of its own answer."""
+    queries: Annotated[Positional[tuple[str, ...]], arg(metavar="[QUERY …]")] = ()
+    """Images to look for, folders of them, saved features, or texts in quotes; an image that lies
+    in the data is left out of its own answer."""
     k: int = 8
     """How many to list of each; at least 1."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -113,24 +114,42 @@ def run(words: Sequence[str]) -> None:
 
 
 def _queries(
-    given: Sequence[Path], embedder: "Embedder"
+    given: Sequence[str], embedder: "Embedder"
 ) -> "tuple[Features | None, list[Path | None]]":
     """All queries and the file of each, where it is one; None where nothing was given."""
     from nearfar.uses.features_file import holds_features, joined
 
     found: list[Features] = []
     files: list[Path | None] = []
-    for path in given:
-        if holds_features(path):
+    for word in given:
+        path = _path_of(word, embedder)
+        if path is None:
+            found.append(embedder.text(word))
+            files.append(None)
+        elif holds_features(path):
             found.append(embedder.saved(path))
             files += [None] * len(found[-1])
         elif path.is_dir():
             found.append(embedder.features(GivenData(str(path), None)))
             files += [path / name for name in found[-1].names]
+        elif embedder.encoder.modality == "texts":
+            found.append(embedder.features(GivenData(word, None)))
+            files += [None] * len(found[-1])
         else:
             found.append(embedder.image(path))
             files.append(path)
     return (joined(found) if found else None), files
+
+
+def _path_of(word: str, embedder: "Embedder") -> Path | None:
+    """The file or folder that a query names; None where it is a text itself."""
+    if embedder.encoder.modality != "texts":
+        return user_path(word)
+    try:
+        path = user_path(word)
+        return path if path.exists() else None
+    except (SettingError, OSError):
+        return None
 
 
 def _rows_of(
@@ -165,11 +184,16 @@ def _show(listed: list[dict], console: "Terminal") -> None:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("", justify="right")
         table.add_column("similarity", justify="right")
+        texts = any("text" in near for near in each["neighbors"])
         table.add_column("file", overflow="fold")
+        if texts:
+            table.add_column("text", overflow="fold")
         for rank, near in enumerate(each["neighbors"], 1):
-            table.add_row(str(rank), f"{near['similarity']:.3f}", shown(near["name"]))
+            words = [shown(near.get("text", ""))] if texts else []
+            table.add_row(str(rank), f"{near['similarity']:.3f}", shown(near["name"]), *words)
         if len(listed) > 1:
-            console.print(f"[bold]{shown(each['query'])}[/bold]")
+            said = each.get("query_text")
+            console.print(f"[bold]{shown(each['query'])}[/bold] {shown(said) if said else ''}")
         console.print(table)
 
 

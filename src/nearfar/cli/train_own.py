@@ -14,6 +14,7 @@ from nearfar.cli.train_arguments import TrainArguments, recipe_of
 from nearfar.data.source_spec import SourceSpec
 from nearfar.data.specs import PicturesSpec
 from nearfar.encoders.specs import MLPSpec, SeriesResNetSpec
+from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.errors import SettingError
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
@@ -21,7 +22,7 @@ from nearfar.paths import user_path
 from nearfar.recipes.names import RECIPES
 from nearfar.recipes.quality import MINUTES, Quality
 from nearfar.recipes.recipe import Recipe
-from nearfar.views.specs import SeriesViewsSpec, VectorViewsSpec
+from nearfar.views.specs import SeriesViewsSpec, TextViewsSpec, VectorViewsSpec
 
 if TYPE_CHECKING:
     from nearfar.data.source import Source
@@ -138,6 +139,7 @@ def _defaults(data: SourceSpec) -> OwnArguments:
     fitting: dict[str, dict[str, Any]] = {
         "series": {"views": SeriesViewsSpec(), "encoder": SeriesResNetSpec()},
         "vectors": {"views": VectorViewsSpec(), "encoder": MLPSpec()},
+        "texts": {"views": TextViewsSpec(), "encoder": TextBagSpec()},
     }
     return OwnArguments(data=data, **fitting.get(data.modality, {}))
 

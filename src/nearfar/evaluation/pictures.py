@@ -3,19 +3,24 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.source import Part, choose
+from nearfar.outside_text import printable
+from nearfar.text_bytes import decoded
+from nearfar.views.text_views import MASK
 from nearfar.views.views import Views
 
 VIEW_ORIGINALS = 6
 VIEWS_EACH = 6
 THUMBNAIL_SIDE = 64
 """Images of a longer side are shrunk to this one before they are stored to be shown."""
-PICTURED = ("images", "series")
-"""Examples of which there are pictures."""
+PICTURED = ("images", "series", "texts")
+"""Examples that can be shown; texts as they are."""
+SHOWN_LETTERS = 240
+"""Longer texts are stored to be shown by their beginning."""
 DRAWN_STEPS = 128
 """Longer series are stored by the lowest and highest value of half as many pieces."""
 DRAWN_CHANNELS = 12
@@ -36,6 +41,11 @@ def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.
     generator = torch.Generator().manual_seed(0)
     examples = _loaded(choose(part, spread_over_classes(part, VIEW_ORIGINALS))).to(device)
     samples = [views.draw(examples, generator, i % 2, False) for i in range(VIEWS_EACH)]
+    if part.modality == "texts":
+        return {
+            "view_originals": readable(examples),
+            "view_samples": np.stack([readable(sample) for sample in samples], axis=1),
+        }
     if part.modality == "series":
         return {
             "view_originals": _drawn(examples),
@@ -45,15 +55,33 @@ def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.
     return {"view_originals": _channels_last(examples), "view_samples": np.stack(images, axis=1)}
 
 
-def thumbnails(
-    part: Part, workers: int = 0
-) -> UInt8[np.ndarray, "n height width channels"] | Float[np.ndarray, "n channels steps"]:
-    """All images of a part, none larger than `THUMBNAIL_SIDE`, or all series, made short."""
+def thumbnails(part: Part, workers: int = 0) -> Shaped[np.ndarray, "n *shape"]:
+    """All examples of a part, small.
+
+    Returns:
+        Images `(n, height, width, channels)` uint8, none larger than `THUMBNAIL_SIDE`; series
+        `(n, channels, steps)`, made short; or texts `(n,)`, as they are shown.
+    """
+    if part.modality == "texts":
+        assert isinstance(part.examples, Tensor)
+        return readable(part.examples)
     if part.modality == "series":
         assert isinstance(part.examples, Tensor)
         return _drawn(part.examples)
     batches = evaluation_batches(part.examples, batch_size=256, device="cpu", workers=workers)
     return np.concatenate([_channels_last(_shrunk(images)) for images, _ in batches])
+
+
+def readable(texts: UInt8[Tensor, "n length"]) -> np.ndarray:
+    """Texts as strings of one line, long ones by their beginning, `(n,)`.
+
+    What a terminal would obey, or a page not show, stands as its code; a masked word as ░.
+    """
+    shown = []
+    for text in decoded(texts):
+        cut = text if len(text) <= SHOWN_LETTERS else f"{text[: SHOWN_LETTERS - 1]}…"
+        shown.append(printable(cut.replace(chr(MASK), "░")))
+    return np.array(shown, dtype=np.str_)
 
 
 def to_uint8(

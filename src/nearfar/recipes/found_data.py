@@ -24,9 +24,13 @@ from nearfar.data.specs import (
     NpzSpec,
     ParquetSpec,
     SeriesNpzSpec,
+    TextLinesSpec,
+    TextTableSpec,
     VectorsNpzSpec,
     WavSpec,
 )
+from nearfar.data.text_files import TEXTS
+from nearfar.data.text_table import text_columns
 from nearfar.data.wav import SOUNDS
 from nearfar.errors import NearfarError
 from nearfar.npy_headers import declared_shape
@@ -57,8 +61,8 @@ def find_data(path: Path) -> Found:
     """Which source reads a folder or a file.
 
     Args:
-        path: A folder of pictures, of sounds or of Parquet files, or a table, an .npz or an .npy
-            file.
+        path: A folder of pictures, of sounds, of texts or of Parquet files, or a text, a table, an
+            .npz or an .npy file.
 
     Raises:
         NearfarError: Nothing that any source reads is there.
@@ -73,6 +77,8 @@ def find_data(path: Path) -> Found:
             return _in_csv(path)
         if suffix == ".parquet":
             return _in_parquet(path)
+        if suffix in TEXTS.suffixes:
+            return Found(TextLinesSpec(root=path), "a file of text: a line each")
         if suffix == ".npz":
             return _in_npz(path)
         if suffix == ".npy":
@@ -80,8 +86,8 @@ def find_data(path: Path) -> Found:
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
     raise NearfarError(
-        f"{path}: not a kind of data that is known by its name: give a folder of pictures or "
-        "sounds, or a .csv, .parquet, .npz or .npy file"
+        f"{path}: not a kind of data that is known by its name: give a folder of pictures, sounds "
+        "or texts, or a .txt, .csv, .parquet, .npz or .npy file"
     )
 
 
@@ -94,11 +100,13 @@ def _in_folder(path: Path) -> Found:
         if shards := list(path.rglob("*.parquet")):
             why = f"{many(len(shards), 'Parquet file')} of images"
             return Found(ImageParquetSpec(root=path), why)
+        if texts := _count(path, TEXTS):
+            return Found(TextLinesSpec(root=path), f"{many(texts, 'file')} of text: a line each")
         left_out = counted(pictures.all_left_out())
         raise NearfarError(
-            f"{path}: no picture, sound or Parquet file in it"
+            f"{path}: no picture, sound, text or Parquet file in it"
             + (f", only {left_out}" if left_out else "")
-            + ": give a folder of pictures or sounds, or a .csv, .parquet or .npz file"
+            + ": give a folder of pictures, sounds or texts, or a .csv, .parquet or .npz file"
         )
     if sounds > images:
         beside = f"; {many(images, 'picture')} beside them are not read" if images else ""
@@ -217,6 +225,12 @@ def _table(
         and len(set(values)) == len(values)
     ]
     features = [name for name in numbers if name not in (labels, *left)]
+    if not features and (
+        texts := text_columns({name: text[name] for name in left if name in text})
+    ):
+        why = f"a table of texts in {printable(texts[0])}"
+        why += f", labels in {printable(labels)}" if labels else ", no column known as labels"
+        return Found(TextTableSpec(root=data.root, text_column=texts[0], label_column=labels), why)
     if not features:
         raise NearfarError("no column of numbers in it: an encoder learns from numbers")
     why = f"a table of {many(len(features), 'column')} of numbers"

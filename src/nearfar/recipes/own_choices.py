@@ -14,6 +14,7 @@ from nearfar.encoders.specs import (
     SmallResNetSpec,
     TimmSpec,
 )
+from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
@@ -28,6 +29,7 @@ from nearfar.views.specs import (
     DigitsViewsSpec,
     SeriesViewsSpec,
     SimCLRViewsSpec,
+    TextViewsSpec,
     VectorViewsSpec,
     ViewsSpec,
 )
@@ -117,6 +119,8 @@ def choose_recipe(
         views, encoder, more = _for_series(quality)
     elif source.modality == "vectors":
         views, encoder, more = _for_vectors()
+    elif source.modality == "texts":
+        views, encoder, more = _for_texts()
     else:
         raise SettingError(f"{source.name} holds {source.modality}: name a recipe for them")
     choices += more
@@ -265,6 +269,27 @@ def _for_vectors() -> tuple[ViewsSpec, EncoderSpec, list[OwnChoice]]:
                 "--views.corruption",
             ),
             OwnChoice("network", "mlp, 2 layers of 128", "columns have no order", "--encoder"),
+        ],
+    )
+
+
+def _for_texts() -> tuple[ViewsSpec, EncoderSpec, list[OwnChoice]]:
+    return (
+        TextViewsSpec(),
+        TextBagSpec(width=128),
+        [
+            OwnChoice(
+                "views",
+                "text: runs of half of the words or more, a tenth left out",
+                "what a text is of is told by most of its words",
+                "--views, --views.crop-length, --views.deletion",
+            ),
+            OwnChoice(
+                "network",
+                "text-bag, width 128",
+                "fast on a CPU: embeddings of runs of 1 to 4 bytes, averaged",
+                "--encoder, --encoder.width, --encoder.tokens",
+            ),
         ],
     )
 

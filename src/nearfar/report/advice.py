@@ -53,7 +53,8 @@ def _more_knowledge(run: RunFiles) -> list[str]:
     method = MethodSpec.known().get(run.config.get("method", {}).get("name"))
     if method is not None and not method.needs_labels:
         told.append("labels by --method supcon")
-    if run.arrays.get("shown_images") is not None:
+    shown = run.arrays.get("shown_images")
+    if shown is not None and shown.dtype.kind != "U":
         if run.config.get("encoder", {}).get("start") is None:
             told.append("weights learnt elsewhere by --encoder.start")
         told.append("pictures like these without labels, of which there may be many more")

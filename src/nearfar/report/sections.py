@@ -203,9 +203,22 @@ def _views(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
         return None
     pairs = zip(arrays["view_originals"], arrays["view_samples"], strict=True)
     return [
-        {"original": picture(original), "samples": [picture(view) for view in views]}
+        {"original": _sight(original), "samples": [_sight(view) for view in views]}
         for original, views in pairs
     ]
+
+
+def _sight(example: np.ndarray | str | None) -> dict[str, str | None]:
+    """What is shown of an example: a picture, or a text in its words."""
+    if example is None:
+        return {"uri": None, "words": None}
+    if isinstance(example, str):
+        return {"uri": None, "words": str(example)}
+    return {"uri": picture(example), "words": None}
+
+
+def _holds_texts(array: np.ndarray | None) -> bool:
+    return array is not None and array.dtype.kind == "U"
 
 
 def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
@@ -213,7 +226,9 @@ def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
         return None
     labels, predictions = arrays.get("shown_labels"), arrays.get("shown_predictions")
     names = _class_names(arrays)
-    sheet = contact_sheet(arrays["shown_images"]) if "shown_images" in arrays else None
+    shown = arrays.get("shown_images")
+    texts = shown.tolist() if shown is not None and _holds_texts(shown) else None
+    sheet = None if shown is None or texts is not None else contact_sheet(shown)
     return {
         "figure": embedding_map(arrays, names),
         "count": len(arrays["shown_map"]),
@@ -228,6 +243,7 @@ def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
             "sheet": None
             if sheet is None
             else {"uri": sheet.uri, "columns": sheet.columns, "rows": sheet.rows},
+            "texts": texts,
             "one": one,
             "answered_by": giver_of("shown_predictions").short(),
             "pixels": _has_small_images(arrays),
@@ -250,7 +266,7 @@ def _of_embedding(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _has_small_images(arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether images are so small that their pixels are shown as squares."""
     held = [arrays[name] for name in ("shown_images", "view_originals") if name in arrays]
-    return bool(held) and max(held[0].shape[1:3]) <= SMALL_IMAGE
+    return bool(held) and not _holds_texts(held[0]) and max(held[0].shape[1:3]) <= SMALL_IMAGE
 
 
 def _class_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
@@ -281,7 +297,7 @@ def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
             label = None if bank_labels is None else int(bank_labels[query, rank])
             neighbors.append(
                 {
-                    "uri": None if banked is None else picture(banked[place[int(index)]]),
+                    **_sight(None if banked is None else banked[place[int(index)]]),
                     "rank": rank + 1,
                     "name": None if label is None else names[label],
                     "right": None if truth is None or label is None else label == truth,
@@ -290,7 +306,7 @@ def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
             )
         rows.append(
             {
-                "uri": None if shown is None else picture(shown[query]),
+                **_sight(None if shown is None else shown[query]),
                 "name": None if truth is None else names[truth],
                 "neighbors": neighbors,
             }

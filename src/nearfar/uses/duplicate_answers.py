@@ -11,10 +11,16 @@ from nearfar.uses.copy_threshold import histogram
 from nearfar.uses.duplicates import Duplicates, Group
 from nearfar.uses.features_file import Features
 from nearfar.uses.page import MOST_STRIPS, Chart, Page, Shown, Strip
-from nearfar.uses.pictures import pictures_of
+from nearfar.uses.pictures import Sight, pictures_of
 
 _IN_A_STRIP = 20
 _WORDS = {"bytes": "equal files", "pixels": "equal pixels", "near": "nearly equal"}
+
+
+def _words_for(features: Features) -> dict[str, str]:
+    """How equal examples are called."""
+    texts = features.about is not None and features.about.modality == "texts"
+    return _WORDS | {"pixels": "equal texts"} if texts else _WORDS
 
 
 def columns(found: Duplicates, features: Features) -> dict[str, list[Any]]:
@@ -81,7 +87,8 @@ def kinds_in_words(found: Duplicates, features: Features) -> str:
     if not found.groups:
         return f"No copies among {len(features):,} examples."
     counted = Counter(kind for group in found.groups for kind in group.kinds)
-    kinds = ", ".join(f"{counted[kind]:,} {_WORDS[kind]}" for kind in _WORDS if counted[kind])
+    words = _words_for(features)
+    kinds = ", ".join(f"{counted[kind]:,} {words[kind]}" for kind in words if counted[kind])
     return (
         f"{found.superfluous:,} of {len(features):,} examples are copies of another "
         f"({kinds}), in {len(found.groups):,} groups."
@@ -135,14 +142,14 @@ def page_of(found: Duplicates, features: Features, folder: Path | None, command:
     )
 
 
-def _strip(group: Group, features: Features, pictures: dict[int, np.ndarray]) -> Strip:
+def _strip(group: Group, features: Features, pictures: dict[int, Sight]) -> Strip:
     first, *others = group.rows
     own = features.class_of(first)
     cells = [
         Shown(
             str(features.names[row]),
             pictures.get(row),
-            _WORDS[kind] if kind != "near" else f"{distance:.2g}",
+            _words_for(features)[kind] if kind != "near" else f"{distance:.2g}",
             "wrong" if own is not None and features.class_of(row) not in (None, own) else "unknown",
             str(features.names[row]),
         )

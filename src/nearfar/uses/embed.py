@@ -25,6 +25,7 @@ from nearfar.encoders.saved import SavedEncoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.features import MEASURED, check_finite, frozen
 from nearfar.outside_text import printable
+from nearfar.text_bytes import encoded
 from nearfar.training.ranks import Ranks
 from nearfar.training.thread_choice import ThreadChoice
 from nearfar.uses.encoder_fingerprint import encoder_fingerprint
@@ -135,6 +136,20 @@ def of_image(encoder: SavedEncoder, file: Path, *, fit: Fit = "squash") -> Examp
     return Examples({"": Part(pixels[None], None, [str(file)])}, None, {}, notes=tuple(notes))
 
 
+def of_text(encoder: SavedEncoder, text: str) -> Examples:
+    """One text, which is its own name.
+
+    Raises:
+        NearfarError: There is nothing in it.
+    """
+    if not text.strip():
+        raise NearfarError("an empty text has no neighbours: give some words")
+    rows, cut = encoded([text], encoder.shape[0])
+    note = f"a text is longer than the {encoder.shape[0]} bytes that the encoder takes: cut"
+    part = Part(rows, None, [text], "texts")
+    return Examples({"": part}, None, {}, notes=(note,) if cut else ())
+
+
 def embed(
     encoder: SavedEncoder,
     examples: Examples,
@@ -224,6 +239,20 @@ def features_of(
     features = torch.cat([held[job.number].features for job in todo])
     labels = None if rows.labels is None else torch.from_numpy(rows.labels)
     found = Features(features, rows.names, labels, examples.class_names, rows.parts)
+    if encoder.modality == "texts" and examples.origin:
+        # So that their words are found, as those of saved features are.
+        about = About(
+            encoder=encoder_fingerprint(encoder),
+            encoder_path="",
+            modality="texts",
+            data=dict(examples.origin),
+            rows=len(features),
+            width=encoder.num_features,
+            features_sha256="",
+            rows_sha256="",
+            nearfar=version("nearfar"),
+        )
+        found = replace(found, about=about)
     return found, (*examples.notes, *notes)
 
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nearfar.outside_text import printable
 from nearfar.uses.features_file import Features
 from nearfar.uses.neighbors import Neighbors
 from nearfar.uses.page import MOST_STRIPS, Page, Shown, Strip
-from nearfar.uses.pictures import picture_of_file, pictures_of
+from nearfar.uses.pictures import picture_of_file, pictures_of, words_of
 
 
 def answers(
@@ -21,6 +22,8 @@ def answers(
         found: What was found.
         most: How many queries; None for all.
     """
+    words = words_of(bank, found.rows[:most].flatten().tolist())
+    asked = words_of(queries, range(len(found.rows[:most])))
     listed = []
     for query, (rows, similarities) in enumerate(
         zip(found.rows[:most].tolist(), found.similarities[:most].tolist(), strict=True)
@@ -28,9 +31,11 @@ def answers(
         near = [
             {"name": bank.names[row], "row": row, "similarity": round(similarity, 6)}
             | ({} if bank.labels is None else {"class": bank.class_of(row)})
+            | ({"text": words[row]} if row in words else {})
             for row, similarity in zip(rows, similarities, strict=True)
         ]
-        listed.append({"query": queries.names[query], "neighbors": near})
+        said = {"query_text": asked[query]} if query in asked else {}
+        listed.append({"query": queries.names[query], **said, "neighbors": near})
     return listed
 
 
@@ -76,7 +81,10 @@ def page_of(
         of_files = [(place, file) for place, file in enumerate(files[: len(shown)]) if file]
         asked = {place: picture_of_file(file) for place, file in of_files}
         saved = [place for place in range(len(shown)) if place not in asked]
-        if saved:
+        if bank.about is not None and bank.about.modality == "texts" and queries.about is None:
+            # A text that was asked for is its own name.
+            asked = {place: printable(str(queries.names[place])) for place in saved}
+        elif saved:
             more, noted = pictures_of(queries, saved)
             asked, notes = asked | more, [*notes, *noted]
     strips = []

@@ -22,14 +22,14 @@ class Shown:
 
     Attributes:
         name: What it is called.
-        picture: `(height, width, channels)` uint8, or None.
+        picture: `(height, width, channels)` uint8; of a text its words; or None.
         text: What stands below it.
         mark: "right" or "wrong" where it agrees or disagrees with what it stands beside.
         detail: A second line.
     """
 
     name: str
-    picture: np.ndarray | None = None
+    picture: np.ndarray | str | None = None
     text: str = ""
     mark: str = "unknown"
     detail: str = ""
@@ -130,7 +130,7 @@ def write_page(page: Page, out: Path) -> None:
         each.picture
         for strip in page.strips
         for each in (*([strip.first] if strip.first else []), *strip.others)
-        if each.picture is not None
+        if isinstance(each.picture, np.ndarray)
     ]
     text = render(
         "use.html",
@@ -144,6 +144,7 @@ def write_page(page: Page, out: Path) -> None:
             }
             for strip in page.strips
         ],
+        texts=any(isinstance(each.picture, str) for strip in page.strips for each in strip.others),
         pixels=bool(small) and max(max(each.shape[:2]) for each in small) <= SMALL_IMAGE,
     )
     write_durably(out, text.encode(errors="backslashreplace"))
@@ -151,7 +152,8 @@ def write_page(page: Page, out: Path) -> None:
 
 def _cell(shown: Shown) -> dict[str, str | None]:
     return {
-        "uri": None if shown.picture is None else picture(shown.picture),
+        "uri": picture(shown.picture) if isinstance(shown.picture, np.ndarray) else None,
+        "words": shown.picture if isinstance(shown.picture, str) else None,
         "name": shown.name,
         "text": shown.text,
         "mark": shown.mark,

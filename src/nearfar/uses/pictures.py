@@ -1,6 +1,6 @@
 """Pictures of the examples that features are of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,13 @@ from nearfar.uses.features_file import Features
 
 _SIDE = 96
 
+Sight = np.ndarray | str
+"""A picture, or the words of a text."""
+
 
 def pictures_of(
     features: Features, rows: Iterable[int], folder: Path | None = None
-) -> tuple[dict[int, np.ndarray], list[str]]:
+) -> tuple[dict[int, Sight], list[str]]:
     """Pictures of some rows, as far as the examples are still where they were.
 
     Args:
@@ -27,15 +30,17 @@ def pictures_of(
         folder: Where the files lie now; None looks where they lay.
 
     Returns:
-        By row `(height, width, channels)` uint8, of series a plot; and notes on what is missing.
+        By row `(height, width, channels)` uint8, of series a plot, of texts their words; and notes
+        on what is missing.
     """
     wanted = sorted(set(rows))
     if features.about is not None and features.about.modality not in PICTURED:
         return {}, []
-    place = folder_of(features, folder)
+    texts = features.about is not None and features.about.modality == "texts"
+    place = None if texts else folder_of(features, folder)
     try:
         if place is not None:
-            found = _from_files(features, wanted, place)
+            found: dict[int, Sight] = dict(_from_files(features, wanted, place))
         else:
             found = {
                 row: picture
@@ -48,6 +53,22 @@ def pictures_of(
         return found, []
     lost = len(wanted) - len(found)
     return found, [f"no picture of {lost} of {len(wanted)} examples (--pictures FOLDER)"]
+
+
+def words_of(features: Features, rows: Iterable[int]) -> dict[int, str]:
+    """The words of some rows whose examples are texts, as far as they are still there.
+
+    Args:
+        features: As `load_features` gives them.
+        rows: Which.
+
+    Returns:
+        By row; empty for other examples.
+    """
+    if features.about is None or features.about.modality != "texts":
+        return {}
+    found, _ = pictures_of(features, rows)
+    return {row: words for row, words in found.items() if isinstance(words, str)}
 
 
 def picture_of_file(path: Path) -> np.ndarray | None:
@@ -69,12 +90,14 @@ def _from_files(features: Features, rows: list[int], place: Path) -> dict[int, n
     return found
 
 
-def _drawn(part: Part) -> np.ndarray:
-    """Thumbnails of images, plots of series."""
+def _drawn(part: Part) -> Sequence[Sight]:
+    """Thumbnails of images, plots of series, texts as they are."""
     if part.modality not in PICTURED:
-        return np.zeros((len(part), 1, 1, 1), dtype=np.uint8)
+        return list(np.zeros((len(part), 1, 1, 1), dtype=np.uint8))
     held = thumbnails(part)
+    if held.dtype.kind == "U":
+        return held.tolist()
     if held.ndim == 4:
-        return held
+        return list(held)
     lowest, highest = np.percentile(held, (0.5, 99.5), axis=(0, 2))
-    return np.stack([line_plot(each, lowest, highest) for each in held])
+    return [line_plot(each, lowest, highest) for each in held]

@@ -85,7 +85,8 @@
   function showPictures(box, hover) {
     const card = document.getElementById("hover-card");
     const [picture, text] = card.children;
-    const describe = (row) => {
+    const describe = (row) => (hover.texts ? `${hover.texts[row]}\n${said(row)}` : said(row));
+    const said = (row) => {
       if (!hover.labels) return `${hover.one} ${row + 1}`;
       const truth = hover.names[hover.labels[row]];
       if (!hover.predictions) return truth;
