@@ -47,7 +47,7 @@ def test_a_word_in_the_wrong_place_leads_on(words, said, capsys):
 
 def test_a_path_is_no_recipe_and_is_looked_into(capsys):
     assert main(["train", "pics"]) == 1
-    assert "pics: no picture, sound or Parquet file in it" in capsys.readouterr().err
+    assert "pics: no picture, sound, text or Parquet file in it" in capsys.readouterr().err
     assert main(["train", "arrays.npz"]) == 1
     assert "arrays.npz: not a readable .npz file" in capsys.readouterr().err
 
