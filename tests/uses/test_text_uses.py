@@ -12,10 +12,11 @@ from nearfar.contrastive_encoder import ContrastiveEncoder
 from nearfar.data.source import Part
 from nearfar.data.sources import load_source
 from nearfar.data.specs import TextLinesSpec, TextTableSpec
-from nearfar.encoders.saved import save_encoder
+from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.text_specs import TextBagSpec
-from nearfar.errors import SettingError
+from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.pictures import readable, view_arrays
+from nearfar.exports.onnx_model import onnx_model
 from nearfar.recipes.found_data import find_data
 from nearfar.recipes.own_choices import choose_recipe
 from nearfar.report.sections import _gallery, _views
@@ -77,6 +78,11 @@ def test_saved_texts_are_found_again_and_their_copies_named(text_run, capsys):
     assert "lines.txt:1 = lines.txt:4" in out
     assert "the waves break on the shore" in out
     assert "1 equal texts" in out
+
+
+def test_it_is_exported_for_nearfar_alone(text_run):
+    with pytest.raises(NearfarError, match=r"tokens of a text by itself.* export --to hub"):
+        onnx_model(load_encoder(text_run / "run"))
 
 
 def test_an_empty_query_is_refused(text_run, capsys):

@@ -56,7 +56,8 @@ def model_card(
     )
     use = _TIMM_USE if by_timm else _OWN_USE
     mode = "L" if encoder.shape[0] == 1 else "RGB"
-    kind = "uint8" if encoder.modality == "images" else "real numbers"
+    kinds = {"images": "uint8", "texts": "bytes of UTF-8 as uint8, or a list of strings"}
+    kind = kinds.get(encoder.modality, "real numbers")
     shape = f"(n, {', '.join(map(str, encoder.shape))})"
     use = use.format(mode=mode, width=encoder.num_features, shape=shape, kind=kind)
     said = licence or "not stated by who exported them: ask before you use them"

@@ -52,9 +52,14 @@ def onnx_model(encoder: SavedEncoder, *, output: Output = "features") -> ONNXMod
         output: What it gives.
 
     Raises:
-        NearfarError: A package is missing, the network has a part that ONNX does not know, or the
-            answers of onnxruntime are not torch's.
+        NearfarError: It takes texts, a package is missing, the network has a part that ONNX does
+            not know, or the answers of onnxruntime are not torch's.
     """
+    if encoder.modality == "texts":
+        raise NearfarError(
+            f"{encoder.config.name} finds the tokens of a text by itself, which ONNX cannot: "
+            "export --to hub, which nearfar loads"
+        )
     runtime = _onnxruntime()
     network = _Whole(encoder).eval()
     example = torch.from_numpy(_examples(encoder, 2))
