@@ -39,11 +39,12 @@ class Step:
 
 
 def steps(assembly: Assembly) -> Iterator[Step]:
-    """Train the method where it is, in full precision; each step is given before it is taken.
+    """Train the method where it is, as a run does; each step is given before it is taken.
 
     Args:
         assembly: Of a recipe.
     """
+    hardware = assembly.hardware
     method, spec = assembly.method, assembly.recipe.training
     draws = torch.Generator().manual_seed(assembly.recipe.seed)
     optimizer = spec.optimizer.build(method)
@@ -55,19 +56,27 @@ def steps(assembly: Assembly) -> Iterator[Step]:
 
     of_epoch = assembly.batches.steps_per_epoch
     total, taken = spec.epochs * of_epoch, 0
+    if hardware.channels_last:
+        method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     hook = method.encoder.register_forward_hook(see)
     method.train()
     for epoch in range(spec.epochs):
         for images, labels, _ in assembly.batches.epoch(epoch):
             assert labels is not None
             optimizer.zero_grad(set_to_none=True)
-            embedded = method.embed(assembly.views(images, draws))
-            method.loss(embedded, labels).backward()
+            views = assembly.views(images, draws)
+            if hardware.channels_last:
+                views = tuple(view.contiguous(memory_format=torch.channels_last) for view in views)
+            with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
+                embedded = method.embed(views)
+                loss = method.loss(embedded, labels)
+            loss.backward()
             features = seen.pop()
             assert features.grad is not None
             # The loss is a mean over these rows; of their sum, batches of any size give the same.
-            pull = features.grad.norm(dim=1) * len(features)
-            yield Step(epoch, method, labels, tuple(each.detach() for each in embedded), pull)
+            pull = features.grad.float().norm(dim=1) * len(features)
+            rows = tuple(each.detach().float() for each in embedded)
+            yield Step(epoch, method, labels, rows, pull)
             rate = spec.schedule.rate_at(
                 taken,
                 peak=spec.optimizer.learning_rate,

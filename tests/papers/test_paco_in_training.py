@@ -35,7 +35,11 @@ def small(method: str) -> Recipe:
         encoder=SmallResNetSpec(width=4),
         method=SMALL[method],
         training=TrainingSpec(
-            epochs=4, batch_size=32, optimizer=AdamWSpec(learning_rate=3e-3), threads=1
+            epochs=4,
+            batch_size=32,
+            optimizer=AdamWSpec(learning_rate=3e-3),
+            threads=1,
+            precision="fp32",
         ),
     )
 
@@ -128,7 +132,7 @@ def test_a_run_is_told_by_size_of_class_and_by_epoch():
     np.testing.assert_allclose(pair, SMALL["paco"].alpha * centre, rtol=1e-9)
     several = [data.assign(seed=seed, value=data["value"] * (1 + seed)) for seed in (0, 1)]
     rows = in_training.pd.concat(several, ignore_index=True)
-    assert len(in_training.draw(rows).axes) == 4
+    assert len(in_training.draw(rows).axes) == 6
     told = in_training.findings(rows)
     assert "| PaCo, the centre |" in told
     assert "nan" not in told
