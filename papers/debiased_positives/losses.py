@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from papers.debiased_positives.curves import drawing
 from papers.debiased_positives.setup import NAMES, OURS, PILOT, SEEDS, SOURCE, VOTE, setups
 from papers.reproductions.contrast import Contrast, over
+from papers.reproductions.curves import drawing
 from papers.reproductions.reproduction import Reproduction
 from papers.reproductions.yardstick import HELD_OUT
 

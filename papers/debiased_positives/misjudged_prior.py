@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from nearfar.methods.objective_specs import DebiasedNegSpec, DebiasedPosSpec
 from nearfar.recipes.recipe import Recipe
-from papers.debiased_positives.curves import accuracy_by_epoch
 from papers.debiased_positives.setup import CLASSES, LOSSES, NAMES, OURS, PILOT, SOURCE, recipe
 from papers.reproductions.contrast import over
+from papers.reproductions.curves import accuracy_by_epoch
 from papers.reproductions.reproduction import Reproduction
 
 TRUE = 1 / CLASSES

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from nearfar.methods.objective_specs import DebiasedPosSpec, ObjectiveSpec
-from papers.debiased_positives.curves import drawing
 from papers.debiased_positives.setup import BATCH, LOSSES, OURS, PILOT, SEEDS, SOURCE, recipe
 from papers.reproductions.contrast import over
+from papers.reproductions.curves import drawing
 from papers.reproductions.reproduction import Reproduction
 
 SMALL_BATCH = BATCH // 8

@@ -1,44 +1,29 @@
-"""A difference that a claim is about: what decides it, and what came out in words."""
+"""A difference of accuracies that a claim is about."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from papers.reproductions.power import interval_reach
+from papers.reproductions.claim import Claim, Outcome
 from papers.reproductions.yardstick import SOURCES_KNN, Yardstick
 
-Outcome = Literal[
-    "holds", "smaller than published", "too small to matter", "opposite", "cannot be told"
-]
-
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a contrast came out as.
-
-    Attributes:
-        mean: Of the difference over the seeds, in points.
-        sd: Its sample standard deviation over the seeds.
-        interval: Of the mean, by Student's t, wide enough for all contrasts of the study together.
-        outcome: In words.
-    """
-
-    mean: float
-    sd: float
-    interval: tuple[float, float]
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Contrast:
+class Contrast(Claim):
     """A weighted sum of accuracies, seed by seed. The claim is that it is above 0, or near 0.
 
+    It *holds* where the whole interval is on the claim's side and the published size lies within it
+    or below; is *smaller than published* where the published size lies above the interval, whether
+    or not 0 lies in it, and *too small to matter* where no size is published and the interval lies
+    below `interest`; is *opposite* where all of it is on the other side; and *cannot be told*
+    otherwise. Of two that are claimed alike it *holds* where the interval lies within the margin,
+    and is *opposite* where it lies outside.
+
     Attributes:
-        words: What is compared: "DebiasedPos over contrastive".
-        terms: Arms and their weights; the weights are +1 and −1.
+        terms: Arms and their weights, which sum to 0.
         yardstick: By which figure.
         published: The difference that the source reports, in points; None where it says only that
             there is one. Where the claim is that two are alike, None.
@@ -46,7 +31,6 @@ class Contrast:
         alike: The claim is that the difference lies within `interest` either way.
     """
 
-    words: str
     terms: tuple[tuple[float, str], ...]
     yardstick: Yardstick
     published: float | None
@@ -55,7 +39,7 @@ class Contrast:
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """What must not change once runs exist, as JSON."""
+        """Terms, yardstick, sizes."""
         return {
             "terms": [list(term) for term in self.terms],
             "yardstick": self.yardstick.fixed,
@@ -66,12 +50,27 @@ class Contrast:
 
     @property
     def claimed(self) -> str:
-        """What the source says, as a cell of a table."""
+        """The published size, or the side or margin."""
         if self.alike:
             return f"within ±{self.interest:g}"
         return "above 0" if self.published is None else f"{self.published:+.1f}"
 
-    def differences(self, results: pd.DataFrame) -> np.ndarray:
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Those of the terms."""
+        return tuple(arm for _, arm in self.terms)
+
+    @property
+    def yardsticks(self) -> tuple[Yardstick, ...]:
+        """The one."""
+        return (self.yardstick,)
+
+    @property
+    def aim(self) -> float:
+        """The published size, else the smallest of interest."""
+        return self.published or self.interest
+
+    def by_seed(self, results: pd.DataFrame) -> np.ndarray:
         """The weighted sum of each seed that has all its runs, in points.
 
         Args:
@@ -80,30 +79,11 @@ class Contrast:
         by_arm = [
             weight * self.yardstick.of(results, arm).rename(arm) for weight, arm in self.terms
         ]
-        return 100 * pd.concat(by_arm, axis=1, join="inner").sum(axis=1).to_numpy()
+        joined = pd.concat(by_arm, axis=1, join="inner").sum(axis=1).to_numpy()
+        return self.yardstick.scale * joined
 
-    def verdict(self, results: pd.DataFrame, *, among: int) -> Verdict:
-        """What came out.
-
-        The interval covers the truth in 95 of 100 studies for all contrasts of the study at once
-        (Bonferroni's bound). It *holds* where the whole interval is on the claim's side and the
-        published size lies within it or below; is *smaller than published* where the published size
-        lies above the interval, whether or not 0 lies in it, and *too small to matter* where no
-        size is published and the interval lies below `interest`; is *opposite* where all of it is
-        on the other side; and *cannot be told* otherwise. Of two that are claimed alike it *holds*
-        where the interval lies within the margin, and is *opposite* where it lies outside.
-
-        Args:
-            results: Raw results of all runs.
-            among: Contrasts of the study.
-        """
-        found = self.differences(results)
-        mean, sd = float(found.mean()), float(found.std(ddof=1))
-        reach = interval_reach(sd, len(found), among)
-        interval = mean - reach, mean + reach
-        return Verdict(mean, sd, interval, self._outcome(*interval))
-
-    def _outcome(self, low: float, high: float) -> Outcome:
+    def outcome(self, low: float, high: float) -> Outcome:
+        """What the interval of the difference says."""
         if self.alike:
             if -self.interest <= low and high <= self.interest:
                 return "holds"
@@ -126,6 +106,7 @@ def over(
     *,
     yardstick: Yardstick = SOURCES_KNN,
     interest: float = 0.5,
+    alike: bool = False,
 ) -> Contrast:
     """One arm over another.
 
@@ -136,6 +117,33 @@ def over(
         names: Of the arms, as sentences have them.
         yardstick: By which figure.
         interest: As for a contrast.
+        alike: As for a contrast.
     """
     words = f"{names[better]} over {names[worse]}"
-    return Contrast(words, ((1.0, better), (-1.0, worse)), yardstick, published, interest)
+    return Contrast(words, ((1.0, better), (-1.0, worse)), yardstick, published, interest, alike)
+
+
+def on_average(
+    words: str,
+    better: Sequence[str],
+    worse: Sequence[str],
+    published: float | None,
+    *,
+    yardstick: Yardstick,
+    interest: float,
+) -> Contrast:
+    """The mean of some arms over the mean of others: the effect of an axis of a grid.
+
+    Args:
+        words: What is compared.
+        better: The arms that the source has ahead.
+        worse: The others.
+        published: As for a contrast.
+        yardstick: By which figure.
+        interest: As for a contrast.
+    """
+    terms = (
+        *((1 / len(better), arm) for arm in better),
+        *((-1 / len(worse), arm) for arm in worse),
+    )
+    return Contrast(words, terms, yardstick, published, interest)

@@ -7,7 +7,8 @@ import pandas as pd
 from tools.markdown import mean_and_sd, table
 
 from papers.measurements import distinct, where
-from papers.reproductions.contrast import Verdict, over
+from papers.reproductions.claim import Verdict
+from papers.reproductions.contrast import over
 from papers.reproductions.power import detectable, seeds_for
 from papers.reproductions.reproduction import PILOT_SEEDS, Reproduction
 from papers.reproductions.results import Results
@@ -83,7 +84,7 @@ def spread(study: Reproduction, folder: Path) -> float | None:
         return None
     first, second = study.pilot.arms
     contrast = over(first, second, None, {first: first, second: second}, yardstick=HELD_OUT)
-    return float(contrast.differences(rows).std(ddof=1))
+    return float(contrast.by_seed(rows).std(ddof=1))
 
 
 def _plan(study: Reproduction, folder: Path) -> str:
@@ -99,8 +100,8 @@ def _plan(study: Reproduction, folder: Path) -> str:
         f"of {sd:.2f} points. {study.seeds} seeds then show a difference of {least:.1f} points, "
         f"for {among} difference{'s' if among > 1 else ''} at once."
     ]
-    aim = study.contrasts[0].published or study.contrasts[0].interest
-    if least > aim:
+    aim = study.contrasts[0].aim
+    if aim is not None and least > aim:
         words.append(f"The {aim:g} of the main question would take {seeds_for(aim, sd, among)}.")
     return " ".join(words) + "\n"
 
@@ -132,32 +133,32 @@ def _answers(study: Reproduction, rows: pd.DataFrame) -> str:
         lines.append(
             [
                 contrast.words,
-                contrast.yardstick.title,
+                " and ".join(each.title for each in contrast.yardsticks),
                 contrast.claimed,
                 f"{verdict.mean:+.2f} ± {verdict.sd:.2f}",
                 f"{low:+.2f} to {high:+.2f}",
                 outcome,
             ]
         )
-    head = ["difference, points", "by", "claimed", "mean ± sd", "interval", "outcome"]
+    head = ["compared; differences in points", "by", "claimed", "mean ± sd", "interval", "outcome"]
     return table(head, lines).replace("-0", "−0")
 
 
 def _arms(study: Reproduction, rows: pd.DataFrame) -> str:
     """Accuracy of every arm by every yardstick of the study, and by those beside it."""
     yardsticks: list[Yardstick] = []
-    for each in (*(contrast.yardstick for contrast in study.contrasts), *study.beside):
+    decide = [each for contrast in study.contrasts for each in contrast.yardsticks]
+    for each in (*decide, *study.beside):
         if each not in yardsticks:
             yardsticks.append(each)
-    lines = [
-        [f"`{arm}`", *(_cell(each.of(rows, arm)) for each in yardsticks)] for arm in study.arms
-    ]
+    lines = [[f"`{arm}`", *(_figure(each, rows, arm) for each in yardsticks)] for arm in study.arms]
     return table(["arm, top-1 in %", *(each.title for each in yardsticks)], lines)
 
 
-def _cell(found: pd.Series) -> str:
-    """Mean and deviation in %; nothing of an arm that has no such figure."""
-    return mean_and_sd(100 * found, ".1f") if len(found) else ""
+def _figure(yardstick: Yardstick, rows: pd.DataFrame, arm: str) -> str:
+    """Mean and deviation; nothing of an arm that has no such figure."""
+    found = yardstick.scale * yardstick.of(rows, arm)
+    return mean_and_sd(found, ".1f" if yardstick.scale > 1 else ".2f") if len(found) else ""
 
 
 def _made_on(rows: pd.DataFrame) -> str:

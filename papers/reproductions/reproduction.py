@@ -14,7 +14,7 @@ from tools.comparison.records import fingerprint
 from tools.many_runs import Job
 
 from nearfar.recipes.recipe import Recipe
-from papers.reproductions.contrast import Contrast
+from papers.reproductions.claim import Claim
 from papers.reproductions.yardstick import Yardstick
 
 FIRST_PILOT_SEED = 1000
@@ -81,7 +81,7 @@ class Reproduction:
     ours: str
     setups: Callable[[], Mapping[str, Recipe]]
     seeds: int
-    contrasts: tuple[Contrast, ...]
+    contrasts: tuple[Claim, ...]
     draw: Callable[[pd.DataFrame], Figure]
     minutes: float
     pilot: Pilot

@@ -111,7 +111,12 @@ class Results:
             "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         }
         epochs = float(job.recipe.training.epochs)
-        found = [*_checks(folder, job), *_records(folder, epochs), *_by_class(folder, epochs)]
+        found = [
+            *_checks(folder, job),
+            *_bounds(folder, epochs),
+            *_records(folder, epochs),
+            *_by_class(folder, epochs),
+        ]
         return [of_run | row for row in found]
 
 
@@ -137,6 +142,26 @@ def _checks(folder: RunFolder, job: Job) -> Iterator[dict[str, Any]]:
                 "parameters": parameters,
                 "value": float(line[metric]),
             }
+
+
+def _bounds(folder: RunFolder, epochs: float) -> Iterator[dict[str, Any]]:
+    """InfoNCE's bound on what two views share, and log N, as logged over the last epoch."""
+    logged = [line for line in folder.read_metrics() if "mutual_information_bound" in line]
+    if not logged:
+        return
+    begun = logged[-1]["step"] * (1 - 1 / epochs)
+    for metric in ("bound", "ceiling"):
+        of_epoch = [line[f"mutual_information_{metric}"] for line in logged if line["step"] > begun]
+        yield {
+            "measured_on": "training",
+            "epoch": epochs,
+            "protocol": "mutual_information",
+            "features": "embedding",
+            "metric": metric,
+            "parameters": "{}",
+            "value": sum(of_epoch) / len(of_epoch),
+            "n": len(of_epoch),
+        }
 
 
 def _records(folder: RunFolder, epochs: float) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ class Yardstick:
         epoch: Of the check; None stands for the last.
         features: What is judged.
         shots: The mean over classes of such a size, of runs on a long tail; None for all examples.
+        metric: top1, top5, or the name of what is logged in nats.
     """
 
     title: str
@@ -34,10 +35,16 @@ class Yardstick:
     epoch: int | None = None
     features: str = "encoder"
     shots: Shots | None = None
+    metric: str = "top1"
+
+    @property
+    def scale(self) -> float:
+        """Shares are told in points, nats as they are."""
+        return 100.0 if self.metric.startswith("top") else 1.0
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """What must not change once runs exist, as JSON."""
+        """What must not change once runs exist, as JSON; top-1 of all goes without saying."""
         settings = {
             "measured_on": self.measured_on,
             "protocol": self.protocol,
@@ -45,10 +52,12 @@ class Yardstick:
             "epoch": self.epoch,
             "features": self.features,
         }
+        if self.metric != "top1":
+            settings["metric"] = self.metric
         return settings if self.shots is None else {**settings, "shots": self.shots}
 
     def of(self, results: pd.DataFrame, arm: str) -> pd.Series:
-        """The arm's figure, 0 to 1, by seed.
+        """The arm's figure, a share 0 to 1 or nats, by seed.
 
         Args:
             results: Raw results, a row a figure.
@@ -62,7 +71,7 @@ class Yardstick:
             measured_on=self.measured_on,
             protocol=self.protocol,
             features=self.features,
-            metric="top1",
+            metric=self.metric,
         )
         fits = [_fits(text, self.parameters) for text in rows["parameters"]]
         rows = rows.assign(fits=fits)
@@ -93,3 +102,14 @@ SOURCES_KNN = Yardstick("kNN, k=200, T=0.5", parameters={"k": 200, "temperature"
 OUR_KNN = Yardstick("kNN, k=20, T=0.07", parameters={"k": 20, "temperature": 0.07})
 HELD_OUT = Yardstick("kNN of held-out training images", measured_on="held out")
 """Last check of the training, with the vote that the recipe has it vote by."""
+PROBE = Yardstick("linear probe", protocol="linear_probe")
+"""On all labels, which the second and the fourth source judge by."""
+PROBE_TOP5 = Yardstick("linear probe, top-5", protocol="linear_probe", metric="top5")
+BOUND = Yardstick(
+    "InfoNCE bound, nats",
+    measured_on="training",
+    protocol="mutual_information",
+    features="embedding",
+    metric="bound",
+)
+"""Mean over the last epoch, of views that are drawn anew, by the critic that was trained."""

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from papers.__main__ import FOLDER, ROOT, Arguments, listed, main, rerun
 from papers.catalogue import REPRODUCTIONS
-from papers.reproductions.contrast import Contrast
+from papers.reproductions.contrast import Contrast, on_average
 from papers.reproductions.page import overview, section, spread
 from papers.reproductions.power import CONFIDENCE, detectable, interval_reach, seeds_for
 from papers.reproductions.reproduction import PILOT_SEEDS, Pilot, Reproduction
 from papers.reproductions.results import Results
 from papers.reproductions.running import draw, finished_runs, pilot_of, results_of
-from papers.reproductions.yardstick import HELD_OUT, OUR_KNN, Yardstick
+from papers.reproductions.yardstick import BOUND, HELD_OUT, OUR_KNN, Yardstick
 from rich.console import Console
 from scipy.stats import ttest_1samp
 from tests.comparison.fake_runs import fake_run
@@ -50,11 +50,15 @@ def study_of(contrasts=(A_OVER_B,), seeds=3, setups=None) -> Reproduction:
     )
 
 
-def judged(job, folder: Path, knn: float, held_out=(0.5, 0.6)):
+def judged(job, folder: Path, knn: float, held_out=(0.5, 0.6), bounds=()):
     """The job with a folder that holds a run which was trained and judged."""
     job = replace(job, folder=fake_run(folder / job.folder.name, knn))
     lines = [
-        {"kind": "step", "step": 1, "loss": 3.0},
+        *(
+            {"kind": "step", "step": step, "loss": 3.0}
+            | {"mutual_information_bound": bound, "mutual_information_ceiling": 5.0}
+            for step, bound in enumerate(bounds, 1)
+        ),
         *(
             {"kind": "knn", "epoch": float(epoch), "top1": value, "top5": 1.0, "asked": "held out"}
             for epoch, value in enumerate(held_out, 1)
@@ -148,6 +152,19 @@ def test_alike_are_those_whose_interval_lies_within_the_margin(tmp_path, differe
     assert study.contrasts[0].verdict(rows, among=1).outcome == outcome
 
 
+def test_the_effect_of_an_axis_is_a_difference_of_means(tmp_path):
+    training = Recipe().training
+    setups = {
+        arm: replace(Recipe(), training=replace(training, epochs=epochs))
+        for epochs, arm in enumerate("abcd", 1)
+    }
+    study = study_of(setups=lambda: setups)
+    by_arm = {"a": [0.6] * 3, "b": [0.8] * 3, "c": [0.5] * 3, "d": [0.5, 0.4, 0.3]}
+    rows = answered(study, tmp_path, by_arm).read()
+    effect = on_average("", "ab", "cd", None, yardstick=OUR_KNN, interest=1.0)
+    assert effect.by_seed(rows).tolist() == pytest.approx([20, 25, 30])
+
+
 def test_more_differences_of_a_study_widen_each_interval(tmp_path):
     by_arm = {"a": [0.52, 0.53, 0.51], "b": [0.5] * 3}
     rows = answered(study_of(), tmp_path, by_arm).read()
@@ -207,7 +224,7 @@ def test_a_seed_that_lacks_a_run_is_left_out_of_a_difference(tmp_path):
     results = answered(study_of(), tmp_path, {"a": [0.6, 0.7, 0.8], "b": [0.5] * 3})
     rows = results.read()
     without = rows[(rows["arm"] != "b") | (rows["seed"] != 1)]
-    assert A_OVER_B.differences(without).tolist() == pytest.approx([10, 30])
+    assert A_OVER_B.by_seed(without).tolist() == pytest.approx([10, 30])
 
 
 def test_the_studies_of_the_first_source_differ_in_what_they_ask_about():
@@ -241,6 +258,25 @@ def test_a_run_is_kept_once(tmp_path):
     results.keep([judged(job, tmp_path / "second", 0.6)])
     assert OUR_KNN.of(results.read(), "a").to_dict() == {0: 0.6}
     assert results.finished(study.jobs(Path("runs"))) == {job}
+
+
+def test_the_bound_is_the_mean_over_the_last_epoch(tmp_path):
+    recipe = replace(Recipe(), training=replace(Recipe().training, epochs=2))
+    study = study_of(setups=lambda: {"a": recipe, "b": recipe})
+    results = results_of(study, tmp_path)
+    job = study.jobs(Path("runs"))[0]
+    results.keep([judged(job, tmp_path / "runs", 0.4, bounds=(1.0, 1.5, 2.0, 3.0))])
+    assert BOUND.of(results.read(), "a").to_dict() == {0: 2.5}
+    assert replace(BOUND, metric="ceiling").of(results.read(), "a").to_dict() == {0: 5.0}
+
+
+def test_figures_beside_stand_in_the_table_of_arms_and_decide_nothing(tmp_path):
+    study = replace(study_of(), beside=(replace(OUR_KNN, title="top five", metric="top5"), BOUND))
+    assert study.protocol == study_of().protocol
+    answered(study, tmp_path, {"a": [0.7] * 3, "b": [0.5] * 3})
+    text = section(study, tmp_path)
+    assert "| arm, top-1 in % | kNN, k=20, T=0.07 | top five | InfoNCE bound, nats |" in text
+    assert "| `a` | 70.0 | 99.0 |  |" in text
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -284,9 +320,9 @@ def test_the_page_tells_what_came_out(tmp_path):
 def test_every_study_can_be_run_and_decides_what_it_asks(study, tmp_path):
     arms = study.arms  # every recipe of it is valid
     assert len(study.pilot.arms) == 2
-    assert {arm for each in study.contrasts for _, arm in each.terms} <= set(arms)
+    assert {arm for each in study.contrasts for arm in each.arms} <= set(arms)
     assert study.seeds <= PILOT_SEEDS[0]
-    assert all(each.interest > 0 for each in study.contrasts)
+    assert all(each.aim is None or each.aim > 0 for each in study.contrasts)
     folders = [job.folder for job in study.jobs(tmp_path)]
     assert len(set(folders)) == len(folders) == len(arms) * study.seeds
 
