@@ -16,7 +16,25 @@ from papers.debiased_positives import (
     several_positives,
 )
 from papers.experiment import Experiment
-from papers.mutual_information import donsker_varadhan_bias, n_pair_identity, saturation
+from papers.momentum_contrast import (
+    ablation,
+    epochs_and_batches,
+    heads,
+    methods,
+    momentum,
+    queue,
+    views_left_out,
+)
+from papers.mutual_information import (
+    batches,
+    byol_batches,
+    critics,
+    depth_and_blur,
+    donsker_varadhan_bias,
+    grid,
+    n_pair_identity,
+    saturation,
+)
 from papers.noise_contrastive import gaussian, mixture
 from papers.paco import in_training, long_tails, optimum, weight_of_samples
 from papers.reproductions.reproduction import Reproduction
@@ -50,7 +68,19 @@ REPRODUCTIONS: dict[str, Reproduction] = {
         several_positives.TWO,
         several_positives.FOUR,
         misjudged_prior.REPRODUCTION,
+        grid.REPRODUCTION,
+        batches.REPRODUCTION,
+        depth_and_blur.REPRODUCTION,
+        byol_batches.REPRODUCTION,
+        critics.REPRODUCTION,
         direct_optimisation.REPRODUCTION,
+        momentum.REPRODUCTION,
+        views_left_out.REPRODUCTION,
+        heads.REPRODUCTION,
+        epochs_and_batches.REPRODUCTION,
+        queue.REPRODUCTION,
+        ablation.REPRODUCTION,
+        methods.REPRODUCTION,
         long_tails.LONG_TAIL,
         long_tails.BALANCED_CLASSES,
         long_tails.IMBALANCES,
