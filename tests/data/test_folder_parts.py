@@ -175,6 +175,9 @@ def test_annotations_beside_the_images_are_no_class(tmp_path):
             r"cat/ holds test/ and train/, parts inside a class: .*, as test/cat/",
         ),
         (["train-clean-100", "dev-other", "test-clean"], r"look like parts of several"),
+        (["rgb", "depth"], r"depth/ and rgb/ are images and maps .*, not classes: .*dense-folder"),
+        (["Images", "masks", "depths"], r"Images/ and depths/ and masks/ are images and maps"),
+        (["train/images", "train/labels"], r"train: images/ and labels/ are images and maps"),
         (["train/a", "train/b", "val/a", "val/c"], r"class c in val/ is not among the 2"),
     ],
 )
@@ -183,6 +186,11 @@ def test_what_can_be_read_in_two_ways_is_refused(tmp_path, folders, words):
     with pytest.raises(NearfarError, match=words) as caught:
         _load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_class_may_be_called_as_maps_are(tmp_path):
+    _write(tmp_path, "masks", "gloves", "images")
+    assert _load(tmp_path).class_names == ("gloves", "images", "masks")
 
 
 def test_an_empty_test_folder_is_refused_not_replaced(tmp_path):

@@ -8,7 +8,13 @@ from typing import Literal
 
 from nearfar.data.dense_specs import DenseFolderSpec
 from nearfar.data.file_reading import shown
-from nearfar.data.folder_parts import PartName, part_named
+from nearfar.data.folder_parts import (
+    DEPTH_WORDS,
+    IMAGE_WORDS,
+    MASK_WORDS,
+    PartName,
+    part_named,
+)
 from nearfar.data.folder_tree import FileKind, some, walk
 from nearfar.data.image_files import SUFFIXES
 from nearfar.errors import NearfarError
@@ -25,11 +31,9 @@ FILES = FileKind(
     lambda _: False,
 )
 _WORDS: dict[Kind, frozenset[str]] = {
-    "image": frozenset(("image", "images", "img", "imgs", "rgb", "color", "colour", "photo"))
-    | frozenset(("photos", "left", "leftimg8bit")),
-    "depth": frozenset(("depth", "depths", "depthmap", "depthmaps")),
-    "mask": frozenset(("mask", "masks", "label", "labels", "annotation", "annotations"))
-    | frozenset(("seg", "segmentation", "segmentations")),
+    "image": IMAGE_WORDS,
+    "depth": DEPTH_WORDS,
+    "mask": MASK_WORDS,
 }
 _IN_WORDS: dict[MapKind, str] = {"depth": "depth map", "mask": "mask"}
 

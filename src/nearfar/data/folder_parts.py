@@ -35,6 +35,14 @@ _SEARCH: dict[str, SearchName] = {
     "galleries": "gallery",
     "gallery": "gallery",
 }
+IMAGE_WORDS = frozenset(
+    ("image", "images", "img", "imgs", "rgb", "color", "colour", "photo", "photos")
+) | frozenset(("left", "leftimg8bit"))
+DEPTH_WORDS = frozenset(("depth", "depths", "depthmap", "depthmaps"))
+MASK_WORDS = frozenset(
+    ("mask", "masks", "label", "labels", "annotation", "annotations")
+) | frozenset(("seg", "segmentation", "segmentations"))
+"""Folders of images, and of what is known of each of their pixels."""
 _CLASSES_TOO = frozenset(("train", "training", "valid", "dev", "development"))
 _BESIDE = (
     "sets?|data|datasets?|images?|imgs?|pictures?|pics|photos?|splits?|parts?|folders?|dirs?|files?"
@@ -144,6 +152,8 @@ def find_layout(top: Folder, kind: str) -> Layout:
         )
     if not parts:
         _refuse_parts_in_classes(base)
+    for folder in parts.values() or [base]:
+        _refuse_maps_as_classes(folder, base)
     return Layout(base, parts, notes, search)
 
 
@@ -300,3 +310,15 @@ def _refuse_parts_in_classes(base: Folder) -> None:
                 f"{shown(base.path)}: {folder.name}/ holds {seen}, parts inside a class: lay them "
                 f"out the other way round, as {turned}/"
             )
+
+
+def _refuse_maps_as_classes(folder: Folder, base: Folder) -> None:
+    """Refuse images/ beside depth/ or masks/: an encoder would learn to tell images from maps."""
+    names = {each.name.lower() for each in folder.filled()}
+    maps = names & (DEPTH_WORDS | MASK_WORDS)
+    if maps and names & IMAGE_WORDS and names <= IMAGE_WORDS | maps:
+        seen = " and ".join(sorted(f"{each.name}/" for each in folder.filled()))
+        raise NearfarError(
+            f"{shown(folder.path)}: {seen} are images and maps of their pixels, not classes: read "
+            f"them by --data dense-folder --data.root {shown(base.path)}, or move the maps away"
+        )
