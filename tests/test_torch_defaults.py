@@ -6,6 +6,7 @@ import torch
 
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import EncoderSpec
+from nearfar.modality import channels_of
 from nearfar.spec import as_spec
 from nearfar.torch_defaults import own_defaults
 
@@ -36,7 +37,7 @@ def test_it_comes_back_after_an_error_too(wide):
     assert torch.get_default_dtype() == torch.float64
 
 
-SHAPES = {"images": (1, 64, 64), "series": (2, 32), "vectors": (5,)}
+SHAPES = {"images": (1, 64, 64), "series": (2, 32), "vectors": (5,), "texts": (16,)}
 
 
 @pytest.mark.parametrize("name", EncoderSpec.owners("width"))
@@ -45,11 +46,11 @@ def test_encoders_load_and_answer_in_float32_whatever_the_default(tmp_path, name
     shape = SHAPES[takes]
     config = as_spec(EncoderSpec, {"name": name, "width": 4})
     encoder = config.build(shape)
-    save_encoder(
-        tmp_path, encoder, config, shape=shape, mean=[0.1] * shape[0], std=[2.0] * shape[0]
-    )
+    channels = channels_of(takes, shape)
+    mean, std = [0.1] * channels, [2.0] * channels
+    save_encoder(tmp_path, encoder, config, shape=shape, mean=mean, std=std)
     examples = torch.randint(0, 256, (3, *shape), dtype=torch.uint8)
-    examples = examples if takes == "images" else examples.float()
+    examples = examples if takes in ("images", "texts") else examples.float()
     with torch.no_grad():
         expected = load_encoder(tmp_path)(examples)
         torch.set_default_dtype(torch.float64)

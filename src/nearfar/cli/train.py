@@ -96,9 +96,10 @@ def _taken_flag(words: list[str], flag: str) -> bool:
 def _print_config(recipe: Recipe) -> None:
     """All settings on standard output, as --config reads them; nothing is trained."""
     from nearfar.recipes.config_file import config_text
+    from nearfar.terminal import Terminal
 
     if launched().rank == 0:
-        print(config_text(recipe))
+        Terminal(highlight=False).out(config_text(recipe))
 
 
 def _recipe(arguments: TrainArguments) -> Recipe | None:

@@ -40,7 +40,7 @@ def recipe_in(file: Path) -> Recipe:
 def config_text(recipe: Recipe) -> str:
     """All settings of a recipe as JSON, which `recipe_in` reads."""
     values = {"format": CONFIG_FORMAT, **recipe_to_json(recipe)}
-    return json.dumps(values, indent=2, ensure_ascii=False)
+    return json.dumps(values, indent=2)
 
 
 def _is_of_run(file: Path) -> bool:
