@@ -182,4 +182,4 @@ def test_both_losses_are_judged_on_the_output_and_before_the_head():
     rows = pd.DataFrame(rows)
     assert len(study.draw(rows).axes[0].lines) == 4 * (3 + 2)
     for contrast in study.contrasts:
-        assert contrast.differences(rows).tolist() == pytest.approx([-10] * 3)
+        assert contrast.by_seed(rows).tolist() == pytest.approx([-10] * 3)
