@@ -3,15 +3,11 @@
 from dataclasses import replace
 from functools import partial
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import CosineSpec, DropsSpec
-from papers.figures import panels
 from papers.momentum_contrast.setup import EPOCHS, MOCO, OF_MOCO, PILOT, SOURCE
 from papers.reproductions.contrast import over
-from papers.reproductions.curves import by_epoch, side_by_side
+from papers.reproductions.curves import epochs_and_last
 from papers.reproductions.probed import BESIDE, BLURRED, run
 from papers.reproductions.reproduction import Reproduction
 from papers.reproductions.yardstick import OUR_KNN, PROBE
@@ -39,14 +35,6 @@ def setups() -> dict[str, Recipe]:
     }
 
 
-def draw(results: pd.DataFrame) -> Figure:
-    """Against epochs, and after the last."""
-    figure, (left, right) = panels(2)
-    by_epoch(left, results, NAMES)
-    side_by_side(right, results, (PROBE, OUR_KNN), NAMES)
-    return figure
-
-
 _over = partial(over, names=NAMES, yardstick=PROBE, interest=1.0)
 REPRODUCTION = Reproduction(
     name="moco_v2_ablation",
@@ -66,7 +54,7 @@ REPRODUCTION = Reproduction(
         _over("blur", "v1", None),
         _over("v2", "mlp-blur", None),
     ),
-    draw=draw,
+    draw=epochs_and_last(NAMES, (PROBE, OUR_KNN)),
     minutes=1.6,
     pilot=PILOT,
     beside=BESIDE,

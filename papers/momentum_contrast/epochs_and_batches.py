@@ -1,5 +1,6 @@
 """SimCLR over batch sizes and lengths of the training."""
 
+from functools import partial
 from itertools import product
 
 import pandas as pd
@@ -9,7 +10,7 @@ from nearfar.recipes.recipe import Recipe
 from papers.figures import panels
 from papers.momentum_contrast.setup import SOURCE
 from papers.mutual_information.setup import PILOT
-from papers.reproductions.contrast import Contrast, on_average
+from papers.reproductions.contrast import Contrast, of_axis
 from papers.reproductions.curves import by_epoch, by_setting
 from papers.reproductions.probed import BESIDE, OURS, run, simclr
 from papers.reproductions.reproduction import Reproduction
@@ -43,6 +44,7 @@ def draw(results: pd.DataFrame) -> Figure:
 
 _LARGE, _SMALL = max(BATCHES), min(BATCHES)
 _SHORT, _LONG = min(EPOCHS), max(EPOCHS)
+_effect = partial(of_axis, cells={arm(*cell): cell for cell in CELLS}, yardstick=PROBE)
 REPRODUCTION = Reproduction(
     name="simclr_epochs_and_batches",
     title="Do longer training and larger batches help SimCLR, and one more where the other lacks?",
@@ -56,22 +58,8 @@ REPRODUCTION = Reproduction(
     setups=setups,
     seeds=3,
     contrasts=(
-        on_average(
-            f"{_LONG} epochs over {_SHORT}",
-            [arm(batch, _LONG) for batch in BATCHES],
-            [arm(batch, _SHORT) for batch in BATCHES],
-            None,
-            yardstick=PROBE,
-            interest=1.0,
-        ),
-        on_average(
-            f"batch {_LARGE} over {_SMALL}",
-            [arm(_LARGE, epochs) for epochs in EPOCHS],
-            [arm(_SMALL, epochs) for epochs in EPOCHS],
-            None,
-            yardstick=PROBE,
-            interest=1.0,
-        ),
+        _effect(f"{_LONG} epochs over {_SHORT}", axis=1, better=_LONG, worse=_SHORT),
+        _effect(f"batch {_LARGE} over {_SMALL}", axis=0, better=_LARGE, worse=_SMALL),
         Contrast(
             f"the larger batch's lead after {_SHORT} epochs over that after {_LONG}",
             (

@@ -2,28 +2,16 @@
 
 from functools import partial
 
-import pandas as pd
-from matplotlib.figure import Figure
-
-from papers.figures import panels
 from papers.momentum_contrast.setup import SOURCE
 from papers.mutual_information.setup import PILOT
 from papers.reproductions.contrast import over
-from papers.reproductions.curves import by_epoch, side_by_side
+from papers.reproductions.curves import epochs_and_last
 from papers.reproductions.probed import BESIDE, OURS, run, simclr
 from papers.reproductions.reproduction import Reproduction
 from papers.reproductions.yardstick import OUR_KNN, PROBE
 
 BATCH = 128
 NAMES = {"identity": "no head", "linear": "linear head", "mlp": "MLP head"}
-
-
-def draw(results: pd.DataFrame) -> Figure:
-    """Against epochs, and after the last."""
-    figure, (left, right) = panels(2)
-    by_epoch(left, results, NAMES)
-    side_by_side(right, results, (PROBE, OUR_KNN), NAMES)
-    return figure
 
 
 _over = partial(over, names=NAMES, yardstick=PROBE, interest=1.0)
@@ -39,7 +27,7 @@ REPRODUCTION = Reproduction(
     setups=lambda: {head: run(simclr(head=head), batch_size=BATCH) for head in NAMES},
     seeds=3,
     contrasts=(_over("mlp", "linear", None), _over("linear", "identity", None)),
-    draw=draw,
+    draw=epochs_and_last(NAMES, (PROBE, OUR_KNN)),
     minutes=1.0,
     pilot=PILOT,
     beside=BESIDE,

@@ -3,18 +3,14 @@
 from dataclasses import replace
 from functools import partial
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from nearfar.methods.specs import CrossEntropySpec
 from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
-from papers.figures import panels
 from papers.momentum_contrast import ablation
 from papers.momentum_contrast.setup import EPOCHS, OF_MOCO, PILOT, SOURCE
 from papers.mutual_information.byol_batches import BYOL
 from papers.reproductions.contrast import over
-from papers.reproductions.curves import by_epoch, side_by_side
+from papers.reproductions.curves import epochs_and_last
 from papers.reproductions.probed import BESIDE, run, simclr
 from papers.reproductions.reproduction import Reproduction
 from papers.reproductions.yardstick import OUR_KNN, PROBE, Yardstick
@@ -49,14 +45,6 @@ def setups() -> dict[str, Recipe]:
     }
 
 
-def draw(results: pd.DataFrame) -> Figure:
-    """Against epochs, and after the last."""
-    figure, (left, right) = panels(2)
-    by_epoch(left, results, NAMES)
-    side_by_side(right, results, (PROBE, OUR_KNN), NAMES)
-    return figure
-
-
 _over = partial(over, names=NAMES, yardstick=PROBE, interest=1.0)
 REPRODUCTION = Reproduction(
     name="contrastive_methods",
@@ -76,7 +64,7 @@ REPRODUCTION = Reproduction(
         _over("simclr", "moco-v1", 1.3),
         _over("supervised", "simclr", None),
     ),
-    draw=draw,
+    draw=epochs_and_last(NAMES, (PROBE, OUR_KNN)),
     minutes=1.5,
     pilot=PILOT,
     beside=(*BESIDE, *BASELINES),

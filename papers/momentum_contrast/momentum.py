@@ -3,14 +3,10 @@
 from dataclasses import replace
 from functools import partial
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from nearfar.recipes.recipe import Recipe
-from papers.figures import panels
 from papers.momentum_contrast.setup import EPOCHS, MOCO, OF_MOCO, PILOT, SOURCE
 from papers.reproductions.contrast import over
-from papers.reproductions.curves import by_epoch, side_by_side
+from papers.reproductions.curves import epochs_and_last
 from papers.reproductions.probed import BESIDE, run
 from papers.reproductions.reproduction import Reproduction
 from papers.reproductions.yardstick import OUR_KNN, PROBE
@@ -25,14 +21,6 @@ def setups() -> dict[str, Recipe]:
         f"momentum-{each:g}": run(replace(MOCO, momentum=each), epochs=EPOCHS, batch_size=BATCH)
         for each in MOMENTA
     }
-
-
-def draw(results: pd.DataFrame) -> Figure:
-    """Against epochs, and after the last."""
-    figure, (left, right) = panels(2)
-    by_epoch(left, results, NAMES)
-    side_by_side(right, results, (PROBE, OUR_KNN), NAMES)
-    return figure
 
 
 _over = partial(over, names=NAMES, yardstick=PROBE, interest=1.0)
@@ -55,7 +43,7 @@ REPRODUCTION = Reproduction(
         _over("momentum-0.99", "momentum-0.9", 2.6),
         _over("momentum-0.9", "momentum-0", None),
     ),
-    draw=draw,
+    draw=epochs_and_last(NAMES, (PROBE, OUR_KNN)),
     minutes=1.9,
     pilot=PILOT,
     beside=BESIDE,

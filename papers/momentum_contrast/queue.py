@@ -1,6 +1,7 @@
 """MoCo over batch sizes and lengths of its queue."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import pandas as pd
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from nearfar.recipes.recipe import Recipe
 from papers.figures import panels
 from papers.momentum_contrast.setup import EPOCHS, MOCO, OF_MOCO, PILOT, SOURCE
-from papers.reproductions.contrast import Contrast, on_average
+from papers.reproductions.contrast import of_axis
 from papers.reproductions.curves import by_epoch, by_setting
 from papers.reproductions.probed import BESIDE, run
 from papers.reproductions.reproduction import Reproduction
@@ -41,17 +42,7 @@ def draw(results: pd.DataFrame) -> Figure:
     return figure
 
 
-def _effect(words: str, axis: int, better: int, worse: int) -> Contrast:
-    return on_average(
-        words,
-        [arm(*cell) for cell in CELLS if cell[axis] == better],
-        [arm(*cell) for cell in CELLS if cell[axis] == worse],
-        None,
-        yardstick=PROBE,
-        interest=1.0,
-    )
-
-
+_effect = partial(of_axis, cells={arm(*cell): cell for cell in CELLS}, yardstick=PROBE)
 REPRODUCTION = Reproduction(
     name="moco_queue",
     title="Does MoCo gain by a longer queue, and by larger batches?",
@@ -64,8 +55,8 @@ REPRODUCTION = Reproduction(
     setups=setups,
     seeds=3,
     contrasts=(
-        _effect("queue of 4096 over 256", 1, 4096, 256),
-        _effect("batch 128 over 32", 0, 128, 32),
+        _effect("queue of 4096 over 256", axis=1, better=4096, worse=256),
+        _effect("batch 128 over 32", axis=0, better=128, worse=32),
     ),
     draw=draw,
     minutes=1.7,

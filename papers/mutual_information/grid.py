@@ -1,6 +1,7 @@
 """SimCLR over batch size, temperature and strength of the colour jitter."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import pandas as pd
@@ -10,7 +11,7 @@ from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
 from papers.figures import panels
 from papers.mutual_information.setup import PILOT, SOURCE
-from papers.reproductions.contrast import Contrast, on_average
+from papers.reproductions.contrast import of_axis
 from papers.reproductions.curves import by_setting
 from papers.reproductions.probed import BESIDE, OURS, run, simclr
 from papers.reproductions.reproduction import Reproduction
@@ -35,16 +36,7 @@ def setups() -> dict[str, Recipe]:
     }
 
 
-def _effect(words: str, axis: int, better: float, worse: float) -> Contrast:
-    """One value of an axis over another, in the mean over the other axes."""
-    return on_average(
-        words,
-        [arm(*cell) for cell in CELLS if cell[axis] == better],
-        [arm(*cell) for cell in CELLS if cell[axis] == worse],
-        None,
-        yardstick=PROBE,
-        interest=1.0,
-    )
+_effect = partial(of_axis, cells={arm(*cell): cell for cell in CELLS}, yardstick=PROBE)
 
 
 def draw(results: pd.DataFrame) -> Figure:
@@ -78,9 +70,9 @@ REPRODUCTION = Reproduction(
     setups=setups,
     seeds=3,
     contrasts=(
-        _effect("T = 0.25 over T = 1", 1, 0.25, 1.0),
-        _effect("batch 128 over 32", 0, 128, 32),
-        _effect("jitter of strength 1 over 0.5", 2, 1.0, 0.5),
+        _effect("T = 0.25 over T = 1", axis=1, better=0.25, worse=1.0),
+        _effect("batch 128 over 32", axis=0, better=128, worse=32),
+        _effect("jitter of strength 1 over 0.5", axis=2, better=1.0, worse=0.5),
     ),
     draw=draw,
     minutes=1.0,

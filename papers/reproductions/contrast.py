@@ -147,3 +147,30 @@ def on_average(
         *((-1 / len(worse), arm) for arm in worse),
     )
     return Contrast(words, terms, yardstick, published, interest)
+
+
+def of_axis(
+    words: str,
+    cells: Mapping[str, tuple[float, ...]],
+    axis: int,
+    better: float,
+    worse: float,
+    *,
+    yardstick: Yardstick,
+    interest: float = 1.0,
+) -> Contrast:
+    """One value of an axis of a grid over another, in the mean over the other axes.
+
+    Args:
+        words: What is compared.
+        cells: Every arm of the grid, and its value on each axis.
+        axis: Which.
+        better: The value that the source has ahead.
+        worse: The other.
+        yardstick: By which figure.
+        interest: As for a contrast.
+    """
+    ahead, behind = (
+        [arm for arm, cell in cells.items() if cell[axis] == value] for value in (better, worse)
+    )
+    return on_average(words, ahead, behind, None, yardstick=yardstick, interest=interest)

@@ -116,6 +116,23 @@ def side_by_side(
         panel.legend(fontsize=7.5)
 
 
+def epochs_and_last(arms: Mapping[str, str], yardsticks: Sequence[Yardstick]):
+    """What draws a study of arms side by side: against epochs, and after the last.
+
+    Args:
+        arms: With their names.
+        yardsticks: Whose figures stand after the last epoch.
+    """
+
+    def draw(results: pd.DataFrame) -> Figure:
+        figure, (left, right) = panels(2)
+        by_epoch(left, results, arms)
+        side_by_side(right, results, yardsticks, arms)
+        return figure
+
+    return draw
+
+
 def figures_of(results: pd.DataFrame, yardstick: Yardstick, arm: str) -> pd.DataFrame:
     """An arm's figures, `figure` in points or nats, a row a seed."""
     found = yardstick.scale * yardstick.of(results, arm)
