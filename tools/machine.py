@@ -2,7 +2,9 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -20,6 +22,12 @@ def versions(*packages: str) -> str:
     """Python's version and those of packages."""
     listed = [f"{package} {version(package)}" for package in packages]
     return ", ".join([f"Python {platform.python_version()}", *listed])
+
+
+def versions_in(environment: Mapping[str, Any]) -> str:
+    """Python's version and those of packages that a run's `environment.json` names."""
+    named = {"Python": environment["python"], **environment["versions"]}
+    return ", ".join(f"{name} {version}" for name, version in named.items())
 
 
 def made_on() -> str:

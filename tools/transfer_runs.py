@@ -37,6 +37,7 @@ from nearfar.run_folder import names
 from nearfar.run_folder.folder import RunFolder
 from tools.command import run_command
 from tools.dot_chart import draw_dots
+from tools.machine import versions_in
 from tools.markdown import mean_and_sd, table, with_section
 
 ROOT = Path(__file__).parents[1]
@@ -168,9 +169,7 @@ def _made_on(folder: Path) -> str:
     found = []
     for each in sorted(folder.glob(f"*/{names.ENVIRONMENT}")):
         environment = RunFolder(each.parent).read_environment()
-        versions = {"Python": environment["python"], **environment["versions"]}
-        listed = ", ".join(f"{name} {version}" for name, version in versions.items())
-        found.append(f"{environment['hardware']}; {listed}")
+        found.append(f"{environment['hardware']}; {versions_in(environment)}")
     return " and ".join(dict.fromkeys(found))
 
 

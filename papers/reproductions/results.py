@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tools.machine import versions_in
 from tools.many_runs import Job
 
 from nearfar.durable_files import write_durably
@@ -100,7 +101,6 @@ class Results:
     def _rows_of(self, job: Job) -> list[dict[str, Any]]:
         folder = RunFolder(job.folder)
         environment = folder.read_environment()
-        versions = {"Python": environment["python"], **environment["versions"]}
         of_run = {
             "arm": job.experiment,
             "seed": job.recipe.seed,
@@ -108,7 +108,7 @@ class Results:
             "seconds": float(environment["seconds"]),
             "started": environment["started"],
             "hardware": environment["hardware"],
-            "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+            "versions": versions_in(environment),
         }
         epochs = float(job.recipe.training.epochs)
         found = [

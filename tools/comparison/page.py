@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from tools.comparison.experiments import (
     is_long_tailed,
     learns_from_labels,
 )
-from tools.comparison.records import Environment
 from tools.comparison.scores import (
     FEW_LABELS,
     KNN,
@@ -24,6 +24,7 @@ from tools.comparison.scores import (
     Scores,
     classes_of_thirds,
 )
+from tools.machine import versions_in
 from tools.markdown import mean_and_sd, table
 
 PROTOCOLS = (KNN, FEW_LABELS, LINEAR_PROBE)
@@ -72,7 +73,7 @@ def _protocol(
     draws = shared.evaluation.of(FewLabelsSpec).draws
     environments = [each for name in scores.runs for each in scores.environments(name)]
     hardware = sorted({each.hardware for each in environments})
-    versions = sorted({_versions(each) for each in environments})
+    versions = sorted({versions_in(asdict(each)) for each in environments})
     minutes = [each.seconds / 60 for each in environments]
     return "\n".join(
         [
@@ -104,11 +105,6 @@ def _missing(scores: Scores, names: Iterable[str], seeds: Sequence[int]) -> str:
     names = [f"`{name}` {', '.join(map(str, each))}" for name, each in missing.items() if each]
     verb = "is" if count == 1 else "are"
     return f" **{count} of them {verb} still missing**: {'; '.join(names)}."
-
-
-def _versions(environment: Environment) -> str:
-    packages = (f"{name} {version}" for name, version in environment.versions.items())
-    return f"Python {environment.python}, {', '.join(packages)}"
 
 
 def _table(scores: Scores, experiments: Mapping[str, Recipe], names: Sequence[str]) -> str:

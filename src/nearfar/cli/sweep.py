@@ -13,7 +13,7 @@ from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_settings_for_nothing
 from nearfar.cli.sweep_axes import axes_of, taken
-from nearfar.cli.train_arguments import TrainArguments, recipe_of
+from nearfar.cli.train_arguments import TrainArguments, arguments_of, recipe_of
 from nearfar.errors import SettingError, unknown_name
 from nearfar.recipes.names import DEFAULT_RECIPE, RECIPES, recipe_named
 from nearfar.recipes.recipe import Recipe
@@ -172,8 +172,7 @@ def _recipe(base: Recipe, words: Sequence[str]) -> Recipe:
             raise SettingError("--seed: a sweep takes --seeds, each of which every trial runs with")
         if word.partition("=")[0] in ("--overwrite", "--from", "--extend"):
             raise SettingError(f"{word}: a sweep has no such option (nearfar sweep --help)")
-    defaults = TrainArguments(**{each.name: getattr(base, each.name) for each in fields(Recipe)})
-    chosen, left = choose(defaults, words)
+    chosen, left = choose(arguments_of(base), words)
     arguments = parse(TrainArguments, "sweep", left, chosen)
     refuse_settings_for_nothing(words, arguments.evaluation)
     recipe = recipe_of(arguments)

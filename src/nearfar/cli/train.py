@@ -1,12 +1,12 @@
 """`nearfar train [RECIPE or PATH]`: train an encoder, judge it, write its report."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from nearfar.cli.arguments import parse, take_value
 from nearfar.cli.choices import choose
 from nearfar.cli.hints import refuse_misplaced, refuse_settings_for_nothing
-from nearfar.cli.train_arguments import TrainArguments, new_folder, recipe_of
+from nearfar.cli.train_arguments import TrainArguments, arguments_of, new_folder, recipe_of
 from nearfar.cli.train_from import goes_on, train_from
 from nearfar.cli.train_own import own_path, run_on
 from nearfar.errors import SettingError
@@ -67,7 +67,7 @@ def _read(words: Sequence[str]) -> TrainArguments:
 def _defaults(words: Sequence[str] = ()) -> TrainArguments:
     """The arguments of the recipe whose name comes first, with nothing changed."""
     named = bool(words) and not words[0].startswith("-")
-    return _arguments_of(recipe_named(words[0] if named else DEFAULT_RECIPE))
+    return arguments_of(recipe_named(words[0] if named else DEFAULT_RECIPE))
 
 
 def _of_file(config: str, words: Sequence[str]) -> TrainArguments:
@@ -79,11 +79,7 @@ def _of_file(config: str, words: Sequence[str]) -> TrainArguments:
             f"{words[0]}: --config takes the recipe of {config}: leave the recipe's name out, or "
             "write it into the file as recipe"
         )
-    return _arguments_of(recipe_in(user_path(config)))
-
-
-def _arguments_of(recipe: Recipe) -> TrainArguments:
-    return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+    return arguments_of(recipe_in(user_path(config)))
 
 
 def _taken_flag(words: list[str], flag: str) -> bool:

@@ -44,6 +44,11 @@ class TrainArguments:
     evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)
 
 
+def arguments_of(recipe: Recipe) -> TrainArguments:
+    """The arguments of a recipe with nothing changed."""
+    return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+
+
 def recipe_of(arguments: TrainArguments) -> Recipe:
     """The recipe that arguments say, its data there.
 

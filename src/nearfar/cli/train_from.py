@@ -1,16 +1,15 @@
 """`nearfar train --from RUN`: begin with a run's encoder, head and settings, or extend the run."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nearfar.cli.arguments import parse, take_value
 from nearfar.cli.choices import choose
-from nearfar.cli.train_arguments import TrainArguments, new_folder, recipe_of
+from nearfar.cli.train_arguments import TrainArguments, arguments_of, new_folder, recipe_of
 from nearfar.errors import SettingError
 from nearfar.launch import launched, said_by_first_rank
 from nearfar.paths import user_path
-from nearfar.recipes.recipe import Recipe
 from nearfar.run_folder.names import HEAD
 
 
@@ -78,8 +77,7 @@ def _defaults(run: Path) -> TrainArguments:
 
     recipe = read_recipe(run)
     encoder, adapt = replace(recipe.encoder, start=str(run)), replace(recipe.adapt, head="start")
-    recipe = replace(recipe, encoder=encoder, adapt=adapt)
-    return TrainArguments(**{each.name: getattr(recipe, each.name) for each in fields(Recipe)})
+    return arguments_of(replace(recipe, encoder=encoder, adapt=adapt))
 
 
 def _count(epochs: str) -> int:

@@ -1,6 +1,7 @@
 """Protocols of what is known of each pixel: its depth, or its class. Imports no torch."""
 
 from collections.abc import Mapping
+from functools import partial
 from math import log
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -96,6 +97,7 @@ class DenseSpec(ProtocolSpec):
 
 _SHARED = {"head": str, "trained": str}
 _FURTHER = {"stage": int, "loss": str, "judged": str}
+_measure = partial(DenseMeasure, parameters=_SHARED, optional=_FURTHER)
 
 
 class DepthSpec(DenseSpec):
@@ -105,30 +107,24 @@ class DepthSpec(DenseSpec):
     name = "depth"
     targets = "depths"
     measures = (
-        DenseMeasure(
+        _measure(
             name="depth_rmse",
             words="Depth, root mean squared error",
             short="depth RMSE",
-            parameters=_SHARED,
-            optional=_FURTHER,
             explained="in the unit of the depths, lower is better",
             better="lower",
         ),
-        DenseMeasure(
+        _measure(
             name="depth_mae",
             words="Depth, mean absolute error",
             short="depth MAE",
-            parameters=_SHARED,
-            optional=_FURTHER,
             explained="in the unit of the depths, lower is better",
             better="lower",
         ),
-        DenseMeasure(
+        _measure(
             name="depth_rel",
             words="Depth, relative error, lower is better",
             short="relative error of depth",
-            parameters=_SHARED,
-            optional=_FURTHER,
             explained="mean absolute error over the true depth, lower is better",
             better="lower",
             place=4,
@@ -176,22 +172,18 @@ class SegmentationSpec(DenseSpec):
     name = "segmentation"
     targets = "masks"
     measures = (
-        DenseMeasure(
+        _measure(
             name="mean_iou",
             words="Segmentation, mean IoU, higher is better",
             short="mean IoU",
-            parameters=_SHARED,
-            optional=_FURTHER,
             explained="of intersection over union, for classes that are there or answered",
             better="higher",
             place=5,
         ),
-        DenseMeasure(
+        _measure(
             name="pixel_accuracy",
             words="Segmentation, right pixels",
             short="right pixels",
-            parameters=_SHARED,
-            optional=_FURTHER,
             explained="share of the judged pixels",
             better="higher",
         ),
