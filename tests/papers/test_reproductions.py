@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from papers.__main__ import FOLDER, ROOT, Arguments, listed, main, rerun
 from papers.catalogue import REPRODUCTIONS
-from papers.reproductions.contrast import Contrast, on_average
+from papers.reproductions.contrast import Contrast, of_axis, on_average
 from papers.reproductions.page import overview, section, spread
 from papers.reproductions.power import CONFIDENCE, detectable, interval_reach, seeds_for
 from papers.reproductions.reproduction import PILOT_SEEDS, Pilot, Reproduction
@@ -366,3 +366,14 @@ def test_what_cannot_be_asked_is_one_line(capsys, tmp_path):
     assert "--jobs is 0" in capsys.readouterr().err
     assert rerun(Arguments(list=True), tmp_path, QUIET) == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_the_effect_of_an_axis_is_the_better_value_over_the_worse_one():
+    cells = {"a": (1.0, 5.0), "b": (1.0, 6.0), "c": (2.0, 5.0), "d": (2.0, 6.0), "e": (3.0, 5.0)}
+    effect = of_axis("2 over 1", cells, 0, better=2.0, worse=1.0, yardstick=OUR_KNN)
+    assert dict((arm, weight) for weight, arm in effect.terms) == {
+        "c": 0.5,
+        "d": 0.5,
+        "a": -0.5,
+        "b": -0.5,
+    }
