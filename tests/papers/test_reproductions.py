@@ -371,7 +371,7 @@ def test_what_cannot_be_asked_is_one_line(capsys, tmp_path):
 def test_the_effect_of_an_axis_is_the_better_value_over_the_worse_one():
     cells = {"a": (1.0, 5.0), "b": (1.0, 6.0), "c": (2.0, 5.0), "d": (2.0, 6.0), "e": (3.0, 5.0)}
     effect = of_axis("2 over 1", cells, 0, better=2.0, worse=1.0, yardstick=OUR_KNN)
-    assert dict((arm, weight) for weight, arm in effect.terms) == {
+    assert {arm: weight for weight, arm in effect.terms} == {
         "c": 0.5,
         "d": 0.5,
         "a": -0.5,
