@@ -118,7 +118,7 @@ def run_listing(kind: type[ListingArguments], listing: Listing, words: Sequence[
         _tell(console, listing.story(arguments.name))
         return
     for grid in listing.tables():
-        _show(console, grid)
+        show_grid(console, grid)
     console.print(
         f"[bold]nearfar {listing.command} NAME[/bold] tells all of one{listing.foot}",
         soft_wrap=True,
@@ -148,10 +148,10 @@ def _tell(console: "Terminal", story: Story) -> None:
         console.print(_indented(grid))
     for each in story.grids:
         console.print()
-        _show(console, each, indent=2)
+        show_grid(console, each, indent=2)
 
 
-def _show(console: "Terminal", grid: Grid, indent: int = 0) -> None:
+def show_grid(console: "Terminal", grid: Grid, indent: int = 0) -> None:
     """A table, its title above and a note below it, and an empty line after a table of a list."""
     from nearfar.terminal import shown
 

@@ -1,18 +1,14 @@
 """Refuses a run that no memory of this machine can hold, before anything of it is built."""
 
-import contextlib
 import math
-import os
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from nearfar.errors import SettingError
 from nearfar.launch import launched
+from nearfar.machine_memory import whole_memory
 from nearfar.recipes.recipe import Recipe
-
-_CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def require_memory(
@@ -62,10 +58,7 @@ def memory_of(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[1]
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # no limit, or one that is called `max`
-        there = min(there, int(_CGROUP.read_text()))
-    return there
+    return whole_memory()
 
 
 def _gib(size: int) -> str:

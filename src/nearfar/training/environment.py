@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 
 import torch
 
 from nearfar.errors import NearfarError
+from nearfar.installed import version_of
 from nearfar.run_folder.folder import Json, RunFolder
 from nearfar.run_folder.records import Environment, check
 from nearfar.training.hardware import Hardware, cpu_name
@@ -85,12 +85,5 @@ def _describe() -> Json:
         "cpu": cpu_name(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {package: _version(package) for package in _PACKAGES},
+        "versions": {package: version_of(package) for package in _PACKAGES},
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

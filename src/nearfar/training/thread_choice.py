@@ -101,7 +101,7 @@ class ThreadChoice:
             make_work: Gives what is measured: a function like a step, that changes nothing.
         """
         if self.measured and self._is_due():
-            self._look(make_work())
+            self.look(make_work())
         self._begun = time.monotonic()
 
     def after_step(self) -> None:
@@ -121,8 +121,12 @@ class ThreadChoice:
         fewer = torch.get_num_threads() < self._most
         return fewer and not kept and self._cost < _SHARE * since
 
-    def _look(self, work: Work) -> None:
-        """Measure counts from the most down by halves, and compute with the fastest."""
+    def look(self, work: Work) -> dict[int, float]:
+        """Measure counts from the most down by halves, and compute with the fastest.
+
+        Returns:
+            Seconds of a step by each count that was measured.
+        """
         begun, before = time.monotonic(), torch.get_num_threads()
         seconds: dict[int, float] = {}
         count = self._most
@@ -140,6 +144,7 @@ class ThreadChoice:
         self._forget()
         if chosen != before:
             self._say(_in_words(chosen, seconds))
+        return seconds
 
     def _forget(self) -> None:
         """Begin to watch the speed anew."""
