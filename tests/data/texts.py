@@ -27,3 +27,14 @@ def write_wordnet(folder: Path, glosses: int = 40) -> Path:
             )
         (folder / f"data.{kind}").write_text("".join(lines))
     return folder
+
+
+def write_nouns(folder: Path, count: int = 31) -> Path:
+    """A data file of nouns, each of which stands below the one of half its number."""
+    lines = [LICENCE]
+    for number in range(1, count + 1):
+        up = f"001 @ {number // 2:08d} n 0000" if number > 1 else "000"
+        said = f'a noun {number}, so to say; "it is used"'
+        lines.append(f"{number:08d} 03 n 02 word{number} 0 other 0 {up} | {said}  \n")
+    (folder / "data.noun").write_text("".join(lines))
+    return folder

@@ -38,6 +38,7 @@ RECORDS = {
     "sgd_probe": set(),
     "depth": set(),
     "segmentation": set(),
+    "semantic_similarity": set(),
 }
 """Protocols of the records that each gives; those that are not run by default give none."""
 ARRAYS = {

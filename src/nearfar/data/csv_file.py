@@ -1,6 +1,7 @@
 """CSV files as columns of text, with a limit on what they take in memory."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +41,9 @@ class Columns:
 def read_csv(path: Path, limit_mib: int) -> Columns:
     """Read a CSV file in UTF-8, its cells divided by commas, semicolons, tabs or bars.
 
-    The first row is a heading where none of its cells is a number and none has the ending of a
-    file that other cells of its column have.
+    Where tabs divide cells and quotes cannot be read as such, they are characters, as TSV files
+    have them. The first row is a heading where none of its cells is a number and none has the
+    ending of a file that other cells of its column have.
 
     Args:
         path: The file.
@@ -62,21 +64,14 @@ def read_csv(path: Path, limit_mib: int) -> Columns:
         with path.open(encoding="utf-8-sig", newline="") as file:
             beginning = [line for line in (file.readline() for _ in range(_LOOKED_AT)) if line]
             file.seek(0)
-            rows, held = [], 0
-            for row in csv.reader(file, delimiter=_delimiter(beginning), strict=True):
-                if not row:
-                    continue
-                held += sum(len(cell) + _BYTES_OF_A_CELL for cell in row)
-                if held > limit_mib * 2**20:
-                    raise SettingError(
-                        f"more than data.in_memory_mib={limit_mib} in memory: raise it"
-                    )
-                if rows and len(row) != len(rows[0]):
-                    raise NearfarError(
-                        f"row {len(rows) + 1} has {len(row)} cells, and the first has "
-                        f"{len(rows[0])}: mend it"
-                    )
-                rows.append([cell.strip() for cell in row])
+            delimiter = _delimiter(beginning)
+            try:
+                rows = _rows(csv.reader(file, delimiter=delimiter, strict=True), limit_mib)
+            except (NearfarError, csv.Error):
+                if delimiter != "\t":
+                    raise
+                file.seek(0)
+                rows = _rows(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE), limit_mib)
     except UnicodeDecodeError as error:
         raise NearfarError(f"not in UTF-8 (at byte {error.start}): save it in UTF-8") from None
     except csv.Error as error:
@@ -91,6 +86,24 @@ def read_csv(path: Path, limit_mib: int) -> Columns:
     if twice:
         raise NearfarError(f"two columns are called {printable(twice[0])}: rename one")
     return Columns({name: [row[at] for row in rows] for at, name in enumerate(names)}, headed)
+
+
+def _rows(reader: Iterable[list[str]], limit_mib: int) -> list[list[str]]:
+    """All rows, as long as they are equally long and small enough."""
+    rows, held = [], 0
+    for row in reader:
+        if not row:
+            continue
+        held += sum(len(cell) + _BYTES_OF_A_CELL for cell in row)
+        if held > limit_mib * 2**20:
+            raise SettingError(f"more than data.in_memory_mib={limit_mib} in memory: raise it")
+        if rows and len(row) != len(rows[0]):
+            raise NearfarError(
+                f"row {len(rows) + 1} has {len(row)} cells, and the first has {len(rows[0])}: "
+                "mend it"
+            )
+        rows.append([cell.strip() for cell in row])
+    return rows
 
 
 def load_csv(spec: CSVSpec) -> Source:
@@ -159,8 +172,11 @@ def as_labels(cells: list[str]) -> list[int] | list[str]:
 def _delimiter(beginning: list[str]) -> str:
     """What divides every one of the first lines into equally many cells, the most of them."""
     best, most = ",", 0
-    for delimiter in _DELIMITERS:
-        counts = {len(row) for row in csv.reader(beginning[:-1] or beginning, delimiter=delimiter)}
+    lines = beginning[:-1] or beginning
+    readings = [(delimiter, csv.reader(lines, delimiter=delimiter)) for delimiter in _DELIMITERS]
+    readings.append(("\t", csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)))
+    for delimiter, reader in readings:
+        counts = {len(row) for row in reader}
         if len(counts) == 1 and max(counts) > max(most, 1):
             best, most = delimiter, max(counts)
     return best

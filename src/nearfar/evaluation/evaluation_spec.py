@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import field, fields
+from dataclasses import field, fields, replace
 from functools import cache
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -80,6 +80,23 @@ class EvaluationSpec(Spec):
         known = ProtocolSpec.known()
         require_known("protocol in evaluation.leave_out", self.leave_out, known)
         require_known("protocol in evaluation.also", self.also, known)
+        for protocol in self.chosen():
+            protocol.check_run()
+
+    def with_absolute_paths(self) -> "EvaluationSpec":
+        """The same, the files of its protocols found from any folder."""
+        named = {name: getattr(self, name, None) for name in ProtocolSpec.known()}
+        held = {name: each.with_absolute_paths() for name, each in named.items() if each}
+        return replace(self, **held)
+
+    def require_files(self) -> None:
+        """Refuse files of a protocol that is run, before any work.
+
+        Raises:
+            NearfarError: Naming the file and what is wrong.
+        """
+        for protocol in self.chosen():
+            protocol.require_files()
 
     def of(self, protocol: type[AnyProtocol]) -> AnyProtocol:
         """The settings of a protocol."""

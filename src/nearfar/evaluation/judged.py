@@ -137,12 +137,12 @@ class Judged:
     @cached_property
     def train(self) -> Float[Tensor, "n dim"]:
         """Features of the training part."""
-        return self._features(self.source.train)
+        return self.taken_of(self.source.train)
 
     @cached_property
     def test(self) -> Float[Tensor, "m dim"]:
         """Features of the test part; of the training part where there is none."""
-        return self.train if self.source.test is None else self._features(self.source.test)
+        return self.train if self.source.test is None else self.taken_of(self.source.test)
 
     def of(self, part: Part) -> Float[Tensor, "k dim"]:
         """Features of a part of the source."""
@@ -151,8 +151,22 @@ class Judged:
         if part is self.source.test:
             return self.test
         if id(part) not in self._others:
-            self._others[id(part)] = self._features(part)
+            self._others[id(part)] = self.taken_of(part)
         return self._others[id(part)]
+
+    def taken_of(self, part: Part) -> Float[Tensor, "k dim"]:
+        """Features of any examples, taken anew: a protocol may bring its own."""
+        self.say(f"features of {len(part)} {part.modality}: {self.kind}")
+        if self.encoder is None:
+            return raw_features(part, self.source.train, workers=self.workers)
+        return extract_features(
+            self.encoder,
+            part,
+            device=self.device,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            threads=self.threads,
+        )
 
     @cached_property
     def transforms(self) -> tuple[Transform, ...]:
@@ -229,16 +243,3 @@ class Judged:
     @property
     def _part(self) -> Part:
         return self.source.train if self.source.test is None else self.source.test
-
-    def _features(self, part: Part) -> Tensor:
-        self.say(f"features of {len(part)} {part.modality}: {self.kind}")
-        if self.encoder is None:
-            return raw_features(part, self.source.train, workers=self.workers)
-        return extract_features(
-            self.encoder,
-            part,
-            device=self.device,
-            batch_size=self.batch_size,
-            workers=self.workers,
-            threads=self.threads,
-        )

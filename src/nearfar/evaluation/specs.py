@@ -81,6 +81,24 @@ class ProtocolSpec(Named, noun="protocol"):
         accuracies = any(not measure.explained for measure in cls.measures)
         return cls.needs_labels and "raw" in cls.judges and accuracies
 
+    def with_absolute_paths(self) -> "ProtocolSpec":
+        """The same, found from any folder."""
+        return self
+
+    def check_run(self) -> None:
+        """Refuse settings that it lacks where it is run.
+
+        Raises:
+            SettingError: Naming what is to be given.
+        """
+
+    def require_files(self) -> None:
+        """Refuse files that are not there or that it cannot use, before any work.
+
+        Raises:
+            NearfarError: Naming the file and what is wrong.
+        """
+
     def run(self, judged: "Judged") -> "Found":
         """Judge one kind of features.
 
@@ -484,5 +502,6 @@ def of_labels(asked: str) -> tuple[float | None, int | None]:
     )
 
 
-# At the end: they are specs of this kind, and told after those of whole examples.
+# At the end: they are specs of this kind, and told after those of any examples.
 import_module("nearfar.evaluation.dense_specs")
+import_module("nearfar.evaluation.text_specs")

@@ -97,12 +97,14 @@ def run_recipe(
             data=with_absolute_root(recipe.data),
             encoder=recipe.encoder.with_absolute_start(),
             method=recipe.method.with_absolute_paths(),
+            evaluation=recipe.evaluation.with_absolute_paths(),
         )
         # A name that the command line found free may be taken when the next rank looks.
         run_folder = RunFolder(ranks.from_first(lambda: Path(out)))
         with ranks.agreeing():
             if ranks.first:
                 run_folder.check_free(overwrite=overwrite)
+                recipe.evaluation.require_files()
         # Before the data, which take longer to read.
         start = start_of(recipe.encoder, recipe.adapt, ranks)
         load = (lambda: source) if source is not None else (lambda: load_source(recipe.data))
@@ -208,7 +210,9 @@ def evaluate_run(
     trained = read_recipe(run_folder.path)
     data = with_absolute_root(data or trained.data)
     refuse_lost_data(run_folder.path, data)
-    judged = replace(trained, data=data, evaluation=evaluation or trained.evaluation)
+    evaluation = (evaluation or trained.evaluation).with_absolute_paths()
+    evaluation.require_files()
+    judged = replace(trained, data=data, evaluation=evaluation)
     _refuse_unwritable(run_folder, out)
     encoder = load_encoder(run_folder.path)
     source = load_source(judged.data)
