@@ -58,6 +58,7 @@ print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sy
         ["methods", "simclr"],
         ["protocols", "knn"],
         ["train", "--evaluation.knn.votes", "0", "0.1"],
+        ["completion", "bash"],
         ["objectives"],
         ["objectives", "--json"],
         ["runs", "no/such/folder"],

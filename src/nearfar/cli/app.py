@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "methods": ("nearfar.cli.methods", "list the methods and what they need, or tell all of one"),
     "protocols": ("nearfar.cli.protocols", "list the protocols that judge, or tell all of one"),
     "objectives": ("nearfar.cli.objectives", "list the objectives, or tell all of one"),
+    "completion": ("nearfar.cli.completion", "print a script that completes words in your shell"),
     "doctor": ("nearfar.cli.doctor", "tell what nearfar finds here, how fast, and what is missing"),
 }
 
