@@ -29,20 +29,14 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A page's training commands are run as written but for their length.
-SHORT = [
-    "--training.epochs",
-    "1",
-    "--training.knn-every",
-    "1",
-    "--evaluation.few-labels.draws",
-    "2",
-]
-# What a sweep chooses is judged by one protocol alone.
+SHORT = ["--training.epochs", "1", "--training.knn-every", "1"]
+# Judging is most of so short a run: where a page speaks of something else, one protocol does it.
 JUDGED_BY_NEIGHBOURS = [
     "--evaluation.no-baselines",
     "--evaluation.leave-out",
     *(n for n, each in ProtocolSpec.known().items() if each.by_default and n != "knn"),
 ]
+OF_JUDGING = [ROOT / page for page in ("README.md", "docs/evaluation.md", "docs/report.md")]
 
 
 def blocks(page: Path, language: str) -> list[tuple[str, str]]:
@@ -88,14 +82,17 @@ def pages_with_commands() -> list:
     ]
 
 
-def run_nearfar(arguments: list[str]) -> int:
+def run_nearfar(arguments: list[str], *, judged_briefly: bool) -> int:
     """Run the command line in this process and give its exit code."""
     from nearfar.cli import main
 
-    if arguments[:1] == ["train"] and "--resume" not in arguments:
-        arguments = [*arguments, *SHORT]
-    if arguments[:1] == ["sweep"] and "--resume" not in arguments:
-        arguments = [*arguments, *JUDGED_BY_NEIGHBOURS]
+    if arguments[0] in ("train", "sweep") and "--resume" not in arguments:
+        says_how = any(word.startswith("--evaluation") for word in arguments)
+        arguments = [
+            *arguments,
+            *(SHORT if arguments[0] == "train" else []),
+            *(JUDGED_BY_NEIGHBOURS if judged_briefly and not says_how else []),
+        ]
     try:
         return main(arguments) or 0
     except SystemExit as stop:
@@ -193,7 +190,7 @@ def test_commands_run(page, pictures, monkeypatch, capfd):
                 done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True)
                 assert done.returncode == 0, done.stderr.decode()
             elif words[0] == "nearfar":
-                code = run_nearfar(words[1:])
+                code = run_nearfar(words[1:], judged_briefly=page not in OF_JUDGING)
                 error = capfd.readouterr().err
                 if tag == "needs-data":
                     assert code != 0, f"{command}: ran without its data"
