@@ -2,6 +2,7 @@
 
 from papers.alignment_uniformity import (
     circle,
+    depth,
     direct_optimisation,
     fine_tunings,
     limit_theorem,
@@ -51,6 +52,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         circle.EXPERIMENT,
         plane.EXPERIMENT,
         fine_tunings.EXPERIMENT,
+        depth.EXPERIMENT,
         estimators_gap.EXPERIMENT,
         optimum.EXPERIMENT,
         in_training.EXPERIMENT,

@@ -12,7 +12,7 @@ from rich.console import Console
 from tools.machine import made_on
 
 FOLDER = ROOT / "docs" / THEORY
-TO_MEASURE = ["paco_in_training"]
+TO_MEASURE = ["scene_depth", "paco_in_training"]
 """Experiments that are there and not yet measured."""
 
 
