@@ -56,7 +56,7 @@ REPRODUCTION = Reproduction(
     "at the same rate. The published sizes are of other factors of size and length and are not "
     "asked for; at equal epochs the larger batch has a quarter of the steps.",
     setups=setups,
-    seeds=3,
+    seeds=5,
     contrasts=(
         _effect(f"{_LONG} epochs over {_SHORT}", axis=1, better=_LONG, worse=_SHORT),
         _effect(f"batch {_LARGE} over {_SMALL}", axis=0, better=_LARGE, worse=_SMALL),

@@ -25,7 +25,7 @@ REPRODUCTION = Reproduction(
     ours=f"{OURS} Batches are of {BATCH}. Heads end in 128 dimensions, the MLP has 512 between; "
     "without a head the loss compares the 64 features.",
     setups=lambda: {head: run(simclr(head=head), batch_size=BATCH) for head in NAMES},
-    seeds=3,
+    seeds=8,
     contrasts=(_over("mlp", "linear", None), _over("linear", "identity", None)),
     draw=epochs_and_last(NAMES, (PROBE, OUR_KNN)),
     minutes=1.0,

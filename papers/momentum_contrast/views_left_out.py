@@ -82,7 +82,7 @@ REPRODUCTION = Reproduction(
     "of all four: one kind, or two. Colours of these images are drawn at random, so that jitter "
     "and grey have more to do than in photographs.",
     setups=setups,
-    seeds=3,
+    seeds=5,
     contrasts=(_missed("jitter", "grey"), _missed("crop"), _missed("rotation")),
     draw=draw,
     minutes=1.0,

@@ -34,7 +34,7 @@ REPRODUCTION = Reproduction(
     ours=f"{OURS} The rate is the same in all batches, so that a small one takes more steps of the "
     "same size.",
     setups=lambda: {f"batch-{size}": run(simclr(), batch_size=size) for size in SIZES},
-    seeds=3,
+    seeds=7,
     contrasts=(
         over("batch-128", "batch-32", 3.9, NAMES, yardstick=PROBE),
         over("batch-256", "batch-16", 8.7, NAMES, yardstick=PROBE),

@@ -44,7 +44,7 @@ REPRODUCTION = Reproduction(
         "layers-20": run(simclr(), encoder=CIFARResNet20Spec(width=8)),
         "layers-32": run(simclr(), encoder=CIFARResNet32Spec(width=8)),
     },
-    seeds=3,
+    seeds=6,
     contrasts=(
         over("layers-32", "layers-20", None, NAMES, yardstick=PROBE, interest=1.0),
         over("blur", "no-blur", 0.5, NAMES, yardstick=PROBE),

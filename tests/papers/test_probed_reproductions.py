@@ -190,9 +190,13 @@ def test_the_methods_have_equal_epochs_and_one_brings_the_baselines():
 
 
 def test_studies_share_the_runs_of_arms_that_they_share():
-    folders = {study.name: {job.folder for job in study.jobs(Path("runs"))} for study in PROBED}
+    # By their first seeds, for some have more of them than others.
+    folders = {
+        study.name: {job.folder for job in study.jobs(Path("runs")) if job.recipe.seed == 0}
+        for study in PROBED
+    }
     assert folders["simclr_grid"] & folders["bound_and_accuracy"]
     assert folders["simclr_batches"] & folders["simclr_depth_and_blur"]
     assert folders["simclr_heads"] < folders["bound_and_accuracy"]
-    assert len(folders["simclr_epochs_and_batches"] & folders["simclr_batches"]) == 6
+    assert len(folders["simclr_epochs_and_batches"] & folders["simclr_batches"]) == 2
     assert folders["moco_v2_ablation"] & folders["contrastive_methods"]
