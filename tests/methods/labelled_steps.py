@@ -13,6 +13,7 @@ from torch import nn
 
 from nearfar.errors import NearfarError
 from nearfar.testing.methods import sgd
+from nearfar.training.averaging import StepAverage
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 
@@ -59,19 +60,20 @@ def steps_on_a_rank(rank: int, world: int, build: Callable, in_parts: bool) -> d
     """Three steps of a rank's own rows; gradients averaged as training does."""
     method = build()
     optimizer = sgd(method)
+    trained = [each for each in method.parameters() if each.requires_grad]
+    average = StepAverage(method, trained, Ranks(rank, world))
     losses = []
     for step in range(3):
         views = tuple(view.split(COUNTS)[rank] for view in views_of(step, sum(COUNTS)))
         labels = labels_of(step, sum(COUNTS)).split(COUNTS)[rank]
         optimizer.zero_grad()
         if in_parts:
-            loss = cached_gradients(method, views, labels, 2)
+            loss = cached_gradients(method, views, labels, 2, average.last_pass)
         else:
-            loss = method(views, labels)
+            (loss,) = average.last_pass(method(views, labels))
             loss.backward()
         losses.append(loss.detach())
-        trained = [each for each in method.parameters() if each.requires_grad]
-        Ranks(rank, world).average_step(method, trained, losses[-1])
+        average.finish(losses[-1])
         optimizer.step()
         method.after_step(step / 3)
     return {"losses": losses, "state": method.state_dict(), "scalars": method.scalars}

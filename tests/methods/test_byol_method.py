@@ -16,6 +16,7 @@ from nearfar.methods.momentum import rising_momentum
 from nearfar.methods.specs import BYOLSpec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import SHORT, resumes_to_the_same_bits
+from nearfar.training.averaging import StepAverage
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 
@@ -157,13 +158,15 @@ def steps_on_a_rank(rank: int, world: int) -> tuple:
 def steps_of(method: BYOL, share, ranks: Ranks) -> tuple:
     trained = [each for each in method.parameters() if each.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=0.1)
+    average = StepAverage(method, trained, ranks)
     losses = []
     for step in range(3):
         loss = method(tuple(share(view) for view in doubled(views_of_step(step))))
         optimizer.zero_grad()
+        (loss,) = average.last_pass(loss)
         loss.backward()
         losses.append(loss.detach())
-        ranks.average_step(method, trained, losses[-1])
+        average.finish(losses[-1])
         optimizer.step()
         method.after_step(step / 3)
     return losses, dict(method.state_dict()), method.scalars

@@ -15,6 +15,7 @@ from nearfar.methods.specs import BYOLSpec, CPCSpec, CrossEntropySpec, SimCLRSpe
 from nearfar.spec import as_spec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import resumes_to_the_same_bits
+from nearfar.training.averaging import StepAverage
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 
@@ -123,7 +124,7 @@ def step_on_a_rank(rank: int, world: int, kind: str, in_parts: bool, changes: di
         loss = method(views)
         loss.backward()
     loss = loss.detach()
-    Ranks(rank, world).average_step(method, list(method.parameters()), loss)
+    StepAverage(method, list(method.parameters()), Ranks(rank, world)).finish(loss)
     return {"loss": loss, "gradients": gradients_of(method), "scalars": method.scalars}
 
 

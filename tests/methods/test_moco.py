@@ -15,6 +15,7 @@ from nearfar.methods.moco import MoCo
 from nearfar.methods.specs import MoCoSpec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import SHORT, resumes_to_the_same_bits
+from nearfar.training.averaging import StepAverage
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 
@@ -205,18 +206,19 @@ def steps_on_a_rank(rank: int, world: int, symmetric: bool, in_parts: bool) -> d
     """Three steps of a rank's own rows; gradients averaged as training does."""
     method = moco(replace(SMALL, symmetric=symmetric, queue_size=11))
     optimizer = sgd(method)
+    trained = [each for each in method.parameters() if each.requires_grad]
+    average = StepAverage(method, trained, Ranks(rank, world))
     losses = []
     for step in range(3):
         views = tuple(view.split(COUNTS)[rank] for view in views_of_step(step, 8))
         optimizer.zero_grad()
         if in_parts:
-            loss = cached_gradients(method, views, None, 2)
+            loss = cached_gradients(method, views, None, 2, average.last_pass)
         else:
-            loss = method(views)
+            (loss,) = average.last_pass(method(views))
             loss.backward()
         losses.append(loss.detach())
-        trained = [each for each in method.parameters() if each.requires_grad]
-        Ranks(rank, world).average_step(method, trained, losses[-1])
+        average.finish(losses[-1])
         optimizer.step()
         method.after_step(step / 3)
     return {"losses": losses, "state": method.state_dict(), "scalars": method.scalars}
@@ -252,7 +254,7 @@ def batch_norm_on_a_rank(rank: int, world: int) -> tuple:
         own.append(views[1][:, 0, 0, 0].tolist())
         cached_gradients(method, views, None, 3)
         trained = [each for each in method.parameters() if each.requires_grad]
-        Ranks(rank, world).average_step(method, trained, torch.zeros(()))
+        StepAverage(method, trained, Ranks(rank, world)).finish(torch.zeros(()))
         method.after_step(0.5)
     return own, companies, method.state_dict()
 

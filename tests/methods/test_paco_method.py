@@ -32,6 +32,7 @@ from nearfar.methods.specs import PaCoSpec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.methods import sgd
 from nearfar.testing.resuming import resumes_to_the_same_bits
+from nearfar.training.averaging import StepAverage
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.ranks import Ranks
 
@@ -124,7 +125,7 @@ def batch_norm_on_a_rank(rank: int, world: int) -> tuple:
     first, second = (view.split(6)[rank] for view in views)
     loss = cached_gradients(method, (first, second), labels_of(0, 12).split(6)[rank], 6)
     trained = [each for each in method.parameters() if each.requires_grad]
-    Ranks(rank, world).average_step(method, trained, loss)
+    StepAverage(method, trained, Ranks(rank, world)).finish(loss)
     method.after_step(0.5)
     return second[:, 0, 0, 0].tolist(), company, method.state_dict()
 

@@ -20,6 +20,7 @@ from nearfar.recipes.run import run_recipe
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import run_on_ranks
 from nearfar.text_bytes import encoded
+from nearfar.training.averaging import StepAverage
 from nearfar.training.generators import OwnDraws
 from nearfar.training.interruption import Interrupted
 from nearfar.training.loop import train
@@ -135,7 +136,7 @@ def _gradients(rank, count, spec):
     loss = method(views)
     loss.backward()
     parameters = list(method.parameters())
-    Ranks(rank, count).average_step(method, parameters, loss.detach())
+    StepAverage(method, parameters, Ranks(rank, count)).finish(loss.detach())
     return [each.grad for each in parameters]
 
 

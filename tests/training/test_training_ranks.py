@@ -19,6 +19,7 @@ from nearfar.methods.specs import SimCLRSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
 from nearfar.testing import run_on_ranks
+from nearfar.training.averaging import StepAverage
 from nearfar.training.ranks import Ranks
 from nearfar.training.schedules import CosineSpec
 from nearfar.training.specs import OptimizerSpec
@@ -84,9 +85,11 @@ def train_row_by_row(rank, world, path, config):
     return state_of(method)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "lars"])
-@pytest.mark.parametrize("micro_batch_size", [None, 3])
-def test_ranks_come_to_the_parameters_of_one_process(tmp_path, optimizer, micro_batch_size):
+@pytest.mark.parametrize(
+    ("optimizer", "micro_batch_size", "ranks"),
+    [("sgd", None, 2), ("lars", None, 4), ("sgd", 3, 2), ("lars", 1, 2), ("sgd", 1, 4)],
+)
+def test_ranks_come_to_the_parameters_of_one_process(tmp_path, optimizer, micro_batch_size, ranks):
     config = replace(
         SHORT,
         optimizer=as_spec(OptimizerSpec, {"name": optimizer, "learning_rate": 0.1}),
@@ -94,7 +97,7 @@ def test_ranks_come_to_the_parameters_of_one_process(tmp_path, optimizer, micro_
         clip_norm=0.5,
     )
     whole = train_row_by_row(0, 1, tmp_path / "whole", config)
-    found = run_on_ranks(2, train_row_by_row, tmp_path / "ranks", tmp_path / "shared", config)
+    found = run_on_ranks(ranks, train_row_by_row, tmp_path / "ranks", tmp_path / "shared", config)
     for state in found:
         torch.testing.assert_close(state, whole, rtol=0, atol=1e-10)
     for one, other in zip(metrics(tmp_path / "shared"), metrics(tmp_path / "whole"), strict=True):
@@ -312,16 +315,24 @@ def exchange(rank, world):
         torch.arange(8.0).view(1, 2, 2, 2).to(memory_format=torch.channels_last) * rank,
     ]
     ranks.average(tensors)
-    parameters = [nn.Parameter(torch.ones(2)) for _ in range(3)]
-    parameters[0].grad = torch.full((2,), float(rank))
-    if rank == 1:
-        parameters[1].grad = torch.ones(2)
     layer = nn.BatchNorm1d(2)
     layer.running_mean.fill_(rank)
     frozen = nn.BatchNorm1d(2).eval()
     frozen.running_mean.fill_(rank)
+    parameters = [nn.Parameter(torch.ones(2)) for _ in range(4)]
+    step_average = StepAverage(nn.ModuleList([layer, frozen]), parameters, ranks)
     loss = torch.tensor(float(rank))
-    ranks.average_step(nn.ModuleList([layer, frozen]), parameters, loss)
+    by_step = []
+    for averages_itself in (True, False, True):
+        for parameter in parameters:
+            parameter.grad = None
+        (3 * parameters[3] + parameters[1] * (rank == 1)).sum().backward()
+        start = (parameters[0] * rank).sum()
+        if averages_itself:
+            (start,) = step_average.last_pass(start)
+        start.backward()
+        step_average.finish(loss)
+        by_step.append([parameter.grad for parameter in parameters])
     refused = ""
     try:
         with ranks.agreeing():
@@ -336,7 +347,7 @@ def exchange(rank, world):
     ranks.begin_alike(module)
     return {
         "averages": tensors,
-        "gradients": [parameter.grad for parameter in parameters],
+        "gradients": by_step,
         "means": [layer.running_mean, frozen.running_mean],
         "loss": loss,
         "largest": ranks.largest(5 - rank),
@@ -353,10 +364,11 @@ def test_what_ranks_exchange(tmp_path):
         assert torch.equal(averages[0], torch.ones(2, 3))
         assert averages[1] == 1
         assert torch.equal(averages[2], torch.arange(8.0).view(1, 2, 2, 2))
-        first, second, third = found["gradients"]
-        assert torch.equal(first, torch.ones(2))
-        torch.testing.assert_close(second, torch.full((2,), 1 / 3))
-        assert third is None
+        for first, second, third, fourth in found["gradients"]:
+            torch.testing.assert_close(first, torch.ones(2))
+            torch.testing.assert_close(second, torch.full((2,), 1 / 3))
+            assert third is None
+            torch.testing.assert_close(fourth, torch.full((2,), 3.0))
         assert torch.equal(found["means"][0], torch.ones(2))
         assert torch.equal(found["means"][1], torch.full((2,), float(rank)))
         assert found["loss"] == 1

@@ -20,8 +20,9 @@ from nearfar.spec import as_spec
 from nearfar.testing.named_checks import require_all
 from nearfar.testing.rank_processes import run_on_ranks
 from nearfar.testing.resuming import CLASSES, resumes_to_the_same_bits
+from nearfar.training.averaging import StepAverage
 from nearfar.training.generators import OwnDraws
-from nearfar.training.gradient_caching import cached_gradients
+from nearfar.training.gradient_caching import LastPass, cached_gradients
 from nearfar.training.ranks import Ranks
 from nearfar.views.specs import ViewsSpec
 
@@ -197,8 +198,10 @@ def keeps_its_word_on_labels(case: MethodCase) -> None:
 def is_the_same_in_parts(case: MethodCase) -> None:
     """Gradient caching takes the steps of the whole batch."""
 
-    def in_parts(method: Method, views: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        return cached_gradients(method, views, labels, PART)
+    def in_parts(
+        method: Method, views: tuple[Tensor, ...], labels: Tensor, last_pass: LastPass
+    ) -> Tensor:
+        return cached_gradients(method, views, labels, PART, last_pass)
 
     _assert_same(_steps(case, in_parts, 0, 1), whole_steps(case))
 
@@ -263,9 +266,11 @@ def whole_steps(case: MethodCase) -> Outcome:
     return _steps(case, _whole, 0, 1)
 
 
-def _whole(method: Method, views: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+def _whole(
+    method: Method, views: tuple[Tensor, ...], labels: Tensor, last_pass: LastPass
+) -> Tensor:
     """The loss, its gradients left in the parameters."""
-    loss = method(views, labels)
+    (loss,) = last_pass(method(views, labels))
     loss.backward()
     return loss.detach()
 
@@ -274,6 +279,8 @@ def _steps(case: MethodCase, gradients: Callable, rank: int, count: int) -> Outc
     """Steps of a rank's share of each batch."""
     method = case.row_by_row()
     optimizer = sgd(method)
+    trained = [each for each in method.parameters() if each.requires_grad]
+    average = StepAverage(method, trained, Ranks(rank, count))
     losses = []
     for step in range(STEPS):
         shares = COUNTS if count > 1 else (sum(COUNTS),)
@@ -281,9 +288,8 @@ def _steps(case: MethodCase, gradients: Callable, rank: int, count: int) -> Outc
         labels = labels_of(step).split(shares)[rank]
         optimizer.zero_grad()
         with OwnDraws(step):
-            losses.append(gradients(method, views, labels))
-        trained = [each for each in method.parameters() if each.requires_grad]
-        Ranks(rank, count).average_step(method, trained, losses[-1])
+            losses.append(gradients(method, views, labels, average.last_pass))
+        average.finish(losses[-1])
         optimizer.step()
         method.after_step(step / STEPS)
     return losses, method.state_dict(), method.scalars

@@ -9,6 +9,7 @@ gradient, and each part is embedded once more, now with a graph, to carry its ro
 parameters. Activations of one part are held at a time; what it costs is one more forward pass.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,12 +21,20 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.training.generators import drawn_state, restore_drawn
 
+LastPass = Callable[..., tuple[Tensor, ...]]
+"""Is given the tensors that a step's last backward pass starts from, and gives them back."""
+
+
+def _as_they_are(*starts: Tensor) -> tuple[Tensor, ...]:
+    return starts
+
 
 def cached_gradients(
     method: Method,
     views: tuple[Tensor, ...],
     labels: Tensor | None,
     micro_batch_size: int,
+    last_pass: LastPass = _as_they_are,
 ) -> Float[Tensor, ""]:
     """Add the gradients of `method(views, labels)` to the parameters, part by part.
 
@@ -50,6 +59,8 @@ def cached_gradients(
         views: Each `(batch, …)`.
         labels: For the loss.
         micro_batch_size: Most examples of a part, 1 or more.
+        last_pass: Is told where the last of the backward passes starts: `StepAverage.last_pass`
+            averages over ranks while it runs. Without a gradient to carry back it is not called.
 
     Returns:
         The loss of the whole batch, without a graph.
@@ -82,11 +93,13 @@ def cached_gradients(
     ]
     by_part = list(zip(*gradients, strict=True))
 
-    _carry_back(last, by_part[-1])
+    _carry_back(last, by_part[-1], last_pass if len(parts) == 1 else _as_they_are)
     end = _State.now(method, device, before=starts[-1:])
-    for part, start, gradient in zip(parts[:-1], starts, by_part[:-1], strict=True):
+    for place, start in enumerate(starts):
         start.restore(method, device)
-        _carry_back(_embed(method, part), gradient)
+        embedded = _embed(method, parts[place])
+        is_last = place == len(starts) - 1
+        _carry_back(embedded, by_part[place], last_pass if is_last else _as_they_are)
     end.restore(method, device)
     return loss.detach()
 
@@ -144,7 +157,9 @@ def _embed(method: Method, part: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return embedded
 
 
-def _carry_back(embedded: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]) -> None:
+def _carry_back(
+    embedded: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...], last_pass: LastPass
+) -> None:
     """Add a part's share to the parameters' gradients."""
     wanted = [
         (kind, gradient)
@@ -154,4 +169,4 @@ def _carry_back(embedded: tuple[Tensor, ...], gradients: tuple[Tensor | None, ..
     if wanted:
         kinds, given = zip(*wanted, strict=True)
         with torch.autocast(kinds[0].device.type, enabled=False):
-            torch.autograd.backward(kinds, given)
+            torch.autograd.backward(last_pass(*kinds), given)

@@ -20,6 +20,7 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.run_folder.names import KEPT_EPOCH
 from nearfar.torch_defaults import own_defaults
 from nearfar.training import collapse
+from nearfar.training.averaging import StepAverage
 from nearfar.training.best_epoch import BestEpoch
 from nearfar.training.ends import Diverged, EndedEarly
 from nearfar.training.environment import recorded_environment
@@ -142,6 +143,8 @@ def train(
         method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     ranks.begin_alike(method)
     optimizer = config.optimizer.build(method)
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    step_average = StepAverage(method, parameters, ranks)
     average = None if config.ema is None else WeightAverage(method, config.ema)
     if config.keep_epoch == "best" and knn is None:
         raise config.no_check("there is no check")
@@ -258,8 +261,9 @@ def train(
                         batches.beside(indices, generators.views),
                     )
                     drawn += method.belonging(indices)
+                    optimizer.zero_grad(set_to_none=True)
                     loss, norm = _gradients(
-                        method, drawn, labels, optimizer, hardware, config.micro_batch_size, ranks
+                        method, drawn, labels, hardware, config.micro_batch_size, step_average
                     )
                     if not math.isfinite(loss + norm):
                         shares = ranks.gather(indices.tolist())
@@ -346,17 +350,14 @@ def _gradients(
     method: Method,
     views: tuple[Tensor, ...],
     labels: Tensor | None,
-    optimizer: Optimizer,
     hardware: Hardware,
     micro_batch_size: int | None,
-    ranks: Ranks,
+    average: StepAverage,
 ) -> tuple[float, float]:
     """Leave the gradients of one batch in the parameters; the loss, and the gradients' norm."""
-    optimizer.zero_grad(set_to_none=True)
-    loss = _backward(method, views, labels, hardware, micro_batch_size)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    ranks.average_step(method, parameters, loss)
-    norm = get_total_norm([each.grad for each in parameters if each.grad is not None])
+    loss = _backward(method, views, labels, hardware, micro_batch_size, average)
+    average.finish(loss)
+    norm = get_total_norm([each.grad for each in average.parameters if each.grad is not None])
     # One wait for the device, not two.
     value, size = torch.stack([loss.float(), norm.float()]).tolist()
     return value, size
@@ -368,6 +369,7 @@ def _backward(
     labels: Tensor | None,
     hardware: Hardware,
     micro_batch_size: int | None,
+    average: StepAverage,
 ) -> Tensor:
     """Add the gradients of one batch to the parameters'; the loss."""
     if hardware.channels_last and views[0].ndim == 4:
@@ -377,9 +379,10 @@ def _backward(
         )
     with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
         if micro_batch_size is not None:
-            return cached_gradients(method, views, labels, micro_batch_size).detach()
+            return cached_gradients(method, views, labels, micro_batch_size, average.last_pass)
         loss = method(views, labels)
-    loss.backward()
+    (start,) = average.last_pass(loss)
+    start.backward()
     return loss.detach()
 
 
@@ -394,13 +397,14 @@ def step_without_effect(
 ) -> Work:
     """What a step computes, on a copy of the method and with draws of its own."""
     copied = copy.deepcopy(method)
+    alone = StepAverage(copied, (), Ranks())
     generator = torch.Generator(images.device).manual_seed(0)
 
     def work() -> None:
         with OwnDraws(0, images.device):
             drawn = views_of_batch(views, images, labels, generator, config.false_positives)
             drawn += copied.belonging(indices)
-            _backward(copied, drawn, labels, hardware, config.micro_batch_size)
+            _backward(copied, drawn, labels, hardware, config.micro_batch_size, alone)
 
     return work
 

@@ -1,12 +1,8 @@
 """The processes that train together: what they exchange, and how they stop together.
 
 Every rank holds the whole method, embeds its own rows of the global batch, computes the whole loss
-from the rows of all (`similarity.gathering`), and averages its gradients with the others'. So all
-ranks take the same step, and what one saves is the state of all.
-
-`DistributedDataParallel` is not used: it averages in the backward pass of its own `forward`, and a
-method is called in two stages, twice for each part under gradient caching. One explicit exchange
-after the backward pass serves both, and a reader sees where it happens.
+from the rows of all (`similarity.gathering`), and averages its gradients with the others'
+(`training.averaging`). So all ranks take the same step, and what one saves is the state of all.
 """
 
 import contextlib
@@ -23,7 +19,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 from torch.distributed.rendezvous import rendezvous
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nearfar.bounds import check_range
 from nearfar.errors import NearfarError, SettingError
@@ -131,32 +126,6 @@ class Ranks:
             for tensor, share in zip(alike, shares, strict=True):
                 tensor.copy_(share.view_as(tensor))
 
-    def average_step(
-        self, module: nn.Module, parameters: Sequence[nn.Parameter], loss: Tensor
-    ) -> None:
-        """Average over the ranks what a backward pass left, in place.
-
-        That is the gradients, the loss, and the running statistics of batch-norm, which each rank
-        took from its own rows. Averages of equal shares are those of the global batch; what is not
-        finite on one rank is not finite on any.
-
-        Args:
-            module: Whose batch-norm.
-            parameters: Whose gradients; one that no rank has stays None.
-            loss: Detached.
-        """
-        if self.count == 1:
-            return
-        used = torch.tensor([parameter.grad is not None for parameter in parameters])
-        used = used.to(loss.device, torch.float32)
-        gradients = [
-            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            for parameter in parameters
-        ]
-        self.average([loss, used, *gradients, *_running_statistics(module)])
-        for parameter, gradient, share in zip(parameters, gradients, used.tolist(), strict=True):
-            parameter.grad = gradient if share > 0 else None
-
     def begin_alike(self, module: nn.Module) -> None:
         """Give every rank the first one's parameters and buffers."""
         if self.count == 1:
@@ -208,17 +177,6 @@ class Ranks:
         loaded = load() if leads else None
         self.largest(0)
         return load() if loaded is None else loaded
-
-
-def _running_statistics(module: nn.Module) -> list[Tensor]:
-    """Running means and variances of the batch-norm that is being trained."""
-    return [
-        statistic
-        for layer in module.modules()
-        if isinstance(layer, _BatchNorm) and layer.training
-        for statistic in (layer.running_mean, layer.running_var)
-        if statistic is not None
-    ]
 
 
 @contextmanager
