@@ -67,6 +67,7 @@ REPRODUCTIONS: dict[str, Reproduction] = {
         losses.NO_FALSE_NEGATIVES,
         losses.FALSE_POSITIVES,
         losses.MANY_FALSE_POSITIVES,
+        losses.LOW_TEMPERATURE,
         several_positives.TWO,
         several_positives.FOUR,
         misjudged_prior.REPRODUCTION,

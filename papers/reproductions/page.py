@@ -9,7 +9,7 @@ from tools.markdown import mean_and_sd, table
 from papers.measurements import distinct, where
 from papers.reproductions.claim import Verdict
 from papers.reproductions.contrast import over
-from papers.reproductions.power import detectable, seeds_for
+from papers.reproductions.power import MOST_SEEDS, detectable, seeds_for
 from papers.reproductions.reproduction import PILOT_SEEDS, Reproduction
 from papers.reproductions.results import Results
 from papers.reproductions.running import finished_runs, pilot_of, results_of
@@ -102,7 +102,9 @@ def _plan(study: Reproduction, folder: Path) -> str:
     ]
     aim = study.contrasts[0].aim
     if aim is not None and least > aim:
-        words.append(f"The {aim:g} of the main question would take {seeds_for(aim, sd, among)}.")
+        needed = seeds_for(aim, sd, among)
+        more = " or more" if needed == MOST_SEEDS else ""
+        words.append(f"The {aim:g} of the main question would take {needed}{more}.")
     return " ".join(words) + "\n"
 
 
