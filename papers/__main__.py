@@ -22,12 +22,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from tools.command import run_command
+from tools.figure_file import save
 from tools.markdown import with_section
 
 from nearfar.errors import SettingError, require_known
 from papers.catalogue import EXPERIMENTS, REPRODUCTIONS
 from papers.experiment import Experiment, measured
-from papers.figures import save, style
+from papers.figures import style
 from papers.page import page
 from papers.reproductions.page import overview, spread
 from papers.reproductions.power import detectable

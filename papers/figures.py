@@ -1,7 +1,6 @@
 """How the figures look, and what they share: axes, ticks, points with their spread over seeds."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -9,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from tools import figure_file
 
 from papers.measurements import curve
 
@@ -16,9 +16,7 @@ COLOURS = ("#1f6fb4", "#c4571b", "#2c8a4b", "#7b4fa3", "#8a6d1d", "#b03a6b")
 """Told apart without seeing red or green, too, because every one has a marker of its own."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
 STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "nearfar",
-    "svg.fonttype": "none",
-    "font.size": 9,
+    **figure_file.STYLE,
     "axes.titlesize": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -40,12 +38,6 @@ def panels(count: int = 2, height: float = 3.6) -> tuple[Figure, Sequence[Axes]]
     """
     figure = Figure((4.6 * count, height), layout="constrained")
     return figure, figure.subplots(1, count, squeeze=False)[0]
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure, the same bytes for the same figures."""
-    # Without a date, which would differ each time.
-    figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def plot_spread(

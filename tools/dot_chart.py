@@ -8,6 +8,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tools.figure_file import STYLE, save
+
 COLOURS, MARKERS = ("#1f6fb4", "#c4571b", "#2c8a4b"), ("o", "s", "^")
 INCHES_A_ROW = 0.28
 
@@ -26,7 +28,7 @@ def draw_dots(panels: Mapping[str, Panel], path: Path, *, axis: str = "top-1, %"
     """
     rows = _distinct(row for panel in panels.values() for row in panel)
     kinds = _distinct(kind for panel in panels.values() for row in panel.values() for kind in row)
-    with mpl.rc_context({"svg.hashsalt": "nearfar", "svg.fonttype": "none", "font.size": 9}):
+    with mpl.rc_context(STYLE):
         figure = Figure(
             (2.2 + 2.1 * len(panels), 1.1 + INCHES_A_ROW * len(rows)), layout="constrained"
         )
@@ -40,9 +42,7 @@ def draw_dots(panels: Mapping[str, Panel], path: Path, *, axis: str = "top-1, %"
         if len(kinds) > 1:
             handles, labels = axes[0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-        # Without a date, which would differ each time.
-        stamp = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(path, dpi=110, metadata=stamp)
+        save(figure, path)
 
 
 def _draw(axes: Axes, panel: Panel, rows: Sequence[str], kinds: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from tools.figure_file import save
 
 from papers.bounds_bench.figure import DRAWN, draw
 from papers.bounds_bench.page import curves_name, figure_name, levels_name, page
@@ -11,7 +12,7 @@ from papers.bounds_bench.runs import kept
 from papers.bounds_bench.summary import curve_rows, level_rows
 from papers.bounds_bench.tasks import TASKS
 from papers.bounds_bench.training import Run
-from papers.figures import save, style
+from papers.figures import style
 from papers.measurements import distinct
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from rich.console import Console
+from tools.figure_file import save
 from tools.many_runs import Job, train_all
 
 from nearfar.durable_files import make_folder
-from papers.figures import save, style
+from papers.figures import style
 from papers.reproductions.reproduction import Reproduction
 from papers.reproductions.results import Results
 

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from papers.catalogue import REPRODUCTIONS
-from papers.figures import save, style
+from papers.figures import style
 from papers.momentum_contrast import ablation, methods, momentum, queue, views_left_out
 from papers.momentum_contrast.setup import MOCO
 from papers.mutual_information import byol_batches, critics, grid
 from papers.reproductions.probed import BATCH, BESIDE, EPOCHS, run, simclr
 from papers.reproductions.yardstick import BOUND, PROBE
 from tools.comparison.records import fingerprint
+from tools.figure_file import save
 
 from nearfar.spec import flat_settings, to_json
 

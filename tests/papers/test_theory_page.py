@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from papers.__main__ import ROOT, THEORY, Arguments, main, rerun
 from papers.catalogue import EXPERIMENTS
-from papers.figures import save, style
+from papers.figures import style
 from papers.page import page
 from rich.console import Console
+from tools.figure_file import save
 from tools.machine import made_on
 
 FOLDER = ROOT / "docs" / THEORY

@@ -13,6 +13,7 @@ from nearfar.recipes.recipe import Recipe
 from tools.comparison.experiments import CONTRASTIVE, learns_from_labels
 from tools.comparison.page import in_order
 from tools.comparison.scores import FEW_LABELS, KNN, Protocol, Scores
+from tools.figure_file import STYLE, save
 
 UNLABELLED, LABELLED = "#1f6fb4", "#c4571b"
 BASELINE_STYLES: dict[FeatureKind, tuple[str, str]] = {
@@ -32,7 +33,7 @@ def draw(
         path: Its ending says the format.
     """
     shown = in_order(scores, experiments, names)
-    with mpl.rc_context({"svg.hashsalt": "nearfar", "svg.fonttype": "none", "font.size": 9}):
+    with mpl.rc_context(STYLE):
         figure = Figure((9, 1.4 + INCHES_A_METHOD * len(shown)), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
         for panel, protocol in zip(axes, (KNN, FEW_LABELS), strict=True):
@@ -42,9 +43,7 @@ def draw(
         handles = {each.get_label(): each for each in axes[0].get_lines()}
         handles = {label: each for label, each in handles.items() if not label.startswith("_")}
         figure.legend(handles.values(), handles, loc="outside lower center", ncols=5, frameon=False)
-        # Without a date, which would differ each time.
-        stamp = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(path, dpi=110, metadata=stamp)
+        save(figure, path)
 
 
 def _panel(
