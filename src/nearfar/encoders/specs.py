@@ -35,12 +35,15 @@ class EncoderSpec(ForExamples, noun="backbone"):
     Attributes:
         gives_steps: It gives a vector for each step, which CPC asks for (`step_encoders.py`).
         cuts_patches: Its steps are rows of patches of an image.
+        pretrained_by: "module:function" that gives its own weights, as `read_start` does, where
+            `start` is pretrained and they are not timm's.
         name: Which backbone: one of ours, or timm/NAME for any of timm's.
     """
 
     room: ClassVar[str] = "encoder."
     gives_steps: ClassVar[bool] = False
     cuts_patches: ClassVar[bool] = False
+    pretrained_by: ClassVar[str] = ""
 
     start: str | None = field(default=None, kw_only=True)
     """Weights to begin with: pretrained (timm's own), a run, or a .safetensors or torch file."""
@@ -304,3 +307,4 @@ def timm_models() -> dict[str, str]:
 
 # At the end, so that lists of backbones begin with those of images.
 import_module("nearfar.encoders.text_specs")
+import_module("nearfar.encoders.huggingface_specs")

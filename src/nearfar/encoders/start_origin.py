@@ -25,6 +25,7 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.modality import Modality
 from nearfar.outside_text import printable
 from nearfar.paths import user_path
+from nearfar.plugins import imported
 from nearfar.run_folder import names
 
 State = Mapping[str, Tensor]
@@ -103,6 +104,8 @@ def read_start(spec: EncoderSpec, setting: str = "encoder.start") -> tuple[Origi
     start = spec.start
     assert start is not None
     asked = f"{setting} {start}"
+    if spec.gets_pretrained and spec.pretrained_by:
+        return imported(spec.pretrained_by)(spec)
     if spec.gets_pretrained:
         option = f"--{setting.replace('_', '-')} FILE"
         return _of_timm(spec, start.partition(":")[2], asked, option)

@@ -224,7 +224,10 @@ def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:
     """The backbone, its weights drawn from torch's generator."""
     encoder = recipe.encoder.build(example_format.shape)
     for name, value in example_format.learnt.items():
-        encoder.get_buffer(name).copy_(value)
+        owner, _, short = name.rpartition(".")
+        # In the buffer's place, for a tokeniser's length is known to its file alone.
+        held = value.clone().to(encoder.get_buffer(name).device)
+        setattr(encoder.get_submodule(owner), short, held)
     return encoder
 
 
