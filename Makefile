@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
 
-.PHONY: demo test test-slow check format bench hashes fonts clipart wordnet clean
+.PHONY: demo test test-slow check format bench hashes fonts clipart wordnet novels clean
 
 demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
 	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
@@ -37,6 +37,9 @@ bench: .stamps/bench ## ratios against peers, written to docs/benchmarks.md
 
 fonts clipart wordnet: .stamps/core ## free fonts, drawings by category, or WordNet, from Debian's packages, for `--data fonts`, `folder`, `wordnet`
 	$(BIN)/python -m tools.debian_data $@
+
+novels: .stamps/core ## Jane Austen's six novels, a line a sentence, from a package of Debian's, for `--data text-lines`
+	$(BIN)/python -m tools.novels
 
 hashes: | $(filter .stamps/%,$(UV)) ## requirements.txt: what is pinned, with the checksums of its files
 	$(UV) pip compile --quiet --generate-hashes --all-extras -c constraints.txt pyproject.toml -o requirements.txt

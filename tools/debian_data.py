@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from nearfar.errors import NearfarError
@@ -68,10 +69,17 @@ def collect(kind: str, folder: Path) -> int:
     """
     packages, place = KINDS[kind]
     with tempfile.TemporaryDirectory() as fetched:
-        _run(["apt-get", "download", *packages()], Path(fetched))
-        return sum(
-            unpack(package, folder, place) for package in sorted(Path(fetched).glob("*.deb"))
-        )
+        return sum(unpack(package, folder, place) for package in fetch(packages(), Path(fetched)))
+
+
+def fetch(packages: Sequence[str], folder: Path) -> list[Path]:
+    """Fetch packages of Debian into a folder.
+
+    Raises:
+        NearfarError: One cannot be fetched.
+    """
+    _run(["apt-get", "download", *packages], folder)
+    return sorted(folder.glob("*.deb"))
 
 
 def unpack(package: Path, folder: Path, place) -> int:
