@@ -33,6 +33,7 @@ class _Streamed(StreamedExamples):
         if self.in_worker:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
         if index == self.broken:
             raise NearfarError(f"image {index} is damaged")
         return _images(self.count)[index]

@@ -18,7 +18,7 @@ def sleeper(tmp_path, monkeypatch):
     return lambda processes, key: processes.start(key, ["sleeper"], tmp_path / f"{key}.log")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_reaches_those_too_that_are_started_after_it(sleeper, number):
     handler = signal.getsignal(number)
     processes, ended = Processes(), {}

@@ -16,7 +16,7 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training import loop
-from nearfar.training.interruption import Interrupted
+from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.schedules import CosineSpec, DropsSpec
 from nearfar.training.specs import AdamWSpec, SGDSpec
 from nearfar.views.specs import DigitsViewsSpec
@@ -87,7 +87,9 @@ def test_what_a_method_measures_is_logged_now_and_then_and_last(whole, tmp_path,
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
-@pytest.mark.parametrize(("at_step", "number"), [(0, "SIGINT"), (5, "SIGTERM"), (7, "SIGHUP")])
+@pytest.mark.parametrize(
+    ("at_step", "number"), [(0, "SIGINT"), (5, "SIGTERM"), (7, "SIGHUP"), (2, "SIGUSR1")]
+)
 def test_a_signal_finishes_the_step_and_the_run_goes_on_to_the_same_bits(
     tmp_path, name, at_step, number
 ):
@@ -99,7 +101,10 @@ def test_a_signal_finishes_the_step_and_the_run_goes_on_to_the_same_bits(
     with pytest.raises(Interrupted) as caught:
         train_tiny(path, config, batches=batches)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert caught.value.exit_code == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}[number]
+    assert (
+        caught.value.exit_code
+        == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGUSR1": 138}[number]
+    )
     assert f"after step {at_step + 1} of 12" in str(caught.value)
     assert f"nearfar train --resume '{path}'" in str(caught.value)
     assert metrics(path)[-1]["step"] == at_step + 1
@@ -110,6 +115,13 @@ def test_a_signal_finishes_the_step_and_the_run_goes_on_to_the_same_bits(
     environment = RunFolder(path).read_environment()
     assert environment["resumed_at_steps"] == [at_step + 1]
     assert 0 < environment["seconds"] < 60
+
+
+def test_a_second_notice_does_not_kill():
+    with StopSignals(quiet=True) as stop:
+        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR1)
+    assert stop.received == signal.SIGUSR1
 
 
 def test_a_signal_during_the_knn_check_comes_after_it(tmp_path, whole):

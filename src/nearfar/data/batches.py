@@ -190,9 +190,8 @@ def _gathered(
 def _prepare_worker(worker: int) -> None:  # noqa: ARG001  (the loader passes it)
     """Leave signals to the main process, which saves first, and be quiet about odd metadata."""
     # Terminals, torchrun and schedulers send them to a whole group of processes.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 

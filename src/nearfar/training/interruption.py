@@ -12,7 +12,7 @@ from typing import Any
 
 from nearfar.errors import NearfarError
 
-_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _SEEN = b"\nfinishing the step and saving; the same signal again stops at once\n"
 
 
@@ -52,9 +52,10 @@ def _die_unless_ending(number: int, _frame: FrameType | None) -> None:
 
 
 def take_signals(handler: Callable[[int, FrameType | None], None]) -> dict[signal.Signals, Any]:
-    """Have SIGINT, SIGTERM and SIGHUP call a handler, and say what handled them before.
+    """Have SIGINT, SIGTERM, SIGHUP and SIGUSR1 call a handler, and say what handled them before.
 
     SIGHUP comes when the terminal is closed; under `nohup`, which ignores it, it stays ignored.
+    SIGUSR1 is what SLURM is asked to send some minutes before a job's time is over.
     Outside the main thread Python does not let signals be handled: there nothing changes.
     """
     before: dict[signal.Signals, Any] = {}
@@ -73,9 +74,10 @@ def give_back_signals(before: Mapping[signal.Signals, Any]) -> None:
 
 
 class StopSignals:
-    """While it is entered, the first SIGINT, SIGTERM or SIGHUP is only noted; a second one kills.
+    """While it is entered, the first signal that is heeded is only noted; a second one kills.
 
-    Outside the main thread it notes nothing.
+    A second SIGUSR1 does not: it is a notice, which may come twice. Outside the main thread
+    nothing is noted.
 
     Args:
         quiet: Say nothing when a signal comes, because another rank does.
@@ -98,6 +100,8 @@ class StopSignals:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
+            if number == signal.SIGUSR1:
+                return
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
