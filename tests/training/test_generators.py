@@ -41,6 +41,19 @@ def test_a_saved_state_goes_on_where_it_was():
         assert [draw(generators) for _ in range(3)] == expected
 
 
+def test_draws_that_begin_anew_are_new_and_repeatable():
+    def drawn(rank: int, step: int | None) -> list[float]:
+        with Generators(1, CPU, rank) as generators:
+            draw(generators)
+            if step is not None:
+                generators.begin_anew(step)
+            return draw(generators)
+
+    assert drawn(1, 8) == drawn(1, 8)
+    every = [drawn(rank, step) for rank in (0, 1) for step in (None, 8, 9)]
+    assert len({number for numbers in every for number in numbers}) == 12
+
+
 def test_nothing_seeds_the_global_generators():
     """They belong to the caller and to all threads: code draws from generators of its own."""
     seeding = re.compile(r"torch\.manual_seed\(|fork_rng\(|np\.random\.seed\(|\brandom\.seed\(")

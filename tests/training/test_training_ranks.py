@@ -1,13 +1,16 @@
 """Ranks that train together: one process's run on the global batch, its state, its ends."""
 
 import functools
+import io
 import math
 import os
+import shutil
 import signal
 from dataclasses import replace
 
 import pytest
 import torch
+from rich.console import Console
 from test_killed import assert_same_run, metrics, weights
 from tiny_run import TINY, build_method, images, train_tiny
 from torch import nn
@@ -187,14 +190,72 @@ def test_a_signal_to_one_rank_stops_all_and_they_go_on_to_the_same_bits(
         torch.testing.assert_close(state, expected, rtol=0, atol=0)
 
 
-def test_another_number_of_ranks_does_not_go_on(whole, tmp_path):
-    path, _ = whole
-    with pytest.raises(NearfarError, match="it was made on 2 ranks, not 1, and each rank draws"):
-        train_tiny(path, SHORT, resume=True)
-    train_tiny(tmp_path / "alone", SHORT)
-    found = run_on_ranks(2, train_on_ranks, tmp_path / "ranks", tmp_path / "alone", True, None)
-    for ended, _ in found:
-        assert "it was made on 1 rank, not 2" in ended
+def train_until_killed(rank, world, path, config, at_step):
+    """No views are drawn, and each embedding depends on its own image: one process's run."""
+    die = functools.partial(os.kill, os.getpid(), signal.SIGKILL)
+    train_tiny(
+        path,
+        config,
+        method=row_by_row_simclr(),
+        views=plain_views,
+        batches=shared_batches(at_step, die),
+    )
+
+
+def go_on(rank, world, path, config):
+    told = io.StringIO()
+    method = train_tiny(
+        path,
+        config,
+        resume=True,
+        method=row_by_row_simclr(seed=5),
+        views=plain_views,
+        batches=shared_batches(),
+        console=Console(file=told, width=200),
+    )
+    return told.getvalue(), state_of(method)
+
+
+@pytest.mark.parametrize("ranks", [1, 4])
+def test_a_run_killed_on_two_ranks_goes_on_with_another_number(tmp_path, ranks):
+    config = replace(SHORT, ema=0.9)
+    whole = train_row_by_row(0, 1, tmp_path / "whole", config)
+    path = tmp_path / "run"
+    with pytest.raises(AssertionError, match="did not come to an end"):
+        run_on_ranks(2, train_until_killed, tmp_path / "killed", path, config, 6)
+    if ranks == 1:
+        found = [go_on(0, 1, path, config)]
+    else:
+        found = run_on_ranks(ranks, go_on, tmp_path / "on", path, config)
+    assert f"going on after step 4 of {STEPS}" in found[0][0]
+    assert f"the checkpoint was made on 2 ranks, this is {ranks}: each rank draws" in found[0][0]
+    for _, state in found:
+        torch.testing.assert_close(state, whole, rtol=0, atol=1e-10)
+    for one, other in zip(metrics(path), metrics(tmp_path / "whole"), strict=True):
+        assert one.pop("kind") == other.pop("kind")
+        assert one == pytest.approx(other, rel=1e-6)
+    environment = RunFolder(path).read_environment()
+    assert environment["ranks"] == 2
+    assert environment["resumed_on_ranks"] == [ranks]
+
+
+def test_another_number_of_ranks_begins_with_the_same_bits_and_repeatable_draws(tmp_path):
+    path = tmp_path / "run"
+    run_on_ranks(2, train_on_ranks, tmp_path / "cut", path, False, 2)
+    saved = weights(path)
+    finals = []
+    for copied in (tmp_path / "one", tmp_path / "other"):
+        shutil.copytree(path, copied)
+        method, begun = build_method(seed=7), {}
+        method.encoder = with_dropout(method.encoder)
+        batches = shared_batches(
+            3, lambda method=method, begun=begun: begun.update(state_of(method))
+        )
+        train_tiny(copied, SHORT, resume=True, method=method, batches=batches)
+        assert all(torch.equal(saved[f"method.{name}"], value) for name, value in begun.items())
+        finals.append(weights(copied))
+    assert not any(name.startswith("generator-1") for name in finals[0])
+    torch.testing.assert_close(finals[0], finals[1], rtol=0, atol=0)
 
 
 class Broken(nn.Module):

@@ -17,7 +17,7 @@ from nearfar.run_folder.folder import Json, RunFolder
 from nearfar.run_folder.records import Environment, check
 from nearfar.training.hardware import Hardware, cpu_name
 
-_KEPT = ("started", "command", "extends", "extended_after_epochs")
+_KEPT = ("started", "command", "ranks", "extends", "extended_after_epochs")
 """What stays as it was recorded first, where a run is gone on with."""
 _PACKAGES = ("nearfar", "torch", "torchvision", "timm", "numpy", "scikit-learn", "safetensors")
 
@@ -34,6 +34,7 @@ def recorded_environment(
     """Write `environment.json` before training, and how long it took after it, however it ends.
 
     Args:
+        ranks: How many train now; a run that is gone on with keeps those that it began with.
         resumed_at: Step that a run goes on from; None for a new one.
         seconds: Seconds of training before.
 
@@ -46,6 +47,7 @@ def recorded_environment(
         check(Environment, before, run_folder.environment)
         environment |= {name: before[name] for name in _KEPT if name in before}
         environment["resumed_at_steps"] = [*before.get("resumed_at_steps", []), resumed_at]
+        environment["resumed_on_ranks"] = [*before.get("resumed_on_ranks", []), ranks]
     begun = time.monotonic() - seconds
 
     def clock() -> float:
@@ -82,6 +84,7 @@ def _describe() -> Json:
         "command": shlex.join(sys.argv),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "resumed_at_steps": [],
+        "resumed_on_ranks": [],
         "cpu": cpu_name(),
         "platform": platform.platform(),
         "python": platform.python_version(),

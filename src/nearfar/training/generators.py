@@ -182,9 +182,8 @@ class Generators:
     """
 
     def __init__(self, seed: int, device: torch.device, rank: int = 0) -> None:
-        # Independent streams from one seed: the views must not repeat the draws of the weights.
-        words = np.random.SeedSequence(seed, spawn_key=(rank,) if rank else ()).generate_state(2)
-        for_views, for_torch = (int(word) for word in words)
+        self._seed, self._device, self._rank = seed, device, rank
+        for_views, for_torch = _independent_seeds(seed, (rank,) if rank else ())
         self.views = torch.Generator(device).manual_seed(for_views)
         self._own = OwnDraws(for_torch, device)
 
@@ -203,6 +202,22 @@ class Generators:
         """Set every generator to what `state` gave."""
         self.views.set_state(state["views"])
         self._own.restore(state)
+
+    def begin_anew(self, step: int) -> None:
+        """Streams that seed, rank and step decide, of a run whose number of ranks has changed.
+
+        Args:
+            step: Steps taken; no stream from before is repeated.
+        """
+        for_views, for_torch = _independent_seeds(self._seed, (self._rank, step))
+        self.views.manual_seed(for_views)
+        self._own.restore(OwnDraws(for_torch, self._device).state())
+
+
+def _independent_seeds(seed: int, key: tuple[int, ...]) -> tuple[int, int]:
+    """Two of one seed: the views must not repeat the draws of the weights."""
+    first, second = np.random.SeedSequence(seed, spawn_key=key).generate_state(2)
+    return int(first), int(second)
 
 
 def drawn_state(device: torch.device) -> dict[str, Tensor]:

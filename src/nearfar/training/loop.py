@@ -97,7 +97,8 @@ def train(
 
     A resumed run ends with the same bits as one that was never stopped, on the same hardware with
     the same number of threads: the order of the data and the learning rate are functions of the
-    step, and a checkpoint holds everything else. The method must be built the same way again.
+    step, and a checkpoint holds everything else. The method must be built the same way again. On
+    another number of ranks it goes on from the same bits, with other draws.
 
     With `config.ema` an average of the weights is kept beside them. It is what `knn` judges, and
     what is left in place at the end; checkpoints hold both. With `config.keep_epoch` of "best" the
@@ -130,7 +131,7 @@ def train(
     Raises:
         SettingError: A setting is impossible, or this machine lacks the device, or the best epoch
             is to be kept and `knn` is None.
-        Interrupted: SIGINT or SIGTERM came; the step was finished and saved.
+        Interrupted: A signal came; the step was finished and saved.
         EndedEarly: `after_check` gave a sentence.
         Diverged: The loss or a gradient is not finite.
         NearfarError: A checkpoint cannot be written or read, or the folder already holds

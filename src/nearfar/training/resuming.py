@@ -16,7 +16,7 @@ from nearfar.training.hardware import Hardware
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.ranks import Ranks
 from nearfar.training.specs import TrainingSpec
-from nearfar.training.state import Position, TrainingState
+from nearfar.training.state import Position, TrainingState, ranks_of
 
 _FREE_TO_CHANGE = (
     "precision",
@@ -101,8 +101,7 @@ def find_start(
     """Load the newest whole checkpoint into the state, and say where the run goes on.
 
     Raises:
-        NearfarError: Every checkpoint is damaged, or they are of a run with other settings, or on
-            another number of ranks.
+        NearfarError: Every checkpoint is damaged, or they are of a run with other settings.
     """
     loaded = ranks.from_first(lambda: load_newest(run_folder.checkpoints))
     if loaded is None:
@@ -124,11 +123,6 @@ def find_start(
             f"cannot go on from {loaded.path}: it was made with {'; '.join(differ[:4])}"
             f"{f'; and {len(differ) - 4} more' * (len(differ) > 4)}: start a new run for that"
         )
-    if (made_by := scalars.get("ranks", 1)) != ranks.count:
-        raise NearfarError(
-            f"cannot go on from {loaded.path}: it was made on {made_by} rank{'s' * (made_by > 1)}, "
-            f"not {ranks.count}, and each rank draws views of its own: launch as many again"
-        )
     metrics_size = ranks.from_first(
         lambda: run_folder.whole_metrics(
             step=checkpoint.step, size=scalars["metrics_size"], sha256=scalars["metrics_sha256"]
@@ -145,6 +139,11 @@ def find_start(
         for name, value in settings.hardware.items()
         if scalars["hardware"].get(name) != value
     ]
+    if (made_by := ranks_of(checkpoint)) != ranks.count:
+        notes.append(
+            f"the checkpoint was made on {made_by} rank{'s' * (made_by > 1)}, this is "
+            f"{ranks.count}: each rank draws views of its own, so from here on they are others"
+        )
     position = Position(**scalars["position"])
     return Start(
         position,

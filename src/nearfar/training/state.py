@@ -75,15 +75,13 @@ class TrainingState:
         return Checkpoint(step, tensors, scalars)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything back as it was.
+        """Put everything back as it was; on another number of ranks, draws begin anew.
 
         Raises:
             NearfarError: The checkpoint is of another method or optimiser.
         """
         method = _under("method.", checkpoint.tensors)
         saved = _under("optimizer.", checkpoint.tensors)
-        own = _of(self.ranks.rank)
-        drawn = _under(f"generator{own}.", checkpoint.tensors)
         try:
             self.method.load_state_dict(method)
             if self.average is not None:
@@ -93,7 +91,11 @@ class TrainingState:
             if self.probe is not None:
                 self.probe.load_state_dict(_under("probe.", checkpoint.tensors))
             self._restore_optimizer(saved)
-            self.generators.restore(drawn)
+            if ranks_of(checkpoint) == self.ranks.count:
+                own = _of(self.ranks.rank)
+                self.generators.restore(_under(f"generator{own}.", checkpoint.tensors))
+            else:
+                self.generators.begin_anew(checkpoint.step)
         except (RuntimeError, KeyError) as error:
             first = str(error).strip().splitlines()[-1].strip()
             raise NearfarError(
@@ -131,6 +133,11 @@ class TrainingState:
         names = {parameter: name for name, parameter in self.method.named_parameters()}
         groups = self.optimizer.param_groups
         return [(names[parameter], parameter) for group in groups for parameter in group["params"]]
+
+
+def ranks_of(checkpoint: Checkpoint) -> int:
+    """On how many ranks it was made."""
+    return checkpoint.scalars.get("ranks", 1)
 
 
 def _of(rank: int) -> str:
