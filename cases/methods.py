@@ -11,6 +11,7 @@ import torch
 from nearfar.encoders.head_specs import LinearHeadSpec
 from nearfar.encoders.saved import save_encoder
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.methods.clip_spec import CLIPSpec, SigmoidObjectiveSpec
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.specs import DistillSpec, MethodSpec, MoCoSpec, SimCLRSpec
 from nearfar.testing import MethodCase
@@ -61,7 +62,12 @@ def sized(spec: MethodSpec, sizes: Mapping[str, float] = SMALL) -> MethodSpec:
     return replace(spec, **{k: v for k, v in sizes.items() if hasattr(spec, k)})
 
 
-APART = {"cpc": {LEARNS: NOT_SO_SOON}, "distill": {LEARNS: UNTAUGHT}}
+OF_TWO_KINDS = "digits are of one kind"
+APART = {
+    "cpc": {LEARNS: NOT_SO_SOON},
+    "distill": {LEARNS: UNTAUGHT},
+    "clip": {LEARNS: OF_TWO_KINDS},
+}
 CASES = [
     *(
         MethodCase(f"`{name}`", sized(default(kind)), APART.get(name, {}))
@@ -75,6 +81,11 @@ CASES = [
         "`distill`, regression",
         sized(DistillSpec(teacher=_HELD.name, objective="regression")),
         {LEARNS: UNTAUGHT},
+    ),
+    MethodCase(
+        "`clip`, sigmoid",
+        sized(CLIPSpec(objective=SigmoidObjectiveSpec())),
+        {LEARNS: OF_TWO_KINDS},
     ),
     MethodCase("`moco`, symmetric", sized(MoCoSpec(symmetric=True))),
     MethodCase(

@@ -45,8 +45,12 @@ def test_a_source_has_its_own_settings_and_those_of_every_source():
         "parquet",
         "csv",
         "text-table",
+        "captioned-table",
     ]
-    assert SourceSpec.owners("length") == ["wav", "text-lines", "text-table", "wordnet"]
+    paired = ["captioned-table", "captioned-folder", "webdataset"]
+    arrays = ["image-pairs-npz", "series-pairs-npz", "vector-pairs-npz"]
+    of_texts = ["wav", "text-lines", "text-table", "wordnet", *paired, *arrays]
+    assert SourceSpec.owners("length") == of_texts
     assert SourceSpec.owners("train_part") == ["stl10"]
 
 
@@ -103,7 +107,7 @@ FOLDER, NPZ = {"name": "folder", "root": "/"}, {"name": "npz"}
         ({"channels": 1}, "belongs to folder"),
         ({"length": 100}, "belongs to wav"),
         ({"name": "wav", "root": "/", "length": 0}, "length is 0: it must be 1 or more"),
-        ({"label_column": "kind"}, "belongs to image-table, .*csv and text-table"),
+        ({"label_column": "kind"}, "belongs to image-table, .*csv, text-table and captioned-table"),
         ({"root": "somewhere"}, "data.root: digits is inside a package; leave it out, or say"),
         ({"name": "folder"}, "folder needs --data.root, a folder: a folder of image files"),
         (NPZ, "needs --data.root, a file"),

@@ -16,8 +16,7 @@ _INNER = (
     f"{names.CHECKPOINTS}/step-????????.*",
     f"{names.TENSORBOARD}/events.out.tfevents.*",
 )
-_ENCODER = {names.ENCODER_SETTINGS, names.ENCODER_WEIGHTS}
-_WITH_HEAD = _ENCODER | {names.HEAD}
+_OF_ENCODERS = {name for files in names.TOWERS.values() for name in files}
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,13 @@ def run(words: Sequence[str]) -> None:
     from nearfar.run_folder.lock import locked
 
     with locked(folder, "accepting files"):
-        if set(chosen) & _WITH_HEAD and all((folder / name).is_file() for name in _ENCODER):
-            reseal(folder)
-            chosen = tuple(dict.fromkeys([*chosen, names.ENCODER_SETTINGS]))
+        for tower, (weights, settings, head) in names.TOWERS.items():
+            there = all((folder / name).is_file() for name in (weights, settings))
+            if there and set(chosen) & {weights, settings, head}:
+                reseal(folder, tower)
+                chosen = tuple(dict.fromkeys([*chosen, settings]))
         # A copy of an encoder by itself needs no manifest: its description holds the checksums.
-        if anew or manifest.exists() or not set(chosen) <= _WITH_HEAD:
+        if anew or manifest.exists() or not set(chosen) <= _OF_ENCODERS:
             manifest.accept(chosen, anew=anew)
 
     from nearfar.terminal import Terminal, shown

@@ -49,8 +49,8 @@ def source_from_arrays(
     Raises:
         NearfarError: If an array has another shape or type, or labels do not fit.
     """
-    return _source(
-        "images", _images_of, images, labels, test_images, test_labels, test_fraction, name
+    return source_of(
+        "images", images_of, images, labels, test_images, test_labels, test_fraction, name
     )
 
 
@@ -75,7 +75,7 @@ def source_from_series(
         NearfarError: If an array has another shape or type, is ragged or not finite, or labels do
             not fit.
     """
-    return _source(
+    return source_of(
         "series", series_of, series, labels, test_series, test_labels, test_fraction, name
     )
 
@@ -101,12 +101,12 @@ def source_from_vectors(
         NearfarError: If an array has another shape or type, is ragged or not finite, or labels do
             not fit.
     """
-    return _source(
+    return source_of(
         "vectors", vectors_of, vectors, labels, test_vectors, test_labels, test_fraction, name
     )
 
 
-def _source(
+def source_of(
     what: Modality,
     read: Callable[[ArrayLike, str], Tensor],
     examples: ArrayLike,
@@ -115,9 +115,17 @@ def _source(
     test_labels: ArrayLike | None,
     test_fraction: float,
     name: str,
+    *,
+    named: str | None = None,
 ) -> Source:
-    """The source of arrays that hold and are called `what`, each made a tensor by `read`."""
-    train_examples = read(examples, what)
+    """The source of arrays that hold `what`, each made a tensor by `read`.
+
+    Args:
+        what: They hold, and are called in messages where `named` is None.
+        named: What they are called else.
+    """
+    called = named or what
+    train_examples = read(examples, called)
     train_labels, classes = None, None
     notes: list[str] = []
     if labels is not None:
@@ -131,10 +139,10 @@ def _source(
 
     if test_examples is not None:
         test = _given_test_part(
-            train, classes, read(test_examples, f"test_{what}"), test_labels, what
+            train, classes, read(test_examples, f"test_{called}"), test_labels, what
         )
     elif test_labels is not None:
-        raise NearfarError(f"test_labels without test_{what}: give both or neither")
+        raise NearfarError(f"test_labels without test_{called}: give both or neither")
     else:
         train, test, note = split_with_note(
             train, test_fraction, missing=f"no test {what} given", examples=what
@@ -164,7 +172,7 @@ def _given_test_part(
     return Part(test, encoded, modality=what)
 
 
-def _images_of(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height width"]:
+def images_of(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height width"]:
     """The images channels first, or an error that says what to change."""
     array = as_array(images, what, advice="all images must have one size")
     if array.dtype != np.uint8:
@@ -253,7 +261,7 @@ def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
     if is_single(path):
         with path.open("rb") as file:
             declared = declared_bytes(file, path.name)
-        _require_room(declared, what, limit)
+        require_room(declared, what, limit)
         return {what: np.load(path, allow_pickle=False)}
     known = (what, "labels", f"test_{what}", "test_labels")
     with zipfile.ZipFile(path) as archive:
@@ -265,7 +273,7 @@ def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
             raise NearfarError(f"no array {what!r}; it holds {', '.join(keys) or 'nothing'}")
         # A few kB of zip can unpack to any size: what an array declares is read first.
         declared = sum(declared_in(archive, name) for name in archive.namelist())
-    _require_room(declared, what, limit)
+    require_room(declared, what, limit)
     with np.load(path, allow_pickle=False) as file:
         return {key: file[key] for key in keys}
 
@@ -275,7 +283,12 @@ def is_single(path: Path) -> bool:
     return path.suffix.lower() == ".npy"
 
 
-def _require_room(declared: int, what: str, limit: int) -> None:
+def require_room(declared: int, what: str, limit: int) -> None:
+    """Refuse arrays of `what` that declare more bytes than the limit.
+
+    Raises:
+        SettingError: Naming the setting.
+    """
     if declared > limit:
         raise SettingError(
             f"{declared / 2**20:.0f} MiB of arrays, over data.in_memory_mib={limit // 2**20}: "

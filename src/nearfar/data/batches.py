@@ -116,7 +116,7 @@ class TrainingBatches:
             yield examples, labels, self.numbers[indices]
 
     def beside(self, indices: Int64[Tensor, " _"], generator: torch.Generator) -> Tensor | None:
-        """What second views are of, where it is not the examples themselves.
+        """What second views are of, or what is paired with the examples; not these themselves.
 
         Args:
             indices: Of a batch, as `epoch` yields them.
@@ -127,10 +127,9 @@ class TrainingBatches:
         """
         if self.partners is None:
             return None
-        assert isinstance(self.examples, Tensor)
         # Numbers ascend: what is held out leaves gaps.
         places = torch.searchsorted(self.numbers, indices)
-        return self.partners.drawn(self.examples, places, generator)
+        return self.partners.drawn(self.examples, places, generator).to(self.device)
 
 
 def evaluation_batches(

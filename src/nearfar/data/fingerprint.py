@@ -53,6 +53,9 @@ def part_fingerprint(part: Part) -> str:
         digest.update(_bits(part.multi_labels))
     if part.partners is not None:
         digest.update(_bits(part.partners.rows))
+        if part.partners.modality is not None:
+            paired = part.partners.as_part()
+            digest.update(repr((paired.modality, paired.example_shape)).encode())
         if part.partners.others is not None:
             digest.update(_bits(part.partners.others))
     for targets in (part.depths, part.masks):

@@ -1,7 +1,7 @@
 """A source from Parquet files that hold images, as the Hugging Face Hub keeps them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -27,7 +27,7 @@ from nearfar.data.image_files import (
 )
 from nearfar.data.parquet import opened_parquet, text_or_numbers
 from nearfar.data.source import Source
-from nearfar.data.specs import ImageParquetSpec
+from nearfar.data.specs import ImageParquetSpec, PicturesSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.outside_text import printable
 
@@ -94,7 +94,7 @@ def load_image_parquet(spec: ImageParquetSpec) -> Source:
     base = root if root.is_dir() else root.parent
     notes: list[str] = []
     try:
-        parts = _parts(root, notes)
+        parts = shards_by_part(root, ".parquet", notes)
         first = next(iter(parts.values()))[0]
         columns = image_columns(first)
         images = given(spec.image_column, "image_column", columns.images) or only(
@@ -110,16 +110,46 @@ def load_image_parquet(spec: ImageParquetSpec) -> Source:
         listings = [_listing(files, labels, names) for files in parts.values()]
     except NearfarError as error:
         raise type(error)(f"{root}: {error}") from None
-    with pillow_quiet():
-        return _load(spec, base, list(parts.values()), listings, images, notes)
+
+    def contents(shards: Sequence[Path]) -> Iterator[dict[Path, bytes | None]]:
+        return _batches(shards, images)
+
+    return load_contents(spec, base, list(parts.values()), listings, contents, notes)
 
 
-def _load(
-    spec: ImageParquetSpec,
+def load_contents(
+    spec: PicturesSpec,
     base: Path,
     parts: list[list[Path]],
     listings: list[Listing],
-    column: str,
+    contents_of: Callable[[Sequence[Path]], Iterator[dict[Path, bytes | None]]],
+    notes: list[str],
+) -> Source:
+    """The source of images that lie inside larger files, decoded into memory.
+
+    Args:
+        spec: How they are read.
+        base: Folder that names are given below.
+        parts: The larger files of each part.
+        listings: The images of each.
+        contents_of: What some images at a time hold, by the name of each; None where that is
+            nothing. It is asked twice.
+        notes: What is to be said first.
+
+    Raises:
+        NearfarError: Too many images cannot be read.
+        SettingError: They are larger than `in_memory_mib`.
+    """
+    with pillow_quiet():
+        return _loaded(spec, base, parts, listings, contents_of, notes)
+
+
+def _loaded(
+    spec: PicturesSpec,
+    base: Path,
+    parts: list[list[Path]],
+    listings: list[Listing],
+    contents_of: Callable[[Sequence[Path]], Iterator[dict[Path, bytes | None]]],
     notes: list[str],
 ) -> Source:
     files = [path for listing in listings for path in listing.files]
@@ -132,7 +162,7 @@ def _load(
     )
     headers: dict[Path, ImageHeader] = {}
     for shards in parts:
-        for contents in _batches(shards, column):
+        for contents in contents_of(shards):
 
             def header_of(row: Path, contents: dict[Path, bytes | None] = contents) -> ImageHeader:
                 return read_header(_there(contents[row]))
@@ -154,7 +184,7 @@ def _load(
         place = {listing.files[row]: at for at, row in enumerate(rows)}
         pixels = np.empty((len(rows), *shape), dtype=np.uint8)
         good: set[Path] = set()
-        for contents in _batches(shards_of[id(listing)], column):
+        for contents in contents_of(shards_of[id(listing)]):
 
             def decode(row: Path, contents: dict[Path, bytes | None] = contents) -> None:
                 pixels[place[row]] = read_image(_there(contents[row]), shape, spec.fit)
@@ -229,13 +259,22 @@ def _labels_of(path: Path, columns: ImageColumns) -> str | None:
     return labels_among(held, others=True)
 
 
-def _parts(root: Path, notes: list[str]) -> dict[PartName, list[Path]]:
-    """The files of the part to learn from and, where there is one, of the part to judge by."""
+def shards_by_part(root: Path, ending: str, notes: list[str]) -> dict[PartName, list[Path]]:
+    """The files of the part to learn from and, where there is one, of the part to judge by.
+
+    Args:
+        root: One such file, or a folder of them.
+        ending: Of their names.
+        notes: Takes what is left out.
+
+    Raises:
+        NearfarError: There is none, or of one it cannot be told which part it is of.
+    """
     if root.is_file():
         return {"train": [root]}
-    files = sorted(path for path in root.rglob("*.parquet") if path.is_file())
+    files = sorted(path for path in root.rglob(f"*{ending}") if path.is_file())
     if not files:
-        raise NearfarError("no .parquet file in it")
+        raise NearfarError(f"no {ending} file in it")
     parts: dict[PartName, list[Path]] = {}
     unnamed = []
     for path in files:
@@ -248,7 +287,7 @@ def _parts(root: Path, notes: list[str]) -> dict[PartName, list[Path]]:
         return {"train": unnamed}
     if unnamed or "train" not in parts:
         seen = some([path.name for path in unnamed or files])
-        raise NearfarError(f"{seen}: which part is that? Name files as train-….parquet or test-…")
+        raise NearfarError(f"{seen}: which part is that? Name files as train-…{ending} or test-…")
     if "test" in parts and (left := parts.pop("val", None)):
         notes.append(
             f"left out the val part ({many(len(left), 'file')}): neither learnt from nor judged by"

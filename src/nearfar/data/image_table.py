@@ -1,7 +1,7 @@
 """A source from a table of paths of image files, and of their labels."""
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nearfar.data.column_names import given, labels_among, only, split_among
@@ -14,7 +14,7 @@ from nearfar.data.folder_tree import many, some
 from nearfar.data.image_files import SUFFIXES, pillow_quiet
 from nearfar.data.parquet import read_columns, table_columns, text_or_numbers
 from nearfar.data.source import Source
-from nearfar.data.specs import ImageTableSpec
+from nearfar.data.specs import ImageTableSpec, PictureTableSpec
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 
@@ -41,7 +41,7 @@ def load_image_table(spec: ImageTableSpec) -> Source:
     assert table is not None
     base = spec.images or table.parent
     try:
-        listings, notes = _listings(spec, _columns(table, spec.in_memory_mib), base)
+        listings, notes = listings_of(spec, columns_of_paths(table, spec.in_memory_mib), base)
     except NearfarError as error:
         raise type(error)(f"{table}: {error}") from None
     with pillow_quiet():
@@ -53,7 +53,7 @@ def is_image_name(value: object) -> bool:
     return isinstance(value, str) and Path(value[-40:]).suffix.lower() in SUFFIXES
 
 
-def path_columns(columns: dict[str, Sequence[object]]) -> list[str]:
+def path_columns(columns: Mapping[str, Sequence[object]]) -> list[str]:
     """The columns whose values end as image files do, but for a few."""
 
     def is_one(values: Sequence[object]) -> bool:
@@ -63,7 +63,7 @@ def path_columns(columns: dict[str, Sequence[object]]) -> list[str]:
     return [name for name, values in columns.items() if is_one(values)]
 
 
-def _columns(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
+def columns_of_paths(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
     """The columns of a table by name: text as it stands, whole numbers of Parquet as such."""
     if table.suffix.lower() != ".parquet":
         return dict(read_csv(table, limit_mib).cells)
@@ -84,10 +84,27 @@ def _columns(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
     }
 
 
-def _listings(
-    spec: ImageTableSpec, columns: dict[str, Sequence[object]], base: Path
+def listings_of(
+    spec: PictureTableSpec,
+    columns: Mapping[str, Sequence[object]],
+    base: Path,
+    *,
+    several: bool = False,
 ) -> tuple[list[Listing], list[str]]:
-    """The files of the training part and, where there is one, of the test part."""
+    """The files of the training part and, where there is one, of the test part.
+
+    Args:
+        spec: Which column is what.
+        columns: Of the table, by name.
+        base: Folder that paths begin at.
+        several: A file may stand in several rows, and nobody need be told.
+
+    Returns:
+        The listings, and notes.
+
+    Raises:
+        NearfarError: A column cannot be told, a file has two labels, or no file is there.
+    """
     paths = given(spec.path_column, "path_column", columns) or only(
         path_columns(columns), "paths of images", "path_column"
     )
@@ -96,7 +113,7 @@ def _listings(
     rest = {name: values for name, values in rest.items() if name != split}
     labels = given(spec.label_column, "label_column", rest) or labels_among(rest, others=True)
     notes = [_told(paths, labels, split, list(rest))]
-    rows = _rows(columns, paths, labels, base, notes)
+    rows = _rows(columns, paths, labels, base, notes, several=several)
     parts: list[PartName] = ["train"] * len(columns[paths])
     if split is not None:
         parts = [_part(str(value), split) for value in columns[split]]
@@ -129,11 +146,13 @@ def _told(paths: str, labels: str | None, split: str | None, rest: list[str]) ->
 
 
 def _rows(
-    columns: dict[str, Sequence[object]],
+    columns: Mapping[str, Sequence[object]],
     paths: str,
     labels: str | None,
     base: Path,
     notes: list[str],
+    *,
+    several: bool,
 ) -> dict[int, Path]:
     """The file of each row that is read, by the row's number; notes say what is left out."""
     found: dict[int, Path] = {}
@@ -174,7 +193,8 @@ def _rows(
             "that paths begin at"
         )
     notes += [f"left out {many(empty, 'row')} without a path"] if empty else []
-    notes += [f"left out {many(twice, 'row')} whose file stands in another row"] if twice else []
+    if twice and not several:
+        notes.append(f"left out {many(twice, 'row')} whose file stands in another row")
     notes += [f"left out, as no files: {some(odd)}"] if odd else []
     return found
 

@@ -67,10 +67,13 @@ class Partners:
     Attributes:
         rows: `(n, most)`, rows of `others` beside each example, −1 where there are fewer.
         others: What stands beside them, shaped as the examples; None: these examples themselves.
+        modality: Where `others` are of a kind of their own, of any shape, what they are: each
+            example then has one or more. None: they are what the examples are.
     """
 
     rows: Int64[Tensor, "n most"]
     others: Shaped[Tensor, "m *shape"] | None = None
+    modality: Modality | None = None
 
     def chosen(self, indices: Int64[Tensor, " k"]) -> "Partners":
         """Those of some examples alone; of an example that is left out no other is a partner."""
@@ -81,16 +84,29 @@ class Partners:
             rows = torch.where(rows < 0, rows, places[rows.clamp(min=0)])
         return replace(self, rows=rows)
 
+    def used(self) -> "Partners":
+        """The same without those of `others` that stand beside no example."""
+        assert self.others is not None
+        used, rows = self.rows.unique(return_inverse=True)
+        lacking = int(bool(len(used)) and int(used[0]) < 0)
+        return replace(self, rows=rows - lacking, others=self.others[used[lacking:]])
+
+    def as_part(self) -> "Part":
+        """What is of a kind of its own as a part, without labels."""
+        assert self.others is not None
+        assert self.modality is not None
+        return Part(self.others, modality=self.modality)
+
     def drawn(
         self,
-        examples: Shaped[Tensor, "n *shape"],
+        examples: Examples,
         indices: Int64[Tensor, " batch"],
         generator: torch.Generator,
-    ) -> Shaped[Tensor, "batch *shape"]:
+    ) -> Shaped[Tensor, "batch *other"]:
         """One partner of each of some examples; of one that has none, the example itself.
 
         Args:
-            examples: Of the part.
+            examples: Of the part; streamed ones where `others` are of a kind of their own alone.
             indices: Which of them, on the CPU.
             generator: Draws among several, each as likely.
         """
@@ -103,6 +119,9 @@ class Partners:
         order = (~there).long().argsort(dim=1, stable=True)
         drawn = rows.gather(1, order.gather(1, place[:, None]))[:, 0]
         lacking = counts == 0
+        if self.others is not None and self.modality is not None:
+            return self.others[drawn]
+        assert isinstance(examples, Tensor)
         if self.others is None:
             return examples[torch.where(lacking, indices, drawn).to(examples.device)]
         found = self.others[drawn.clamp(min=0)].to(examples.device)
@@ -123,7 +142,8 @@ class Part:
         modality: What the examples are; their shape does not tell.
         multi_labels: Where an example may be of several classes, and then has no label: of each
             example and class 1 where it is there, −1 where it is not, 0 where that is not judged.
-        partners: What second views may be of; None: of the examples themselves.
+        partners: What second views may be of, or what each example is paired with; None: second
+            views are of the examples themselves.
         depths: Of images, `(n, height, width)` float32, how far each pixel is, in the source's
             unit; NaN where that is not known. In memory or streamed.
         masks: Of images, `(n, height, width)` int16, the class of each pixel; −1 where it is not
@@ -195,6 +215,11 @@ class Source:
     def modality(self) -> Modality:
         """What the examples are."""
         return self.train.modality
+
+    @property
+    def second_modality(self) -> Modality | None:
+        """What they are paired with, of a kind of its own; None: nothing."""
+        return None if self.train.partners is None else self.train.partners.modality
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -143,6 +143,11 @@ class SourceSpec(Choice, noun="data source"):
         """Whether a second view may be of another example, which the data put beside the first."""
         return False
 
+    @property
+    def second_modality(self) -> Modality | None:
+        """What each example is paired with, of a kind of its own; None: nothing."""
+        return None
+
     def require_root(self) -> None:
         """Refuse a place that is missing or of the wrong kind, before anything is read.
 

@@ -33,6 +33,11 @@ def load_source(spec: SourceSpec) -> Source:
         raise NearfarError(
             f"{spec.name} is a source of {spec.modality}, and {spec.target} gave {source.modality}"
         )
+    if source.second_modality != spec.second_modality:
+        raise NearfarError(
+            f"{spec.name} pairs its examples with {spec.second_modality}, and {spec.target} gave "
+            f"{source.second_modality}"
+        )
     if spec.imbalance_factor is not None:
         source = long_tail(source, spec.imbalance_factor, seed=spec.seed, order=spec.tail_order)
     if spec.label_noise:

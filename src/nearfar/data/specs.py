@@ -188,12 +188,10 @@ class FolderSpec(PictureFilesSpec):
     name: Literal["folder"] = "folder"
 
 
-class ImageTableSpec(PictureFilesSpec):
-    """Image files that a table names."""
+class PictureTableSpec(PictureFilesSpec):
+    """What tables of paths of image files share."""
 
-    target, root_kind = "nearfar.data.image_table:load_image_table", "file"
-    summary = "a CSV or Parquet table of paths of image files, and maybe of labels and of parts"
-    name: Literal["image-table"] = "image-table"
+    root_kind = "file"
     path_column: str | None = None
     """Column of paths; left out, the one whose values end as image files do."""
     label_column: str | None = None
@@ -202,6 +200,14 @@ class ImageTableSpec(PictureFilesSpec):
     """Column that says train, val or test; left out, one that is called split or the like."""
     images: Path | None = None
     """Folder that paths begin at; left out, that of the table."""
+
+
+class ImageTableSpec(PictureTableSpec):
+    """Image files that a table names."""
+
+    target = "nearfar.data.image_table:load_image_table"
+    summary = "a CSV or Parquet table of paths of image files, and maybe of labels and of parts"
+    name: Literal["image-table"] = "image-table"
 
 
 class ImageParquetSpec(PicturesSpec):
@@ -512,3 +518,4 @@ from nearfar.data.text_specs import WordNetSpec as WordNetSpec  # noqa: E402
 
 import_module("nearfar.data.dense_specs")
 import_module("nearfar.data.published_specs")
+import_module("nearfar.data.paired_specs")

@@ -18,7 +18,10 @@ from nearfar.data.texts import rows_of, told_of_partners
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 
-_CALLED = ("text", "sentence", "content", "document", "review", "body", "description", "title")
+_CALLED = (
+    *("text", "sentence", "content", "document", "review", "body", "description", "title"),
+    "caption",
+)
 _LOOKED_AT = 1000
 _WORDS = 2
 """Words of a value on average from which on a column is one of texts, and not of names."""

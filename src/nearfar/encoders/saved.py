@@ -49,6 +49,36 @@ from nearfar.torch_defaults import own_defaults
 
 Output = Literal["features", "embedding"]
 """What a loaded encoder gives: what the backbone makes, or that behind the projection head."""
+TowerName = Literal["first", "second"]
+"""The encoder of the examples, or of what they are paired with (CLIP)."""
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Where an encoder lies.
+
+    Attributes:
+        folder: Of its run.
+        weights: Name of the file.
+        settings: Likewise.
+        head: Likewise.
+    """
+
+    folder: Path
+    weights: str
+    settings: str
+    head: str
+
+    @classmethod
+    def at(cls, path: Path | str, tower: str | None = None) -> "_Files":
+        """Those of a folder, or of one that is named by one of its files."""
+        path = user_path(path)
+        for name, files in names.TOWERS.items():
+            if path.name in files:
+                if tower not in (None, name):
+                    raise SettingError(f"{path} is of the {name} encoder, and not the {tower}")
+                return cls(path.parent, *files)
+        return cls(path, *names.TOWERS[tower or "first"])
 
 
 @dataclass(frozen=True)
@@ -286,10 +316,12 @@ def save_encoder(
     mean: Sequence[float],
     std: Sequence[float],
     head: tuple[HeadSpec, nn.Module] | None = None,
+    tower: TowerName = "first",
 ) -> None:
     """Write `encoder.safetensors` and `encoder.json` into a folder, each whole or not at all.
 
-    With a head, `head.safetensors` is written before them.
+    With a head, `head.safetensors` is written before them. The files of a second encoder have names
+    of their own, `second_encoder.safetensors` for one.
 
     Args:
         folder: Where; made if missing.
@@ -300,7 +332,9 @@ def save_encoder(
             units.
         std: Standard deviation of each channel or feature, likewise.
         head: How the projection head is built, and the trained one; None where there is none.
+        tower: Which encoder of the run it is.
     """
+    named = _Files(folder, *names.TOWERS[tower])
     data = _weights_of(encoder)
     description = EncoderDescription(
         encoder=config,
@@ -315,41 +349,48 @@ def save_encoder(
     files: dict[str, bytes] = {}
     if head is not None:
         spec, module = head
-        files[names.HEAD] = _weights_of(module)
-        of_head = hashlib.sha256(files[names.HEAD]).hexdigest()
+        files[named.head] = _weights_of(module)
+        of_head = hashlib.sha256(files[named.head]).hexdigest()
         record["head"] = {"spec": to_json(spec), "weights_sha256": of_head}
-    files |= {names.ENCODER_WEIGHTS: data, names.ENCODER_SETTINGS: _sealed(record)}
+    files |= {named.weights: data, named.settings: _sealed(record)}
     write_beside_manifest(folder, files)
 
 
 @own_defaults()
-def load_encoder(path: Path | str, output: Output = "features") -> SavedEncoder:
+def load_encoder(
+    path: Path | str, output: Output = "features", *, tower: TowerName | None = None
+) -> SavedEncoder:
     """A trained encoder, ready for examples, on the CPU and in eval mode.
 
     Args:
-        path: A run's folder, or its `encoder.safetensors`, `encoder.json` or `head.safetensors`.
+        path: A run's folder, or its `encoder.safetensors`, `encoder.json` or `head.safetensors`; or
+            such a file of its second encoder, as `second_encoder.json`.
         output: `features` of the backbone, or `embedding`: what the projection head makes of them,
             which is what the method's loss compared, not normalised.
+        tower: The encoder of the examples, or of what they were paired with (CLIP); left out, the
+            one that `path` names.
 
     Raises:
         NearfarError: A file is missing or damaged, or the weights do not fit the description; or an
             embedding is asked for and the run has no head.
-        SettingError: There is no such output.
+        SettingError: There is no such output or tower.
     """
     if output not in get_args(Output):
         raise unknown_name("output", output, get_args(Output))
-    folder = _folder_of(path)
-    description = _read_description(folder / names.ENCODER_SETTINGS)
+    if tower is not None and tower not in names.TOWERS:
+        raise unknown_name("tower", tower, names.TOWERS)
+    files = _Files.at(path, tower)
+    description = _read_description(files.folder / files.settings)
     backbone = description.encoder.build(description.shape)
-    _fill(backbone, folder / names.ENCODER_WEIGHTS, description.weights_sha256)
+    _fill(backbone, files, files.weights, description.weights_sha256)
     encoder = SavedEncoder(backbone, description)
     if output == "features":
         return encoder
-    head = load_head(folder)
+    head = _head_of(files, description)
     if head is None:
         raise NearfarError(
-            f"{folder} holds no {names.HEAD}, so it has no embedding: its method has no projection "
-            "head, or an earlier nearfar did not keep it: ask for output features"
+            f"{files.folder} holds no {files.head}, so it has no embedding: its method has no "
+            "projection head, or an earlier nearfar did not keep it: ask for output features"
         )
     return encoder.with_head(head)
 
@@ -367,21 +408,22 @@ def load_head(path: Path | str) -> tuple[HeadSpec, nn.Module] | None:
     Raises:
         NearfarError: A file is missing or damaged, or the weights do not fit the description.
     """
-    folder = _folder_of(path)
-    description = _read_description(folder / names.ENCODER_SETTINGS)
+    files = _Files.at(path)
+    return _head_of(files, _read_description(files.folder / files.settings))
+
+
+def has_second(path: Path | str) -> bool:
+    """Whether a run's folder holds the encoder of what its examples were paired with."""
+    return (user_path(path) / names.SECOND_SETTINGS).is_file()
+
+
+def _head_of(files: _Files, description: EncoderDescription) -> tuple[HeadSpec, nn.Module] | None:
     if description.head is None:
         return None
     spec = description.head.spec
     head = spec.build(description.num_features)
-    _fill(head, folder / names.HEAD, description.head.weights_sha256)
+    _fill(head, files, files.head, description.head.weights_sha256)
     return spec, head.eval()
-
-
-def _folder_of(path: Path | str) -> Path:
-    """The folder of an encoder, which may be named by one of its files."""
-    path = user_path(path)
-    files = (names.ENCODER_WEIGHTS, names.ENCODER_SETTINGS, names.HEAD)
-    return path.parent if path.name in files else path
 
 
 def _weights_of(module: nn.Module) -> bytes:
@@ -390,13 +432,13 @@ def _weights_of(module: nn.Module) -> bytes:
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in state})
 
 
-def _fill(module: nn.Module, file: Path, sha256: str) -> None:
+def _fill(module: nn.Module, files: _Files, name: str, sha256: str) -> None:
     """Give a module the weights of a file."""
     try:
-        module.load_state_dict(_read_weights(file, sha256), strict=True)
+        module.load_state_dict(_read_weights(files, name, sha256), strict=True)
     except RuntimeError as error:
         raise NearfarError(
-            f"{file} does not fit {names.ENCODER_SETTINGS} beside it:"
+            f"{files.folder / name} does not fit {files.settings} beside it:"
             f" {' '.join(str(error).split())}"
         ) from error
 
@@ -499,13 +541,18 @@ def _read_description(file: Path) -> EncoderDescription:
     return description
 
 
-def reseal(folder: Path) -> None:
+def reseal(folder: Path, tower: str) -> None:
     """Take `encoder.json` and the weights beside it as they are, the head's too: new checksums.
+
+    Args:
+        folder: That of a run, or another.
+        tower: Whose, as in `names.TOWERS`.
 
     Raises:
         NearfarError: A file is missing, or the description is no JSON object.
     """
-    file = folder / names.ENCODER_SETTINGS
+    named = _Files(folder, *names.TOWERS[tower])
+    file = folder / named.settings
     try:
         record = json.loads(_read(file, as_it_is=True))
     except ValueError as error:
@@ -513,11 +560,11 @@ def reseal(folder: Path) -> None:
     if not isinstance(record, dict):
         raise NearfarError(f"{file} is damaged: not a JSON object")
     record.pop("sha256", None)
-    weights = _read(folder / names.ENCODER_WEIGHTS, as_it_is=True)
+    weights = _read(folder / named.weights, as_it_is=True)
     record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     head = record.get("head")
-    if isinstance(head, dict) and (folder / names.HEAD).is_file():
-        weights = _read(folder / names.HEAD, as_it_is=True)
+    if isinstance(head, dict) and (folder / named.head).is_file():
+        weights = _read(folder / named.head, as_it_is=True)
         head["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     write_durably(file, _sealed(record))
 
@@ -533,13 +580,14 @@ def _accepting(file: Path) -> str:
     return f"put the right one back, or take it as it is with `{command}`"
 
 
-def _read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
+def _read_weights(files: _Files, name: str, sha256: str) -> dict[str, Tensor]:
     """The weights, if they are the very ones that were written."""
+    file = files.folder / name
     data = _read(file)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise NearfarError(
             f"{file} is damaged or of another run: its checksum is not the one in"
-            f" {names.ENCODER_SETTINGS}; copy both files again, train again, or {_accepting(file)}"
+            f" {files.settings}; copy both files again, train again, or {_accepting(file)}"
         )
     try:
         return load(data)

@@ -32,7 +32,7 @@ def hub_files(
     if by_timm:
         files = timm_files(encoder)
     else:
-        kept = (names.ENCODER_WEIGHTS, names.ENCODER_SETTINGS, names.HEAD)
+        kept = [name for each in names.TOWERS.values() for name in each]
         files = {
             name: read_beside_manifest(run.path, name)
             for name in kept

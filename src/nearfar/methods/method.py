@@ -1,6 +1,7 @@
 """The base of every method: views of a batch in, a loss out, in two stages."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Float, Shaped
@@ -11,6 +12,21 @@ from nearfar.encoders.head_specs import HeadSpec
 
 ViewsOfBatch = tuple[Shaped[Tensor, "batch *shape"], ...]
 """Views of a batch, normalised, or bytes of texts; row i of each is of example i."""
+
+
+@dataclass(frozen=True)
+class Tower:
+    """An encoder and what makes embeddings of its features.
+
+    Attributes:
+        encoder: A module with `num_features`.
+        head_spec: How the head is built.
+        head: From features to embeddings.
+    """
+
+    encoder: nn.Module
+    head_spec: HeadSpec
+    head: nn.Module
 
 
 class Method(nn.Module, ABC):
@@ -70,6 +86,14 @@ class Method(nn.Module, ABC):
         """From features to embeddings: what `projection` of its spec built, trained.
 
         It is saved with the encoder; None where the method has none.
+        """
+        return None
+
+    @property
+    def second_tower(self) -> Tower | None:
+        """The encoder of what is paired with the examples, and its head; None where nothing is.
+
+        Both are saved, beside `encoder`.
         """
         return None
 

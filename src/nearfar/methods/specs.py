@@ -1,6 +1,7 @@
 """Every method that an encoder can be trained with: its settings and what it needs. No torch."""
 
 from dataclasses import field, replace
+from importlib import import_module
 from math import log
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -24,6 +25,7 @@ from nearfar.encoders.specs import (
 )
 from nearfar.errors import SettingError
 from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec, Temperature
+from nearfar.modality import Modality
 from nearfar.paths import user_path
 from nearfar.spec import Above0, Choice, Count, Nested, NotNegative, PathOrName, Share
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from nearfar.methods.method import Method
+    from nearfar.views.specs import ViewsSpec
 
 
 @runtime_checkable
@@ -90,6 +93,11 @@ class MethodSpec(Choice, noun="method"):
         return None
 
     @property
+    def second_side(self) -> "tuple[EncoderSpec, ViewsSpec] | None":
+        """Encoder and views of what is paired with the examples; None where one kind is learnt."""
+        return None
+
+    @property
     def reads_labels(self) -> bool:
         """Whether labels change what is learnt."""
         return self.needs_labels
@@ -104,6 +112,7 @@ class MethodSpec(Choice, noun="method"):
         *,
         class_counts: "Tensor | None" = None,
         views: ViewFormat | None = None,
+        second_encoder: "nn.Module | None" = None,
     ) -> "Method":
         """The method around an encoder.
 
@@ -112,6 +121,8 @@ class MethodSpec(Choice, noun="method"):
             class_counts: `(classes,)`, examples of each class in what is learnt from; None without
                 labels.
             views: What it is given; None where that is not known.
+            second_encoder: Of what is paired with the examples, where the method learns
+                from both kinds; a copy of `encoder` where left out.
 
         Raises:
             SettingError: The method learns from labels, and there are none, or of one class alone;
@@ -123,6 +134,8 @@ class MethodSpec(Choice, noun="method"):
             return super().build(encoder, class_counts)
         if self.needs_view_format:
             return super().build(encoder, views)
+        if self.second_side is not None:
+            return super().build(encoder, second_encoder)
         return super().build(encoder)
 
     def chance_loss(self, batch_size: int) -> float | None:  # noqa: ARG002  most have none
@@ -140,6 +153,19 @@ class MethodSpec(Choice, noun="method"):
             raise SettingError(
                 f"views.count is {count}: {self.title} compares {self.most_views} views of each "
                 "image"
+            )
+
+    def require_kinds(self, second: Modality | None, source: str) -> None:
+        """Refuse pairs of two kinds where one is learnt from, and examples of one where two are.
+
+        Args:
+            second: What the examples are paired with; None: with nothing.
+            source: Name of the data.
+        """
+        if second is not None:
+            raise SettingError(
+                f"{source} pairs its examples with {second}, and {self.title} learns from one "
+                "kind: choose --method clip, or a source of the examples alone"
             )
 
     def require_encoder(self, encoder: EncoderSpec) -> None:
@@ -205,7 +231,7 @@ class SimCLRSpec(MethodSpec):
         if self.projection_hidden is None and self.head == "mlp":
             return LinearHeadSpec(dim=self.projection_dim)
         mlp = MLPHeadSpec(hidden=self.projection_hidden, dim=self.projection_dim)
-        return _head(self.head, mlp)
+        return head_named(self.head, mlp)
 
     @property
     def reads_labels(self) -> bool:
@@ -276,7 +302,7 @@ class MoCoSpec(MethodSpec):
             batch_norm=False,
             hidden_bias=True,
         )
-        return _head(self.head, mlp)
+        return head_named(self.head, mlp)
 
 
 class BYOLSpec(MethodSpec):
@@ -303,7 +329,7 @@ class BYOLSpec(MethodSpec):
     def projection(self) -> HeadSpec:
         """The projector: linear, batch-norm, ReLU, linear; or as set."""
         mlp = _byol_mlp(self.projection_hidden, self.projection_dim)
-        return _head(self.head, mlp)
+        return head_named(self.head, mlp)
 
     def prediction(self, num_features: int) -> MLPHeadSpec:
         """The predictor: from embeddings to embeddings.
@@ -338,7 +364,7 @@ class SupConSpec(MethodSpec):
     def projection(self) -> HeadSpec:
         """Linear, batch-norm, ReLU, linear; or as set."""
         mlp = MLPHeadSpec(hidden=self.projection_hidden, dim=self.projection_dim)
-        return _head(self.head, mlp)
+        return head_named(self.head, mlp)
 
 
 class SupConQueueSpec(MethodSpec):
@@ -369,7 +395,7 @@ class SupConQueueSpec(MethodSpec):
     def projection(self) -> HeadSpec:
         """SupCon's: linear, batch-norm, ReLU, linear; or as set."""
         mlp = MLPHeadSpec(hidden=self.projection_hidden, dim=self.projection_dim)
-        return _head(self.head, mlp)
+        return head_named(self.head, mlp)
 
 
 class CrossEntropySpec(MethodSpec):
@@ -431,7 +457,7 @@ class PaCoSpec(MethodSpec):
             return MLPHeadSpec(hidden=hidden, dim=dim)
         depth = 2 if self.head == "three-layer" else 1
         mlp = MLPHeadSpec(hidden=hidden, dim=dim, depth=depth, batch_norm=False, hidden_bias=True)
-        return _head("mlp" if self.head == "three-layer" else self.head, mlp)
+        return head_named("mlp" if self.head == "three-layer" else self.head, mlp)
 
 
 class CPCSpec(MethodSpec):
@@ -552,7 +578,7 @@ class DistillSpec(MethodSpec):
     @property
     def projection(self) -> HeadSpec:
         """Linear, batch-norm, ReLU, linear, or as set; the teacher decides how wide."""
-        return _head(self.head, MLPHeadSpec(hidden=self.projection_hidden))
+        return head_named(self.head, MLPHeadSpec(hidden=self.projection_hidden))
 
     def with_absolute_paths(self) -> "DistillSpec":
         """The same, its teacher found from any folder."""
@@ -564,7 +590,7 @@ class DistillSpec(MethodSpec):
         return replace(self, teacher=teacher, teacher_weights=weights)
 
 
-def _head(name: HeadName, mlp: MLPHeadSpec) -> HeadSpec:
+def head_named(name: HeadName, mlp: MLPHeadSpec) -> HeadSpec:
     """The head that a method's setting names.
 
     Args:
@@ -578,3 +604,7 @@ def _head(name: HeadName, mlp: MLPHeadSpec) -> HeadSpec:
 def _byol_mlp(hidden: int, dim: int) -> MLPHeadSpec:
     """Linear, batch-norm, ReLU, linear; the last without a bias (Grill et al. 2020, appendix C)."""
     return MLPHeadSpec(hidden=hidden, dim=dim, hidden_bias=True, bias=False)
+
+
+# At the end: it is a spec of this kind, and told after those of examples of one kind.
+import_module("nearfar.methods.clip_spec")

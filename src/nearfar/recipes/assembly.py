@@ -16,6 +16,7 @@ from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
+from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec
@@ -26,6 +27,7 @@ from nearfar.recipes.start import Start, start_of
 from nearfar.training.generators import OwnDraws
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.ranks import Ranks
+from nearfar.views.paired_views import PairedViews
 from nearfar.views.views import Views
 
 
@@ -41,19 +43,23 @@ class Format:
         std: Standard deviation of each, likewise.
         learnt: What the encoder has learnt of the data before its first step, a tokeniser for one,
             by the names of its buffers.
+        second: The same of what is paired with the examples; None where nothing is.
     """
 
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     learnt: Mapping[str, Tensor] = field(default_factory=dict)
+    second: "Format | None" = None
 
     @classmethod
-    def of_encoder(cls, encoder: SavedEncoder) -> "Format":
-        """What a trained encoder knows of its examples."""
+    def of_encoder(cls, encoder: SavedEncoder, second: SavedEncoder | None = None) -> "Format":
+        """What a trained encoder knows of its examples, and a second one of their partners."""
         learnt = {name: encoder.backbone.get_buffer(name) for name in encoder.config.learnt}
         mean, std = tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
-        return cls(encoder.shape, mean, std, {name: each.cpu() for name, each in learnt.items()})
+        learnt = {name: each.cpu() for name, each in learnt.items()}
+        paired = None if second is None else cls.of_encoder(second)
+        return cls(encoder.shape, mean, std, learnt, paired)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Assembly:
         taught: The data without what is held out of training, and what that is.
         part: What the encoder learns from.
         format: Of the examples.
-        views: Draws views of each example.
+        views: Draws views of each example, and of what is paired with it.
         batches: Gives the examples, step by step.
         method: The encoder with all that trains it, on the device, at its first weights.
         start: The weights that the encoder begins with; None where they are random.
@@ -79,7 +85,7 @@ class Assembly:
     taught: Taught
     part: Part
     format: Format
-    views: Views
+    views: Views | PairedViews
     batches: TrainingBatches
     method: Method
     start: Start | None = None
@@ -105,6 +111,7 @@ def assemble(recipe: Recipe, source: Source | None = None, start: Start | None =
     part = part_to_learn_from(taught.source, recipe.data)
     recipe.training.require_examples(len(part), labelled=part.labels is not None)
     recipe.method.require_labels(part.labels is not None, source.name)
+    recipe.method.require_kinds(source.second_modality, source.name)
     example_format = format_of(recipe, part, start)
     counts = None
     if part.labels is not None and source.num_classes is not None:
@@ -125,7 +132,7 @@ def assemble(recipe: Recipe, source: Source | None = None, start: Start | None =
         taught=taught,
         part=part,
         format=example_format,
-        views=views_of(recipe, example_format),
+        views=training_views_of(recipe, example_format),
         batches=TrainingBatches(
             part.examples,
             part.labels,
@@ -184,13 +191,33 @@ def format_of(recipe: Recipe, part: Part, start: Start | None = None) -> Format:
     if recipe.encoder.learnt:
         assert isinstance(part.examples, Tensor)
         learnt = recipe.encoder.learn(part.examples)
-    return Format(shape, mean, std, learnt)
+    return Format(shape, mean, std, learnt, _second_format(recipe.method, part))
+
+
+def _second_format(method: MethodSpec, part: Part) -> Format | None:
+    """The same of what is paired with the examples; None where nothing is."""
+    if method.second_side is None or part.partners is None:
+        return None
+    encoder, views = method.second_side
+    paired = part.partners.used().as_part()
+    assert isinstance(paired.examples, Tensor)
+    mean, std = channel_statistics(paired)
+    return Format(views.shape_of(paired.example_shape), mean, std, encoder.learn(paired.examples))
 
 
 def views_of(recipe: Recipe, example_format: Format) -> Views:
     """The views that a recipe asks for, of examples of this format."""
     shape, mean, std = example_format.shape, example_format.mean, example_format.std
     return recipe.views.build(shape, mean=mean, std=std)
+
+
+def training_views_of(recipe: Recipe, example_format: Format) -> Views | PairedViews:
+    """The same with those of what is paired with the examples, where the method learns from it."""
+    views, second = views_of(recipe, example_format), example_format.second
+    if second is None or recipe.method.second_side is None:
+        return views
+    _, of_second = recipe.method.second_side
+    return PairedViews(views, of_second.build(second.shape, mean=second.mean, std=second.std))
 
 
 def _seeded_method(
@@ -204,11 +231,14 @@ def _seeded_method(
     # Weights are drawn on the CPU, the same on every machine.
     with OwnDraws(recipe.seed):
         encoder = _encoder(recipe, example_format)
+        second = _second_encoder(recipe, example_format)
         if start is not None:
             start.load_into(encoder)
         # Before the method copies it: what is frozen of it is frozen in a momentum encoder too.
         recipe.adapt.apply(encoder)
-        method = recipe.method.build(encoder, class_counts=counts, views=example_format)
+        method = recipe.method.build(
+            encoder, class_counts=counts, views=example_format, second_encoder=second
+        )
         if start is not None and recipe.adapt.head == "start":
             start.load_head_into(method, head_spec_of(recipe.method, method))
     cast(nn.Module, method).to(device)
@@ -222,7 +252,18 @@ def head_spec_of(spec: MethodSpec, method: Method) -> HeadSpec | None:
 
 def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:
     """The backbone, its weights drawn from torch's generator."""
-    encoder = recipe.encoder.build(example_format.shape)
+    return _built(recipe.encoder, example_format)
+
+
+def _second_encoder(recipe: Recipe, example_format: Format) -> nn.Module | None:
+    """The backbone of what is paired with the examples; None where the method has none."""
+    if recipe.method.second_side is None or example_format.second is None:
+        return None
+    return _built(recipe.method.second_side[0], example_format.second)
+
+
+def _built(spec: EncoderSpec, example_format: Format) -> nn.Module:
+    encoder = spec.build(example_format.shape)
     for name, value in example_format.learnt.items():
         owner, _, short = name.rpartition(".")
         # In the buffer's place, for a tokeniser's length is known to its file alone.
@@ -257,22 +298,32 @@ def started_encoder(recipe: Recipe, example_format: Format, start: Start) -> Sav
     return as_saved(encoder, recipe, example_format)
 
 
-def as_saved(encoder: nn.Module, recipe: Recipe, example_format: Format) -> SavedEncoder:
+def as_saved(
+    encoder: nn.Module,
+    recipe: Recipe,
+    example_format: Format,
+    *,
+    spec: EncoderSpec | None = None,
+    head: tuple[HeadSpec, nn.Module] | None = None,
+) -> SavedEncoder:
     """An encoder in memory as `load_encoder` would give it: for examples as they are, in eval mode.
 
     Args:
         encoder: What the spec built; its weights are shared, not copied.
         recipe: The run's.
         example_format: The run's.
+        spec: What it was built from; the recipe's encoder where left out.
+        head: What stands behind it, and how that is built; None for features.
     """
     return SavedEncoder(
         encoder,
         EncoderDescription(
-            encoder=recipe.encoder,
+            encoder=spec or recipe.encoder,
             shape=example_format.shape,
             mean=example_format.mean,
             std=example_format.std,
             num_features=encoder.num_features,  # type: ignore[arg-type]
             weights_sha256="",
         ),
+        head,
     )

@@ -106,6 +106,7 @@ def run_recipe(
                 run_folder.check_free(overwrite=overwrite)
                 recipe.evaluation.require_files()
         # Before the data, which take longer to read.
+        recipe.method.require_kinds(recipe.data.second_modality, recipe.data.name)
         start = start_of(recipe.encoder, recipe.adapt, ranks)
         load = (lambda: source) if source is not None else (lambda: load_source(recipe.data))
         assembly = assemble(recipe, ranks.one_by_machine(load), start)
@@ -319,6 +320,7 @@ def _save_and_judge(
     if classifier is not None:
         # Before the encoder, whose file says that the training is over.
         save_classifier(run_folder.path, classifier)
+    _save_second(assembly, run_folder)
     head, spec = assembly.method.embedding_head, head_spec_of(recipe.method, assembly.method)
     save_encoder(
         run_folder.path,
@@ -344,6 +346,23 @@ def _save_and_judge(
             f"rm -r {shown(shlex.quote(str(run_folder.checkpoints)))} drops it[/dim]"
         )
     return run_folder.report
+
+
+def _save_second(assembly: Assembly, run_folder: RunFolder) -> None:
+    """Saves the encoder of what is paired with the examples, where there is one."""
+    tower, second = assembly.method.second_tower, assembly.format.second
+    if tower is None or second is None or assembly.recipe.method.second_side is None:
+        return
+    save_encoder(
+        run_folder.path,
+        tower.encoder,
+        assembly.recipe.method.second_side[0],
+        shape=second.shape,
+        mean=second.mean,
+        std=second.std,
+        head=(tower.head_spec, tower.head),
+        tower="second",
+    )
 
 
 def _judge(

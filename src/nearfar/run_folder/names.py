@@ -11,6 +11,9 @@ TENSORBOARD = "tensorboard"
 ENCODER_WEIGHTS = "encoder.safetensors"
 ENCODER_SETTINGS = "encoder.json"
 HEAD = "head.safetensors"
+SECOND_WEIGHTS = "second_encoder.safetensors"
+SECOND_SETTINGS = "second_encoder.json"
+SECOND_HEAD = "second_head.safetensors"
 START = "start.json"
 CLASSIFIER = "classifier.safetensors"
 EVALUATION = "evaluation.json"
@@ -22,6 +25,12 @@ REPORT = "report.html"
 KEPT_EPOCH = "kept_epoch"
 """In `environment.json`: the epoch whose encoder a run left, where the best check chose it."""
 
+TOWERS = {
+    "first": (ENCODER_WEIGHTS, ENCODER_SETTINGS, HEAD),
+    "second": (SECOND_WEIGHTS, SECOND_SETTINGS, SECOND_HEAD),
+}
+"""Weights, settings and head of an encoder, and of that of what its examples are paired with."""
+
 FOLDERS = (CHECKPOINTS, TENSORBOARD)
 FILES = (
     CONFIG,
@@ -32,6 +41,9 @@ FILES = (
     ENCODER_WEIGHTS,
     ENCODER_SETTINGS,
     HEAD,
+    SECOND_WEIGHTS,
+    SECOND_SETTINGS,
+    SECOND_HEAD,
     CLASSIFIER,
     EVALUATION,
     EVALUATION_ARRAYS,

@@ -235,6 +235,7 @@ def train(
             for epoch in range(start.position.epoch, config.epochs):
                 training_mode(method)
                 for images, labels, indices in batches.epoch(epoch, first_step):
+                    beside = batches.beside(indices, generators.views)
                     threads.before_step(
                         functools.partial(
                             step_without_effect,
@@ -245,6 +246,7 @@ def train(
                             indices,
                             hardware,
                             config,
+                            beside,
                         )
                     )
                     rate = config.schedule.rate_at(
@@ -259,7 +261,7 @@ def train(
                         labels,
                         generators.views,
                         config.false_positives,
-                        batches.beside(indices, generators.views),
+                        beside,
                     )
                     drawn += method.belonging(indices)
                     optimizer.zero_grad(set_to_none=True)
@@ -395,6 +397,7 @@ def step_without_effect(
     indices: Tensor,
     hardware: Hardware,
     config: TrainingSpec,
+    beside: Tensor | None = None,
 ) -> Work:
     """What a step computes, on a copy of the method and with draws of its own."""
     copied = copy.deepcopy(method)
@@ -403,7 +406,7 @@ def step_without_effect(
 
     def work() -> None:
         with OwnDraws(0, images.device):
-            drawn = views_of_batch(views, images, labels, generator, config.false_positives)
+            drawn = views_of_batch(views, images, labels, generator, config.false_positives, beside)
             drawn += copied.belonging(indices)
             _backward(copied, drawn, labels, hardware, config.micro_batch_size, alone)
 

@@ -7,7 +7,7 @@ from nearfar.methods.momentum import follow, frozen_copy
 
 
 def lasting_parts(method: Method) -> nn.ModuleDict:
-    """What of a method outlives its training: `encoder`, `head`, `classifier`, where it has them.
+    """What of a method outlives its training, by name, where it has it.
 
     Args:
         method: Its modules are shared, not copied.
@@ -17,6 +17,9 @@ def lasting_parts(method: Method) -> nn.ModuleDict:
         "head": method.embedding_head,
         "classifier": getattr(method, "classifier", None),
     }
+    tower = method.second_tower
+    if tower is not None:
+        parts |= {"second_encoder": tower.encoder, "second_head": tower.head}
     return nn.ModuleDict({name: part for name, part in parts.items() if part})
 
 

@@ -1,0 +1,107 @@
+"""Sources that pair examples of two kinds: images and texts, two arrays. Imports no torch."""
+
+from typing import ClassVar, Literal
+
+from nearfar.data.source_spec import OwnDataSpec
+from nearfar.data.specs import PictureFilesSpec, PicturesSpec, PictureTableSpec
+from nearfar.data.text_specs import Length
+from nearfar.errors import SettingError
+from nearfar.modality import Modality
+
+
+class CaptionedSpec(PicturesSpec):
+    """What images that each have a text share."""
+
+    length: Length = 256
+    """Bytes of UTF-8 that a text is cut at; a note counts those that are."""
+
+    @property
+    def second_modality(self) -> Modality:
+        """Texts."""
+        return "texts"
+
+
+class CaptionedFilesSpec(CaptionedSpec, PictureFilesSpec):
+    """What such images share that lie in files of their own."""
+
+    def check(self) -> None:
+        """A text is of a file, whatever its pages are."""
+        super().check()
+        if self.pages == "each":
+            raise SettingError(
+                "data.pages is each: a text belongs to a file, and its pages would be images "
+                "without one: set it to first or channels"
+            )
+
+
+class CaptionedTableSpec(CaptionedFilesSpec, PictureTableSpec):
+    """Image files that a table names, and their texts."""
+
+    target = "nearfar.data.captions:load_captioned_table"
+    summary = "a CSV or Parquet table of paths of image files and their texts, and maybe of labels"
+    name: Literal["captioned-table"] = "captioned-table"
+    text_column: str | None = None
+    """Column of texts; left out, the one that is called text, caption or the like, or the
+    wordiest. A file that stands in several rows has several texts."""
+
+
+class CaptionedFolderSpec(CaptionedFilesSpec):
+    """A folder of images beside texts of the same names."""
+
+    target = "nearfar.data.captions:load_captioned_folder"
+    summary = "a folder of images that each have a .txt file of the same name beside them"
+    name: Literal["captioned-folder"] = "captioned-folder"
+
+
+class WebDatasetSpec(CaptionedSpec):
+    """Images and texts in tar files, as WebDataset writes them."""
+
+    target, root_kind = "nearfar.data.webdataset:load_webdataset", "place"
+    summary = "tar files of WebDataset: images beside .txt or .json members of the same name"
+    name: Literal["webdataset"] = "webdataset"
+    text_key: str | None = None
+    """Key of the text in .json members; left out, caption, text or the like."""
+
+
+class PairsNpzSpec(OwnDataSpec):
+    """What paired arrays share."""
+
+    target, root_kind = "nearfar.data.paired_arrays:load_pairs_npz", "file"
+    size = "any; texts cut at data.length bytes of UTF-8"
+    second_kind: Literal["images", "series", "vectors", "texts"] = "texts"
+    """What the array `second` holds."""
+    length: Length = 256
+    """Bytes of UTF-8 that a text is cut at; a note counts those that are."""
+
+    @property
+    def second_modality(self) -> Modality:
+        """`second_kind`."""
+        return self.second_kind
+
+
+_ARRAYS = (
+    "arrays first ({}) and second (data.second-kind), and maybe labels, test_first, test_second"
+)
+
+
+class ImagePairsNpzSpec(PairsNpzSpec):
+    """Images in an .npz file, each paired with something."""
+
+    summary = f"a NumPy .npz file: {_ARRAYS.format('images')}"
+    name: Literal["image-pairs-npz"] = "image-pairs-npz"
+
+
+class SeriesPairsNpzSpec(PairsNpzSpec):
+    """Series in an .npz file, each paired with something."""
+
+    modality: ClassVar[Modality] = "series"
+    summary = f"a NumPy .npz file: {_ARRAYS.format('series')}"
+    name: Literal["series-pairs-npz"] = "series-pairs-npz"
+
+
+class VectorPairsNpzSpec(PairsNpzSpec):
+    """Vectors in an .npz file, each paired with something."""
+
+    modality: ClassVar[Modality] = "vectors"
+    summary = f"a NumPy .npz file: {_ARRAYS.format('vectors')}"
+    name: Literal["vector-pairs-npz"] = "vector-pairs-npz"

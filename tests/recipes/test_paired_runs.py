@@ -1,0 +1,196 @@
+"""Pairs of two kinds are trained on, saved and gone on with; what does not fit is refused."""
+
+import signal
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from small_recipe import light_recipe
+
+from nearfar.data.paired_specs import ImagePairsNpzSpec
+from nearfar.data.specs import NpzSpec
+from nearfar.encoders.adapt_spec import AdaptSpec
+from nearfar.encoders.saved import load_encoder, load_head
+from nearfar.encoders.text_specs import TextBagSpec
+from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.clip_spec import ClipObjectiveSpec, CLIPSpec, SigmoidObjectiveSpec
+from nearfar.recipes.assembly import assemble
+from nearfar.recipes.config_json import read_recipe
+from nearfar.recipes.run import evaluate_run, run_recipe
+from nearfar.run_folder.folder import RunFolder
+from nearfar.testing import run_on_ranks
+from nearfar.training.interruption import Interrupted
+from nearfar.training.loop import train
+from nearfar.training.ranks import Ranks
+from nearfar.training.specs import TrainingSpec
+from nearfar.views.specs import DigitsViewsSpec
+
+PLACES = ("top left", "top right", "bottom left", "bottom right")
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """96 images of 8×8 with a bright quarter on noise, and texts that say which."""
+    random = np.random.default_rng(0)
+    labels = np.arange(96) % 4
+    images = random.integers(0, 100, (96, 8, 8), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        top, left = 4 * (label // 2), 4 * (label % 2)
+        image[top : top + 4, left : left + 4] += 120
+    texts = [f"bright at the {PLACES[label]}, number {n}" for n, label in enumerate(labels)]
+    file = tmp_path_factory.mktemp("pairs") / "pairs.npz"
+    names = np.array(PLACES)[labels]
+    np.savez(file, first=images, second=np.array(texts), labels=names)
+    return file
+
+
+def recipe(pairs, **changed):
+    method = {
+        "projection_dim": 8,
+        "second_encoder": TextBagSpec(
+            width=16, buckets=512, dropout=0.0, tokens="bpe", vocabulary=300
+        ),
+    }
+    settings = {
+        "data": ImagePairsNpzSpec(root=pairs, length=48),
+        "views": DigitsViewsSpec(count=1),
+        "method": CLIPSpec(**method | changed.pop("method", {})),
+        "training": TrainingSpec(
+            **{"epochs": 2, "batch_size": 16, "device": "cpu", "precision": "fp32", "threads": 1}
+            | {"knn_every": 2}
+            | changed.pop("training", {})
+        ),
+    }
+    return light_recipe(pairs.parent, **settings | changed)
+
+
+@pytest.fixture(scope="module")
+def run(pairs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    run_recipe(recipe(pairs, training={"ema": 0.9}), folder, console=QUIET)
+    return folder
+
+
+def test_both_encoders_are_saved_and_found(run):
+    first = load_encoder(run, "embedding")
+    second = load_encoder(run, "embedding", tower="second")
+    assert (first.modality, second.modality) == ("images", "texts")
+    images = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
+    assert first(images).shape == second(list(PLACES[:3])).shape == (3, 8)
+    for file in ("second_encoder.json", "second_encoder.safetensors", "second_head.safetensors"):
+        named = load_encoder(run / file, "embedding")
+        assert torch.equal(named(list(PLACES)), second(list(PLACES)))
+    spec, _ = load_head(run / "second_encoder.json")
+    assert spec.name == "linear"
+    assert load_encoder(run, tower="second").num_features == 16
+    with pytest.raises(SettingError, match="is of the second encoder, and not the first"):
+        load_encoder(run / "second_head.safetensors", tower="first")
+
+
+def test_damage_of_the_second_encoder_shows(run, tmp_path):
+    for file in ("second_encoder.json", "second_encoder.safetensors"):
+        (tmp_path / file).write_bytes((run / file).read_bytes())
+    weights = tmp_path / "second_encoder.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(NearfarError, match=r"second_encoder\.safetensors is damaged.*accept"):
+        load_encoder(tmp_path, tower="second")
+    with pytest.raises(NearfarError, match=r"there is no encoder\.json"):
+        load_encoder(tmp_path)
+
+
+def test_settings_are_read_again_as_they_were(pairs, run):
+    assert read_recipe(run).method == recipe(pairs).method
+
+
+def test_what_is_logged_tells_of_both_kinds(run):
+    steps = [line for line in RunFolder(run).read_metrics() if line["kind"] == "step"]
+    assert {"modality_gap", "scale", "mutual_information_bound"} <= steps[-1].keys()
+    assert steps[-1]["mutual_information_bound"] <= np.log(16)
+
+
+@pytest.mark.parametrize("objective", [ClipObjectiveSpec(), SigmoidObjectiveSpec()])
+def test_a_run_that_was_cut_goes_on_to_the_same_bits(pairs, tmp_path, objective):
+    config = recipe(pairs, method={"objective": objective, "second_encoder": TextBagSpec(width=8)})
+
+    def trained(name, stop_at=None, resume=False):
+        run = assemble(config)
+        epoch = run.batches.epoch
+
+        def stopping(number, first_step=0):
+            for step, batch in enumerate(epoch(number, first_step), start=first_step):
+                if (number, step) == (0, stop_at):
+                    signal.raise_signal(signal.SIGINT)
+                yield batch
+
+        run.batches.epoch = stopping
+        folder = RunFolder(tmp_path / name) if resume else RunFolder.create(tmp_path / name)
+        train(run.method, run.views, run.batches, config.training, folder, seed=1, resume=resume)
+        return run.method.state_dict()
+
+    whole = trained("whole")
+    with pytest.raises(Interrupted):
+        trained("cut", stop_at=1)
+    again = trained("cut", resume=True)
+    assert all(torch.equal(whole[name], value) for name, value in again.items())
+
+
+def _gradients(rank, count, pairs):
+    """Of the first batch, whose images are as they are: processes draw views of their own."""
+    run = assemble(recipe(pairs))
+    images, _, indices = next(iter(run.batches.epoch(0)))
+    beside = run.batches.beside(indices, torch.Generator())
+    # In evaluation mode batch-norm does not see who is in a share.
+    method = run.method.double().eval()
+    loss = method((images.double() / 255, beside))
+    loss.backward()
+    loss = loss.detach()
+    parameters = list(method.parameters())
+    Ranks(rank, count).average_step(method, parameters, loss)
+    return len(images), loss, [each.grad for each in parameters]
+
+
+@pytest.mark.slow
+def test_two_ranks_with_their_own_pairs_are_one_process(pairs, tmp_path):
+    _, loss, gradients = _gradients(0, 1, pairs)
+    for share, found_loss, found in run_on_ranks(2, _gradients, tmp_path, pairs):
+        assert share == 8
+        torch.testing.assert_close(found_loss, loss, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(found, gradients, rtol=1e-8, atol=1e-10)
+
+
+def test_a_run_on_parts_of_a_batch_and_with_a_locked_encoder(pairs, tmp_path):
+    config = recipe(
+        pairs,
+        adapt=AdaptSpec(freeze="backbone"),
+        method={"head": "identity"},
+        training={"micro_batch_size": 8, "epochs": 1},
+    )
+    before = {name: value.clone() for name, value in assemble(config).method.state_dict().items()}
+    run_recipe(config, tmp_path / "run", console=QUIET, judge=False)
+    first = load_encoder(tmp_path / "run")
+    for name, value in first.backbone.state_dict().items():
+        assert torch.equal(value, before[f"encoder.{name}"]), name
+    second = load_encoder(tmp_path / "run", "embedding", tower="second")
+    assert second(["anything"]).shape == (1, first.num_features)
+
+
+def test_data_of_one_kind_and_methods_of_one_kind_are_refused_before_they_are_read(pairs, tmp_path):
+    config = recipe(pairs, data=NpzSpec(root=tmp_path / "not there.npz"))
+    with pytest.raises(
+        SettingError, match="CLIP learns from pairs of two kinds, and npz gives one"
+    ):
+        run_recipe(config, tmp_path / "run", console=QUIET)
+    spec = ImagePairsNpzSpec(root=tmp_path / "not there.npz")
+    config = light_recipe(tmp_path, data=spec)
+    with pytest.raises(SettingError, match="pairs its examples with texts, and SimCLR learns from"):
+        run_recipe(config, tmp_path / "run", console=QUIET)
+    spec = ImagePairsNpzSpec(root=pairs, second_kind="series")
+    with pytest.raises(SettingError, match=r"method\.second_encoder text-bag is for texts"):
+        run_recipe(recipe(pairs, data=spec), tmp_path / "run", console=QUIET)
+
+
+def test_a_run_of_one_kind_judges_pairs_and_one_of_pairs_other_data(pairs, run, tmp_path):
+    evaluate_run(run, data=light_recipe(tmp_path).data, out=tmp_path / "scores", console=QUIET)
+    assert (tmp_path / "scores" / "report.html").is_file()
