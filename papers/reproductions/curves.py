@@ -6,6 +6,7 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from matplotlib.ticker import NullLocator
 
 from papers.figures import COLOURS, MARKERS, panels, plot_spread
@@ -42,6 +43,7 @@ def by_epoch(panel: Axes, results: pd.DataFrame, arms: Mapping[str, str]) -> Non
     checks = checks.assign(percent=100 * checks["value"])
     for place, (arm, name) in enumerate(arms.items()):
         plot_spread(panel, where(checks, arm=arm), "epoch", "percent", place=place, label=name)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set(xlabel="epoch", ylabel="kNN of held-out training images, top-1 in %")
     panel.legend()
 
