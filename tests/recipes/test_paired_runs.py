@@ -20,6 +20,7 @@ from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.run import evaluate_run, run_recipe
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import run_on_ranks
+from nearfar.training.averaging import StepAverage
 from nearfar.training.interruption import Interrupted
 from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks
@@ -143,11 +144,12 @@ def _gradients(rank, count, pairs):
     beside = run.batches.beside(indices, torch.Generator())
     # In evaluation mode batch-norm does not see who is in a share.
     method = run.method.double().eval()
-    loss = method((images.double() / 255, beside))
+    parameters = list(method.parameters())
+    average = StepAverage(method, parameters, Ranks(rank, count))
+    (loss,) = average.last_pass(method((images.double() / 255, beside)))
     loss.backward()
     loss = loss.detach()
-    parameters = list(method.parameters())
-    Ranks(rank, count).average_step(method, parameters, loss)
+    average.finish(loss)
     return len(images), loss, [each.grad for each in parameters]
 
 
