@@ -39,8 +39,11 @@ RECORDS = {
     "depth": set(),
     "segmentation": set(),
     "semantic_similarity": set(),
+    "pair_retrieval": set(),
+    "zero_shot": set(),
+    "across_kinds": set(),
 }
-"""Protocols of the records that each gives; those that are not run by default give none."""
+"""Protocols of the records that each gives; those not run by default, or of pairs, give none."""
 ARRAYS = {
     "knn": {"confusion_cells", "shown_predictions", "class_accuracy_knn"},
     "few_labels": set(),

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
 from nearfar.cli.setting_tables import setting_facts, settings_grid
-from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.names import recipes_with
-
-if TYPE_CHECKING:
-    from nearfar.spec import Choice
+from nearfar.spec import Choice, default_of
 
 
 @dataclass(frozen=True)
@@ -71,32 +68,35 @@ class Methods(Listing):
             "needs_steps": spec.needs_steps,
             "views": [spec.least_views, spec.most_views],
             "settings": setting_facts(spec),
-            "objectives": list(ObjectiveSpec.known()) if _compares_by_objective(spec) else [],
+            "objectives": list(_objectives_of(spec)),
             "recipes": recipes_with(method=name),
         }
 
 
 def _needs(spec: type[MethodSpec]) -> str:
     least, most = spec.least_views, spec.most_views
-    views = f"{least} views" if least == most else f"{least}+ view{'s' if least > 1 else ''}"
+    views = f"{least}{'' if least == most else '+'} view{'s' if least > 1 else ''}"
     labels = ", labels" if spec.needs_labels else ""
-    return f"{views}{labels}{', steps' if spec.needs_steps else ''}"
+    pairs = ", pairs" if spec().second_side is not None else ""
+    return f"{views}{labels}{pairs}{', steps' if spec.needs_steps else ''}"
 
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _compares_by_objective(spec: "type[Choice]") -> bool:
-    """Whether a setting of the method is an objective."""
-    return "objective" in spec.__dataclass_fields__
+def _objectives_of(spec: type[MethodSpec]) -> dict[str, type[Choice]]:
+    """What the method's setting `objective` chooses from, by name; nothing where it has none."""
+    setting = spec.__dataclass_fields__.get("objective")
+    default = None if setting is None else default_of(setting)
+    return default.known() if isinstance(default, Choice) else {}
 
 
-def _objectives(spec: "type[Choice]") -> list[Grid]:
-    if not _compares_by_objective(spec):
-        return []
+def _objectives(spec: type[MethodSpec]) -> list[Grid]:
     rows = [
-        (name, (each.__doc__ or "").split("\n")[0]) for name, each in ObjectiveSpec.known().items()
+        (name, (each.__doc__ or "").split("\n")[0]) for name, each in _objectives_of(spec).items()
     ]
+    if not rows:
+        return []
     below = "nearfar objectives NAME tells what each computes and has for settings."
     return [Grid((), rows, title="Objectives (--method.objective NAME)", below=below)]

@@ -31,15 +31,16 @@ class Protocols(Listing):
 
     def tables(self) -> list[Grid]:
         """A line for each."""
-        usual = [
-            _row(name, each) for name, each in _known() if each.by_default and not each.targets
-        ]
-        dense = [_row(name, each) for name, each in _known() if each.by_default and each.targets]
+        run = [(name, each) for name, each in _known() if each.by_default]
+        dense = [_row(name, each) for name, each in run if each.targets]
+        pairs = [_row(name, each) for name, each in run if each.needs_pairs]
+        usual = [_row(name, each) for name, each in run if not (each.targets or each.needs_pairs)]
         longer = [_row(name, each) for name, each in _known() if not each.by_default]
         heads = ("protocol", "baselines", "what it does")
         return [
             Grid(heads, usual, "Run on every encoder"),
             Grid(heads, dense, "Run where images have depths or masks"),
+            Grid(heads, pairs, "Run where examples are paired with others of another kind"),
             Grid(heads, longer, "These take long: --evaluation.also NAME runs one"),
         ]
 
@@ -69,6 +70,7 @@ class Protocols(Listing):
             "judges": list(spec.judges),
             "needs_labels": spec.needs_labels,
             "targets": spec.targets,
+            "needs_pairs": spec.needs_pairs,
             "by_default": spec.by_default,
             "records": [measure.name for measure in spec.measures],
             "arrays": list(spec.arrays),
@@ -84,7 +86,8 @@ def _needs(spec: type[ProtocolSpec]) -> str:
     """What the data must have, in words."""
     if spec.targets:
         return f"{spec.targets} of the images, and a test part"
-    return "labels, and a test part" if spec.needs_labels else ""
+    labels = "labels, and a test part" if spec.needs_labels else ""
+    return ", ".join(filter(None, ("pairs of two kinds" if spec.needs_pairs else "", labels)))
 
 
 def _judges(spec: type[ProtocolSpec]) -> str:

@@ -1,6 +1,6 @@
 """The whole evaluation of a frozen encoder beside its baselines: records and arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from nearfar.errors import SettingError
 from nearfar.evaluation.accuracy import class_accuracies
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.finished_work import FinishedWork
-from nearfar.evaluation.judged import Judged, Say, silent
+from nearfar.evaluation.judged import Judged, Say, Towers, silent
 from nearfar.evaluation.pictures import view_arrays
 from nearfar.evaluation.records import FeatureKind, Record
 from nearfar.run_folder.folder import RunFolder
@@ -55,6 +55,7 @@ def evaluate(
     views: Views | None = None,
     untrained: nn.Module | None = None,
     start: nn.Module | None = None,
+    towers: Mapping[FeatureKind, Towers] | None = None,
     run_folder: RunFolder | None = None,
     first: Sequence[str] = (),
     device: torch.device | str = "cpu",
@@ -79,6 +80,8 @@ def evaluate(
         untrained: The same encoder at random weights; None leaves this baseline out.
         start: The same encoder with the weights that its training began with, where those were not
             random: a baseline wherever the untrained one is.
+        towers: Of a method of pairs both encoders behind their heads, on `device`, by what is
+            judged; None leaves what is asked of pairs out.
         run_folder: Where to write `evaluation.json` and `evaluation.npz`; None writes nothing.
         first: What a reader must know before the notes, such as whose encoder this is.
         device: Where the encoders are.
@@ -116,6 +119,7 @@ def evaluate(
             each,
             source,
             seed=spec.seed,
+            towers=(towers or {}).get(kind),
             views=views,
             classifier=classifier,
             device=device,
@@ -128,6 +132,8 @@ def evaluate(
         for protocol in spec.by_kind(_baseline(kind)):
             across_sets = protocol.asks_gallery and source.search is not None
             if protocol.needs_labels and without_accuracies and not across_sets:
+                continue
+            if protocol.needs_pairs and (judged.towers is None or source.second_modality is None):
                 continue
             if protocol.targets and getattr(source.train, protocol.targets) is None:
                 if protocol.name in spec.also:

@@ -92,6 +92,19 @@ class Choice(NamedTuple):
     choosing: Int64[Tensor, " choosing"]
 
 
+@dataclass(frozen=True)
+class Towers:
+    """Both encoders of pairs behind their heads, which make vectors of one space.
+
+    Attributes:
+        first: Of the examples.
+        second: Of what they are paired with.
+    """
+
+    first: nn.Module
+    second: nn.Module
+
+
 @dataclass
 class Judged:
     """One kind of features, and all that a protocol may ask for beside them.
@@ -103,6 +116,7 @@ class Judged:
         encoder: On `device`, takes examples as they are; None for the data as they are.
         source: Its training part is the bank and what probes learn from; its test part only judges.
         seed: Of all draws.
+        towers: Both encoders of pairs, on `device`; None where there are none.
         views: Of the training; None where they are not known.
         classifier: That the method trained with the encoder, on the CPU; None where it has none.
         device: Where the encoder is.
@@ -119,6 +133,7 @@ class Judged:
     encoder: nn.Module | None
     source: Source
     seed: int = 0
+    towers: Towers | None = None
     views: Views | None = None
     classifier: nn.Linear | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -159,14 +174,25 @@ class Judged:
         self.say(f"features of {len(part)} {part.modality}: {self.kind}")
         if self.encoder is None:
             return raw_features(part, self.source.train, workers=self.workers)
-        return extract_features(
-            self.encoder,
-            part,
-            device=self.device,
-            batch_size=self.batch_size,
-            workers=self.workers,
-            threads=self.threads,
-        )
+        return self._embedded(self.encoder, part)
+
+    @property
+    def judging(self) -> Part:
+        """The test part; the training part where there is none."""
+        return self.source.train if self.source.test is None else self.source.test
+
+    @cached_property
+    def embedded_pairs(self) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "m dim"]]:
+        """Vectors of the examples that judge, and of all that they are paired with."""
+        assert self.towers is not None
+        assert self.judging.partners is not None
+        paired = self.judging.partners.used().as_part()
+        return self._embedded(self.towers.first, self.judging), self.of_second(paired)
+
+    def of_second(self, part: Part) -> Float[Tensor, "n dim"]:
+        """Vectors of a part of the kind that the examples are paired with."""
+        assert self.towers is not None
+        return self._embedded(self.towers.second, part)
 
     @cached_property
     def transforms(self) -> tuple[Transform, ...]:
@@ -211,12 +237,12 @@ class Judged:
     def shown_rows(self) -> Int64[Tensor, " s"]:
         """Examples on show, drawn: the first ones of a folder would be of few classes."""
         draws = torch.Generator().manual_seed(self.seed)
-        return torch.randperm(len(self._part), generator=draws)[:MOST_SHOWN].sort().values
+        return torch.randperm(len(self.judging), generator=draws)[:MOST_SHOWN].sort().values
 
     @cached_property
     def shown(self) -> Part:
         """The examples on show, of the test part; of the training part where there is none."""
-        return choose(self._part, self.shown_rows)
+        return choose(self.judging, self.shown_rows)
 
     @property
     def shown_answers(self) -> Int64[Tensor, " s"] | None:
@@ -240,6 +266,12 @@ class Judged:
             arrays["shown_labels"] = self.shown.labels.numpy()
         return arrays
 
-    @property
-    def _part(self) -> Part:
-        return self.source.train if self.source.test is None else self.source.test
+    def _embedded(self, encoder: nn.Module, part: Part) -> Tensor:
+        return extract_features(
+            encoder,
+            part,
+            device=self.device,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            threads=self.threads,
+        )

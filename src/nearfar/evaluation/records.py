@@ -4,15 +4,17 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FeatureKind = Literal["encoder", "embedding", "start", "untrained", "raw"]
+FeatureKind = Literal["encoder", "embedding", "start", "untrained", "raw", "chance"]
 """What is judged: the trained encoder, what its projection head makes of that, the weights that it
-began with where these were not random, the same network at random weights, the data as they are."""
+began with where these were not random, the same network at random weights, the data as they are; or
+nothing, where a protocol says what guessing gives."""
 FEATURE_NAMES = {
     "encoder": "the encoder",
     "embedding": "the embedding",
     "start": "the start",
     "raw": "raw data",
     "untrained": "the untrained encoder",
+    "chance": "chance",
 }
 """As sentences name them, in this order."""
 

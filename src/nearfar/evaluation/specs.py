@@ -42,6 +42,7 @@ class ProtocolSpec(Named, noun="protocol"):
         judges_every_embedding: It is run on the embedding in any case.
         needs_labels: It is left out, and a note says so, where accuracies cannot be had.
         targets: What it needs of each pixel, depths or masks; left out where a source has none.
+        needs_pairs: It judges pairs of two kinds by both encoders; left out where there are none.
         asks_gallery: It has the two sets of a search, where a source has such, and then no need of
             other labels.
         measures: What its records are.
@@ -56,6 +57,7 @@ class ProtocolSpec(Named, noun="protocol"):
     judges_every_embedding: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
     targets: ClassVar[Literal["", "depths", "masks"]] = ""
+    needs_pairs: ClassVar[bool] = False
     asks_gallery: ClassVar[bool] = False
     by_default: ClassVar[bool] = True
     measures: ClassVar[tuple[Measure, ...]] = ()
@@ -505,3 +507,4 @@ def of_labels(asked: str) -> tuple[float | None, int | None]:
 # At the end: they are specs of this kind, and told after those of any examples.
 import_module("nearfar.evaluation.dense_specs")
 import_module("nearfar.evaluation.text_specs")
+import_module("nearfar.evaluation.pair_specs")

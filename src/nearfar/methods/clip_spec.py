@@ -77,7 +77,7 @@ class CLIPSpec(MethodSpec):
 
     target = "nearfar.methods.clip:CLIP"
     title = "CLIP"
-    summary = "two encoders for pairs of two kinds: an image near its text, far from others'"
+    summary = "an image near its text, by two encoders"
     source = "Radford et al. 2021, Zhai et al. 2023"
     least_views, most_views = 1, 1
     name: Literal["clip"] = "clip"
@@ -92,7 +92,7 @@ class CLIPSpec(MethodSpec):
     projection_dim: HeadWidth = 128
     """Width of the common space; an identity head decides it instead."""
     second_encoder: Nested[EncoderSpec] = TextTransformerSpec()
-    """Backbone of what is paired with the examples, such as text-transformer or text-bag."""
+    """Backbone of what is paired with the examples; text-bag is the quickest for texts."""
     second_views: Nested[ViewsSpec] = SimCSEViewsSpec(count=1)
     """Views of what is paired with them; simcse leaves texts as they are."""
 

@@ -18,6 +18,7 @@ from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
+from nearfar.evaluation.judged import Towers
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec
 from nearfar.modality import channels_of
@@ -282,6 +283,34 @@ def untrained_encoder(recipe: Recipe, example_format: Format) -> SavedEncoder:
     with OwnDraws(recipe.seed):
         # The encoder is the first that a method's weights are drawn for: these are the run's.
         return as_saved(_encoder(recipe, example_format), recipe, example_format)
+
+
+def untrained_towers(recipe: Recipe, example_format: Format) -> Towers | None:
+    """Both encoders of a method of pairs and their heads before the first step; None of others.
+
+    Args:
+        recipe: The run's.
+        example_format: The run's, its partners' beside it.
+    """
+    second = example_format.second
+    if second is None or recipe.method.second_side is None:
+        return None
+    method = _seeded_method(recipe, example_format, None, torch.device("cpu"))
+    head, spec = method.embedding_head, head_spec_of(recipe.method, method)
+    tower = method.second_tower
+    assert head is not None
+    assert spec is not None
+    assert tower is not None
+    return Towers(
+        as_saved(method.encoder, recipe, example_format, head=(spec, head)),
+        as_saved(
+            tower.encoder,
+            recipe,
+            second,
+            spec=recipe.method.second_side[0],
+            head=(tower.head_spec, tower.head),
+        ),
+    )
 
 
 def started_encoder(recipe: Recipe, example_format: Format, start: Start) -> SavedEncoder:

@@ -15,11 +15,19 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.durable_files import check_writable, make_folder
 from nearfar.encoders.lora import merged
-from nearfar.encoders.saved import SavedEncoder, load_encoder, load_head, save_encoder
+from nearfar.encoders.saved import (
+    SavedEncoder,
+    has_second,
+    load_encoder,
+    load_head,
+    save_encoder,
+)
 from nearfar.encoders.saved_classifier import load_classifier, save_classifier
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.judged import Towers
+from nearfar.evaluation.records import FeatureKind
 from nearfar.recipes.assembly import (
     Assembly,
     Format,
@@ -27,6 +35,7 @@ from nearfar.recipes.assembly import (
     head_spec_of,
     started_encoder,
     untrained_encoder,
+    untrained_towers,
     views_of,
 )
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
@@ -348,6 +357,16 @@ def _save_and_judge(
     return run_folder.report
 
 
+def _require_partners(second: SavedEncoder, source: Source) -> None:
+    """Refuse pairs whose other side the second encoder does not take."""
+    assert source.train.partners is not None
+    paired = source.train.partners.as_part()
+    try:
+        second.check(paired.example_shape, paired.modality)
+    except NearfarError as error:
+        raise SettingError(f"what {source.name} pairs its examples with: {error}") from None
+
+
 def _save_second(assembly: Assembly, run_folder: RunFolder) -> None:
     """Saves the encoder of what is paired with the examples, where there is one."""
     tower, second = assembly.method.second_tower, assembly.format.second
@@ -377,8 +396,18 @@ def _judge(
 ) -> None:
     """Evaluates a run's encoder beside its baselines; prints the scores, `first` before notes."""
     head = load_head(run_folder.path)
+    towers: dict[FeatureKind, Towers] = {}
     device = choose_hardware(recipe.training.device, recipe.training.precision).device
-    example_format = Format.of_encoder(encoder)
+    second = None
+    if has_second(run_folder.path) and source.second_modality is not None:
+        second = load_encoder(run_folder.path, "embedding", tower="second").to(device)
+        _require_partners(second, source)
+    example_format = Format.of_encoder(encoder, second)
+    if second is not None and head is not None:
+        towers["encoder"] = Towers(encoder.with_head(head).to(device), second)
+        untrained = untrained_towers(recipe, example_format)
+        if untrained is not None and recipe.evaluation.baselines:
+            towers["untrained"] = Towers(untrained.first.to(device), untrained.second.to(device))
     started, lost = None, []
     if recipe.encoder.start is not None and recipe.evaluation.baselines:
         try:
@@ -401,6 +430,7 @@ def _judge(
             views=views_of(recipe, example_format),
             untrained=untrained_encoder(recipe, example_format).to(device),
             start=None if started is None else started.to(device),
+            towers=towers,
             run_folder=target,
             first=[*first, *kept_epoch(recipe, run_folder), *lost],
             device=device,

@@ -15,6 +15,7 @@ FEATURES = {
     "start": "Its start",
     "raw": "Raw data",
     "untrained": "Untrained encoder",
+    "chance": "Chance",
 }
 """What is judged, in the order of the table's columns."""
 SHOTS = {"many": "Many", "medium": "Medium", "few": "Few"}

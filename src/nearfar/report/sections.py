@@ -81,6 +81,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "map": _map(arrays, one(modality)),
         "embedding_map": _map(behind_head, one(modality)),
         "learnt_labels": _learnt_labels(run.config),
+        "pairs": _pairs(arrays),
         "gallery": _gallery(arrays),
         "embedding_gallery": _gallery(behind_head),
         "distances": _distances(run.arrays),
@@ -312,6 +313,29 @@ def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
             }
         )
     return rows
+
+
+def _pairs(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Images with a text of their own and the nearest texts; none where pairs are not judged."""
+    if "pair_images" not in arrays:
+        return []
+    return [
+        {
+            "uri": picture(image),
+            "text": str(text),
+            "found": [
+                {"text": str(each), "right": bool(right)}
+                for each, right in zip(found, of_own, strict=True)
+            ],
+        }
+        for image, text, found, of_own in zip(
+            arrays["pair_images"],
+            arrays["pair_texts"],
+            arrays["pair_found"],
+            arrays["pair_found_right"],
+            strict=True,
+        )
+    ]
 
 
 def _pair_distances(
