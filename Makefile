@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
 
-.PHONY: demo test test-slow test-lowest wheel check format bench hashes fonts clipart wordnet novels clean
+.PHONY: demo test test-slow test-lowest wheel check format bench hashes fonts clipart wordnet novels openmoji clean
 
 demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
 	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
@@ -58,6 +58,9 @@ fonts clipart wordnet: .stamps/core ## free fonts, drawings by category, or Word
 novels: .stamps/core ## Jane Austen's six novels, a line a sentence, from a package of Debian's, for `--data text-lines`
 	$(BIN)/python -m tools.novels
 
+openmoji: .stamps/data ## 1914 emoji as images with names and tags, from the npm package openmoji, for `--data openmoji`
+	$(BIN)/python -m tools.openmoji
+
 hashes: | $(filter .stamps/%,$(UV)) ## requirements.txt: what is pinned, with the checksums of its files
 	$(UV) pip compile --quiet --generate-hashes --all-extras -c constraints.txt pyproject.toml -o requirements.txt
 
@@ -74,6 +77,6 @@ clean:
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[parquet,series,sweeps]'
 	touch $@
 
-.stamps/test .stamps/check .stamps/bench: .stamps/%: .stamps/core
+.stamps/test .stamps/check .stamps/bench .stamps/data: .stamps/%: .stamps/core
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --group $*
 	touch $@

@@ -47,7 +47,7 @@ def test_a_source_has_its_own_settings_and_those_of_every_source():
         "text-table",
         "captioned-table",
     ]
-    paired = ["captioned-table", "captioned-folder", "webdataset"]
+    paired = ["captioned-table", "captioned-folder", "webdataset", "openmoji"]
     arrays = ["image-pairs-npz", "series-pairs-npz", "vector-pairs-npz"]
     of_texts = ["wav", "text-lines", "text-table", "wordnet", *paired, *arrays]
     assert SourceSpec.owners("length") == of_texts

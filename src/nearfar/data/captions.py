@@ -13,7 +13,11 @@ from nearfar.data.folder_listing import Listing, list_parts
 from nearfar.data.folder_tree import many, some
 from nearfar.data.image_files import IMAGES, pillow_quiet
 from nearfar.data.image_table import columns_of_paths, listings_of, path_columns
-from nearfar.data.paired_specs import CaptionedFolderSpec, CaptionedTableSpec
+from nearfar.data.paired_specs import (
+    CaptionedFolderSpec,
+    CaptionedTableSpec,
+    OpenMojiSpec,
+)
 from nearfar.data.source import Part, Partners, Source
 from nearfar.data.text_files import read_texts
 from nearfar.data.text_table import text_columns
@@ -62,6 +66,25 @@ def load_captioned_table(spec: CaptionedTableSpec) -> Source:
     with pillow_quiet():
         source = load_listed(spec, base, listings, told + notes)
     return with_texts(source, by_name, spec.length, spec.in_memory_mib)
+
+
+def load_openmoji(spec: OpenMojiSpec) -> Source:
+    """Read the drawings that `make openmoji` made, with their names and tags; groups are classes.
+
+    Raises:
+        NearfarError: The table or its images are damaged.
+    """
+    table = CaptionedTableSpec(
+        root=spec.folder / "openmoji.csv",
+        path_column="path",
+        text_column="text",
+        label_column="group",
+        image_size=spec.image_size,
+        length=spec.length,
+    )
+    source = load_captioned_table(table)
+    # The columns are known, and nobody need be told.
+    return replace(source, name=spec.name, notes=source.notes[2:])
 
 
 def _texts_among(columns: Mapping[str, Sequence[object]], paths: str) -> str:

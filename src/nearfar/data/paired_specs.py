@@ -1,12 +1,16 @@
 """Sources that pair examples of two kinds: images and texts, two arrays. Imports no torch."""
 
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
-from nearfar.data.source_spec import OwnDataSpec
+from annotated_types import Ge, Le
+
+from nearfar.data.source_spec import FilesSpec, OwnDataSpec
 from nearfar.data.specs import PictureFilesSpec, PicturesSpec, PictureTableSpec
 from nearfar.data.text_specs import Length
 from nearfar.errors import SettingError
 from nearfar.modality import Modality
+from nearfar.paths import user_cache
 
 
 class CaptionedSpec(PicturesSpec):
@@ -61,6 +65,42 @@ class WebDatasetSpec(CaptionedSpec):
     name: Literal["webdataset"] = "webdataset"
     text_key: str | None = None
     """Key of the text in .json members; left out, caption, text or the like."""
+
+
+class OpenMojiSpec(FilesSpec):
+    """The emoji of OpenMoji, each with its name and tags."""
+
+    target, root_needed = "nearfar.data.captions:load_openmoji", False
+    summary = "1914 drawings of emoji with names and tags: 1531 to learn from, 383 for test"
+    classes, train_examples, size = 9, 1531, "data.image_size (32), RGB"
+    licence = "CC BY-SA 4.0 (OpenMoji, HfG Schwäbisch Gmünd)"
+    citation = "OpenMoji 2018–2025, HfG Schwäbisch Gmünd, npm package openmoji 17.0.0"
+    home = "openmoji.org"
+    name: Literal["openmoji"] = "openmoji"
+    image_size: Annotated[int, Ge(8), Le(72)] = 32
+    """Side of the images in pixels; they are drawn at 72."""
+    length: Length = 160
+    """Bytes of UTF-8 that a text is cut at; a note counts those that are."""
+
+    @property
+    def second_modality(self) -> Modality:
+        """Texts."""
+        return "texts"
+
+    @property
+    def folder(self) -> Path:
+        """Its table and images: `root`, else where `make openmoji` puts them."""
+        return user_cache() / "openmoji" if self.root is None else self.root.expanduser()
+
+    def require_root(self) -> None:
+        """Refuse a folder that is missing."""
+        super().require_root()
+        if not (self.folder / "openmoji.csv").is_file():
+            raise SettingError(
+                f"openmoji needs OpenMoji's drawings: there is no {self.folder / 'openmoji.csv'}; "
+                "`make openmoji` draws them from the npm package openmoji, or name their folder "
+                "with --data.root"
+            )
 
 
 class PairsNpzSpec(OwnDataSpec):

@@ -15,6 +15,7 @@ for _family in (
     "cifar",
     "stl10_and_imagenet",
     "series_and_tables",
+    "pairs_of_kinds",
 ):
     import_module(f"nearfar.recipes.{_family}")
 
