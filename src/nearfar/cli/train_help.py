@@ -24,6 +24,8 @@ Train an encoder by a recipe or on your own data, judge it, write its report.
 
 What is chosen by name, then the settings:"""
 
+_SOURCES = 6
+"""So many sources are named: all of them would fill a screen."""
 _CLOSING = """
   nearfar train RECIPE --help      every setting, with its default; or of a PATH
   … --print-config                 all of them as JSON, as --config reads them
@@ -52,11 +54,11 @@ def print_help() -> NoReturn:
 
 
 def _names(choice: Choice) -> str:
-    """What can be chosen; of sources, which are many, those that need files of one's own."""
+    """What can be chosen; of sources, which are many, some that need files of one's own."""
     if not isinstance(choice, SourceSpec):
         return ", ".join(choice.known())
     own = [name for name, spec in choice.known().items() if issubclass(spec, OwnDataSpec)]
-    return f"{', '.join(own)}; `nearfar data` lists {len(choice.known())}"
+    return f"{', '.join(own[:_SOURCES])}, …; `nearfar data` lists {len(choice.known())}"
 
 
 def _choices(settings: Any, prefix: str) -> Iterator[tuple[str, Choice]]:

@@ -46,6 +46,7 @@ from nearfar.recipes.knn_check import kept_epoch, knn_check, require_check
 from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.start import recorded_start, start_again, start_as_recorded, start_of
+from nearfar.recipes.tracked import hand_over, tracked
 from nearfar.recipes.under_way import saying
 from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
@@ -59,6 +60,7 @@ from nearfar.training.loop import train
 from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.ranks import Ranks, joined_ranks
 from nearfar.training.thread_choice import ThreadChoice
+from nearfar.training.tracker import Tracking
 
 
 @own_defaults()
@@ -114,6 +116,7 @@ def run_recipe(
             if ranks.first:
                 run_folder.check_free(overwrite=overwrite)
                 recipe.evaluation.require_files()
+                recipe.training.tracker.require_installed()
         # Before the data, which take longer to read.
         recipe.method.require_kinds(recipe.data.second_modality, recipe.data.name)
         start = start_of(recipe.encoder, recipe.adapt, ranks)
@@ -129,11 +132,12 @@ def run_recipe(
                 if choices:
                     run_folder.write_choices(choices)
                 print_header(console, assembly, run_folder.path)
-        _train(assembly, run_folder, console, resume=False, after_check=after_check)
+        tracking = locks.enter_context(tracked(recipe, run_folder, ranks, console))
+        _train(assembly, run_folder, console, tracking, resume=False, after_check=after_check)
         # Judged by the first alone, after the others have left.
         locks_until_reported = locks.pop_all()
     with locks_until_reported:
-        return _save_and_judge(assembly, run_folder, ranks, console, judge=judge)
+        return _save_and_judge(assembly, run_folder, ranks, console, tracking, judge=judge)
 
 
 @own_defaults()
@@ -172,7 +176,8 @@ def resume_run(
         if ranks.first:
             print_header(console, assembly, run_folder.path)
         judged = ranks.first and _is_judged(recipe, run_folder)
-        _train(assembly, run_folder, console, resume=True, after_check=after_check)
+        tracking = locks.enter_context(tracked(recipe, run_folder, ranks, console))
+        _train(assembly, run_folder, console, tracking, resume=True, after_check=after_check)
         locks_until_reported = locks.pop_all()
     with locks_until_reported:
         if judged:
@@ -180,7 +185,7 @@ def resume_run(
             console.print("judged already: `nearfar evaluate` judges it again", highlight=False)
             console.print(f"report: {shown(run_folder.report)}")
             return run_folder.report
-        return _save_and_judge(assembly, run_folder, ranks, console, judge=judge)
+        return _save_and_judge(assembly, run_folder, ranks, console, tracking, judge=judge)
 
 
 @own_defaults()
@@ -288,6 +293,7 @@ def _train(
     assembly: Assembly,
     run_folder: RunFolder,
     console: Console,
+    tracking: Tracking | None,
     *,
     resume: bool,
     after_check: AfterCheck | None,
@@ -306,6 +312,7 @@ def _train(
         knn=knn_check(assembly),
         probe=_online_probe(assembly),
         after_check=after_check,
+        tracking=tracking,
         console=console,
     )
 
@@ -319,7 +326,13 @@ def _online_probe(assembly: Assembly) -> OnlineProbe | None:
 
 
 def _save_and_judge(
-    assembly: Assembly, run_folder: RunFolder, ranks: Ranks, console: Console, *, judge: bool
+    assembly: Assembly,
+    run_folder: RunFolder,
+    ranks: Ranks,
+    console: Console,
+    tracking: Tracking | None,
+    *,
+    judge: bool,
 ) -> Path:
     """Saves the encoder, judges it and writes the report, all of it on the first rank alone."""
     if not ranks.first:
@@ -348,6 +361,8 @@ def _save_and_judge(
     classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
     _judge(recipe, assembly.source, run_folder, encoder, classifier, run_folder, console)
     write_report([run_folder.path], run_folder.report)
+    if tracking is not None:
+        hand_over(tracking, run_folder)
     console.print(f"\nreport: {shown(run_folder.report)}")
     if kept:
         console.print(

@@ -39,6 +39,7 @@ from nearfar.training.resuming import Saver, checkpoint_settings, find_start, ne
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
 from nearfar.training.thread_choice import ThreadChoice, Work
+from nearfar.training.tracker import Tracking
 from nearfar.training.weight_average import WeightAverage
 
 _MOST_RECORDS = 10_000
@@ -91,6 +92,7 @@ def train(
     knn: Callable[..., Mapping[str, Any]] | None = None,
     probe: OnlineProbe | None = None,
     after_check: AfterCheck | None = None,
+    tracking: Tracking | None = None,
     console: Console | None = None,
 ) -> None:
     """Train a method, or go on training it, and leave it trained in place.
@@ -126,6 +128,7 @@ def train(
         probe: Learns the labels beside the run, on the first rank; it changes nothing of the run.
         after_check: Is told, on the first rank, the epochs done and what `knn` found. Where it
             gives a sentence, that is logged, the run is saved, and it ends there.
+        tracking: Is handed the scalars that are logged, on the first rank; decides nothing.
         console: Where progress is shown; None shows nothing.
 
     Raises:
@@ -210,7 +213,9 @@ def train(
                 )
             ) as clock,
             ranks.on_first(
-                lambda: MetricsLog(run_folder, steps_per_epoch, start.step, start.metrics_size)
+                lambda: MetricsLog(
+                    run_folder, steps_per_epoch, start.step, start.metrics_size, tracking
+                )
             ) as metrics,
             StopSignals(quiet=not ranks.first) as stop,
         ):

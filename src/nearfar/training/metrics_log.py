@@ -1,4 +1,4 @@
-"""What training writes down: the same scalars as JSON lines and as TensorBoard events."""
+"""What training writes down: scalars as JSON lines, as TensorBoard events and for a tracker."""
 
 import contextlib
 import hashlib
@@ -14,6 +14,7 @@ from nearfar.durable_files import writing
 from nearfar.errors import NearfarError
 from nearfar.run_folder.folder import Json, RunFolder
 from nearfar.run_folder.manifest import FileEntry
+from nearfar.training.tracker import Tracking
 
 
 class MetricsLog:
@@ -24,13 +25,22 @@ class MetricsLog:
         step: Steps taken before. What either file holds beyond them is dropped, so that a resumed
             run doubles nothing.
         size: Bytes of `metrics.jsonl` at that step.
+        tracking: Is handed the same scalars as TensorBoard.
 
     Attributes:
         earlier: The records that a resumed run keeps.
     """
 
-    def __init__(self, run_folder: RunFolder, steps_per_epoch: int, step: int, size: int) -> None:
+    def __init__(
+        self,
+        run_folder: RunFolder,
+        steps_per_epoch: int,
+        step: int,
+        size: int,
+        tracking: Tracking | None = None,
+    ) -> None:
         self._run_folder = run_folder
+        self._tracking = tracking
         self._steps_per_epoch = steps_per_epoch
         kept = run_folder.begin_metrics(size)
         self._size, self._checksum = len(kept), hashlib.sha256(kept)
@@ -92,10 +102,16 @@ class MetricsLog:
 
     def _write_events(self, record: Json) -> None:
         group = "train" if record["kind"] == "step" else record["kind"]
+        scalars = {
+            f"{group}/{name}": value
+            for name, value in record.items()
+            if name != "step" and isinstance(value, int | float)
+        }
         with writing(self._run_folder.tensorboard):
-            for name, value in record.items():
-                if name != "step" and isinstance(value, int | float):
-                    self._events.add_scalar(f"{group}/{name}", value, record["step"])
+            for name, value in scalars.items():
+                self._events.add_scalar(name, value, record["step"])
+        if self._tracking is not None:
+            self._tracking.scalars(record["step"], scalars)
 
 
 def _put_first(folder: Path, run_id: str) -> None:

@@ -70,6 +70,7 @@ def checkpoint_settings(
     decisive = flat_settings(to_json(config))
     for name in _FREE_TO_CHANGE:
         del decisive[name]
+    decisive = {name: value for name, value in decisive.items() if not name.startswith("tracker.")}
     if config.keep_epoch == "last":
         # Decides nothing then, and checkpoints from before there was a choice lack it.
         del decisive["keep_epoch"]

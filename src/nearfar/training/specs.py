@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from nearfar.errors import SettingError, unknown_name
 from nearfar.spec import Above0, Choice, Count, Nested, Share, Spec
 from nearfar.training.schedules import CosineSpec, ScheduleSpec
+from nearfar.training.tracker_specs import NoTrackerSpec, TrackerSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -128,6 +129,7 @@ class TrainingSpec(Spec):
     """Epochs between checkpoints."""
     keep_checkpoints: Annotated[int, Ge(2)] = 2
     """Newest checkpoints kept; 2 or more, so that a damaged one has a predecessor."""
+    tracker: Nested[TrackerSpec] = field(default_factory=NoTrackerSpec, kw_only=True)
 
     def check(self) -> None:
         """The device has a name, a part of a batch fits into it, the schedule into the run."""
