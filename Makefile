@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
 
-.PHONY: demo test test-slow test-lowest wheel check format bench hashes fonts clipart wordnet novels openmoji clean
+.PHONY: demo test test-slow test-lowest wheel docs check format bench hashes fonts clipart wordnet novels openmoji clean
 
 demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
 	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
@@ -39,7 +39,10 @@ wheel: .stamps/core ## the wheel in dist/, installed into an empty environment a
 	$(UV) pip install --quiet --python .stamps/wheel/bin/python -c constraints.txt dist/*.whl
 	.stamps/wheel/bin/python -I tools/wheel_run.py
 
-check: .stamps/check .stamps/test ## style, types, layers
+docs: .stamps/docs ## the site of docs/ in site/, warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+check: .stamps/check .stamps/test docs ## style, types, layers, the site of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -77,6 +80,6 @@ clean:
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[parquet,series,sweeps]'
 	touch $@
 
-.stamps/test .stamps/check .stamps/bench .stamps/data: .stamps/%: .stamps/core
+.stamps/test .stamps/check .stamps/docs .stamps/bench .stamps/data: .stamps/%: .stamps/core
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --group $*
 	touch $@
