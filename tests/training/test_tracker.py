@@ -152,22 +152,25 @@ def test_steps_that_the_tracker_has_from_before_a_kill_are_left_out():
 
 
 @pytest.mark.parametrize("fails", ["begin", "scalars", "files", "end"])
-def test_a_tracker_that_fails_is_told_in_a_line_and_the_run_goes_on(
-    fails, tmp_path, own_tracker, monkeypatch
-):
-    monkeypatch.setattr(Kept, "__init__", lambda self, spec: _broken(self, fails))
+def test_a_tracker_that_fails_is_told_in_a_line_and_left_out(fails, tmp_path):
+    kept, said = Kept(fails=(fails,)), []
+    with Tracking(kept, "Kept", RUN, said.append) as tracking:
+        tracking.scalars(1, {"train/loss": 0.5})
+        tracking.files([tmp_path / "not there"])
+    assert said[-1] == f"Kept failed and is left out from here on: {fails} \x1b[31mwent wrong"
+    assert said[:-1] == ([] if fails == "begin" else ["Kept: here"])
+    order = ["begin", "scalars", "files", "end"]
+    assert [told[0] for told in kept.told] == order[1 : max(1, order.index(fails))]
+
+
+def test_a_run_whose_tracker_fails_goes_on_to_its_page(tmp_path, own_tracker, monkeypatch):
+    monkeypatch.setattr(Kept, "scalars", lambda *_: 1 / 0)
     console = quiet_console()
     run = RunFolder(tmp_path / "run")
-    run_recipe(tracked_recipe(tmp_path, own_tracker), run.path, console=console)
+    run_recipe(tracked_recipe(tmp_path, own_tracker, epochs=1), run.path, console=console)
     assert run.report.is_file()
     told = [line for line in lines_of(console) if "failed" in line]
-    assert told == [
-        f"tracker  Kept failed and is left out from here on: {fails} \\x1b[31mwent wrong"
-    ]
-
-
-def _broken(self, fails):
-    self.fails, self.last, self.told = (fails,), 0, []
+    assert told == ["tracker  Kept failed and is left out from here on: division by zero"]
 
 
 def test_a_tracker_that_hangs_holds_nothing_up(monkeypatch):
