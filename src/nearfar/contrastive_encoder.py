@@ -431,7 +431,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """The parameters as a typed run."""
         if self.text_length_ is not None:
             views = as_spec(ViewsSpec, {"name": self.views or "text"})
-            encoder, kind = self._backbone("text-bag", 128), TextLinesSpec
+            usual = "text-gru" if method.needs_steps else "text-bag"
+            encoder, kind = self._backbone(usual, 128), TextLinesSpec
         elif self.series_shape_ is not None:
             views = as_spec(ViewsSpec, {"name": self.views or "series"})
             usual = "series-gru" if method.needs_steps else "series-resnet"

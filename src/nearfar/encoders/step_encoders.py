@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,7 +22,7 @@ PatchChange = Callable[[Tensor], Tensor]
 
 @runtime_checkable
 class StepEncoder(Protocol):
-    """An encoder of series, or of images read as rows of patches; any module of this shape will do.
+    """An encoder of series, texts, or images as rows of patches; any module of this shape will do.
 
     Attributes:
         num_features: Width of features, of z and of c.
@@ -60,6 +60,15 @@ class PatchEncoder(StepEncoder, Protocol):
             examples: A normalised batch.
             change: What is done to all patches of the batch, each by itself, once they are cut.
         """
+        ...
+
+
+@runtime_checkable
+class PartialStepEncoder(StepEncoder, Protocol):
+    """A step encoder of examples of which some have fewer steps: what stands behind is none."""
+
+    def steps_there(self, examples: Tensor) -> Bool[Tensor, "batch num_steps"]:
+        """Which steps each example has: the first ones, in all columns."""
         ...
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
+from nearfar.encoders.step_encoders import Steps
 from nearfar.encoders.text_specs import TextBagSpec, TextGRUSpec, TextTransformerSpec
 from nearfar.encoders.tokens import build_tokens
 
@@ -58,15 +59,20 @@ def _runs(
 
 
 class TextGRU(nn.Module):
-    """A GRU over tokens (Cho et al. 2014).
+    """A GRU over tokens (Cho et al. 2014), of which each is a step for CPC.
+
+    Args:
+        spec: Its settings.
+        steps: Bytes that a text has at most, and so tokens.
 
     Attributes:
         num_features: Width.
+        num_steps: Steps that `steps` gives, zeros behind the end of a text.
     """
 
-    def __init__(self, spec: TextGRUSpec) -> None:
+    def __init__(self, spec: TextGRUSpec, steps: int) -> None:
         super().__init__()
-        self.num_features = spec.width
+        self.num_features, self.num_steps = spec.width, steps
         self.pooling = spec.pooling
         self.tokens = build_tokens(spec)
         self.embedding = nn.Embedding(self.tokens.size, spec.width, padding_idx=0)
@@ -76,14 +82,29 @@ class TextGRU(nn.Module):
     def forward(self, texts: Texts) -> Float[Tensor, "batch width"]:
         """Features of texts."""
         ids = self.tokens(texts)
-        embedded = self.dropout(self.embedding(ids))
-        # In full precision: what is rounded at a step would be carried on to all later ones.
-        with torch.autocast(texts.device.type, enabled=False):
-            states, _ = self.gru(embedded.to(self.gru.weight_ih_l0.dtype))
+        states = self._states(self.dropout(self.embedding(ids)))
         if self.pooling == "mean":
             return self.dropout(_mean(states, ids > 0))
         last = ((ids > 0).sum(dim=1) - 1).clamp(min=0)
         return self.dropout(states[torch.arange(len(ids), device=ids.device), last])
+
+    def steps(self, texts: Texts) -> Steps:
+        """Each token's embedding z and the state c after it, `(batch, num_steps, 1, width)`."""
+        embedded = self.dropout(self.embedding(self.tokens(texts)))
+        states = self._states(embedded)
+        behind = (0, 0, 0, self.num_steps - embedded.shape[1])
+        return F.pad(embedded, behind).unsqueeze(2), F.pad(states, behind).unsqueeze(2)
+
+    def steps_there(self, texts: Texts) -> Bool[Tensor, "batch num_steps"]:
+        """Which steps are tokens: all up to the end of a text."""
+        ids = self.tokens(texts)
+        return F.pad(ids > 0, (0, self.num_steps - ids.shape[1]))
+
+    def _states(self, embedded: _STATES) -> _STATES:
+        """The state after each token."""
+        # In full precision: what is rounded at a step would be carried on to all later ones.
+        with torch.autocast(embedded.device.type, enabled=False):
+            return self.gru(embedded.to(next(self.gru.parameters()).dtype))[0]
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:  # noqa: ARG002  they are alike
         """How names of parameters make stages and layers, in timm's form."""

@@ -75,9 +75,14 @@ class TextGRUSpec(TextEncoderSpec):
     """A GRU over tokens, as in Quick-Thought (Logeswaran and Lee 2018)."""
 
     target: ClassVar[str] = "nearfar.encoders.text_encoders:TextGRU"
+    gives_steps = True
     name: Literal["text-gru"] = "text-gru"
     pooling: Literal["mean", "last"] = "mean"
     """Features: the mean of the states, or the last one (Quick-Thought's)."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """The spec itself, and the most tokens that a text can have."""
+        return {"spec": self, "steps": shape[0]}
 
 
 class TextTransformerSpec(TextEncoderSpec):

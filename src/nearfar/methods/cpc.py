@@ -1,14 +1,19 @@
 """CPC: predict the vectors of later steps from all steps so far, apart from other examples'."""
 
 import math
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.encoders.step_encoders import PatchEncoder, StepEncoder, Steps
+from nearfar.encoders.step_encoders import (
+    PartialStepEncoder,
+    PatchEncoder,
+    StepEncoder,
+    Steps,
+)
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.specs import CPCSpec
@@ -22,7 +27,7 @@ StepGrid = Float[Tensor, "batch _ columns dim"]
 
 
 class CPC(Method):
-    """Contrastive predictive coding (van den Oord et al. 2018) of series and of images.
+    """Contrastive predictive coding (van den Oord et al. 2018) of series, images and texts.
 
     The encoder gives each step t a vector z_t, and a context c_t of all steps up to it. For each of
     k = 1 … K steps ahead there is a matrix W_k, without bias. With `s_ij = z_{j,t+k}ᵀ W_k c_{i,t}`,
@@ -36,6 +41,9 @@ class CPC(Method):
     of patches are its steps, and its columns are predicted each by itself. Of several views, each
     is compared with other examples' view of the same number, and the losses are averaged; one is
     enough.
+
+    Texts have steps, their tokens, as far as they go. Of a step the examples take part that have
+    it, and the mean is over all that there is to predict; where one alone has it, nothing is.
 
     In training the patches of an image can be changed, each by itself: by a crop put back at
     another place, as in their paper, and in brightness and contrast, where Hénaff et al. (2020)
@@ -51,7 +59,7 @@ class CPC(Method):
         if not isinstance(encoder, StepEncoder):
             raise SettingError(
                 f"CPC predicts later steps, and {type(encoder).__name__} gives none: choose "
-                "encoder.name series-gru or patch-gru"
+                "encoder.name series-gru, patch-gru or text-gru"
             )
         steps, dim = cast(int, encoder.num_steps), cast(int, encoder.num_features)
         if spec.prediction_steps >= steps:
@@ -68,30 +76,50 @@ class CPC(Method):
         self.predictors = nn.ModuleList(
             nn.Linear(dim, dim, bias=False) for _ in range(spec.prediction_steps)
         )
-        self._last: tuple[Tensor, Tensor, Tensor] | None = None
+        self._partial = isinstance(encoder, PartialStepEncoder)
+        self._last: tuple[Tensor, Tensor, _Predicted] | None = None
 
-    def embed(self, views: ViewsOfBatch) -> tuple[StepGrid, ...]:
-        """Vectors z and c of the first view, then of the second, and so on."""
-        return tuple(vectors for view in views for vectors in self._steps(view))
+    def embed(self, views: ViewsOfBatch) -> tuple[Tensor, ...]:
+        """Vectors z and c of the first view, then of the second, and so on.
+
+        Of texts z and c are each followed by which steps are there, `(batch, steps)`, 1 or 0.
+        """
+        return tuple(vectors for view in views for vectors in self._embedded(view))
 
     def loss(
         self,
-        embedded: tuple[StepGrid, ...],
+        embedded: tuple[Tensor, ...],
         labels: Tensor | None = None,  # noqa: ARG002  every method takes them; this one learns without
     ) -> Float[Tensor, ""]:
         """Mean over the steps ahead and the views, among the examples of all ranks."""
         gathered = tuple(map(gather_rows, embedded))
-        views = list(zip(gathered[0::2], gathered[1::2], strict=True))
+        kinds = 3 if self._partial else 2
+        views = [
+            _without_tail(*gathered[first : first + kinds], least=len(self.predictors) + 1)
+            for first in range(0, len(gathered), kinds)
+        ]
         with computing(group=dist.group.WORLD):
             pairs = [
-                [(predictor(contexts[:, :-ahead]), steps[:, ahead:]) for steps, contexts in views]
+                [
+                    _Predicted(
+                        predictor(contexts[:, :-ahead]),
+                        steps[:, ahead:],
+                        None if there is None else there[:, ahead:],
+                    )
+                    for steps, contexts, there in views
+                ]
                 for ahead, predictor in enumerate(self.predictors, start=1)
             ]
             by_step = torch.stack(
-                [torch.stack([_mean_n_pair(*each) for each in step]).mean() for step in pairs]
+                [torch.stack([_mean_n_pair(each) for each in step]).mean() for step in pairs]
             )
-        predictions, targets = (each.detach() for each in pairs[0][0])
-        self._last = by_step.detach(), predictions, targets
+        first = pairs[0][0]
+        held = None if first.there is None else first.there.detach()
+        self._last = (
+            by_step.detach(),
+            torch.stack([_mean_ceiling(step[0]) for step in pairs]),
+            _Predicted(first.predictions.detach(), first.targets.detach(), held),
+        )
         return by_step.mean()
 
     @property
@@ -103,18 +131,26 @@ class CPC(Method):
             candidate for the next step is the true one; and for each step ahead k `bound_k`,
             `log(examples) − loss` in nats: from below it bounds the mutual information of z_{t+k}
             and c_t, on average over t, and it is never above `mutual_information_ceiling`, which is
-            `log(examples)`. Empty before the first call.
+            `log(examples)`; of texts, the mean over what is predicted of the logarithm of how many
+            have the step, one step ahead. Empty before the first call.
         """
         if self._last is None:
             return {}
-        losses, predictions, targets = self._last
-        log_examples = torch.tensor(len(targets), dtype=torch.float32).log()
-        bounds = (log_examples - losses.cpu()).tolist()
+        losses, ceilings, predicted = self._last
+        bounds = (ceilings.cpu() - losses.cpu()).tolist()
         return {
-            "nearest_is_positive": _nearest_is_positive(predictions, targets),
-            "mutual_information_ceiling": float(log_examples),
+            "nearest_is_positive": _nearest_is_positive(predicted),
+            "mutual_information_ceiling": float(ceilings[0]),
             **{f"bound_{ahead}": bound for ahead, bound in enumerate(bounds, start=1)},
         }
+
+    def _embedded(self, view: Tensor) -> tuple[Tensor, ...]:
+        """Vectors z and c, and of texts which steps are there."""
+        steps, contexts = self._steps(view)
+        if not self._partial:
+            return steps, contexts
+        there = cast(PartialStepEncoder, self.encoder).steps_there(view)
+        return steps, contexts, there.to(torch.float32)
 
     def _steps(self, view: Tensor) -> Steps:
         """Vectors z and c, of changed patches in training."""
@@ -138,20 +174,84 @@ def _check_crop(spec: CPCSpec, side: int) -> None:
         )
 
 
-def _mean_n_pair(predictions: StepGrid, targets: StepGrid) -> Float[Tensor, ""]:
-    """Mean over all places of each prediction's loss among all examples' targets of its place."""
-    places = zip(_by_place(predictions), _by_place(targets), strict=True)
-    return torch.stack([n_pair(*rows) for rows in places]).mean()
+class _Predicted(NamedTuple):
+    """Predictions of later steps, and these.
+
+    Attributes:
+        predictions: Of each place.
+        targets: What is there.
+        there: 1 where an example has the step, else 0; None where all have all.
+    """
+
+    predictions: StepGrid
+    targets: StepGrid
+    there: Float[Tensor, "batch _"] | None
+
+    def by_place(self) -> list[tuple[Tensor, Tensor]]:
+        """Predictions and targets of each step and column, of the examples that have it.
+
+        A step that one alone has, or none, is left out, for there is nothing to tell it from.
+        """
+        every = list(zip(_by_place(self.predictions), _by_place(self.targets), strict=True))
+        if self.there is None:
+            return every
+        columns = self.targets.shape[2]
+        having = [each.nonzero().squeeze(1) for each in self.there.unbind(dim=1)]
+        rows = [each for each in having for _ in range(columns)]
+        return [
+            (predictions[own], targets[own])
+            for (predictions, targets), own in zip(every, rows, strict=True)
+            if len(own) > 1
+        ]
 
 
-def _nearest_is_positive(predictions: StepGrid, targets: StepGrid) -> float:
+def _without_tail(
+    steps: StepGrid, contexts: StepGrid, there: Tensor | None = None, *, least: int
+) -> tuple[StepGrid, StepGrid, Tensor | None]:
+    """What any example has, and so many steps at least: behind them there is nothing to predict."""
+    if there is None:
+        return steps, contexts, None
+    places = torch.arange(1, there.shape[1] + 1, device=there.device)
+    longest = max(least, int((places * there).amax()))
+    return steps[:, :longest], contexts[:, :longest], there[:, :longest]
+
+
+def _mean_n_pair(predicted: _Predicted) -> Float[Tensor, ""]:
+    """Mean over all that is predicted of its loss among the targets of its place."""
+    places = predicted.by_place()
+    if not places:  # of texts so short that nothing is so far ahead
+        return 0 * (predicted.predictions.sum() + predicted.targets.sum())
+    losses = torch.stack([n_pair(*rows) for rows in places])
+    return losses.mean() if predicted.there is None else _weighted(losses, places)
+
+
+def _mean_ceiling(predicted: _Predicted) -> Tensor:
+    """Mean over all that is predicted of the logarithm of its candidates."""
+    places = predicted.by_place()
+    counts = [len(targets) for _, targets in places]
+    if predicted.there is None or not places:
+        return torch.tensor(float(max([1, *counts]))).log()
+    return _weighted(torch.tensor(counts, dtype=torch.float32).log(), places)
+
+
+def _nearest_is_positive(predicted: _Predicted) -> float:
     """Share of predictions whose largest dot product among the targets is with their own."""
-    own = torch.arange(len(targets), device=targets.device)
-    right = [
-        (hardest(*rows, largest=True)[1] == own).float().mean()
-        for rows in zip(_by_place(predictions.float()), _by_place(targets.float()), strict=True)
-    ]
-    return float(torch.stack(right).mean())
+    places = predicted.by_place()
+    right = []
+    for predictions, targets in places:
+        own = torch.arange(len(targets), device=targets.device)
+        nearest = hardest(predictions.float(), targets.float(), largest=True)[1]
+        right.append((nearest == own).float().mean())
+    if not right:
+        return 0.0
+    shares = torch.stack(right)
+    return float(shares.mean() if predicted.there is None else _weighted(shares, places))
+
+
+def _weighted(values: Float[Tensor, " places"], places: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The mean of places, each as often as it has examples."""
+    counts = torch.tensor([len(targets) for _, targets in places])
+    return (values * (counts.double() / counts.sum()).to(values)).sum()
 
 
 def _by_place(grid: StepGrid) -> tuple[Float[Tensor, "batch dim"], ...]:

@@ -461,12 +461,12 @@ class PaCoSpec(MethodSpec):
 
 
 class CPCSpec(MethodSpec):
-    """CPC (van den Oord et al. 2018): predict later steps of a series, or of an image's rows."""
+    """CPC (van den Oord et al. 2018): predict later steps of a series, text, or an image's rows."""
 
     target = "nearfar.methods.cpc:CPC"
     title = "CPC"
     summary = (
-        "predict later steps of a series, or lower rows of an image, apart from other examples'"
+        "predict later steps of a series or text, or lower rows of an image, apart from others'"
     )
     source = "van den Oord et al. 2018"
     least_views, needs_steps = 1, True
