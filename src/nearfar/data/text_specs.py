@@ -54,8 +54,10 @@ class TextLinesSpec(OwnTextsSpec):
 class TextTableSpec(OwnTextsSpec):
     """A column of texts."""
 
-    target, root_kind = "nearfar.data.text_table:load_text_table", "file"
-    summary = "a CSV or Parquet table with a column of texts, and maybe of labels or second texts"
+    target, root_kind = "nearfar.data.text_table:load_text_table", "place"
+    summary = (
+        "a CSV or Parquet table, or a saved data set of Hugging Face's, with a column of texts"
+    )
     name: Literal["text-table"] = "text-table"
     text_column: str | None = None
     """Column of texts; left out, the one that is called text or the like, or the wordiest."""

@@ -11,7 +11,8 @@ from nearfar.data.csv_file import as_labels, as_numbers, read_csv
 from nearfar.data.folder_tree import many
 from nearfar.data.labels import encode_labels
 from nearfar.data.parquet import read_columns, table_columns, text_or_numbers
-from nearfar.data.source import Part, Partners, Source
+from nearfar.data.saved_dataset import read_saved_dataset
+from nearfar.data.source import Part, Partners, Source, choose
 from nearfar.data.specs import TextTableSpec
 from nearfar.data.splits import split_with_note
 from nearfar.data.texts import rows_of, told_of_partners
@@ -28,7 +29,7 @@ _WORDS = 2
 
 
 def load_text_table(spec: TextTableSpec) -> Source:
-    """Read the texts of a column of a CSV or Parquet table.
+    """Read the texts of a column of a CSV or Parquet table, or of a data set of Hugging Face's.
 
     Returns:
         The source, held in memory; rows without a text, or without its pair, are left out.
@@ -93,7 +94,8 @@ def columns_of_text(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
 
 
 def _source(spec: TextTableSpec, path: Path) -> Source:
-    cells = columns_of_text(path, spec.in_memory_mib)
+    saved = read_saved_dataset(path, spec.in_memory_mib) if path.is_dir() else None
+    cells = columns_of_text(path, spec.in_memory_mib) if saved is None else saved.cells
     labelled = given(spec.label_column, "label_column", cells)
     paired = given(spec.pair_column, "pair_column", cells)
     named = given(spec.text_column, "text_column", cells)
@@ -105,7 +107,7 @@ def _source(spec: TextTableSpec, path: Path) -> Source:
                 "no column of several words a row in it: name one by data.text_column"
             )
         named = found[0]
-    notes = [f"texts are in column {printable(named)}"]
+    notes = [*(saved.notes if saved else ()), f"texts are in column {printable(named)}"]
     texts = [str(each).strip() for each in cells[named]]
     pairs = texts if paired is None else [str(each).strip() for each in cells[paired]]
     kept = [row for row, both in enumerate(zip(texts, pairs, strict=True)) if all(both)]
@@ -133,12 +135,17 @@ def _source(spec: TextTableSpec, path: Path) -> Source:
         partners = Partners(torch.arange(len(kept))[:, None], others)
         notes += [f"column {printable(paired)}: {note}" for note in also]
         notes += told_of_partners(partners, f"column {printable(paired)}")
-    train, test, note = split_with_note(
-        Part(examples, labels, modality="texts", partners=partners),
-        spec.test_fraction,
-        missing="no test part",
-        examples="texts",
-    )
+    whole = Part(examples, labels, modality="texts", partners=partners)
+    learnt = len(kept) if saved is None else sum(row < saved.train_rows for row in kept)
+    if not learnt:
+        raise NearfarError(f"column {printable(named)}: there is no text in the training part")
+    if learnt < len(kept):
+        rows = torch.arange(len(kept))
+        train, test, note = choose(whole, rows[:learnt]), choose(whole, rows[learnt:]), []
+    else:
+        train, test, note = split_with_note(
+            whole, spec.test_fraction, missing="no test part", examples="texts"
+        )
     if test is not None:
         test = replace(test, partners=None)
     return Source(spec.name, train, test, None, classes, (*notes, *note))
