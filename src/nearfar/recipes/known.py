@@ -12,7 +12,7 @@ from nearfar.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Figure:
-    """An accuracy or another share to expect of the encoder, in percent, and of its baselines.
+    """An accuracy, another share or a correlation to expect of the encoder, times 100.
 
     Attributes:
         protocol: As in a record of `evaluation.json`.

@@ -16,6 +16,7 @@ for _family in (
     "stl10_and_imagenet",
     "series_and_tables",
     "pairs_of_kinds",
+    "texts",
 ):
     import_module(f"nearfar.recipes.{_family}")
 
