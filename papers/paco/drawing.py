@@ -62,7 +62,8 @@ def by_shots(results: pd.DataFrame, imbalance: int, methods: Sequence[str]) -> F
             plot_spread(panel, rows, "x", "percent", place=place, label=TITLES[method], line="")
         panel.set_xticks(range(4), ["all", *SHOTS.values()])
         panel.set(title=yardstick.title, ylabel=_PERCENT)
-    axes[0].legend(fontsize=7.5)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 
