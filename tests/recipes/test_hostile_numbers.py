@@ -143,7 +143,7 @@ def test_what_no_memory_holds_is_refused_before_it_is_built(room, changes, said,
 def test_what_a_recipe_needs_is_measured_as_it_is_built(recipe):
     if recipe.data.name == "imagenet":
         pytest.skip("its ResNet-50 takes seconds to build")
-    shape = {"images": (3, 64, 64), "series": (12, 20), "vectors": (13,)}
+    shape = {"images": (3, 64, 64), "series": (12, 20), "vectors": (13,), "texts": (40,)}
     shape = shape[recipe.encoder.takes]
     if recipe.encoder.name.startswith("cifar"):
         shape = (3, 32, 32)
