@@ -1,12 +1,11 @@
 """Pairs of two kinds are trained on, saved and gone on with; what does not fit is refused."""
 
-import signal
-
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from small_recipe import light_recipe
+from tests.recipes.cut_run import goes_on_to_the_same_bits
 
 from nearfar.data.paired_specs import ImagePairsNpzSpec
 from nearfar.data.specs import NpzSpec
@@ -21,8 +20,6 @@ from nearfar.recipes.run import evaluate_run, run_recipe
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import run_on_ranks
 from nearfar.training.averaging import StepAverage
-from nearfar.training.interruption import Interrupted
-from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import DigitsViewsSpec
@@ -115,26 +112,7 @@ def test_what_is_logged_tells_of_both_kinds(run):
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(pairs, tmp_path, objective):
     config = recipe(pairs, method={"objective": objective, "second_encoder": TextBagSpec(width=8)})
 
-    def trained(name, stop_at=None, resume=False):
-        run = assemble(config)
-        epoch = run.batches.epoch
-
-        def stopping(number, first_step=0):
-            for step, batch in enumerate(epoch(number, first_step), start=first_step):
-                if (number, step) == (0, stop_at):
-                    signal.raise_signal(signal.SIGINT)
-                yield batch
-
-        run.batches.epoch = stopping
-        folder = RunFolder(tmp_path / name) if resume else RunFolder.create(tmp_path / name)
-        train(run.method, run.views, run.batches, config.training, folder, seed=1, resume=resume)
-        return run.method.state_dict()
-
-    whole = trained("whole")
-    with pytest.raises(Interrupted):
-        trained("cut", stop_at=1)
-    again = trained("cut", resume=True)
-    assert all(torch.equal(whole[name], value) for name, value in again.items())
+    goes_on_to_the_same_bits(config, tmp_path)
 
 
 def _gradients(rank, count, pairs):

@@ -1,11 +1,11 @@
 """Texts are trained on, judged and gone on with as all other examples are."""
 
 import json
-import signal
 
 import pytest
 import torch
 from rich.console import Console
+from tests.recipes.cut_run import goes_on_to_the_same_bits
 
 from nearfar.data.specs import TextLinesSpec
 from nearfar.encoders.saved import load_encoder
@@ -14,16 +14,13 @@ from nearfar.errors import SettingError
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.specs import CrossEntropySpec, MoCoSpec, SimCLRSpec
-from nearfar.recipes.assembly import Format, assemble, untrained_encoder
+from nearfar.recipes.assembly import Format, untrained_encoder
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
-from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import run_on_ranks
 from nearfar.text_bytes import encoded
 from nearfar.training.averaging import StepAverage
 from nearfar.training.generators import OwnDraws
-from nearfar.training.interruption import Interrupted
-from nearfar.training.loop import train
 from nearfar.training.ranks import Ranks
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import SimCSEViewsSpec, TextViewsSpec
@@ -93,36 +90,7 @@ def test_a_run_is_judged_beside_tf_idf_and_takes_strings(books, tmp_path, capsys
 )
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(books, tmp_path, changed):
     recipe = _recipe(books, **changed)
-
-    def trained(name, stop_at=None, resume=False):
-        run = assemble(recipe)
-        epoch = run.batches.epoch
-
-        def stopping(number, first_step=0):
-            for step, batch in enumerate(epoch(number, first_step), start=first_step):
-                if (number, step) == (0, stop_at):
-                    signal.raise_signal(signal.SIGINT)
-                yield batch
-
-        run.batches.epoch = stopping
-        folder = RunFolder(tmp_path / name) if resume else RunFolder.create(tmp_path / name)
-        train(
-            run.method,
-            run.views,
-            run.batches,
-            recipe.training,
-            folder,
-            seed=1,
-            resume=resume,
-            knn=lambda _: {"top1": 0.5},
-        )
-        return run.method.state_dict()
-
-    whole = trained("whole")
-    with pytest.raises(Interrupted):
-        trained("cut", stop_at=1)
-    again = trained("cut", resume=True)
-    assert all(torch.equal(whole[name], value) for name, value in again.items())
+    goes_on_to_the_same_bits(recipe, tmp_path, knn=lambda _: {"top1": 0.5})
 
 
 def _gradients(rank, count, spec):
