@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfar.errors import NearfarError, SettingError
-from nearfar.outside_text import printable
+from nearfar.outside_text import first_line, printable
 from nearfar.training.interruption import Interrupted
 
 
@@ -62,3 +62,16 @@ def test_no_error_holds_what_a_terminal_would_obey(kind):
 
 def test_nor_does_the_end_of_an_interrupted_run():
     assert str(Interrupted("go on with \x1b[2J", 2)) == "go on with \\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n  one  \ntwo"), "one  "),
+        (OSError(), "OSError"),
+        (RuntimeError(" \n"), "RuntimeError"),
+    ],
+)
+def test_an_error_is_told_by_its_first_line_or_its_type(error, said):
+    assert first_line(error) == said

@@ -12,6 +12,12 @@ _HARMLESS = frozenset("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}
 _JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")  # Persian, Hindi, emoji
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line; its type where it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0] if said else type(error).__name__
+
+
 def printable(text: str, *, keep: str = "", longest: int = _LONGEST) -> str:
     r"""The text with every character that a terminal would obey, or not show, as its code.
 

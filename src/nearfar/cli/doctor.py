@@ -15,6 +15,7 @@ from nearfar.cli.listing import Grid, show_grid
 from nearfar.errors import NearfarError
 from nearfar.installed import extras, install_command, needed, unmet, version_of
 from nearfar.machine_memory import free_memory, whole_memory
+from nearfar.outside_text import first_line
 from nearfar.plugins import load_plugins
 
 _TOLD = ("nearfar", "torch", "torchvision", "timm", "numpy", "scikit-learn")
@@ -66,9 +67,9 @@ def examine() -> dict[str, Any]:
         computes = _computes()
     except Exception as error:
         # Whatever keeps torch from computing, the rest is still told.
-        first = str(error).strip().partition("\n")[0] or type(error).__name__
         computes = None
-        broken.append(f"torch does not compute: {first}: {install_command('torch', 'torchvision')}")
+        mend = install_command("torch", "torchvision")
+        broken.append(f"torch does not compute: {first_line(error)}: {mend}")
     return {
         "broken": broken,
         "python": {"version": platform.python_version(), "executable": sys.executable},

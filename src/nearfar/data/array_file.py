@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfar.data.arrays import UNREADABLE, first_line
+from nearfar.data.arrays import UNREADABLE
 from nearfar.data.parquet import (
     column_features,
     read_columns,
@@ -16,6 +16,7 @@ from nearfar.data.parquet import (
 )
 from nearfar.errors import NearfarError, SettingError, unknown_name
 from nearfar.npy_headers import declared_bytes, declared_in
+from nearfar.outside_text import first_line
 from nearfar.paths import user_path
 
 _NAMES = "names"

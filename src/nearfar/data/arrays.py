@@ -19,6 +19,7 @@ from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError, SettingError, unknown_name
 from nearfar.modality import Modality, in_words
 from nearfar.npy_headers import declared_bytes, declared_in
+from nearfar.outside_text import first_line
 
 
 def source_from_arrays(
@@ -295,8 +296,3 @@ def require_room(declared: int, what: str, limit: int) -> None:
             "raise it"
             + (", or write the images to a folder, which is streamed" if what == "images" else "")
         )
-
-
-def first_line(error: Exception) -> str:
-    """What went wrong, on one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,7 @@ from nearfar.data.labels import encode_labels
 from nearfar.data.source import Part, Source
 from nearfar.data.specs import CIFARSpec
 from nearfar.errors import NearfarError
-from nearfar.outside_text import printable
+from nearfar.outside_text import first_line, printable
 
 _ROW = 3 * 32 * 32
 
@@ -165,7 +165,7 @@ def read_pickled_dict(path: Path) -> dict[str, Any]:
         return {key: _plain(value) for key, value in content.items()}
     # Hostile opcodes end in nearly any exception; none of them has run anything.
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        reason = first_line(error)
         raise NearfarError(f"{path}: not a CIFAR file ({reason}); fetch it again") from None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nearfar.data.source_spec import PublicSpec
 from nearfar.errors import NearfarError
+from nearfar.outside_text import first_line
 
 
 def found_folder(
@@ -55,7 +56,7 @@ def download(dataset: str, folder: Path, **options: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         getattr(datasets, dataset)(folder, download=True, **options)
     except (OSError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise NearfarError(
             f"{dataset} cannot be downloaded to {folder} ({reason}): check the network and the "
             "disk, or put its files there by hand"

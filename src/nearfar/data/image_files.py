@@ -24,6 +24,7 @@ from nearfar.data.tiff_files import (
     full_pages,
     read_bands,
 )
+from nearfar.outside_text import first_line
 
 # Pillow would try every format it knows, among them PostScript, which it hands to an interpreter.
 # Left out besides: formats whose inner pictures escape the limit below (ICO, ICNS), films, and
@@ -316,11 +317,11 @@ def _in_our_words(content: Content) -> Iterator[None]:
         what = "an empty file" if _is_empty(content) else _NO_IMAGE
         raise UnreadableImageError(f"{where}{what}") from None
     except OSError as error:
-        reason = error.strerror or _first_line(error)
+        reason = error.strerror or first_line(error)
         raise UnreadableImageError(f"{where}{reason}") from None
     # Decoders fed with hostile bytes raise almost anything: struct.error, SyntaxError, KeyError…
     except Exception as error:
-        raise UnreadableImageError(f"{where}{_first_line(error)}") from None
+        raise UnreadableImageError(f"{where}{first_line(error)}") from None
 
 
 def _told(content: Content) -> str:
@@ -336,11 +337,6 @@ def _is_empty(content: Content) -> bool:
         return content.stat().st_size == 0
     except OSError:
         return False
-
-
-def _first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
 def _formats(path: Path) -> tuple[str, ...]:

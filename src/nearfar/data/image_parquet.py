@@ -117,6 +117,7 @@ def load_image_parquet(spec: ImageParquetSpec) -> Source:
     return load_contents(spec, base, list(parts.values()), listings, contents, notes)
 
 
+@pillow_quiet()
 def load_contents(
     spec: PicturesSpec,
     base: Path,
@@ -140,18 +141,6 @@ def load_contents(
         NearfarError: Too many images cannot be read.
         SettingError: They are larger than `in_memory_mib`.
     """
-    with pillow_quiet():
-        return _loaded(spec, base, parts, listings, contents_of, notes)
-
-
-def _loaded(
-    spec: PicturesSpec,
-    base: Path,
-    parts: list[list[Path]],
-    listings: list[Listing],
-    contents_of: Callable[[Sequence[Path]], Iterator[dict[Path, bytes | None]]],
-    notes: list[str],
-) -> Source:
     files = [path for listing in listings for path in listing.files]
     reader = FileReader(
         base,

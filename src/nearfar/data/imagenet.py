@@ -10,6 +10,7 @@ from nearfar.data.source_spec import Fit
 from nearfar.data.specs import ImageNetSpec
 from nearfar.data.streamed_files import StreamedFiles
 from nearfar.errors import NearfarError
+from nearfar.outside_text import first_line
 
 DEFAULT_SIDE = 256
 _ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz")
@@ -56,7 +57,7 @@ def _unpack(root: Path) -> None:
         for split in ("train", "val"):
             ImageNet(root, split=split)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise NearfarError(f"{root}: the archives cannot be unpacked ({reason})") from None
 
 

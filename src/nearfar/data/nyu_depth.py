@@ -19,6 +19,7 @@ from nearfar.data.image_files import fitted_image
 from nearfar.data.source import Part, Source, choose
 from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError, SettingError
+from nearfar.outside_text import first_line
 
 _SIDE = 256
 """Side that images are brought to where none is asked for."""
@@ -80,7 +81,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except NearfarError:
         raise
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise NearfarError(
             f"{shown(path)}: not NYU-Depth-v2's nyu_depth_v2_labeled.mat, or a damaged one "
             f"({reason})"
@@ -222,8 +223,7 @@ def _numbers_in(path: Path) -> Int64[ndarray, " m"]:
             return np.asarray(loadmat(path)["testNdxs"]).ravel().astype(np.int64)
         except Exception as error:  # of a damaged file, scipy raises nearly anything
             raise SettingError(
-                f"data.split {shown(path)}: no testNdxs can be read "
-                f"({(str(error).splitlines() or [type(error).__name__])[0]})"
+                f"data.split {shown(path)}: no testNdxs can be read ({first_line(error)})"
             ) from None
     try:
         return np.array(path.read_text().replace(",", " ").split(), dtype=np.int64)

@@ -13,7 +13,6 @@ from torch import Tensor
 from nearfar.data.array_likes import as_array, series_of, vectors_of
 from nearfar.data.arrays import (
     UNREADABLE,
-    first_line,
     images_of,
     require_room,
     source_of,
@@ -25,6 +24,7 @@ from nearfar.data.texts import rows_of
 from nearfar.errors import NearfarError, unknown_name
 from nearfar.modality import Modality, in_words
 from nearfar.npy_headers import declared_in
+from nearfar.outside_text import first_line
 
 _READ: dict[Modality, Callable[[ArrayLike, str], Tensor]] = {
     "images": images_of,

@@ -16,7 +16,7 @@ from nearfar.data.column_names import given
 from nearfar.data.source import Source
 from nearfar.data.specs import ParquetSpec
 from nearfar.errors import NearfarError, SettingError, require_known
-from nearfar.outside_text import printable
+from nearfar.outside_text import first_line, printable
 
 
 def load_parquet(spec: ParquetSpec) -> Source:
@@ -265,7 +265,7 @@ def opened_parquet(path: Path, **options: Any) -> Iterator[Any]:
         with parquet.ParquetFile(path, **options) as file:
             yield file
     except (pa.ArrowException, OSError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise NearfarError(f"not a readable Parquet file ({reason})") from None
 
 

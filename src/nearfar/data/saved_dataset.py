@@ -10,7 +10,7 @@ from typing import Any
 from nearfar.data.folder_parts import part_named
 from nearfar.data.folder_tree import some
 from nearfar.errors import NearfarError, SettingError
-from nearfar.outside_text import printable
+from nearfar.outside_text import first_line, printable
 
 _SPLITS, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 
@@ -86,7 +86,7 @@ def _columns(folder: Path, limit_mib: int) -> dict[str, Sequence[object]]:
                 tables.append(reader.read_all())
         table = pa.concat_tables(tables)
     except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise NearfarError(f"not a readable Arrow file ({printable(reason)})") from None
     classes = _class_names(folder)
     found: dict[str, Sequence[object]] = {}

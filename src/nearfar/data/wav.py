@@ -19,6 +19,7 @@ from nearfar.data.folder_tree import FileKind
 from nearfar.data.source import Source
 from nearfar.data.specs import WavSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.outside_text import first_line
 
 _ORDER = {b"RIFF": "<", b"RIFX": ">"}  # of the bytes of every number
 _LARGE = b"RF64"  # RIFF whose sizes do not fit 32 bits and stand in a chunk of their own
@@ -55,7 +56,7 @@ def read_wav(path: Path) -> Sound:
         samples = _scaled(values)
     # The decoder fed with hostile bytes raises almost anything: struct.error, MemoryError…
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        reason = first_line(error)
         raise UnreadableFileError(f"{shown(path)}: {reason}") from None
     return Sound(rate, samples)
 

@@ -4,10 +4,8 @@ Weights come as safetensors alone, nothing is fetched, and no code of a folder i
 lies beside the weights, as a buffer of its JSON, so that a saved encoder needs no other file.
 """
 
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +14,7 @@ from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor, nn
 
 from nearfar.encoders.huggingface_specs import HuggingFaceSpec, require_weights
-from nearfar.encoders.start_origin import Origin, State, fingerprint
+from nearfar.encoders.start_origin import Origin, State, fingerprint, short_reason, silent
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 from nearfar.text_bytes import decoded
@@ -103,13 +101,13 @@ class HuggingFaceEncoder(nn.Module):
         held = dict(spec.config)
         kind = str(held.pop("model_type"))
         try:
-            with _silent():
+            with silent("transformers"):
                 config = AutoConfig.for_model(kind, **held)
                 self.model = AutoModel.from_config(config, trust_remote_code=False)
         except Exception as error:  # each model refuses in its own way
             raise NearfarError(
                 f"transformers cannot build {printable(kind)} from config.json "
-                f"({_first_line(error)})"
+                f"({short_reason(error)})"
             ) from error
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None  # features are states: it would never be trained
@@ -149,7 +147,7 @@ def weights_of_folder(spec: HuggingFaceSpec) -> tuple[Origin, State]:
 
     require_weights(spec.place)
     try:
-        with _silent():
+        with silent("transformers"):
             model, account = AutoModel.from_pretrained(
                 spec.place,
                 local_files_only=True,
@@ -160,7 +158,7 @@ def weights_of_folder(spec: HuggingFaceSpec) -> tuple[Origin, State]:
             )
     except Exception as error:  # each library under it has its own
         raise NearfarError(
-            f"{spec.place}: its weights cannot be read ({_first_line(error)})"
+            f"{spec.place}: its weights cannot be read ({short_reason(error)})"
         ) from error
     lacking = [name for name in account["missing_keys"] if not name.startswith("pooler.")]
     if lacking:
@@ -182,20 +180,3 @@ def _most_tokens(model: Any) -> int:
     embedding = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     behind = getattr(embedding, "padding_idx", None)
     return max(1, places if behind is None else places - behind - 1)
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Without what transformers says of weights that nearfar itself accounts for."""
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return printable(lines[0])[:160]

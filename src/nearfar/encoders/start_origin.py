@@ -23,7 +23,7 @@ from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import PRETRAINED, TIMM_PREFIX, EncoderSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.modality import Modality
-from nearfar.outside_text import printable
+from nearfar.outside_text import first_line, printable
 from nearfar.paths import user_path
 from nearfar.plugins import imported
 from nearfar.run_folder import names
@@ -159,12 +159,12 @@ def _of_timm(spec: EncoderSpec, tag: str, asked: str, option: str) -> tuple[Orig
     assert found is not None
     full = f"{name}.{found.tag}" if found.tag else name
     try:
-        with _hub_is_silent():
+        with silent("huggingface_hub"):
             model = timm.create_model(full, pretrained=True, num_classes=0)
     except Exception as error:  # of the network, the Hub or the file: each library has its own
         raise NearfarError(
             f"{asked}: timm's weights {full} are neither in the cache nor to be had "
-            f"({_first_line(error)}): connect this machine once, copy the cache of one that has "
+            f"({short_reason(error)}): connect this machine once, copy the cache of one that has "
             "them (the folder that HF_HOME names, else ~/.cache/huggingface), or give a file of "
             f"weights as {option}"
         ) from error
@@ -179,9 +179,13 @@ def _of_timm(spec: EncoderSpec, tag: str, asked: str, option: str) -> tuple[Orig
 
 
 @contextmanager
-def _hub_is_silent() -> Iterator[None]:
-    """Without the Hub's own warnings, one for each try: what is wrong is said once, at the end."""
-    logger = logging.getLogger("huggingface_hub")
+def silent(library: str) -> Iterator[None]:
+    """Without a library's own warnings, for nearfar says once, at the end, what is wrong.
+
+    Args:
+        library: Name of its logger.
+    """
+    logger = logging.getLogger(library)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
@@ -207,13 +211,13 @@ def _torch_checkpoint(path: Path, asked: str) -> State:
     except pickle.UnpicklingError as error:
         raise NearfarError(
             f"{asked}: it holds more than weights, or no torch checkpoint "
-            f"({_first_line(error)}): nothing of it was executed; where you trust it, save its "
+            f"({short_reason(error)}): nothing of it was executed; where you trust it, save its "
             "weights alone with torch.save(model.state_dict(), FILE)"
         ) from error
     except Exception as error:  # a damaged archive has many
         raise NearfarError(
             f"{asked}: it cannot be read as a torch checkpoint "
-            f"({_first_line(error)}): give a run, a .safetensors file or a state_dict"
+            f"({short_reason(error)}): give a run, a .safetensors file or a state_dict"
         ) from error
     while isinstance(content, Mapping):
         inner = next((content[key] for key in NESTED if _is_mapping(content.get(key))), None)
@@ -247,7 +251,6 @@ def fingerprint(state: State) -> str:
     return digest.hexdigest()
 
 
-def _first_line(error: Exception) -> str:
-    """What a library says went wrong, short."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return printable(lines[0])[:160]
+def short_reason(error: Exception) -> str:
+    """What a library says went wrong, short enough to stand within a line of ours."""
+    return printable(first_line(error))[:160]

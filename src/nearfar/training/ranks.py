@@ -23,6 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 from nearfar.bounds import check_range
 from nearfar.errors import NearfarError, SettingError
 from nearfar.launch import launched
+from nearfar.outside_text import first_line
 from nearfar.training.interruption import heard_out
 from nearfar.training.watching import (
     MISSING_SECONDS,
@@ -256,7 +257,7 @@ def _has_lost_a_rank(error: BaseException) -> bool:
 
 def _lost(rank: int, error: BaseException) -> NearfarError:
     """The error of a rank that waited in vain."""
-    reason = str(error).strip().splitlines()[0]
+    reason = first_line(error)
     return NearfarError(
         f"rank {rank} lost another rank, which died or did not answer within "
         f"{patience().total_seconds() / 60:g} minutes ({reason}): look for why, then go on from "

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
+from nearfar.outside_text import first_line
+
 _BEGIN_SECONDS, _END_SECONDS = 30.0, 60.0
 """So long a run waits for its tracker to begin, and for what is left when it ends."""
 
@@ -151,5 +153,6 @@ class Tracking:
             self._say(f"{self._title}: {self._begun.where}")
         if self._error is not None and "failed" not in self._told:
             self._told.add("failed")
-            first = str(self._error).strip().partition("\n")[0] or type(self._error).__name__
-            self._say(f"{self._title} failed and is left out from here on: {first}")
+            self._say(
+                f"{self._title} failed and is left out from here on: {first_line(self._error)}"
+            )

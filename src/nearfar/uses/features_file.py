@@ -23,9 +23,9 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from nearfar.data.array_file import read_array
-from nearfar.data.arrays import first_line
 from nearfar.errors import NearfarError, SettingError
 from nearfar.modality import Modality
+from nearfar.outside_text import first_line
 from nearfar.paths import user_path
 from nearfar.uses.file_names import FEATURES
 from nearfar.uses.stored_arrays import is_ours, read_npy, read_npz, read_table

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from nearfar.data.arrays import UNREADABLE, first_line
+from nearfar.data.arrays import UNREADABLE
 from nearfar.data.parquet import EMBEDDED
 from nearfar.durable_files import written_durably
 from nearfar.errors import NearfarError, SettingError
 from nearfar.npy_headers import declared_in
+from nearfar.outside_text import first_line
 
 _TEXTS_AT_ONCE = 65536
 
