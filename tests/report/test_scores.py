@@ -1,5 +1,6 @@
 import pytest
 
+from nearfar.report.score_tables import score_cell
 from nearfar.report.scores import score_rows, shown_interval
 from nearfar.report.uncertainty import Score
 
@@ -72,3 +73,10 @@ def test_what_is_drawn_is_the_spread_or_else_the_binomial_interval():
     assert shown_interval(Score(0.5, 100, 0.1, 5)) == pytest.approx((0.4, 0.6))
     assert shown_interval(Score(0.5, 100)) == pytest.approx((0.4038, 0.5962), abs=1e-4)
     assert shown_interval(Score(0.5)) == (0.5, 0.5)
+
+
+def test_what_guessing_gives_has_no_interval():
+    (row,) = score_rows([record("zero_shot", kind, templates=1) for kind in ("encoder", "chance")])
+    told = {name: score_cell(score, is_accuracy=True) for name, score in row.scores.items()}
+    assert told["chance"] == {"value": "50.0", "spread": "", "share": 0.5}
+    assert told["encoder"]["spread"] == "40.4–59.6"

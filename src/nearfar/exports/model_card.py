@@ -128,6 +128,8 @@ def _cell(row: Row, name: str) -> str:
     if not row.is_accuracy:
         return f"{score.value:.3f}"
     low, high = shown_interval(score)
+    if low == high:
+        return percent(score.value)
     return f"{percent(score.value)} ({percent(low)} to {percent(high)})"
 
 

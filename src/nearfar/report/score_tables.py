@@ -77,7 +77,9 @@ def score_cell(score: Score | None, *, is_accuracy: bool) -> dict[str, Any] | No
         spread = "" if error is None else f"± {error:.3f}"
         return {"value": f"{score.value:.3f}".replace("-", "−"), "spread": spread, "share": None}
     low, high = shown_interval(score)
-    spread = f"± {percent(score.sd)}" if score.sd is not None else f"{percent(low)}–{percent(high)}"
+    spread = "" if low == high else f"{percent(low)}–{percent(high)}"
+    if score.sd is not None:
+        spread = f"± {percent(score.sd)}"
     return {"value": percent(score.value), "spread": spread, "share": score.value}
 
 

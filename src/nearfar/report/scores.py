@@ -122,9 +122,11 @@ def score_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
         if "shots" in parameters:
             scores = row.by_shots.setdefault(parameters["shots"], {})
             row.classes[parameters["shots"]] = parameters["classes"]
+        # What guessing gives is known, and no share of examples that were asked.
+        is_share = record["metric"] in ACCURACIES and record["features"] != "chance"
         scores[record["features"]] = Score(
             value=record["value"],
-            n=record.get("n") if record["metric"] in ACCURACIES else None,
+            n=record.get("n") if is_share else None,
             sd=record.get("sd"),
             draws=parameters.get("draws", 1),
             values=tuple(parameters.get("values", ())),
