@@ -150,9 +150,10 @@ class MethodSpec(Choice, noun="method"):
                 f"{self.least_views} or more"
             )
         if self.most_views is not None and count > self.most_views:
+            views = "1 view" if self.most_views == 1 else f"{self.most_views} views"
             raise SettingError(
-                f"views.count is {count}: {self.title} compares {self.most_views} views of each "
-                "image"
+                f"views.count is {count}: {self.title} compares {views} of each image: set it to "
+                f"{self.most_views}"
             )
 
     def require_kinds(self, second: Modality | None, source: str) -> None:
