@@ -1,6 +1,8 @@
 """The one error a user is meant to read: what is wrong, where, and what to do about it."""
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 from nearfar.outside_text import printable
@@ -51,3 +53,33 @@ def require_known(kind: str, names: Iterable[str], known: Collection[str]) -> No
     for name in names:
         if name not in known:
             raise unknown_name(kind, name, known)
+
+
+@contextmanager
+def told_at(room: str, place: str) -> Iterator[None]:
+    """Errors inside name the settings of a room by the place where they stand now.
+
+    Settings of a backbone are `encoder.width` and `--encoder`; those of the second encoder of CLIP
+    are told as `method.second_encoder.width` and `--method.second-encoder`.
+
+    Args:
+        room: What the settings' names begin with in messages, "encoder.".
+        place: What they begin with where a person wrote them, "method.second_encoder.".
+    """
+    try:
+        yield
+    except SettingError as error:
+        if not room or room == place:
+            raise
+        raise SettingError(_moved(str(error), room[:-1], place[:-1])) from error
+
+
+def _moved(message: str, room: str, place: str) -> str:
+    option = place.replace("_", "-")
+    for found, put in (
+        (rf"(?<![\w.-]){room}(?=\.\w)", place),
+        (rf"^{room}(?=:)", place),
+        (rf"(?<!\S)--{room}(?![\w-])", f"--{option}"),
+    ):
+        message = re.sub(found, put, message)
+    return message

@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import CoreSchema, core_schema
 
 from nearfar.bounds import check_number, refusal, told
-from nearfar.errors import SettingError, unknown_name
+from nearfar.errors import SettingError, told_at, unknown_name
 from nearfar.plugins import imported, load_plugins, require_free
 
 AnyNamed = TypeVar("AnyNamed", bound="Named")
@@ -46,6 +46,9 @@ def _refuse_in_our_words(cls: "type[Spec]") -> None:
             if name not in names:
                 raise cls.no_such_setting(name, value)
             check_number(cls.room + name, value)
+            if (nested := _nested_in(cls.__dataclass_fields__[name].type)) is not None:
+                with told_at(nested.room, f"{cls.room}{name}."):
+                    named[name] = as_spec(nested, value)
         if issubclass(cls, Choice):
             cls.check_name(named.get("name", cls.name))
         try:
@@ -214,6 +217,13 @@ PathOrName = Annotated[
     str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)
 ]
 """A path, or a name that is told from paths by how it begins: `./timm/x` is no `timm/x`."""
+
+
+def _nested_in(hint: Any) -> type[Spec] | None:
+    """The class of the spec that a field of this type holds; None where it holds another thing."""
+    made = any(isinstance(each, _Made) for each in getattr(hint, "__metadata__", ()))
+    return hint.__origin__ if made else None
+
 
 Above0 = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]

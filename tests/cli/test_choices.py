@@ -4,8 +4,12 @@ import pytest
 
 from nearfar.cli.train import _read
 from nearfar.errors import SettingError
+from nearfar.methods.clip_spec import CLIPSpec
 from nearfar.methods.objective_specs import DebiasedNegSpec, NTXentSpec, VICRegSpec
 from nearfar.methods.specs import MoCoSpec
+from nearfar.recipes.recipe import Recipe
+from nearfar.spec import as_spec
+from nearfar.sweeps.settings import value_of_word, with_settings
 
 
 @pytest.mark.parametrize(
@@ -70,3 +74,52 @@ def test_help_shows_that_a_name_can_be_another(capsys):
 def test_the_recipe_comes_first():
     with pytest.raises(SettingError, match="nearfar train moco2-digits …"):
         _read(["--seed", "3", "moco2-digits"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--method.second-encoder.width 0", "method.second_encoder.width is 0: it must be 1 to"),
+        ("--encoder.width 0 --method.second-encoder.width 8", "encoder.width is 0: it must be 1"),
+        ("--method.second-encoder.dropout=2", "method.second_encoder.dropout is 2.0: it must be"),
+        ("--method.second-encoder.blocks 3", "unknown setting '--method.second-encoder.blocks'"),
+        ("--method.second-encoder.depth 3", "method.second_encoder.depth: text-bag has no such"),
+        (
+            "--method.second-views text --method.second-views.crop-length 2 3",
+            "method.second_views.crop_length is 2 to 3: needs",
+        ),
+    ],
+)
+def test_settings_of_a_second_encoder_are_told_by_where_they_stand(words, said):
+    before = "--method clip --views.count 1 --data captioned-folder --data.root x"
+    words = [*before.split(), "--method.second-encoder", "text-bag", *words.split()]
+    with pytest.raises(SettingError) as refused:
+        _read(words)
+    assert str(refused.value).startswith(said)
+
+
+def test_so_are_those_of_a_file_and_of_a_sweep():
+    said = r"^method\.second_encoder\.width is 0: it must"
+    width = {"name": "text-bag", "width": 0}
+    with pytest.raises(SettingError, match=said):
+        as_spec(Recipe, {"method": {"name": "clip", "second_encoder": width}})
+    with pytest.raises(SettingError, match=r"^method\.second_encoder: its settings must be"):
+        CLIPSpec(second_encoder=3)
+    recipe = Recipe(
+        data={"name": "captioned-folder", "root": "x"},
+        views={"name": "simclr", "count": 1},
+        method=CLIPSpec(),
+    )
+    with pytest.raises(SettingError, match=said):
+        with_settings(recipe, {"method.second_encoder.width": 0})
+    with pytest.raises(SettingError, match=r"^method\.second_encoder\.width is 'x'"):
+        value_of_word(recipe, "method.second_encoder.width", "x")
+
+
+def test_what_a_second_encoder_says_leads_to_its_own_options():
+    with pytest.raises(
+        SettingError,
+        match=r"^method\.second_encoder\.start pretrained: .* choose "
+        r"--method\.second-encoder timm/resnet18 or another$",
+    ):
+        as_spec(CLIPSpec, {"second_encoder": {"name": "text-bag", "start": "pretrained"}})

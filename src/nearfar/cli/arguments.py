@@ -4,7 +4,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
 from itertools import takewhile
@@ -15,9 +15,9 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from nearfar.bounds import in_kind
-from nearfar.errors import SettingError, unknown_name
+from nearfar.errors import SettingError, told_at, unknown_name
 from nearfar.paths import user_path
-from nearfar.spec import Choice, default_of
+from nearfar.spec import Choice, Spec, default_of
 from nearfar.standard_streams import reasonable_width
 
 Arguments = TypeVar("Arguments")
@@ -84,16 +84,26 @@ def parse(
     """
     _refuse_unknown_options(words, kind, default)
     told = io.StringIO()
+
+    def read(words: Sequence[str]) -> tuple[Arguments, list[str]]:
+        return tyro.cli(
+            kind,
+            prog=f"nearfar {command}",
+            args=list(words),
+            return_unknown_args=True,
+            registry=_REGISTRY,
+            default=tyro.MISSING_NONPROP if default is None else default,
+        )
+
     try:
         with redirect_stderr(told), _reasonable_columns():
-            arguments, strays = tyro.cli(
-                kind,
-                prog=f"nearfar {command}",
-                args=list(words),
-                return_unknown_args=True,
-                registry=_REGISTRY,
-                default=tyro.MISSING_NONPROP if default is None else default,
-            )
+            arguments, strays = read(words)
+    except SettingError as error:
+        for room, place in _moved_rooms(default):
+            if _is_at(place, error, words, read):
+                with told_at(room, place):
+                    raise
+        raise
     except _NoPathError as error:
         word, why = error.args
         raise SettingError(f"{_option_of(words, word)}{why}") from None
@@ -108,6 +118,41 @@ def parse(
             f"{command} does not know what to do with {strays[0]!r} (nearfar {command} --help)"
         )
     return arguments
+
+
+def _moved_rooms(settings: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The specs within settings that stand elsewhere than their messages say: room and place."""
+    for each in fields(settings) if is_dataclass(settings) else ():
+        held, place = getattr(settings, each.name), f"{prefix}{each.name}."
+        if isinstance(held, Spec):
+            if held.room != place:
+                yield held.room, place
+            yield from _moved_rooms(held, place)
+
+
+def _is_at(
+    place: str, error: SettingError, words: Sequence[str], read: Callable[[Sequence[str]], Any]
+) -> bool:
+    """Whether the options of a place are what is wrong: without them the error goes, or is another.
+
+    Args:
+        place: "method.second_encoder.".
+        error: What reading all words said.
+        words: Of the command line.
+        read: Reads words.
+    """
+    left, own, option = [], False, f"--{place}".replace("_", "-")
+    for word in words:
+        if word.startswith("--"):
+            own = word.replace("_", "-").startswith(option)
+        if not own:
+            left.append(word)
+    try:
+        with redirect_stderr(io.StringIO()):
+            read(left)
+    except (SettingError, SystemExit) as other:
+        return str(other) != str(error)
+    return True
 
 
 _UNREADABLE = re.compile(
@@ -208,7 +253,8 @@ def _refuse_unknown_options(words: Sequence[str], kind: type, default: Any) -> N
             group, _, setting = name.removeprefix("--").rpartition(".")
             choice, setting = _choice_at(default, group), setting.replace("-", "_")
             if choice is not None and choice.owners(setting):
-                raise choice.no_such_setting(setting)
+                with told_at(choice.room, f"{group.replace('-', '_')}."):
+                    raise choice.no_such_setting(setting)
             below, end = f"--{group}.", f".{name.rpartition('.')[2]}"
             deeper = [each for each in known if each.startswith(below) and each.endswith(end)]
             raise unknown_name("setting", name, deeper if len(deeper) == 1 else known)

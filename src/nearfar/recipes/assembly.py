@@ -17,7 +17,7 @@ from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.encoders.specs import EncoderSpec
-from nearfar.errors import SettingError
+from nearfar.errors import SettingError, told_at
 from nearfar.evaluation.judged import Towers
 from nearfar.methods.method import Method
 from nearfar.methods.specs import MethodSpec
@@ -30,6 +30,9 @@ from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.ranks import Ranks
 from nearfar.views.paired_views import PairedViews
 from nearfar.views.views import Views
+
+SECOND_ENCODER, SECOND_VIEWS = "method.second_encoder.", "method.second_views."
+"""Where the settings of what is paired with the examples stand."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,9 @@ def _second_format(method: MethodSpec, part: Part) -> Format | None:
     paired = part.partners.used().as_part()
     assert isinstance(paired.examples, Tensor)
     mean, std = channel_statistics(paired)
-    return Format(views.shape_of(paired.example_shape), mean, std, encoder.learn(paired.examples))
+    with told_at(encoder.room, SECOND_ENCODER):
+        learnt = encoder.learn(paired.examples)
+    return Format(views.shape_of(paired.example_shape), mean, std, learnt)
 
 
 def views_of(recipe: Recipe, example_format: Format) -> Views:
@@ -218,7 +223,9 @@ def training_views_of(recipe: Recipe, example_format: Format) -> Views | PairedV
     if second is None or recipe.method.second_side is None:
         return views
     _, of_second = recipe.method.second_side
-    return PairedViews(views, of_second.build(second.shape, mean=second.mean, std=second.std))
+    with told_at(of_second.room, SECOND_VIEWS):
+        paired = of_second.build(second.shape, mean=second.mean, std=second.std)
+    return PairedViews(views, paired)
 
 
 def _seeded_method(
@@ -260,7 +267,8 @@ def _second_encoder(recipe: Recipe, example_format: Format) -> nn.Module | None:
     """The backbone of what is paired with the examples; None where the method has none."""
     if recipe.method.second_side is None or example_format.second is None:
         return None
-    return _built(recipe.method.second_side[0], example_format.second)
+    with told_at(EncoderSpec.room, SECOND_ENCODER):
+        return _built(recipe.method.second_side[0], example_format.second)
 
 
 def _built(spec: EncoderSpec, example_format: Format) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from nearfar.errors import SettingError, unknown_name
+from nearfar.errors import SettingError, told_at, unknown_name
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import Choice, Spec, changed_choice
 from nearfar.sweeps.axes import Value
@@ -52,7 +52,8 @@ def with_settings(spec: AnySpec, changes: Mapping[str, Any]) -> AnySpec:
         if not isinstance(current, Spec):
             room, (rest, *_) = type(spec).room, deeper
             raise SettingError(f"{room}{head} is one setting: it has no {rest}")
-        changed[head] = with_settings(current, deeper)
+        with told_at(type(current).room, f"{type(spec).room}{head}."):
+            changed[head] = with_settings(current, deeper)
     return replace(spec, **changed) if changed else spec
 
 
@@ -94,7 +95,8 @@ def value_of_word(recipe: Recipe, name: str, word: str) -> Value:
             value = TypeAdapter(hint).validate_python(given)
             return str(value) if isinstance(value, Path) else value
     # Refused in the words of the setting itself.
-    with_settings(owner, {last: word})
+    with told_at(type(owner).room, ".".join([*path, ""])):
+        with_settings(owner, {last: word})
     raise SettingError(f"{name} is {word!r}: it cannot be that")
 
 
