@@ -33,7 +33,7 @@ from papers.page import page
 from papers.reproductions.page import overview, spread
 from papers.reproductions.power import detectable
 from papers.reproductions.reproduction import Reproduction
-from papers.reproductions.running import draw, finished_runs, results_of, train
+from papers.reproductions.running import draw, finished_runs, results_of, take_over, train
 
 ROOT = Path(__file__).parents[1]
 THEORY, RESULTS = "theory", "results"
@@ -153,6 +153,11 @@ def _train(study: Reproduction, arguments: Arguments, docs: Path, console: Conso
     if outdated and not pilot:
         console.print(
             f"{study.name}: {outdated} runs were made under another protocol and count for nothing",
+            highlight=False,
+        )
+    if not pilot and (taken := take_over(study, REPRODUCTIONS.values(), folder)):
+        console.print(
+            f"{study.name}: {taken} runs are those of other studies, and are taken from these",
             highlight=False,
         )
     failed = train(

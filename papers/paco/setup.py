@@ -104,7 +104,7 @@ def setups(*imbalances: int, methods: tuple[str, ...] = tuple(METHODS)) -> dict[
 
 
 OURS = (
-    "Ours: the 62 digits and letters as 490 families of fonts draw them, no family in two parts, "
+    "Ours: the 62 digits and letters as 489 families of fonts draw them, no family in two parts, "
     "thinned from 322 images a class; which classes are large is drawn by the seed. 5000 test "
     "images, balanced; a ResNet of width 16; AdamW; about 1000 steps of 64 whatever the imbalance. "
     "The classifiers, and the queries of PaCo and of SupCon's queue, are of one view an image; "

@@ -16,7 +16,7 @@ CLASSES, BATCH, RATE = 10, 128, 3e-3
 CONSTANT = DropsSpec(warmup_share=0.0)
 """The rate from the first step to the last."""
 IMAGES = (
-    "the ten digits as 490 families of fonts draw them, no family in two parts (9000 images to "
+    "the ten digits as 515 families of fonts draw them, no family in two parts (9000 images to "
     "learn from, 1000 held out, 5000 for test, {} px), a ResNet of width 16"
 )
 """What is learnt from, and by what, in words; the side of the images is left open."""

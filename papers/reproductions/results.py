@@ -80,8 +80,20 @@ class Results:
         for job in jobs:
             of_job = (rows["arm"] == job.experiment) & (rows["seed"] == job.recipe.seed)
             new = pd.DataFrame(self._rows_of(job), columns=pd.Index(_COLUMNS))
-            rows = pd.concat([rows.drop(rows.index[of_job]), new]) if len(rows) else new
-            rows = rows.reset_index(drop=True)
+            rows = _appended(rows.drop(rows.index[of_job]), new)
+        self._write(rows)
+
+    def take_over(self, rows: pd.DataFrame, job: Job) -> None:
+        """Add what another study holds of a run of the very same settings.
+
+        Args:
+            rows: Of that run, in this file's columns.
+            job: What the run is called here.
+        """
+        here = {"arm": job.experiment, "seed": job.recipe.seed, "study": self._protocol}
+        self._write(_appended(self.read(), rows.assign(**here)))
+
+    def _write(self, rows: pd.DataFrame) -> None:
         content = io.BytesIO()
         rows = rows.sort_values([*_KEYS, "measured_on", "epoch"], kind="stable")
         rows.to_parquet(content, index=False, compression="zstd")
@@ -118,6 +130,11 @@ class Results:
             *_by_class(folder, epochs),
         ]
         return [of_run | row for row in found]
+
+
+def _appended(rows: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    both = pd.concat([rows, new]) if len(rows) else new
+    return both.reset_index(drop=True)
 
 
 def _runs(rows: pd.DataFrame) -> set[tuple[str, int]]:

@@ -1,5 +1,6 @@
 """From a reproduction to its raw results, its figure and its section of the page."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from tools.many_runs import Job, train_all
 
 from nearfar.durable_files import make_folder
 from papers.figures import style
+from papers.measurements import where
 from papers.reproductions.reproduction import Reproduction
 from papers.reproductions.results import Results
 
@@ -44,6 +46,33 @@ def train(
         recipe.data.require_root()
     make_folder(jobs[0].folder.parent)
     return len(train_all(jobs, results, parallel=parallel, console=console))
+
+
+def take_over(study: Reproduction, others: Iterable[Reproduction], folder: Path) -> int:
+    """Take runs of the same settings from other studies' results; how many.
+
+    Studies that share an arm share its runs while the run folders are kept; this shares them where
+    the results alone are.
+
+    Args:
+        study: What lacks runs.
+        others: Studies whose results are looked through.
+        folder: Of raw results.
+
+    Raises:
+        NearfarError: A file of results is damaged.
+    """
+    own, jobs = results_of(study, folder), study.jobs(Path())
+    missing = {job.folder: job for job in set(jobs) - own.finished(jobs)}
+    taken = 0
+    for other in others:
+        held = results_of(other, folder)
+        there = other.jobs(Path())
+        for same in held.finished(job for job in there if job.folder in missing):
+            rows = where(held.read(), arm=same.experiment, seed=same.recipe.seed)
+            own.take_over(rows, missing.pop(same.folder))
+            taken += 1
+    return taken
 
 
 def finished_runs(study: Reproduction, folder: Path) -> int:

@@ -17,7 +17,7 @@ from papers.reproductions.page import overview, section, spread
 from papers.reproductions.power import CONFIDENCE, detectable, interval_reach, seeds_for
 from papers.reproductions.reproduction import PILOT_SEEDS, Pilot, Reproduction
 from papers.reproductions.results import Results
-from papers.reproductions.running import draw, finished_runs, pilot_of, results_of
+from papers.reproductions.running import draw, finished_runs, pilot_of, results_of, take_over
 from papers.reproductions.yardstick import BOUND, HELD_OUT, OUR_KNN, Yardstick
 from rich.console import Console
 from scipy.stats import ttest_1samp
@@ -80,6 +80,24 @@ def answered(study, folder, by_arm, pilot=None):
         checks = (0.1, pilot[job.experiment][place])
         pilot_of(study, folder).keep([judged(job, folder / "pilot", 0.5, checks)])
     return results
+
+
+def test_runs_of_the_same_settings_are_taken_from_another_studys_results(tmp_path):
+    other = study_of(seeds=2, setups=lambda: {"same": B, "else": A})
+    answered(other, tmp_path, {"same": [0.5, 0.7], "else": [0.1, 0.2]})
+    changed = replace(A, training=replace(A.training, epochs=A.training.epochs + 1))
+    study = replace(study_of(setups=lambda: {"a": changed, "b": B}), name="later")
+    assert take_over(study, [study, other], tmp_path) == 2
+    own = results_of(study, tmp_path)
+    finished = own.finished(study.jobs(Path()))
+    assert {(job.experiment, job.recipe.seed) for job in finished} == {("b", 0), ("b", 1)}
+    yardsticks = ["measured_on", "epoch", "protocol", "metric", "parameters", "value", "started"]
+    held = results_of(other, tmp_path).read()
+    of_other = held[held["arm"] == "same"][["seed", *yardsticks]]
+    pd.testing.assert_frame_equal(
+        own.read()[["seed", *yardsticks]], of_other.reset_index(drop=True)
+    )
+    assert take_over(study, [other], tmp_path) == 0
 
 
 @settings(deadline=None, max_examples=20)
