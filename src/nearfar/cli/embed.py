@@ -50,6 +50,7 @@ def run(words: Sequence[str]) -> None:
         check_features_out(arguments.out)
 
     from nearfar.encoders.saved import load_encoder
+    from nearfar.run_folder.names import tower_of
     from nearfar.terminal import Terminal, shown
     from nearfar.training.hardware import choose_hardware
     from nearfar.training.ranks import joined_ranks
@@ -66,6 +67,7 @@ def run(words: Sequence[str]) -> None:
             ranks,
             fit=fit_for(arguments.encoder, arguments.fit),
             max_corrupt=arguments.max_corrupt,
+            tower=tower_of(arguments.encoder.name),
         )
         said: list[str] = []
         with (

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from nearfar.cli.given_data import GivenData, check_takes_files, examples_of, fit_for
 from nearfar.data.source_spec import Fit
-from nearfar.encoders.saved import load_encoder
+from nearfar.encoders.saved import Output, load_encoder
+from nearfar.run_folder.names import tower_of
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.ranks import Ranks
 from nearfar.training.thread_choice import ThreadChoice
@@ -18,20 +19,33 @@ class Embedder:
 
     Args:
         path: Run folder, or the encoder's file in it.
+        output: Features of the backbone, or the embedding behind its head.
         fit: How images become squares; None as it learnt.
         max_corrupt: Largest share of a folder's images to skip.
         device: As `choose_hardware` takes it.
 
     Attributes:
+        folder: Where it lies.
+        tower: Which encoder of its run it is, first or second.
         notes: What a person should know of all that was embedded.
     """
 
-    def __init__(self, path: Path, *, fit: Fit | None, max_corrupt: float, device: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        output: Output = "features",
+        fit: Fit | None,
+        max_corrupt: float,
+        device: str,
+    ) -> None:
         self.path = path
+        self.folder = path if path.is_dir() else path.parent
+        self.tower = tower_of(path.name)
         self.fit: Fit = fit_for(path, fit)
         self.max_corrupt = max_corrupt
         self.device = choose_hardware(device, "fp32").device
-        self.encoder = load_encoder(path)
+        self.encoder = load_encoder(path, output)
         self.fingerprint = encoder_fingerprint(self.encoder)
         self.encoder = self.encoder.to(self.device)
         self.notes: list[str] = []
@@ -47,7 +61,12 @@ class Embedder:
         if given.source is None and holds_features(path):
             return self.saved(path)
         examples, workers = examples_of(
-            given, self.encoder, Ranks(), fit=self.fit, max_corrupt=self.max_corrupt
+            given,
+            self.encoder,
+            Ranks(),
+            fit=self.fit,
+            max_corrupt=self.max_corrupt,
+            tower=self.tower,
         )
         return self._embedded(examples, workers)
 

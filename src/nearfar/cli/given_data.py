@@ -95,6 +95,7 @@ def examples_of(
     *,
     fit: Fit,
     max_corrupt: float,
+    tower: str = "first",
 ) -> "tuple[Examples, int]":
     """What is to be embedded, and how many processes decode it.
 
@@ -104,6 +105,8 @@ def examples_of(
         ranks: Of them, one for each machine loads first, for it may download.
         fit: How images of a folder become squares.
         max_corrupt: Largest share of a folder's images to skip.
+        tower: Which encoder of its run it is: of a source of pairs, the second takes what the
+            examples are paired with.
 
     Raises:
         SettingError: There is nothing at the path, or not what the encoder takes.
@@ -128,7 +131,8 @@ def examples_of(
     spec.require_root()
     source = ranks.one_by_machine(lambda: load_source(spec))
     settings = to_json(spec if spec.place is None else spec.at(user_path(spec.place).absolute()))
-    return of_source(source, settings), spec.readers
+    second = tower == "second" and source.second_modality is not None
+    return of_source(source, settings, second=second), spec.readers
 
 
 def _source_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:

@@ -37,12 +37,15 @@ class NeighborsArguments:
     """
 
     encoder: Annotated[Positional[Path], arg(metavar="ENCODER")]
-    """Run folder, or the encoder.safetensors in it."""
+    """Run folder, or the encoder.safetensors in it; the second_encoder.json of a run of pairs."""
     data: Annotated[str, arg(metavar="DATA")]
     """What to look among: saved features, or what nearfar embed takes."""
     queries: Annotated[Positional[tuple[str, ...]], arg(metavar="[QUERY …]")] = ()
     """Images to look for, folders of them, saved features, or texts in quotes; an image that lies
     in the data is left out of its own answer."""
+    across: bool = False
+    """Of a run of pairs (clip): the queries are for its other encoder, such as texts that look for
+    images. Both are compared in the space of both."""
     k: int = 8
     """How many to list of each; at least 1."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -72,7 +75,6 @@ def run(words: Sequence[str]) -> None:
     check_table(arguments.out)
     check_page(arguments.page)
 
-    from nearfar.cli.embedded import Embedder
     from nearfar.terminal import Terminal
     from nearfar.uses.examples import recorded_folder
     from nearfar.uses.neighbor_answers import answers, columns, page_of
@@ -82,30 +84,27 @@ def run(words: Sequence[str]) -> None:
 
     console = Terminal(goes_on=arguments.out is not None or arguments.page is not None)
     with console.status("embedding"):
-        embedder = Embedder(
-            arguments.encoder,
-            fit=arguments.fit,
-            max_corrupt=arguments.max_corrupt,
-            device=arguments.device,
-        )
-        queries, files = _queries(arguments.queries, embedder)
+        looked_at, asking = _embedders(arguments)
+        queries, files = _queries(arguments.queries, asking, looked_at)
         data = GivenData(arguments.data, source)
-        bank = embedder.features(data)
+        bank = looked_at.features(data)
         folder = data.folder or recorded_folder(bank)
     if not arguments.json:
-        console.say("note", embedder.notes)
+        console.say("note", dict.fromkeys([*asking.notes, *looked_at.notes]))
     searchable = Searchable(bank.features)
     if queries is None:
         queries, found = bank, searchable.of_all(arguments.k)
     else:
-        itself = _rows_of(queries, files, bank, folder)
+        itself = None if arguments.across else _rows_of(queries, files, bank, folder)
         found = searchable.nearest(queries.features, arguments.k, itself=itself)
     if arguments.out is not None:
         write_table(arguments.out, columns(queries, bank, found))
     if arguments.page is not None:
         lie_in = arguments.pictures or folder
         command = shlex.join(["nearfar", "neighbors", *words])
-        write_page(page_of(queries, bank, found, files, lie_in, command), arguments.page)
+        texts = asking.encoder.modality == "texts"
+        page = page_of(queries, bank, found, files, lie_in, command, texts=texts)
+        write_page(page, arguments.page)
     if arguments.json:
         console.out(json.dumps(answers(queries, bank, found), indent=2))
         return
@@ -113,10 +112,52 @@ def run(words: Sequence[str]) -> None:
     _tell_files(arguments, len(queries), console)
 
 
+def _embedders(arguments: NeighborsArguments) -> "tuple[Embedder, Embedder]":
+    """Of what is looked among, and of the queries: one, or across kinds both of a run.
+
+    Raises:
+        SettingError: There is no query to ask across kinds, or the run has one encoder alone.
+    """
+    from nearfar.cli.embedded import Embedder
+    from nearfar.encoders.saved import Output, has_second
+    from nearfar.run_folder import names
+
+    def embedder(path: Path, output: Output) -> Embedder:
+        return Embedder(
+            path,
+            output=output,
+            fit=arguments.fit,
+            max_corrupt=arguments.max_corrupt,
+            device=arguments.device,
+        )
+
+    given = arguments.encoder
+    if not arguments.across:
+        one = embedder(given, "features")
+        return one, one
+    if not arguments.queries:
+        raise SettingError("--across looks for what queries of the other kind name: give some")
+    tower = names.tower_of(given.name)
+    folder = given if given.is_dir() else given.parent
+    other = "first" if tower == "second" else "second"
+    if not has_second(folder):
+        raise SettingError(
+            f"--across: {folder} holds one encoder alone: it takes a run of pairs, which "
+            "--method clip makes"
+        )
+    return embedder(given, "embedding"), embedder(folder / names.TOWERS[other][1], "embedding")
+
+
 def _queries(
-    given: Sequence[str], embedder: "Embedder"
+    given: Sequence[str], embedder: "Embedder", looked_at: "Embedder"
 ) -> "tuple[Features | None, list[Path | None]]":
-    """All queries and the file of each, where it is one; None where nothing was given."""
+    """All queries and the file of each, where it is one; None where nothing was given.
+
+    Args:
+        given: On the command line.
+        embedder: Of queries.
+        looked_at: Of what they are looked for among; the same, but across kinds.
+    """
     from nearfar.uses.features_file import holds_features, joined
 
     found: list[Features] = []
@@ -131,14 +172,32 @@ def _queries(
             files += [None] * len(found[-1])
         elif path.is_dir():
             found.append(embedder.features(GivenData(str(path), None)))
-            files += [path / name for name in found[-1].names]
-        elif embedder.encoder.modality == "texts":
+            images = embedder.encoder.modality == "images"
+            files += [path / name if images else None for name in found[-1].names]
+        elif embedder.encoder.modality != "images":
             found.append(embedder.features(GivenData(word, None)))
             files += [None] * len(found[-1])
         else:
+            _require_image(path, embedder, looked_at)
             found.append(embedder.image(path))
             files.append(path)
     return (joined(found) if found else None), files
+
+
+def _require_image(path: Path, embedder: "Embedder", looked_at: "Embedder") -> None:
+    """Refuse a query that is no file; of a run of pairs it may have been meant for the other kind.
+
+    Raises:
+        SettingError: There is no such file.
+    """
+    from nearfar.encoders.saved import has_second
+
+    if path.is_file():
+        return
+    advice = ""
+    if embedder is looked_at and embedder.tower == "first" and has_second(embedder.folder):
+        advice = " (where it is meant for the run's second encoder, add --across)"
+    raise SettingError(f"no such image: {path}{advice}")
 
 
 def _path_of(word: str, embedder: "Embedder") -> Path | None:

@@ -31,6 +31,7 @@ TOWERS = {
 }
 """Weights, settings and head of an encoder, and of that of what its examples are paired with."""
 
+
 FOLDERS = (CHECKPOINTS, TENSORBOARD)
 FILES = (
     CONFIG,
@@ -51,3 +52,8 @@ FILES = (
     REPORT,
 )
 """All that a manifest may name, but for what lies in the folders."""
+
+
+def tower_of(file: str) -> str:
+    """Whose file of an encoder one of this name is: first where it is none."""
+    return next((tower for tower, held in TOWERS.items() if file in held), "first")

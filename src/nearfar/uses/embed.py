@@ -29,6 +29,7 @@ from nearfar.text_bytes import encoded
 from nearfar.training.ranks import Ranks
 from nearfar.training.thread_choice import ThreadChoice
 from nearfar.uses.encoder_fingerprint import encoder_fingerprint
+from nearfar.uses.examples import SIDE, second_side
 from nearfar.uses.features_file import About, Features, about_as_text, rows_digest
 from nearfar.uses.file_names import check_features_out
 from nearfar.uses.shards import ROWS, Shard, Shards, as_rows, slices
@@ -78,13 +79,18 @@ class Embedded:
     notes: tuple[str, ...]
 
 
-def of_source(source: Source, settings: Mapping[str, Any]) -> Examples:
+def of_source(source: Source, settings: Mapping[str, Any], *, second: bool = False) -> Examples:
     """All parts of a source.
 
     Args:
         source: Loaded.
         settings: Of its spec, as JSON has them.
+        second: Take what the examples are paired with, which are of a kind of their own.
     """
+    if second:
+        sides = {name: second_side(part) for name, part in source.parts.items() if len(part)}
+        origin = {"source": dict(settings), SIDE: "second"}
+        return Examples(sides, None, origin, notes=source.notes)
     held = {name: part for name, part in source.parts.items() if len(part)}
     class_names, search = source.class_names, source.search
     if search is not None and search.gallery is not source.train:

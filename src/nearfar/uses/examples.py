@@ -14,6 +14,15 @@ from nearfar.spec import as_spec
 from nearfar.uses.features_file import Features
 
 _LOOKED_AT = 20
+SIDE = "side"
+"""In what a file of features says of its data: "second" where they are what examples are paired
+with; of others it is absent."""
+
+
+def second_side(part: Part) -> Part:
+    """What the examples of a part of pairs stand beside, each once, as a part."""
+    assert part.partners is not None
+    return part.partners.used().as_part()
 
 
 def folder_of(features: Features, given: Path | None = None) -> Path | None:
@@ -85,7 +94,10 @@ def parts_of(features: Features, rows: Sequence[int]) -> list[tuple[Part, list[i
         return []
     source = load_source(as_spec(SourceSpec, settings))
     found = []
-    for name, part in source.parts.items():
+    sides = source.parts
+    if _data(features).get(SIDE) == "second":
+        sides = {name: second_side(part) for name, part in source.parts.items()}
+    for name, part in sides.items():
         places = _places(part, name)
         held = [row for row in rows if features.names[row] in places]
         if held:

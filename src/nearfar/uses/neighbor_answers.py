@@ -61,6 +61,8 @@ def page_of(
     files: Sequence[Path | None],
     folder: Path | None,
     command: str,
+    *,
+    texts: bool = False,
 ) -> Page:
     """A gallery: each query beside its neighbours.
 
@@ -71,6 +73,7 @@ def page_of(
         files: Of each query its file, or None; empty where the bank asks.
         folder: Where the bank's files lie.
         command: That made the page.
+        texts: Queries are texts, which are their own names where no file is known to hold them.
     """
     shown = found.rows[:MOST_STRIPS].tolist()
     own = queries is bank
@@ -81,8 +84,7 @@ def page_of(
         of_files = [(place, file) for place, file in enumerate(files[: len(shown)]) if file]
         asked = {place: picture_of_file(file) for place, file in of_files}
         saved = [place for place in range(len(shown)) if place not in asked]
-        if bank.about is not None and bank.about.modality == "texts" and queries.about is None:
-            # A text that was asked for is its own name.
+        if texts and queries.about is None:
             asked = {place: printable(str(queries.names[place])) for place in saved}
         elif saved:
             more, noted = pictures_of(queries, saved)
@@ -111,7 +113,7 @@ def page_of(
         eyebrow="nearfar neighbors",
         title="Nearest neighbours",
         summary=f"{len(queries):,} queries among {len(bank):,} examples, by the cosine of "
-        f"{bank.features.shape[1]} features; exact.",
+        f"{bank.features.shape[1]} dimensions; exact.",
         lead=_lead(queries, bank, found),
         notes=notes,
         strips_title="Queries and what lies nearest",
