@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import nearfar
 
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "pandas", "plotly", "tensorboard")
 
 RUN = """
 import sys
+from pathlib import Path
 from nearfar.cli import main
 try:
     main({words!r})
@@ -76,3 +80,23 @@ def test_help_and_refusals_do_not_wait_for_torch(words):
 def test_the_check_sees_an_import():
     code = "import sys, wave; print('imported:', *({'wave'} & sys.modules.keys()), file=sys.stderr)"
     assert heavy_imports(code) == ["wave"]
+
+
+def test_each_module_of_settings_can_be_imported_first():
+    """They register each other's kinds when they are imported, which makes circles possible."""
+    source = Path(nearfar.__file__).parent
+    modules = sorted(
+        ".".join(("nearfar", *path.relative_to(source).with_suffix("").parts))
+        for path in source.rglob("*_specs.py")
+    )
+    code = f"""
+import sys
+from pathlib import Path
+from importlib import import_module
+for module in {modules!r}:
+    for name in [name for name in sys.modules if name.split(".")[0] == "nearfar"]:
+        del sys.modules[name]
+    import_module(module)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr.splitlines()[-1]

@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nearfar.encoders.specs import PRETRAINED, EncoderSpec, refuse_elsewhere
-from nearfar.encoders.text_specs import Dropout
+from nearfar.encoders.specs import PRETRAINED, Dropout, EncoderSpec, refuse_elsewhere
 from nearfar.errors import NearfarError, SettingError
 from nearfar.paths import user_path
 

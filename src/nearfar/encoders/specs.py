@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Lt
 
 from nearfar.errors import SettingError, unknown_name
 from nearfar.modality import ForExamples
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Width = Annotated[int, Ge(1), Le(2**16)]
+Dropout = Annotated[float, Ge(0), Lt(1)]
 
 
 PRETRAINED = "pretrained"

@@ -3,15 +3,13 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Le, Lt
+from annotated_types import Ge, Le
 
-from nearfar.encoders.specs import EncoderSpec, Width
+from nearfar.encoders.specs import Dropout, EncoderSpec, Width
 from nearfar.errors import SettingError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Dropout = Annotated[float, Ge(0), Lt(1)]
 
 
 class TextEncoderSpec(EncoderSpec):
