@@ -7,6 +7,7 @@ from papers.alignment_uniformity import (
     fine_tunings,
     limit_theorem,
     plane,
+    sentences,
     single_negative,
     uniform_on_sphere,
 )
@@ -53,6 +54,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         plane.EXPERIMENT,
         fine_tunings.EXPERIMENT,
         depth.EXPERIMENT,
+        sentences.EXPERIMENT,
         estimators_gap.EXPERIMENT,
         optimum.EXPERIMENT,
         in_training.EXPERIMENT,
