@@ -46,6 +46,7 @@ def test_a_source_has_its_own_settings_and_those_of_every_source():
         "csv",
         "text-table",
         "captioned-table",
+        "image-pairs-table",
     ]
     paired = ["captioned-table", "captioned-folder", "webdataset", "openmoji"]
     arrays = ["image-pairs-npz", "series-pairs-npz", "vector-pairs-npz"]
@@ -107,7 +108,10 @@ FOLDER, NPZ = {"name": "folder", "root": "/"}, {"name": "npz"}
         ({"channels": 1}, "belongs to folder"),
         ({"length": 100}, "belongs to wav"),
         ({"name": "wav", "root": "/", "length": 0}, "length is 0: it must be 1 or more"),
-        ({"label_column": "kind"}, "belongs to image-table, .*csv, text-table and captioned-table"),
+        (
+            {"label_column": "kind"},
+            "belongs to image-table, .*csv, text-table, captioned-table and image-pairs-table",
+        ),
         ({"root": "somewhere"}, "data.root: digits is inside a package; leave it out, or say"),
         ({"name": "folder"}, "folder needs --data.root, a folder: a folder of image files"),
         (NPZ, "needs --data.root, a file"),

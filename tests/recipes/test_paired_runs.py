@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 from small_recipe import light_recipe
 from tests.recipes.cut_run import goes_on_to_the_same_bits
 
-from nearfar.data.paired_specs import ImagePairsNpzSpec
+from nearfar.data.paired_specs import ImagePairsFolderSpec, ImagePairsNpzSpec
 from nearfar.data.specs import NpzSpec
 from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.saved import load_encoder, load_head
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.clip_spec import ClipObjectiveSpec, CLIPSpec, SigmoidObjectiveSpec
@@ -154,6 +156,32 @@ def test_a_run_on_parts_of_a_batch_and_with_a_locked_encoder(pairs, tmp_path):
         assert torch.equal(value, before[f"encoder.{name}"]), name
     second = load_encoder(tmp_path / "run", "embedding", tower="second")
     assert second(["anything"]).shape == (1, first.num_features)
+
+
+def test_images_of_two_folders_are_learnt_from_by_two_encoders(tmp_path):
+    random = np.random.default_rng(0)
+    for number in range(40):
+        levels = random.integers(0, 256, (16, 16), dtype=np.uint8)
+        for kind, pixels in (("photos", levels), ("sketches", levels[::2, ::2])):
+            file = tmp_path / "pairs" / kind / "ab"[number % 2] / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(file)
+    config = light_recipe(
+        tmp_path,
+        data=ImagePairsFolderSpec(root=tmp_path / "pairs"),
+        views=DigitsViewsSpec(count=1),
+        method=CLIPSpec(
+            projection_dim=8,
+            second_encoder=SmallResNetSpec(width=4),
+            second_views=DigitsViewsSpec(count=1),
+        ),
+        training=TrainingSpec(epochs=1, batch_size=8, device="cpu", precision="fp32", threads=1),
+    )
+    run_recipe(config, tmp_path / "run", console=QUIET)
+    first, second = (load_encoder(tmp_path / "run", tower=each) for each in ("first", "second"))
+    assert (first.shape, second.shape) == ((1, 16, 16), (1, 8, 8))
+    records = RunFolder(tmp_path / "run").read_evaluation()
+    assert "pair_alignment" in {record["protocol"] for record in records}
 
 
 def test_data_of_one_kind_and_methods_of_one_kind_are_refused_before_they_are_read(pairs, tmp_path):

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from nearfar.data.column_names import given, only
 from nearfar.data.file_reading import FileReader, UnreadableFileError, name_below, shown
@@ -12,7 +14,7 @@ from nearfar.data.folder import load_listed
 from nearfar.data.folder_listing import Listing, list_parts
 from nearfar.data.folder_tree import many, some
 from nearfar.data.image_files import IMAGES, pillow_quiet
-from nearfar.data.image_table import columns_of_paths, listings_of, path_columns
+from nearfar.data.image_table import columns_of_paths, file_named, listings_of, path_columns
 from nearfar.data.paired_specs import (
     CaptionedFolderSpec,
     CaptionedTableSpec,
@@ -61,8 +63,8 @@ def load_captioned_table(spec: CaptionedTableSpec) -> Source:
         raise type(error)(f"{table}: {error}") from None
     by_name: dict[str, list[str]] = {}
     for value, row in zip(columns[paths], kept, strict=True):
-        name = str(value) if "\0" not in str(value) else printable(str(value))
-        by_name.setdefault(name_below(base / name, base), []).append(stripped[row])
+        name = name_below(file_named(base, str(value)), base)
+        by_name.setdefault(name, []).append(stripped[row])
     with pillow_quiet():
         source = load_listed(spec, base, listings, told + notes)
     return with_texts(source, by_name, spec.length, spec.in_memory_mib)
@@ -131,19 +133,13 @@ def _paired(
     without = [shown(path.relative_to(root)) for path, text in text_of.items() if text is None]
     left = texts - set(text_of.values())
     alone = [shown(path.relative_to(root)) for path in sorted(left)]
-    told = [
-        f"{many(len(names), what)} without {other} ({some(names)})"
-        for names, what, other in ((without, "image", "a text"), (alone, "text", "an image"))
-        if names
-    ]
-    unpaired = len(without) + len(alone)
-    if len(without) == len(images) or unpaired > most * len(images):
-        raise NearfarError(
-            f"{shown(root)}: {' and '.join(told) or 'no image in it'}: an image and its text have "
-            "the same name but for the ending (1.jpg and 1.txt); add or remove what is alone, or "
-            "raise data.max_corrupt"
-        )
-    notes += [f"left out {' and '.join(told)}"] if told else []
+    notes += left_alone(
+        root,
+        {("image", "a text"): without, ("text", "an image"): alone},
+        len(images),
+        most,
+        "an image and its text have the same name but for the ending (1.jpg and 1.txt)",
+    )
     reader = FileReader(root, total=len(images), kind="text", max_corrupt=most, threads=2)
     read = reader.keep_good(_whole, [path for path in text_of.values() if path is not None])
     notes += reader.notes()
@@ -153,6 +149,39 @@ def _paired(
         if listing.labels is not None:
             listing.labels = [listing.labels[row] for row in rows]
     return {name_below(path, root): [read[text]] for path, text in text_of.items() if text in read}
+
+
+def left_alone(
+    root: Path,
+    alone: Mapping[tuple[str, str], Sequence[str]],
+    images: int,
+    most: float,
+    rule: str,
+) -> list[str]:
+    """What has no counterpart, as a note; too much of it is refused.
+
+    Args:
+        root: The folder.
+        alone: Names by what they are and what they are without; images come first.
+        images: How many images there are.
+        most: Largest share of them that may be alone.
+        rule: How what belongs together is known.
+
+    Raises:
+        NearfarError: More is alone, or every image.
+    """
+    told = [
+        f"{many(len(names), what)} without {other} ({some(list(names))})"
+        for (what, other), names in alone.items()
+        if names
+    ]
+    without = next(iter(alone.values()))
+    if len(without) == images or sum(map(len, alone.values())) > most * images:
+        raise NearfarError(
+            f"{shown(root)}: {' and '.join(told) or 'no image in it'}: {rule}; add or remove what "
+            "is alone, or raise data.max_corrupt"
+        )
+    return [f"left out {' and '.join(told)}"] if told else []
 
 
 def _whole(path: Path) -> str:
@@ -165,6 +194,18 @@ def _whole(path: Path) -> str:
     if not texts:
         raise UnreadableFileError(f"{shown(path)}: empty")
     return texts[0]
+
+
+def places_beside(rows: Sequence[Sequence[int]]) -> Int64[Tensor, "n most"]:
+    """The rows beside each example as one tensor, −1 where an example has fewer.
+
+    Args:
+        rows: Of each example those that stand beside it, one or more.
+    """
+    places = torch.full((len(rows), max(map(len, rows))), -1)
+    for row, each in enumerate(rows):
+        places[row, : len(each)] = torch.tensor(each)
+    return places
 
 
 def with_texts(
@@ -191,11 +232,8 @@ def with_texts(
         notes += [f"{which}: {note}" for note in cut]
         if most > 1:
             notes.append(f"{which}: {len(rows):,} texts of {many(len(held), 'image')}")
-        places = torch.full((len(held), most), -1)
-        first = 0
-        for row, each in enumerate(held):
-            places[row, : len(each)] = torch.arange(first, first + len(each))
-            first += len(each)
+        numbers = iter(range(len(rows)))
+        places = places_beside([[next(numbers) for _ in each] for each in held])
         parts.append(replace(part, partners=Partners(places, rows, "texts")))
     train, test = parts
     assert train is not None

@@ -72,7 +72,7 @@ def load_listed(
         threads=spec.workers,
     )
     headers = reader.keep_good(read_header, files)
-    headers, page_notes = _pages_of(spec, root, listings, headers, reader)
+    headers, page_notes = pages_of(spec, root, listings, headers, reader)
     notes += page_notes
     shape, shape_notes = common_shape(list(headers.values()), spec, spec.pages or "first")
     notes += shape_notes
@@ -80,7 +80,7 @@ def load_listed(
     in_memory = len(headers) * prod(shape) <= spec.in_memory_mib * 2**20
 
     def read(listing: Listing, rows: list[int]) -> tuple[Examples, list[int]]:
-        return _read_all(reader, listing, rows, shape, spec, in_memory)
+        return read_all(reader, listing, rows, shape, spec, in_memory)
 
     return source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
 
@@ -144,14 +144,25 @@ def _one_number(counts: set[int], of: str) -> int:
     return max(counts)
 
 
-def _pages_of(
+def pages_of(
     spec: PictureFilesSpec,
     root: Path,
     listings: list[Listing],
     headers: dict[Path, ImageHeader],
     reader: FileReader,
 ) -> tuple[dict[Path, ImageHeader], list[str]]:
-    """Headers by image: of files of several pages as `spec.pages` says, which must say it."""
+    """Headers by image: of files of several pages as `spec.pages` says, which must say it.
+
+    Args:
+        spec: How they are read.
+        root: Folder that names are given below.
+        listings: Get a file for each page where each is an image.
+        headers: Of all files.
+        reader: Counts pages likewise.
+
+    Raises:
+        SettingError: A file has several pages, and nothing says what they are.
+    """
     several = {path: header for path, header in headers.items() if len(header.pages) > 1}
     if not several:
         return headers, []
@@ -209,7 +220,7 @@ def fit_note(kept: Sequence[float], fit: Fit) -> list[str]:
     ]
 
 
-def _read_all(
+def read_all(
     reader: FileReader,
     listing: Listing,
     rows: list[int],
@@ -217,7 +228,16 @@ def _read_all(
     spec: PictureFilesSpec,
     keep: bool,
 ) -> tuple[torch.Tensor | StreamedFiles, list[int]]:
-    """Decode the chosen files of a listing: the images, in memory or streamed, and their rows."""
+    """Decode the chosen files of a listing: the images, in memory or streamed, and their rows.
+
+    Args:
+        reader: Keeps account of those that cannot be decoded.
+        listing: Files.
+        rows: Which of them.
+        shape: That each is brought to.
+        spec: How.
+        keep: Hold the pixels; else the files are streamed.
+    """
     pixels = np.empty((len(rows) if keep else 0, *shape), dtype=np.uint8)
     place = {listing.files[row]: index for index, row in enumerate(rows)}
     pages = spec.pages or "first"

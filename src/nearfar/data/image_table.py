@@ -53,6 +53,11 @@ def is_image_name(value: object) -> bool:
     return isinstance(value, str) and Path(value[-40:]).suffix.lower() in SUFFIXES
 
 
+def file_named(base: Path, name: str) -> Path:
+    """The file that a row names; a NUL, which no path holds, is shown by its code."""
+    return base / (printable(name) if "\0" in name else name)
+
+
 def path_columns(columns: Mapping[str, Sequence[object]]) -> list[str]:
     """The columns whose values end as image files do, but for a few."""
 
@@ -168,7 +173,7 @@ def _rows(
                 f"row {row + 1}: {printable(name[:60])} is an address and no file: download the "
                 "images first"
             )
-        path = base / name if "\0" not in name else base / printable(name)
+        path = file_named(base, name)
         if labels is not None and columns[labels][row] == "":
             raise NearfarError(
                 f"column {printable(labels)}: row {row + 1} has no label; leave such rows out"

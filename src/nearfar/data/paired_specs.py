@@ -57,6 +57,51 @@ class CaptionedFolderSpec(CaptionedFilesSpec):
     name: Literal["captioned-folder"] = "captioned-folder"
 
 
+class ImagePairsFilesSpec(PictureFilesSpec):
+    """What images that each have another image share, by an encoder of its own."""
+
+    second_image_size: Annotated[int, Ge(4), Le(4096)] | None = None
+    """Side in pixels of the second images, as data.image_size is of the first."""
+
+    def check(self) -> None:
+        """A pair is of two files, whatever their pages are."""
+        super().check()
+        if self.pages == "each":
+            raise SettingError(
+                "data.pages is each: a pair is of two files, and their pages would be images "
+                "without another: set it to first or channels"
+            )
+
+    @property
+    def second_modality(self) -> Modality:
+        """Images."""
+        return "images"
+
+
+class ImagePairsTableSpec(ImagePairsFilesSpec, PictureTableSpec):
+    """Pairs of image files that a table names."""
+
+    target = "nearfar.data.image_pairs:load_image_pairs_table"
+    summary = "a CSV or Parquet table of paths of image files, two in a row, and maybe of labels"
+    name: Literal["image-pairs-table"] = "image-pairs-table"
+    second_column: str | None = None
+    """Column of paths of the second images; left out, the other column of paths. A first image
+    that stands in several rows has several second ones."""
+
+
+class ImagePairsFolderSpec(ImagePairsFilesSpec):
+    """Two folders of images whose names are the same."""
+
+    target = "nearfar.data.image_pairs:load_image_pairs_folder"
+    summary = "two folders of images of the same names, side by side in one"
+    name: Literal["image-pairs-folder"] = "image-pairs-folder"
+    first_folder: str | None = None
+    """The folder of first images below data.root, laid out as one of images; left out, the first
+    by name of the two that there are."""
+    second_folder: str | None = None
+    """The folder of second images; left out, the other one."""
+
+
 class WebDatasetSpec(CaptionedSpec):
     """Images and texts in tar files, as WebDataset writes them."""
 

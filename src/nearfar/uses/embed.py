@@ -29,7 +29,7 @@ from nearfar.text_bytes import encoded
 from nearfar.training.ranks import Ranks
 from nearfar.training.thread_choice import ThreadChoice
 from nearfar.uses.encoder_fingerprint import encoder_fingerprint
-from nearfar.uses.examples import SIDE, second_side
+from nearfar.uses.examples import SIDE, second_sides
 from nearfar.uses.features_file import About, Features, about_as_text, rows_digest
 from nearfar.uses.file_names import check_features_out
 from nearfar.uses.shards import ROWS, Shard, Shards, as_rows, slices
@@ -88,7 +88,7 @@ def of_source(source: Source, settings: Mapping[str, Any], *, second: bool = Fal
         second: Take what the examples are paired with, which are of a kind of their own.
     """
     if second:
-        sides = {name: second_side(part) for name, part in source.parts.items() if len(part)}
+        sides = second_sides(source)
         origin = {"source": dict(settings), SIDE: "second"}
         return Examples(sides, None, origin, notes=source.notes)
     held = {name: part for name, part in source.parts.items() if len(part)}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nearfar.data.source import Part, choose
+from nearfar.data.source import Part, Source, choose
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.spec import as_spec
@@ -19,10 +19,13 @@ SIDE = "side"
 with; of others it is absent."""
 
 
-def second_side(part: Part) -> Part:
-    """What the examples of a part of pairs stand beside, each once, as a part."""
-    assert part.partners is not None
-    return part.partners.used().as_part()
+def second_sides(source: Source) -> dict[str, Part]:
+    """What the examples of each part of a source of pairs stand beside, each once, by its name."""
+    return {
+        name: part.partners.used().as_part()
+        for name, part in source.parts.items()
+        if part.partners is not None and len(part)
+    }
 
 
 def folder_of(features: Features, given: Path | None = None) -> Path | None:
@@ -96,7 +99,7 @@ def parts_of(features: Features, rows: Sequence[int]) -> list[tuple[Part, list[i
     found = []
     sides = source.parts
     if _data(features).get(SIDE) == "second":
-        sides = {name: second_side(part) for name, part in source.parts.items()}
+        sides = second_sides(source)
     for name, part in sides.items():
         places = _places(part, name)
         held = [row for row in rows if features.names[row] in places]
