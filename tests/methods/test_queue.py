@@ -83,3 +83,15 @@ def test_rows_are_kept_in_the_columns_type_and_without_a_graph():
 def test_rows_that_do_not_belong_together_are_refused(columns):
     with pytest.raises(NearfarError, match="equally many rows of keys, labels"):
         queue().enqueue(**columns)
+
+
+def test_it_stops_asking_how_many_rows_there_are_once_it_is_full_until_others_are_loaded():
+    held, fewer = queue(), queue()
+    fewer.enqueue(**numbered(0, 3))
+    held.enqueue(**numbered(0, 7))
+    assert len(held) == 5
+    del held.entered  # so it is not asked
+    assert len(held) == 5
+    held.register_buffer("entered", torch.zeros((), dtype=torch.int64))
+    torch.nn.ModuleList([held]).load_state_dict(torch.nn.ModuleList([fewer]).state_dict())
+    assert len(held) == 3

@@ -16,12 +16,16 @@ from nearfar.methods.specs import BYOLSpec
 from nearfar.objectives.precision import unit_rows
 from nearfar.testing.methods import EXAMPLES
 from nearfar.testing.rank_processes import run_on_ranks
-from nearfar.training.collapse import LOOK_EVERY, LOOKS, ONE_POINT, CollapseWatch, look
+from nearfar.training.collapse import LOOK_EVERY, LOOKS, ONE_POINT, CollapseWatch, measure, rows
 from nearfar.training.generators import OwnDraws, drawn_state
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.spectrum import effective_rank, spread
 
 CPU = choose_hardware("cpu", "fp32")
+
+
+def look(method, views, hardware, rank=0):
+    return measure(rows(method, views, hardware, rank=rank))
 
 
 def figures(features=0.5, embeddings=0.5, rank=9.0):

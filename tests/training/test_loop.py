@@ -15,7 +15,7 @@ from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.method import Method
 from nearfar.run_folder.folder import RunFolder
-from nearfar.training import loop
+from nearfar.training import step_log
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.schedules import CosineSpec, DropsSpec
 from nearfar.training.specs import AdamWSpec, SGDSpec
@@ -76,7 +76,7 @@ def test_the_run_can_be_repeated_and_depends_on_the_seed(whole, tmp_path):
 
 def test_what_a_method_measures_is_logged_now_and_then_and_last(whole, tmp_path, monkeypatch):
     """Measuring costs a small network an eighth of a step; it changes nothing of the training."""
-    monkeypatch.setattr(loop, "_MOST_MEASURED", 5)
+    monkeypatch.setattr(step_log, "MOST_MEASURED", 5)
     train_tiny(tmp_path / "run")
     steps = [each for each in metrics(tmp_path / "run") if each["kind"] == "step"]
     assert len(steps) == 24

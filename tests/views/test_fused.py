@@ -184,3 +184,16 @@ def test_means_and_deviations_normalise(photos):
     normal = fused_views(photos, draws, parameters, mean=mean, std=std)
     difference = (plain - (normal * std[:, None, None] + mean[:, None, None])).abs()
     assert (difference > 1e-4).float().mean() < 1e-3  # rounding at the threshold of solarize
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.5])
+def test_an_accelerator_is_asked_for_nothing_and_the_views_are_the_same(photos, blur, monkeypatch):
+    """Numbers read from one would wait for all that it has to do."""
+    parameters, _ = SimCLRViewsSpec(blur=blur, solarize=0.3).parameters(3, 32)
+    draws = draw(parameters, len(photos), 32, 32, torch.Generator().manual_seed(0))
+    normal = {"mean": torch.tensor([0.4, 0.5, 0.6]), "std": torch.tensor([0.2, 0.3, 0.25])}
+    asked = fused_views(photos, draws, parameters, **normal)
+    monkeypatch.setattr(fused, "_may_be_asked", lambda images: False)
+    monkeypatch.setattr(torch.Tensor, "tolist", None)
+    monkeypatch.setattr(torch.Tensor, "nonzero", None)
+    torch.testing.assert_close(fused_views(photos, draws, parameters, **normal), asked)

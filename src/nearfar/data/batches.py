@@ -109,11 +109,19 @@ class TrainingBatches:
         share = self.batch_size // self.ranks
         firsts = [step * self.batch_size + self.rank * share for step in steps]
         batches = [order[first : first + share] for first in firsts]
-        for examples, indices in zip(
-            _gathered(self.examples, batches, self.device, self.workers), batches, strict=True
+        # Moved there at once: a copy for each batch would wait for all that the device has to do.
+        on_device = order.to(self.device)
+        batches_there = [on_device[first : first + share] for first in firsts]
+        for examples, indices, there in zip(
+            self._gathered(batches, batches_there), batches, batches_there, strict=True
         ):
-            labels = None if self.labels is None else self.labels[indices.to(self.device)]
+            labels = None if self.labels is None else self.labels[there]
             yield examples, labels, self.numbers[indices]
+
+    def _gathered(self, batches: list[Tensor], batches_there: list[Tensor]) -> Iterator[Tensor]:
+        """The examples of each batch of indices, which are given on the CPU and on the device."""
+        chosen = batches if isinstance(self.examples, StreamedExamples) else batches_there
+        return _gathered(self.examples, chosen, self.device, self.workers)
 
     def beside(self, indices: Int64[Tensor, " _"], generator: torch.Generator) -> Tensor | None:
         """What second views are of, or what is paired with the examples; not these themselves.

@@ -31,10 +31,14 @@ class Queue(nn.Module):
             self.register_buffer(name, row.new_zeros((size, *row.shape)))
         self.register_buffer("entered", torch.zeros((), dtype=torch.int64))
         self._waiting: dict[str, Tensor] | None = None
+        self._full = False
+        self.register_load_state_dict_post_hook(_forget_that_it_is_full)
 
     def __len__(self) -> int:
-        """Rows that are filled."""
-        return min(int(self.entered), self.size)
+        """Rows that are filled; waits for the device until all are."""
+        if not self._full:
+            self._full = bool(self.entered >= self.size)
+        return self.size if self._full else int(self.entered)
 
     def rows(self, column: str) -> Shaped[Tensor, "filled *row"]:
         """The filled rows of a column, by their slots: a view, good until `enqueue`."""
@@ -67,3 +71,8 @@ class Queue(nn.Module):
             held = cast(Tensor, getattr(self, name))
             held[slots] = rows[left_out:].to(held)
         self.entered += count
+
+
+def _forget_that_it_is_full(queue: Queue, _unexpected: object) -> None:
+    """Rows were loaded, maybe fewer."""
+    queue._full = False

@@ -20,7 +20,7 @@ from nearfar.recipes.own_choices import OwnChoice, learnt_from
 from nearfar.recipes.recipe import Recipe
 from nearfar.terminal import shown
 from nearfar.torch_defaults import own_defaults
-from nearfar.training.loop import step_without_effect
+from nearfar.training.step import step_without_effect
 from nearfar.training.thread_choice import ThreadChoice
 
 MOST_EPOCHS = 1000

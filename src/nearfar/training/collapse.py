@@ -1,9 +1,10 @@
 """Collapse noticed while it happens: different examples whose features, or embeddings, are one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nearfar.methods.batch_norm import SplitBatchNorm
@@ -31,10 +32,10 @@ _WHAT = {
 }
 
 
-def look(
+def rows(
     method: Method, views: tuple[Tensor, ...], hardware: Hardware, *, rank: int = 0
-) -> dict[str, float]:
-    """How the features and the embeddings of some examples of a batch are spread.
+) -> list[Float[Tensor, "examples _"]]:
+    """The features and the embeddings of some examples of a batch, as rows of length 1.
 
     Both are seen as the loss sees them, batch-norm normalising by these examples: the running
     statistics of an untrained network bring all its features together. Nothing of the method
@@ -48,11 +49,9 @@ def look(
         rank: Of this process.
 
     Returns:
-        `feature_spread` and `feature_rank` of the features of first views, `embedding_spread` and
-        `embedding_rank` of what the loss compares, both of rows of length 1; empty where they are
-        not finite.
+        The features of first views, and what the loss compares, on the device.
     """
-    some = tuple(view[: _rows(method)] for view in views)
+    some = tuple(view[: _count(method)] for view in views)
     device = hardware.device
     # `embed` may change buffers.
     buffers = [(buffer, buffer.clone()) for buffer in method.buffers()]
@@ -64,16 +63,28 @@ def look(
         features, embedded = method.encoder(some[0]), method.embed(some)[0]
         for buffer, before in buffers:
             buffer.copy_(before)
-    rows = [unit_rows(each.detach().flatten(1)).cpu() for each in (features, embedded)]
-    if not all(bool(torch.isfinite(each).all()) for each in rows):
+    return [unit_rows(each.detach().flatten(1)) for each in (features, embedded)]
+
+
+def measure(looked_at: Sequence[Float[Tensor, "examples _"]]) -> dict[str, float]:
+    """How features and embeddings are spread.
+
+    Args:
+        looked_at: What `rows` gave, on the CPU.
+
+    Returns:
+        `feature_spread` and `feature_rank`, `embedding_spread` and `embedding_rank`; empty where
+        they are not finite.
+    """
+    if not all(bool(torch.isfinite(each).all()) for each in looked_at):
         return {}
     figures: dict[str, float] = {}
-    for each, (how_far, how_many) in zip(rows, _WHAT.values(), strict=True):
+    for each, (how_far, how_many) in zip(looked_at, _WHAT.values(), strict=True):
         figures |= {how_far: spread(each), how_many: effective_rank(each)}
     return figures
 
 
-def _rows(method: Method) -> int:
+def _count(method: Method) -> int:
     """Examples of a look: enough for every part of batch-norm that is split."""
     splits = [layer.splits for layer in method.modules() if isinstance(layer, SplitBatchNorm)]
     return max([MOST_ROWS, *(2 * each for each in splits)])

@@ -1,8 +1,6 @@
 """One plain loop. It asks nothing about the method, the views or the source of the images."""
 
-import copy
 import functools
-import math
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -10,8 +8,6 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from rich.console import Console
 from torch import Tensor
-from torch.nn.utils import get_total_norm
-from torch.optim import Optimizer
 
 from nearfar.encoders.freezing import training_mode
 from nearfar.methods.method import Method
@@ -19,33 +15,26 @@ from nearfar.modality import Modality
 from nearfar.run_folder.folder import RunFolder
 from nearfar.run_folder.names import KEPT_EPOCH
 from nearfar.torch_defaults import own_defaults
-from nearfar.training import collapse
-from nearfar.training.averaging import StepAverage
 from nearfar.training.best_epoch import BestEpoch
-from nearfar.training.ends import Diverged, EndedEarly
+from nearfar.training.ends import EndedEarly
 from nearfar.training.environment import recorded_environment
 from nearfar.training.epoch_check import AfterCheck, EpochCheck
-from nearfar.training.generators import Generators, OwnDraws
-from nearfar.training.gradient_caching import cached_gradients
-from nearfar.training.hardware import Hardware, choose_hardware
+from nearfar.training.generators import Generators
+from nearfar.training.hardware import choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
-from nearfar.training.online_probe import OnlineProbe, learn_beside
+from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.pair_noise import MakeViews, views_of_batch
-from nearfar.training.parameter_groups import set_learning_rate
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
 from nearfar.training.resuming import Saver, checkpoint_settings, find_start, new_start
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.state import Position, TrainingState
-from nearfar.training.thread_choice import ThreadChoice, Work
+from nearfar.training.step import Steps, step_without_effect
+from nearfar.training.step_log import StepLog
+from nearfar.training.thread_choice import ThreadChoice
 from nearfar.training.tracker import Tracking
 from nearfar.training.weight_average import WeightAverage
-
-_MOST_RECORDS = 10_000
-_MOST_MEASURED = 200
-"""Records with what the method measures of its embeddings, an eighth of a small network's step."""
-_MOST_EXAMPLES = 16
 
 
 @runtime_checkable
@@ -147,16 +136,12 @@ def train(
         method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     ranks.begin_alike(method)
     optimizer = config.optimizer.build(method)
-    parameters = [each for group in optimizer.param_groups for each in group["params"]]
-    step_average = StepAverage(method, parameters, ranks)
     average = None if config.ema is None else WeightAverage(method, config.ema)
     if config.keep_epoch == "best" and knn is None:
         raise config.no_check("there is no check")
     best = BestEpoch(method, average) if config.keep_epoch == "best" else None
     steps_per_epoch = batches.steps_per_epoch
     total_steps = config.epochs * steps_per_epoch
-    record_every = math.ceil(total_steps / _MOST_RECORDS)
-    measure_every = record_every * math.ceil(total_steps / record_every / _MOST_MEASURED)
     settings = checkpoint_settings(
         config, hardware, experiment or {}, seed=seed, steps_per_epoch=steps_per_epoch
     )
@@ -180,6 +165,7 @@ def train(
     ):
         if probe is not None:
             probe.to(hardware.device)
+        steps = Steps(method, optimizer, hardware, config, ranks, average, probe)
         state = TrainingState(method, optimizer, generators, ranks, average, probe, best)
         begin = functools.partial(find_start, state, settings) if resume else new_start
         start = begin(run_folder, ranks)
@@ -219,10 +205,6 @@ def train(
             ) as metrics,
             StopSignals(quiet=not ranks.first) as stop,
         ):
-            watch = collapse.CollapseWatch(
-                [] if metrics is None else metrics.earlier, batches.modality
-            )
-            progress.collapsed = bool(watch.collapsed)
             saver = Saver(
                 run_folder,
                 state,
@@ -231,6 +213,18 @@ def train(
                 clock=clock,
                 saved_step=start.step,
                 keep=config.keep_checkpoints,
+            )
+            log = StepLog(
+                method,
+                hardware,
+                ranks,
+                run_folder,
+                progress,
+                ahead=steps.ahead,
+                total_steps=total_steps,
+                metrics=metrics,
+                saver=saver,
+                probe=probe,
             )
             check = None
             if knn is not None and config.knn_every:
@@ -269,49 +263,18 @@ def train(
                         beside,
                     )
                     drawn += method.belonging(indices)
-                    optimizer.zero_grad(set_to_none=True)
-                    loss, norm = _gradients(
-                        method, drawn, labels, hardware, config.micro_batch_size, step_average
-                    )
-                    if not math.isfinite(loss + norm):
-                        shares = ranks.gather(indices.tolist())
-                        examples = [index for share in shares for index in share]
-                        with ranks.agreeing():
-                            if metrics is not None:
-                                metrics.write("not_finite", step + 1, {"examples": examples})
-                        raise _not_finite(loss, step + 1, epoch + 1, examples, run_folder, saver)
-                    _update(optimizer, rate, norm, config.clip_norm)
-                    method.after_step(step / total_steps)
-                    if average is not None:
-                        average.after_step(step)
+                    figures = steps.gradients(drawn, labels)
+                    log.computed(step + 1, epoch, indices, rate, figures)
+                    steps.take(step, total_steps, rate, drawn[0], labels)
                     step += 1
                     threads.after_step()
-                    if probe is not None and labels is not None and ranks.first:
-                        learn_beside(probe, method, drawn[0], labels, hardware)
-                    progress.step(step, loss)
-                    if step % record_every == 0 or step == total_steps:
-                        figures = {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
-                        if hardware.device.type == "cpu":
-                            figures["threads"] = torch.get_num_threads()
-                        figures["examples_per_second"] = progress.examples_per_second()
-                        if step % measure_every == 0 or step == total_steps:
-                            figures |= method.scalars
-                        if probe is not None and (right := probe.read()) is not None:
-                            figures["online_probe"] = right
-                            progress.probe(right)
-                        looked = step % (collapse.LOOK_EVERY * record_every) == 0
-                        if looked:
-                            figures |= collapse.look(method, drawn, hardware, rank=ranks.rank)
-                        if metrics is not None:
-                            metrics.write("step", step, figures)
-                            for kind, sentence in watch.see(figures) if looked else ():
-                                metrics.write(kind, step, {"told": sentence})
-                                progress.warn(f"step {step}, epoch {epoch + 1}: {sentence}")
-                            progress.collapsed = bool(watch.collapsed)
+                    log.taken(drawn)
                     if received := ranks.largest(stop.received or 0):
+                        log.rest()
                         saver.save(step, Position(epoch, step - epoch * steps_per_epoch))
                         raise _interrupted(received, step, total_steps, run_folder)
 
+                log.rest()
                 first_step = 0
                 done, last, told = epoch + 1, epoch + 1 == config.epochs, None
                 if check is not None and (done % config.knn_every == 0 or last):
@@ -352,94 +315,6 @@ def _finish(
             environment = run_folder.read_environment()
             if environment.get(KEPT_EPOCH) != found:
                 run_folder.write_environment(environment | {KEPT_EPOCH: found})
-
-
-def _gradients(
-    method: Method,
-    views: tuple[Tensor, ...],
-    labels: Tensor | None,
-    hardware: Hardware,
-    micro_batch_size: int | None,
-    average: StepAverage,
-) -> tuple[float, float]:
-    """Leave the gradients of one batch in the parameters; the loss, and the gradients' norm."""
-    loss = _backward(method, views, labels, hardware, micro_batch_size, average)
-    average.finish(loss)
-    norm = get_total_norm([each.grad for each in average.parameters if each.grad is not None])
-    # One wait for the device, not two.
-    value, size = torch.stack([loss.float(), norm.float()]).tolist()
-    return value, size
-
-
-def _backward(
-    method: Method,
-    views: tuple[Tensor, ...],
-    labels: Tensor | None,
-    hardware: Hardware,
-    micro_batch_size: int | None,
-    average: StepAverage,
-) -> Tensor:
-    """Add the gradients of one batch to the parameters'; the loss."""
-    if hardware.channels_last and views[0].ndim == 4:
-        views = tuple(
-            view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view
-            for view in views
-        )
-    with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
-        if micro_batch_size is not None:
-            return cached_gradients(method, views, labels, micro_batch_size, average.last_pass)
-        loss = method(views, labels)
-    (start,) = average.last_pass(loss)
-    start.backward()
-    return loss.detach()
-
-
-def step_without_effect(
-    method: Method,
-    views: MakeViews,
-    images: Tensor,
-    labels: Tensor | None,
-    indices: Tensor,
-    hardware: Hardware,
-    config: TrainingSpec,
-    beside: Tensor | None = None,
-) -> Work:
-    """What a step computes, on a copy of the method and with draws of its own."""
-    copied = copy.deepcopy(method)
-    alone = StepAverage(copied, (), Ranks())
-    generator = torch.Generator(images.device).manual_seed(0)
-
-    def work() -> None:
-        with OwnDraws(0, images.device):
-            drawn = views_of_batch(views, images, labels, generator, config.false_positives, beside)
-            drawn += copied.belonging(indices)
-            _backward(copied, drawn, labels, hardware, config.micro_batch_size, alone)
-
-    return work
-
-
-def _update(optimizer: Optimizer, rate: float, norm: float, clip_norm: float | None) -> None:
-    set_learning_rate(optimizer, rate)
-    if clip_norm is not None and norm > clip_norm:
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.grad.mul_(clip_norm / norm)
-    optimizer.step()
-
-
-def _not_finite(
-    loss: float, step: int, epoch: int, examples: list[int], run_folder: RunFolder, saver: Saver
-) -> Diverged:
-    """The error for a batch that would have spoilt the weights; they were not touched."""
-    what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
-    shown = ", ".join(str(index) for index in examples[:_MOST_EXAMPLES])
-    if len(examples) > _MOST_EXAMPLES:
-        shown += f" … ({len(examples)} in all, listed in {run_folder.metrics})"
-    return Diverged(
-        f"stopped at step {step} (epoch {epoch}): {what}; the batch was training images {shown}; "
-        f"{saver.last_good}: lower training.optimizer.learning_rate, or look at these images"
-    )
 
 
 def _interrupted(received: int, step: int, total_steps: int, run_folder: RunFolder) -> Interrupted:

@@ -33,7 +33,7 @@ class OnlineProbe(nn.Module):
         # Weights, the bias last; moved by hand, for the run's optimiser must not know of it.
         self.register_buffer("weight", torch.zeros(classes, num_features + 1))
         self.register_buffer("velocity", torch.zeros(classes, num_features + 1))
-        self.register_buffer("right", torch.zeros(2, dtype=torch.float64))
+        self.register_buffer("right", torch.zeros(2))
 
     @torch.no_grad()
     def step(self, features: Float[Tensor, "n num_features"], labels: Int64[Tensor, " n"]) -> None:
@@ -63,11 +63,14 @@ class OnlineProbe(nn.Module):
             device
         )
 
-    def read(self) -> float | None:
-        """Share of examples answered right since this was last asked, each before it was learnt."""
-        hits, seen = self.right.tolist()
+    def take_answers(self) -> Float[Tensor, " 2"]:
+        """How many answers were right, and how many there were, since this was last asked.
+
+        Each was given before it was learnt from. The tensor is on the device.
+        """
+        answers = self.right.clone()
         self.right.zero_()
-        return hits / seen if seen else None
+        return answers
 
     def _rows(self, features: Tensor) -> Tensor:
         """Normalised features, with a one for the bias."""

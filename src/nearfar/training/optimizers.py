@@ -19,7 +19,14 @@ def adamw(spec: AdamWSpec, module: nn.Module) -> Optimizer:
 def sgd(spec: SGDSpec, module: nn.Module) -> Optimizer:
     """SGD with momentum, likewise."""
     groups = _groups(spec, module)
-    return SGD(groups, lr=spec.learning_rate, momentum=spec.momentum, fused=True)
+    optimizer = SGD(groups, lr=spec.learning_rate, momentum=spec.momentum, fused=True)
+    if spec.momentum:
+        # From 0, and not from the first gradient: of a first step that is given up (`found_inf`)
+        # torch would go on from memory that nothing was written into. The first step is the same.
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+    return optimizer
 
 
 def lars(spec: LARSSpec, module: nn.Module) -> Optimizer:
@@ -79,6 +86,8 @@ class LARS(Optimizer):
             "trust_coefficient": trust_coefficient,
         }
         super().__init__(params, defaults)
+        # As torch's fused optimisers say it: `grad_scale` and `found_inf` are heeded.
+        self._step_supports_amp_scaling = True
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -104,9 +113,13 @@ class LARS(Optimizer):
         return loss
 
     def _update(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        """Move one weight."""
+        """Move one weight, unless `found_inf` says that the step is given up."""
+        divisor: Tensor | None = getattr(self, "grad_scale", None)
+        given_up: Tensor | None = getattr(self, "found_inf", None)
+        if divisor is not None:
+            gradient = gradient / divisor
         direction = gradient.add(weight, alpha=group["weight_decay"])
-        rate = torch.as_tensor(group["lr"], dtype=weight.dtype, device=weight.device)
+        rate = group["lr"]
         if weight.ndim >= 2:
             size, slope = weight.norm(), direction.norm()
             trusted = group["trust_coefficient"] * size / slope
@@ -114,5 +127,11 @@ class LARS(Optimizer):
         velocity = self.state[weight].get("velocity")
         if velocity is None:
             velocity = self.state[weight]["velocity"] = torch.zeros_like(weight)
-        velocity.mul_(group["momentum"]).add_(direction * rate)
-        weight.sub_(velocity)
+        moved = velocity * group["momentum"] + direction * rate
+        if given_up is not None:
+            moved = torch.where(given_up.bool(), velocity, moved)
+            velocity.copy_(moved)
+            weight.copy_(torch.where(given_up.bool(), weight, weight - moved))
+            return
+        velocity.copy_(moved)
+        weight.sub_(moved)

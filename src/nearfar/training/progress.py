@@ -82,6 +82,7 @@ class TrainingProgress:
         modality: What they are, as the line names them.
 
     Attributes:
+        modality: What they are.
         collapsed: Whether the line says that the run has collapsed.
     """
 
@@ -98,7 +99,7 @@ class TrainingProgress:
         self._steps_per_epoch = steps_per_epoch
         self._total = epochs * steps_per_epoch
         self._batch_size = batch_size
-        self._modality: Modality = modality
+        self.modality: Modality = modality
         self._line = LiveLine(console, self._total)
         self.begin(0)
         self._knn = ""
@@ -152,7 +153,7 @@ class TrainingProgress:
             return
         speed = (step - self._first) / max(time.monotonic() - self._begun, 1e-9)
         left = "" if last else f"{clock((self._total - step) / speed)} left"
-        rate = f"{speed * self._batch_size:,.0f} {self._modality}/s"
+        rate = f"{speed * self._batch_size:,.0f} {self.modality}/s"
         collapsed = "collapsed" if self.collapsed else ""
         figures = [f"loss {loss:.3f}", self._knn, self._probe, collapsed, rate, left]
         figures = " · ".join(figure for figure in figures if figure)

@@ -104,7 +104,7 @@ def colour_maps(
     if channels != 3:
         mixing = gain * torch.eye(channels, device=gain.device)
         return mixing, (returned / channels).expand(-1, channels)
-    luma = torch.tensor(LUMA, device=gain.device).expand(len(gain), 3)
+    luma = torch.tensor(LUMA).to(gain.device, non_blocking=True).expand(len(gain), 3)
     turn = hue_turns(draws.hue)
     turned_luma = (luma[:, None] @ turn).squeeze(1)
     saturation = draws.saturation[:, None]
@@ -130,7 +130,7 @@ def hue_turns(shift: Float32[Tensor, " batch"]) -> Float32[Tensor, "batch 3 3"]:
     angle = 2 * math.pi * shift[:, None, None]
     grey = torch.full((3, 3), 1 / 3, device=shift.device)
     across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
-    across = across.to(shift.device) / math.sqrt(3)
+    across = across.to(shift.device, non_blocking=True) / math.sqrt(3)
     return (
         grey
         + torch.cos(angle) * (torch.eye(3, device=shift.device) - grey)

@@ -6,7 +6,7 @@ under rotation an image is interpolated once, not twice.
 """
 
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -57,7 +57,9 @@ def fused_views(
     mixing = mixing / (255 * std[:, None])
     returned = returned[:, None] / (255 * std[:, None])
     lowest, highest = -mean / std, (1 - mean) / std
-    bounds = list(zip(lowest.tolist(), highest.tolist(), strict=True))
+    bounds = None
+    if _may_be_asked(images):
+        bounds = list(zip(lowest.tolist(), highest.tolist(), strict=True))
     views = torch.empty(count, channels, size, size, device=images.device)
     step = _micro_batch(images, size)
     for first in range(0, count, step):
@@ -66,7 +68,7 @@ def fused_views(
             transposed = _rotated(images[part], draws[part], columns[part], rows[part], size)
         else:
             transposed = along_rows(_transposed(images[part]), columns[part])
-        chosen = draws.sigma[part].nonzero().squeeze(1)
+        chosen = _chosen(draws.sigma[part], possible=parameters.blur_radius > 0)
         blur = blur_taps(kernels[part][chosen], near)
         _blur_rows(transposed, chosen, blur)
         upright = transposed.transpose(2, 3).contiguous()
@@ -76,11 +78,32 @@ def fused_views(
         colours = upright.flatten(2)
         offset = torch.baddbmm(lowest[:, None], returned[part], colours.mean(dim=2)[:, :, None])
         mixed = torch.baddbmm(offset, mixing[part], colours).view_as(upright)
+        if bounds is None:
+            least, most = (each[:, None, None] for each in (lowest, highest))
+            torch.clamp(mixed, least, most, out=views[part])
+            continue
         for channel, (low, high) in enumerate(bounds):
             torch.clamp(mixed[:, channel], low, high, out=views[part, channel])
     if parameters.solarize:
         _solarize(views, draws, (lowest + highest) / 2)
     return views
+
+
+def _may_be_asked(images: Tensor) -> bool:
+    """Whether numbers may be read where they are made; elsewhere the queue would run dry."""
+    return images.device.type == "cpu"
+
+
+def _chosen(marked: Tensor, *, possible: bool) -> Int64[Tensor, " chosen"]:
+    """Numbers of the images that are marked; where they cannot be counted, of all.
+
+    Args:
+        marked: Not 0 for these.
+        possible: Whether any can be.
+    """
+    if _may_be_asked(marked):
+        return marked.nonzero().squeeze(1)
+    return torch.arange(len(marked) if possible else 0, device=marked.device)
 
 
 def _micro_batch(images: Tensor, size: int) -> int:
@@ -140,7 +163,8 @@ def _positions_in_crop(position: Tensor, start: Tensor, length: Tensor, source: 
 
 def _solarize(views: Tensor, draws: Draws, half: Tensor) -> None:
     """Invert what is at least half in the chosen views, which are normalised already."""
-    chosen = draws.solarize.nonzero().squeeze(1)
+    chosen = _chosen(draws.solarize, possible=True)
     half = half[:, None, None]
-    bright = views[chosen]
-    views.index_copy_(0, chosen, torch.where(bright >= half, 2 * half - bright, bright))
+    held = views[chosen]
+    bright = (held >= half) & draws.solarize[chosen, None, None, None]
+    views.index_copy_(0, chosen, torch.where(bright, 2 * half - held, held))

@@ -55,7 +55,8 @@ class RandomViews(Views):
         ground = torch.zeros_like(self._mean) if normalise else self._mean
         mean = self._mean if normalise else torch.zeros_like(self._mean)
         std = self._std if normalise else torch.ones_like(self._std)
-        mean, std = mean.to(examples.device), std.to(examples.device)
+        # So small a copy is made at once; one that blocks would wait for all that is asked for.
+        mean, std = (each.to(examples.device, non_blocking=True) for each in (mean, std))
         # A policy's operations are not linear and cannot be joined with others.
         if self._implementation == "fused" and parameters.policy == "none":
             views = fused_views(examples, draws, parameters, mean=mean, std=std)
@@ -64,7 +65,9 @@ class RandomViews(Views):
             views = (views - mean[:, None, None]) / std[:, None, None]
         if not parameters.cutout_side:
             return views
-        return cut_out(views, draws.hole, parameters.cutout_side, ground.to(views.device))
+        return cut_out(
+            views, draws.hole, parameters.cutout_side, ground.to(views.device, non_blocking=True)
+        )
 
     def _check(self, examples: Tensor) -> None:
         if examples.dtype != torch.uint8:

@@ -1,0 +1,92 @@
+"""A step that is not finite has no effect, and nobody waits for the device to know of it."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from nearfar.methods.method import Method
+from nearfar.training.weight_average import WeightAverage, lasting_parts
+
+
+class Guard:
+    """Undoes, on the device, what a step has changed whose loss or gradient is not finite.
+
+    Once one is not finite, all that follow are without effect as well: the loop that runs ahead has
+    asked for them before it could know. Weights and what the optimiser remembers are not touched,
+    because the optimiser is told by `found_inf`, as `torch.amp.GradScaler` tells it. All else that
+    a step changes (batch-norm's statistics, a momentum encoder, a queue, averages, a probe) is
+    copied before the step and put back after it.
+
+    Args:
+        optimizer: Heeds `found_inf` (`heeds_found_inf`).
+        held: What else a step changes, in place.
+        device: Where the run computes.
+    """
+
+    def __init__(self, optimizer: Optimizer, held: Sequence[Tensor], device: torch.device) -> None:
+        self._optimizer = optimizer
+        self._held = list(held)
+        self._before = [each.clone() for each in self._held]
+        self._spoilt = torch.zeros((), dtype=torch.bool, device=device)
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Before a step: remember what it may change."""
+        for before, held in zip(self._before, self._held, strict=True):
+            before.copy_(held)
+
+    def see(self, sound: Bool[Tensor, ""]) -> None:
+        """Before the optimiser's step: whether loss and gradient are finite."""
+        self._spoilt |= ~sound
+        self._optimizer.found_inf = self._spoilt.float()  # type: ignore[attr-defined]
+
+    @torch.no_grad()
+    def end(self) -> None:
+        """After all that the step changes: put it back, unless the step was sound."""
+        for before, held in zip(self._before, self._held, strict=True):
+            held.copy_(torch.where(self._spoilt, before, held))
+
+
+def heeds_found_inf(optimizer: Optimizer) -> bool:
+    """Whether an optimiser divides gradients by `grad_scale` and passes over what `found_inf` says.
+
+    torch's fused ones do, and say so by the name that `torch.amp.GradScaler` looks at.
+    """
+    return getattr(optimizer, "_step_supports_amp_scaling", False)
+
+
+def divide_gradients(
+    optimizer: Optimizer, parameters: Sequence[nn.Parameter], by: Float[Tensor, ""]
+) -> None:
+    """Let the next step of an optimiser see its gradients divided by a number on the device."""
+    if heeds_found_inf(optimizer):
+        optimizer.grad_scale = by  # type: ignore[attr-defined]
+        return
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad.div_(by)
+
+
+def changed_beside(
+    method: Method,
+    parameters: Sequence[nn.Parameter],
+    average: WeightAverage | None,
+    probe: nn.Module | None,
+) -> list[Tensor]:
+    """What a step changes beside the parameters of the optimiser.
+
+    Args:
+        method: Its buffers; and parameters that the optimiser does not have, unless they are of
+            what outlives the training: there they are frozen, and stay.
+        parameters: Those of the optimiser.
+        average: Of the weights.
+        probe: Learns beside.
+    """
+    own = {id(each) for each in (*parameters, *lasting_parts(method).parameters())}
+    moved = [each for each in method.parameters() if id(each) not in own]
+    beside = [] if average is None else list(average.state_dict().values())
+    beside += [] if probe is None else list(probe.state_dict().values())
+    return [each.detach() for each in (*method.buffers(), *moved, *beside)]

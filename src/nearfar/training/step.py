@@ -1,0 +1,177 @@
+"""One step of training: the gradients of a batch, and what they change."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from nearfar.methods.method import Method
+from nearfar.training.averaging import StepAverage
+from nearfar.training.generators import OwnDraws
+from nearfar.training.gradient_caching import cached_gradients
+from nearfar.training.guard import Guard, changed_beside, divide_gradients, heeds_found_inf
+from nearfar.training.hardware import Hardware
+from nearfar.training.late import RUNS_AHEAD
+from nearfar.training.online_probe import OnlineProbe, learn_beside
+from nearfar.training.pair_noise import MakeViews, views_of_batch
+from nearfar.training.parameter_groups import set_learning_rate
+from nearfar.training.ranks import Ranks
+from nearfar.training.specs import TrainingSpec
+from nearfar.training.thread_choice import Work
+from nearfar.training.weight_average import WeightAverage
+
+
+class Steps:
+    """Takes the steps of a run. Nothing in here waits for the device.
+
+    `gradients` comes first in each step. Where `ahead` is 0, the caller reads what it gives, and
+    does not call `take` where that is not finite. Else it may read it as many steps late: a step
+    that is not finite, and those after it, have no effect (`Guard`).
+
+    Args:
+        method: What is trained.
+        optimizer: Of its parameters.
+        ranks: Who trains together.
+        average: Of the weights, where there is one.
+        probe: Learns beside, on the first rank.
+
+    Attributes:
+        ahead: Steps that may be asked for before the figures of one are read.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        optimizer: Optimizer,
+        hardware: Hardware,
+        config: TrainingSpec,
+        ranks: Ranks,
+        average: WeightAverage | None,
+        probe: OnlineProbe | None,
+    ) -> None:
+        self._method = method
+        self._optimizer = optimizer
+        self._hardware = hardware
+        self._config = config
+        self._parameters = parameters_of(optimizer)
+        self._over_ranks = StepAverage(method, self._parameters, ranks)
+        self._average = average
+        self._probe = probe if ranks.first else None
+        self._guard: Guard | None = None
+        self.ahead = RUNS_AHEAD.get(hardware.device.type, 0) if heeds_found_inf(optimizer) else 0
+        if self.ahead:
+            held = changed_beside(method, self._parameters, average, self._probe)
+            self._guard = Guard(optimizer, held, hardware.device)
+
+    def gradients(
+        self, views: tuple[Tensor, ...], labels: Tensor | None
+    ) -> Float[Tensor, " figures=2"]:
+        """Leave the gradients of one batch in the parameters.
+
+        Returns:
+            The loss and the norm of the gradients, on the device.
+        """
+        if self._guard is not None:
+            self._guard.begin()
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = backward(
+            self._method,
+            views,
+            labels,
+            self._hardware,
+            self._config.micro_batch_size,
+            self._over_ranks,
+        )
+        self._over_ranks.finish(loss)
+        norm = get_total_norm([each.grad for each in self._parameters if each.grad is not None])
+        figures = torch.stack([loss.float(), norm.float()])
+        if self._guard is not None:
+            self._guard.see(figures.isfinite().all())
+        if self._config.clip_norm is not None:
+            over = (figures[1] / self._config.clip_norm).clamp(min=1)
+            divide_gradients(self._optimizer, self._parameters, over)
+        return figures
+
+    def take(
+        self,
+        step: int,
+        total_steps: int,
+        rate: float,
+        first_view: Tensor,
+        labels: Tensor | None,
+    ) -> None:
+        """Move the weights, and all that follows them.
+
+        Args:
+            step: Steps taken before.
+            total_steps: Of the run.
+            rate: The learning rate.
+            first_view: Of the batch; the probe learns from it.
+            labels: Of the batch.
+        """
+        set_learning_rate(self._optimizer, rate)
+        self._optimizer.step()
+        self._method.after_step(step / total_steps)
+        if self._average is not None:
+            self._average.after_step(step)
+        if self._probe is not None and labels is not None:
+            learn_beside(self._probe, self._method, first_view, labels, self._hardware)
+        if self._guard is not None:
+            self._guard.end()
+
+
+def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    """All parameters of an optimiser, in its own order."""
+    return [each for group in optimizer.param_groups for each in group["params"]]
+
+
+def backward(
+    method: Method,
+    views: Sequence[Tensor],
+    labels: Tensor | None,
+    hardware: Hardware,
+    micro_batch_size: int | None,
+    average: StepAverage,
+) -> Float[Tensor, ""]:
+    """Add the gradients of one batch to the parameters'; the loss, without a graph."""
+    if hardware.channels_last and views[0].ndim == 4:
+        views = [
+            view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view
+            for view in views
+        ]
+    views = tuple(views)
+    with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
+        if micro_batch_size is not None:
+            return cached_gradients(method, views, labels, micro_batch_size, average.last_pass)
+        loss = method(views, labels)
+    (start,) = average.last_pass(loss)
+    start.backward()
+    return loss.detach()
+
+
+def step_without_effect(
+    method: Method,
+    views: MakeViews,
+    images: Tensor,
+    labels: Tensor | None,
+    indices: Tensor,
+    hardware: Hardware,
+    config: TrainingSpec,
+    beside: Tensor | None = None,
+) -> Work:
+    """What a step computes, on a copy of the method and with draws of its own."""
+    copied = copy.deepcopy(method)
+    alone = StepAverage(copied, (), Ranks())
+    generator = torch.Generator(images.device).manual_seed(0)
+
+    def work() -> None:
+        with OwnDraws(0, images.device):
+            drawn = views_of_batch(views, images, labels, generator, config.false_positives, beside)
+            drawn += copied.belonging(indices)
+            backward(copied, drawn, labels, hardware, config.micro_batch_size, alone)
+
+    return work
