@@ -14,6 +14,7 @@ from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.dense_heads import raw_patches, train_heads
+from nearfar.evaluation.dense_judging import smaller_maps
 from nearfar.evaluation.dense_metrics import (
     depth_figures,
     depth_sums,
@@ -401,3 +402,37 @@ def test_one_image_is_enough_to_learn_from(encoder):
 def test_settings_that_hold_nothing_are_refused(settings, told):
     with pytest.raises(SettingError, match=told):
         DepthSpec(**settings)
+
+
+def test_maps_on_show_are_those_of_their_images_and_no_larger_than_thumbnails(encoder):
+    """The raw head knows blocks by their brightness: what is shown answers for its own image."""
+    source = made_source(90)
+    depth = DepthSpec(raw_patch=4, heads=("linear",), **QUICK | {"epochs": 30})
+    found = judged(encoder, source, depth, SegmentationSpec(raw_patch=4, **QUICK))
+    rows = torch.linspace(0, 29, 6).round().long()
+    np.testing.assert_array_equal(found.arrays["depth_truth"], source.test.depths[rows].numpy())
+    np.testing.assert_array_equal(
+        found.arrays["depth_images"][..., 0], source.test.examples[rows, 0]
+    )
+    for kind in ("", "raw_"):
+        assert found.arrays[f"{kind}depth_answers"].shape == (6, 8, 8)
+    answers = torch.from_numpy(found.arrays["raw_depth_answers"])
+    own = depth_sums(answers, source.test.depths[rows])
+    other = depth_sums(answers, source.test.depths[rows.roll(1)])
+    assert depth_figures(own)["rel"].value < 0.5 * depth_figures(other)["rel"].value
+    assert found.arrays["segmentation_truth"].dtype == np.int16
+    right = found.arrays["raw_segmentation_answers"] == found.arrays["segmentation_truth"]
+    assert right.mean() > 0.6
+    assert found.arrays["segmentation_names"].tolist() == ["dark", "bright"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (64, 100), (300, 7), (1000, 1)])
+def test_a_small_map_takes_pixels_from_all_of_the_map(height, width):
+    maps = torch.arange(height * width, dtype=torch.float64).view(1, height, width)
+    small = smaller_maps(maps)
+    assert max(small.shape[1:]) == min(64, max(height, width))
+    down, across = small[0] // width, small[0] % width
+    for taken, side in ((down[:, 0], height), (across[0], width)):
+        steps = taken.diff()
+        assert len(steps) == 0 or (steps > 0).all()
+        assert abs(float(taken.mean()) - (side - 1) / 2) <= 0.5

@@ -1,13 +1,15 @@
 """What depth and segmentation share: heads are fitted, and their answers counted image by image."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.fingerprint import source_fingerprint
+from nearfar.data.source import choose
 from nearfar.encoders.saved import SavedEncoder
 from nearfar.errors import NearfarError
 from nearfar.evaluation.dense_heads import (
@@ -27,10 +29,27 @@ from nearfar.evaluation.dense_specs import DenseSpec, HeadKind, Trained
 from nearfar.evaluation.features import frozen
 from nearfar.evaluation.finished_work import fingerprint
 from nearfar.evaluation.judged import Found, Judged, Told, within
+from nearfar.evaluation.pictures import THUMBNAIL_SIDE, thumbnails
 from nearfar.evaluation.records import Record
 
 Count = Callable[[Tensor, Tensor], Tensor]
 """Of a head's outputs and the true maps: what counts of each image, a row each."""
+MAPS_SHOWN = 6
+"""Test images whose maps are kept to be shown."""
+
+
+class Fit(NamedTuple):
+    """What came of one head.
+
+    Attributes:
+        parameters: Of its records.
+        counted: What counts of each test image, a row each.
+        shown: Its answers for the images on show, `(n, height, width)`, small.
+    """
+
+    parameters: dict[str, Any]
+    counted: Tensor
+    shown: Tensor
 
 
 class Dense:
@@ -41,6 +60,7 @@ class Dense:
         judged: What is judged.
         loss: What heads learn by.
         outputs: A pixel's.
+        answer: Of a head's outputs: its answer for each pixel, `(batch, height, width)`.
         count: What counts of answers.
         about: What else decides the fits, for their checksum.
     """
@@ -51,10 +71,11 @@ class Dense:
         judged: Judged,
         loss: Loss,
         outputs: int,
+        answer: Callable[[Tensor], Tensor],
         count: Count,
         about: Any,
     ) -> None:
-        self.spec, self.judged, self.count = spec, judged, count
+        self.spec, self.judged, self.answer, self.count = spec, judged, answer, count
         encoder = judged.encoder
         assert encoder is None or isinstance(encoder, SavedEncoder)
         self.places = Places(encoder, spec.stage, spec.raw_patch)
@@ -63,7 +84,13 @@ class Dense:
         self.task = Task(
             train.examples, targets, loss, outputs, judged.device, workers=judged.workers
         )
-        self.about = fingerprint(source_fingerprint(judged.source), spec, judged.seed, about)
+        assert judged.source.test is not None
+        self.test = judged.source.test
+        count_shown = min(MAPS_SHOWN, len(self.test))
+        self.on_show = torch.linspace(0, len(self.test) - 1, count_shown).round().long()
+        self.about = fingerprint(
+            source_fingerprint(judged.source), spec, judged.seed, about, count_shown
+        )
         self._maps: FrozenMaps | None = None
 
     @property
@@ -74,8 +101,8 @@ class Dense:
             self._maps = FrozenMaps(self.places, self.task)
         return self._maps
 
-    def found(self) -> list[tuple[dict[str, Any], Tensor]]:
-        """For each head and what was trained: the record's parameters, and what was counted."""
+    def found(self) -> list[Fit]:
+        """For each head and what was trained, frozen encoders first."""
         wanted: list[tuple[HeadKind, Trained]] = [(head, "head") for head in self.spec.heads]
         several = len(self.task.images) > 1  # batch-norm learns nothing of one place of one image
         if self.spec.whole_network and self.judged.encoder is not None and several:
@@ -89,12 +116,20 @@ class Dense:
     def _say(self, what: str, done: float) -> None:
         self.judged.say(f"{self.spec.name}: {self.judged.kind}, {what}", done)
 
-    def _fitted(
-        self, head: HeadKind, trained: Trained, told: Told
-    ) -> tuple[dict[str, Any], Tensor]:
+    def shown(self, fits: Sequence[Fit]) -> dict[str, np.ndarray]:
+        """Some test images, their true maps, and the answers of the first head; small, by name."""
+        truth = smaller_maps(gathered(getattr(self.test, self.spec.targets), self.on_show))
+        name = self.spec.name
+        return {
+            f"{name}_images": thumbnails(choose(self.test, self.on_show)),
+            f"{name}_truth": truth.numpy(),
+            f"{self.judged.prefix}{name}_answers": fits[0].shown.to(truth.dtype).numpy(),
+        }
+
+    def _fitted(self, head: HeadKind, trained: Trained, told: Told) -> Fit:
         def fit() -> dict[str, Any]:
-            rate, counted = self._fit(head, trained, told)
-            return {"rate": rate, "counted": counted.tolist()}
+            rate, (counted, shown) = self._fit(head, trained, told)
+            return {"rate": rate, "counted": counted.tolist(), "shown": shown.tolist()}
 
         encoder = "raw" if self.judged.encoder is None else self.judged.encoder
         key = fingerprint(self.about, head, trained, encoder)
@@ -103,9 +138,12 @@ class Dense:
         if self.spec.stage != -1 and self.judged.kind != "raw":
             parameters["stage"] = self.spec.stage
         parameters["learning_rate"] = done["rate"]
-        return parameters, torch.tensor(done["counted"], dtype=torch.float64)
+        counted = torch.tensor(done["counted"], dtype=torch.float64)
+        return Fit(parameters, counted, torch.tensor(done["shown"]))
 
-    def _fit(self, head: HeadKind, trained: Trained, told: Told) -> tuple[float, Tensor]:
+    def _fit(
+        self, head: HeadKind, trained: Trained, told: Told
+    ) -> tuple[float, tuple[Tensor, Tensor]]:
         spec, seed = self.spec, self.judged.seed
         rates = spec.learning_rates if trained == "head" else (spec.network_rate,)
         courses = [Course(spec.epochs, spec.batch_size, rate, spec.weight_decay) for rate in rates]
@@ -128,15 +166,14 @@ class Dense:
         )
         return course.rate, self._counted(self.places, fitted)
 
-    def _counted(self, places: Places, head: DenseHead) -> Tensor:
-        """What counts of each test image."""
-        test, device = self.judged.source.test, self.judged.device
-        assert test is not None
-        targets = getattr(test, self.spec.targets)
+    def _counted(self, places: Places, head: DenseHead) -> tuple[Tensor, Tensor]:
+        """What counts of each test image, and the answers for those on show, small."""
+        device = self.judged.device
+        targets = getattr(self.test, self.spec.targets)
         batches = evaluation_batches(
-            test.examples, batch_size=64, device=device, workers=self.judged.workers
+            self.test.examples, batch_size=64, device=device, workers=self.judged.workers
         )
-        rows = []
+        rows, shown = [], []
         with frozen(places):
             for images, indices in batches:
                 outputs = head(places(images))
@@ -146,7 +183,10 @@ class Dense:
                         f"answers: lower {self.spec.room}learning_rates"
                     )
                 rows.append(self.count(outputs, gathered(targets, indices).to(device)).cpu())
-        return torch.cat(rows).clone()
+                chosen = torch.isin(indices.cpu(), self.on_show)
+                shown.append(smaller_maps(self.answer(outputs[chosen.to(device)]).cpu()))
+        # Copies, for what inference mode makes takes part in nothing else.
+        return torch.cat(rows).clone(), torch.cat(shown).clone()
 
     def record(self, name: str, figure: Figure, parameters: dict[str, Any], images: int) -> Record:
         """A figure with all that says what it is."""
@@ -154,6 +194,17 @@ class Dense:
         if figure.standard_error is not None:
             told["standard_error"] = figure.standard_error
         return Record(name, self.judged.kind, "mean", figure.value, images, parameters=told)
+
+
+def smaller_maps(maps: Tensor) -> Tensor:
+    """Every so many pixel of maps `(n, height, width)`, so that no side exceeds a thumbnail's."""
+    sides = maps.shape[1:]
+    factor = min(1.0, THUMBNAIL_SIDE / max(sides))
+    down, across = (
+        ((torch.arange(count := max(1, round(side * factor))) + 0.5) * side / count).long()
+        for side in sides
+    )
+    return maps[:, down][:, :, across]
 
 
 def _named(told: Told, name: str) -> Told:

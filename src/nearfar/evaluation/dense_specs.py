@@ -106,6 +106,7 @@ class DepthSpec(DenseSpec):
     target = "nearfar.evaluation.depth:judge"
     name = "depth"
     targets = "depths"
+    arrays = ("depth_images", "depth_truth", "depth_answers")
     measures = (
         _measure(
             name="depth_rmse",
@@ -171,6 +172,7 @@ class SegmentationSpec(DenseSpec):
     target = "nearfar.evaluation.segmentation:judge"
     name = "segmentation"
     targets = "masks"
+    arrays = ("segmentation_images", "segmentation_truth", "segmentation_answers")
     measures = (
         _measure(
             name="mean_iou",

@@ -77,9 +77,13 @@ def judge(spec: DepthSpec, judged: Judged) -> Found:
         inside = cropped(depths.judged(truth, spec.max_depth), spec.crop)
         return depth_sums(cropped(depths.of(outputs), spec.crop), inside)
 
-    work = Dense(spec, judged, depths.loss, 1, count, "depth")
+    def answer(outputs: Tensor) -> Tensor:
+        return depths.of(outputs).float()
+
+    work = Dense(spec, judged, depths.loss, 1, answer, count, "depth")
     records: list[Record] = []
-    for parameters, sums in work.found():
+    fits = work.found()
+    for parameters, sums, _ in fits:
         if not sums[:, 0].sum():
             return Found(notes=["depth left out: no test pixel has a depth in range"])
         parameters |= _asked(spec)
@@ -91,7 +95,7 @@ def judge(spec: DepthSpec, judged: Judged) -> Found:
             told = {"within": factor, **parameters}
             figure = figures[f"within {factor}"]
             records.append(work.record("depth_within", figure, told, images))
-    return Found(records)
+    return Found(records, arrays=work.shown(fits))
 
 
 def _asked(spec: DepthSpec) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Segmentation from frozen maps: a head learns the class of each pixel, judged on test images."""
 
+import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,12 +26,16 @@ def judge(spec: SegmentationSpec, judged: Judged) -> Found:
     assert names is not None
     classes = len(names)
 
-    def count(outputs: Tensor, masks: Tensor) -> Tensor:
-        return overlaps(outputs.argmax(dim=1), masks, classes)
+    def answer(outputs: Tensor) -> Tensor:
+        return outputs.argmax(dim=1)
 
-    work = Dense(spec, judged, pixel_loss, classes, count, names)
+    def count(outputs: Tensor, masks: Tensor) -> Tensor:
+        return overlaps(answer(outputs), masks, classes)
+
+    work = Dense(spec, judged, pixel_loss, classes, answer, count, names)
     records = []
-    for parameters, found in work.found():
+    fits = work.found()
+    for parameters, found, _ in fits:
         judged_images = found[..., 1].sum(dim=1) > 0
         if not bool(judged_images.any()):
             return Found(notes=["segmentation left out: no test pixel is judged"])
@@ -39,4 +44,6 @@ def judge(spec: SegmentationSpec, judged: Judged) -> Found:
         records += [
             work.record(name, figure, parameters, images) for name, figure in figures.items()
         ]
-    return Found(records)
+    return Found(
+        records, arrays=work.shown(fits) | {"segmentation_names": np.array(names, dtype=np.str_)}
+    )

@@ -13,6 +13,7 @@ from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality, one
 from nearfar.report import charts
 from nearfar.report.advice import advice
+from nearfar.report.dense_maps import dense_cards
 from nearfar.report.information import information_section
 from nearfar.report.map_chart import classes_in_colour, embedding_map
 from nearfar.report.pictures import contact_sheet, picture, with_series_drawn
@@ -82,6 +83,7 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "embedding_map": _map(behind_head, one(modality)),
         "learnt_labels": _learnt_labels(run.config),
         "pairs": _pairs(arrays),
+        "dense": dense_cards(arrays),
         "gallery": _gallery(arrays),
         "embedding_gallery": _gallery(behind_head),
         "distances": _distances(run.arrays),
