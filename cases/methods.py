@@ -58,8 +58,8 @@ def default(kind: type[MethodSpec]) -> MethodSpec:
 
 
 def sized(spec: MethodSpec, sizes: Mapping[str, float] = SMALL) -> MethodSpec:
-    """A method with those sizes that it has."""
-    return replace(spec, **{k: v for k, v in sizes.items() if hasattr(spec, k)})
+    """A method with those sizes that it has; a queue that it does without stays away."""
+    return replace(spec, **{k: v for k, v in sizes.items() if getattr(spec, k, 0) != 0})
 
 
 OF_TWO_KINDS = "digits are of one kind"
@@ -87,6 +87,7 @@ CASES = [
         sized(CLIPSpec(objective=SigmoidObjectiveSpec())),
         {LEARNS: OF_TWO_KINDS},
     ),
+    MethodCase("`clip`, queue", sized(CLIPSpec(queue_size=1)), {LEARNS: OF_TWO_KINDS}),
     MethodCase("`moco`, symmetric", sized(MoCoSpec(symmetric=True))),
     MethodCase(
         "`moco`, batch-norm split in 2",

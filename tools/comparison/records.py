@@ -41,6 +41,7 @@ CAME_LATER = {
     "evaluation.knn.form": "best",
     "evaluation.linear_probe": {"balanced": False},
     "method.head": "mlp",
+    "method.queue_size": 0,
     "training.keep_epoch": "last",
     "training.optimizer.head_rate": 1.0,
     "training.optimizer.layer_decay": 1.0,

@@ -12,7 +12,7 @@ from nearfar.errors import SettingError
 from nearfar.methods.objective_specs import Temperature
 from nearfar.methods.specs import MethodSpec, head_named
 from nearfar.modality import ForExamples, Modality
-from nearfar.spec import Choice, Nested
+from nearfar.spec import Choice, Nested, Share
 from nearfar.views.specs import SimCSEViewsSpec, ViewsSpec
 
 
@@ -75,7 +75,7 @@ class SigmoidObjectiveSpec(PairObjectiveSpec):
 class CLIPSpec(MethodSpec):
     """CLIP (Radford et al. 2021): an image near its text, far from all other texts, and so back."""
 
-    target = "nearfar.methods.clip:CLIP"
+    target = "nearfar.methods.clip_queue:build_clip"
     title = "CLIP"
     summary = "an image near its text, by two encoders"
     source = "Radford et al. 2021, Zhai et al. 2023"
@@ -95,9 +95,17 @@ class CLIPSpec(MethodSpec):
     """Backbone of what is paired with the examples; text-bag is the quickest for texts."""
     second_views: Nested[ViewsSpec] = SimCSEViewsSpec(count=1)
     """Views of what is paired with them; simcse leaves texts as they are."""
+    queue_size: Annotated[int, Ge(0)] = 0
+    """Pairs of earlier steps that are negatives too, by what slow copies of both encoders made of
+    them; 0: the batch alone."""
+    momentum: Share | None = None
+    """With a queue: share of their weights that the slow copies keep at each step; left out,
+    0.995."""
 
     def check(self) -> None:
-        """One view is compared with one, and the second encoder begins at random weights."""
+        """One view is compared with one, the second encoder begins at random weights, and a queue
+        is of `clip`."""
+        self._check_queue()
         if self.second_views.count != 1:
             raise SettingError(
                 f"method.second_views.count is {self.second_views.count}: CLIP compares one view "
@@ -107,6 +115,18 @@ class CLIPSpec(MethodSpec):
             raise SettingError(
                 f"method.second_encoder.start is {self.second_encoder.start}: the second encoder "
                 "begins at random weights: leave it out (encoder.start is of the first)"
+            )
+
+    def _check_queue(self) -> None:
+        if self.queue_size and not isinstance(self.objective, ClipObjectiveSpec):
+            raise SettingError(
+                f"method.queue_size is {self.queue_size}: {self.objective.name} asks of the pairs "
+                "of a batch alone: leave it out, or set method.objective to clip"
+            )
+        if self.momentum is not None and not self.queue_size:
+            raise SettingError(
+                f"method.momentum is {self.momentum:g}: it is of the slow encoders that fill a "
+                "queue: set method.queue_size above 0, or leave it out"
             )
 
     @property
@@ -146,8 +166,9 @@ class CLIPSpec(MethodSpec):
         return head_named(name, MLPHeadSpec(hidden=self.projection_hidden, dim=dim))
 
     def chance_loss(self, batch_size: int) -> float | None:
-        """Of clip the logarithm of the batch."""
-        return log(batch_size) if isinstance(self.objective, ClipObjectiveSpec) else None
+        """Of clip the logarithm of the batch; with a queue it changes while that fills."""
+        alone = isinstance(self.objective, ClipObjectiveSpec) and not self.queue_size
+        return log(batch_size) if alone else None
 
     def require_kinds(self, second: Modality | None, source: str) -> None:
         """Refuse data of one kind alone, and what the second views and encoder do not take."""

@@ -1,5 +1,6 @@
 """InfoNCE: a query's own key among other keys, those of the batch, of a queue, or its own."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -101,6 +102,37 @@ def in_both_directions(
     positives = (first * second).sum(dim=1) * scale
     losses = minus_log_share(positives, by_first) + minus_log_share(positives, by_second)
     return losses.mean() / 2
+
+
+@rows_on_one_core
+def among_keys_and_queue(
+    queries: Float[Tensor, "batch dim"],
+    keys: Float[Tensor, "batch dim"],
+    queued: Float[Tensor, "queue dim"],
+    *,
+    scale: float | Float[Tensor, ""],
+) -> Float[Tensor, ""]:
+    """Mean of InfoNCE of queries among the keys of their batch and those of earlier ones.
+
+    `−log( e^{s_ii} / (Σ_j e^{s_ij} + Σ_q e^{s_iq}) )` with `s = scale · cosine`. Neither the keys
+    nor the queue are copied.
+
+    Args:
+        queries: Normalised here.
+        keys: Unit rows in full precision; row i is the positive of row i of `queries`.
+        queued: Likewise; negatives of every query, none or more.
+        scale: 1 / temperature; a tensor gets its gradient.
+    """
+    require_pairs(queries, keys)
+    if not len(queued):
+        require_several(queries, "an empty queue")
+    with without_autocast(queries):
+        queries, scale = unit_rows(queries), scalar_in_full_precision(scale)
+        negatives = logsumexp(queries, keys, scale=scale, pairs=Pairs.all_but_own(keys))
+        if len(queued):
+            negatives = torch.logaddexp(negatives, logsumexp(queries, queued, scale=scale))
+        positives = (queries * keys).sum(dim=1) * scale
+        return minus_log_share(positives, negatives).mean()
 
 
 def _against_queue(
