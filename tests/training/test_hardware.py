@@ -20,7 +20,7 @@ def test_a_processor_with_bf16_units_uses_them(monkeypatch, amx, avx):
     pretend(monkeypatch, amx=amx, avx=avx)
     chosen = choose_hardware("auto", "auto")
     assert chosen.device == torch.device("cpu")
-    assert chosen.bf16 == chosen.channels_last == (amx or avx)
+    assert (chosen.precision == "bf16") == chosen.channels_last == (amx or avx)
     assert ("bf16" in chosen.summary) == (amx or avx)
 
 
@@ -29,16 +29,16 @@ def test_a_gpu_is_taken_and_judged_by_its_capability(monkeypatch, capability, fa
     pretend(monkeypatch, avx=True, cuda=capability)
     chosen = choose_hardware("auto", "auto")
     assert chosen.device == torch.device("cuda:0")
-    assert chosen.bf16 == fast
+    assert (chosen.precision == "bf16") == fast
     assert "Pretend GPU" in chosen.summary
     assert choose_hardware("cuda:1", "fp32").device == torch.device("cuda:1")
 
 
 def test_what_is_asked_for_is_given(monkeypatch):
     pretend(monkeypatch, avx=True)
-    assert not choose_hardware("cpu", "fp32").bf16
+    assert choose_hardware("cpu", "fp32").precision == "fp32"
     pretend(monkeypatch)
-    assert choose_hardware("cpu", "bf16").bf16
+    assert choose_hardware("cpu", "bf16").precision == "bf16"
 
 
 @pytest.mark.parametrize(

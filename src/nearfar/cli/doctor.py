@@ -100,7 +100,7 @@ def _computes() -> dict[str, Any]:
     set_by = [name for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if os.environ.get(name)]
     return {
         "device": str(hardware.device),
-        "precision": "bf16" if hardware.bf16 else "fp32",
+        "precision": hardware.precision,
         "channels_last": hardware.channels_last,
         "cpu": {"name": cpu_name(), "cores": os.cpu_count(), "usable": usable},
         "gpus": [{"name": each.name, "memory": each.total_memory} for each in gpus],

@@ -58,7 +58,7 @@ def rows(
     with (
         OwnDraws(rank, device),
         torch.no_grad(),
-        torch.autocast(device.type, torch.bfloat16, enabled=hardware.bf16),
+        hardware.autocast,
     ):
         features, embedded = method.encoder(some[0]), method.embed(some)[0]
         for buffer, before in buffers:

@@ -71,7 +71,8 @@ def _computes(hardware: Hardware) -> Json:
     return {
         "device": str(hardware.device),
         "hardware": hardware.summary,
-        "bf16": hardware.bf16,
+        "bf16": hardware.precision == "bf16",
+        "precision": hardware.precision,
         "channels_last": hardware.channels_last,
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda if hardware.device.type == "cuda" else None,

@@ -117,7 +117,7 @@ def _step(hardware: Hardware, channels_last: bool | None = None) -> Callable[[],
     weights = list(network.parameters())
 
     def step() -> object:
-        with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
+        with hardware.autocast:
             made = network(images)
         return torch.autograd.grad(made.float().mean((2, 3)).square().sum(), weights)
 

@@ -35,6 +35,7 @@ def cached_gradients(
     labels: Tensor | None,
     micro_batch_size: int,
     last_pass: LastPass = _as_they_are,
+    scale: Float[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
     """Add the gradients of `method(views, labels)` to the parameters, part by part.
 
@@ -61,6 +62,7 @@ def cached_gradients(
         micro_batch_size: Most examples of a part, 1 or more.
         last_pass: Is told where the last of the backward passes starts: `StepAverage.last_pass`
             averages over ranks while it runs. Without a gradient to carry back it is not called.
+        scale: What gradients are multiplied by; left out, 1.
 
     Returns:
         The loss of the whole batch, without a graph.
@@ -87,7 +89,7 @@ def cached_gradients(
         kind.requires_grad_(graph.requires_grad)
     loss = method.loss(embedded, labels)
     with torch.autocast(device.type, enabled=False):
-        loss.backward()
+        (loss if scale is None else loss * scale).backward()
     gradients = [
         [None] * len(parts) if kind.grad is None else kind.grad.split(sizes) for kind in embedded
     ]

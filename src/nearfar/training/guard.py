@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nearfar.methods.method import Method
+from nearfar.training.loss_scale import LossScale
 from nearfar.training.weight_average import WeightAverage, lasting_parts
 
 
@@ -15,22 +16,35 @@ class Guard:
     """Undoes, on the device, what a step has changed whose loss or gradient is not finite.
 
     Once one is not finite, all that follow are without effect as well: the loop that runs ahead has
-    asked for them before it could know. Weights and what the optimiser remembers are not touched,
-    because the optimiser is told by `found_inf`, as `torch.amp.GradScaler` tells it. All else that
-    a step changes (batch-norm's statistics, a momentum encoder, a queue, averages, a probe) is
-    copied before the step and put back after it.
+    asked for them before it could know. With a loss scale that is so once the scale can fall no
+    further; until then such a step is passed over, and the scale falls. Weights and what the
+    optimiser remembers are not touched, because the optimiser is told by `found_inf`, as
+    `torch.amp.GradScaler` tells it. All else that a step changes (batch-norm's statistics, a
+    momentum encoder, a queue, averages, a probe) is copied before the step and put back after it.
 
     Args:
         optimizer: Heeds `found_inf` (`heeds_found_inf`).
         held: What else a step changes, in place.
         device: Where the run computes.
+        scale: Of the loss, which moves by whether steps are sound; None where it is not scaled.
+
+    Attributes:
+        ended: Whether the run has come to its end: a step is not finite, and no scale can fall.
     """
 
-    def __init__(self, optimizer: Optimizer, held: Sequence[Tensor], device: torch.device) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        held: Sequence[Tensor],
+        device: torch.device,
+        scale: LossScale | None = None,
+    ) -> None:
         self._optimizer = optimizer
         self._held = list(held)
         self._before = [each.clone() for each in self._held]
-        self._spoilt = torch.zeros((), dtype=torch.bool, device=device)
+        self._scale = scale
+        self.ended = torch.zeros((), dtype=torch.bool, device=device)
+        self._skipped = self.ended.clone()
 
     @torch.no_grad()
     def begin(self) -> None:
@@ -40,14 +54,17 @@ class Guard:
 
     def see(self, sound: Bool[Tensor, ""]) -> None:
         """Before the optimiser's step: whether loss and gradient are finite."""
-        self._spoilt |= ~sound
-        self._optimizer.found_inf = self._spoilt.float()  # type: ignore[attr-defined]
+        self.ended |= ~sound if self._scale is None else ~sound & self._scale.is_least
+        self._skipped = ~sound | self.ended
+        self._optimizer.found_inf = self._skipped.float()  # type: ignore[attr-defined]
 
     @torch.no_grad()
     def end(self) -> None:
         """After all that the step changes: put it back, unless the step was sound."""
         for before, held in zip(self._before, self._held, strict=True):
-            held.copy_(torch.where(self._spoilt, before, held))
+            held.copy_(torch.where(self._skipped, before, held))
+        if self._scale is not None:
+            self._scale.move(self._skipped)
 
 
 def heeds_found_inf(optimizer: Optimizer) -> bool:

@@ -3,11 +3,16 @@
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from nearfar.errors import SettingError
 from nearfar.launch import launched
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -16,13 +21,13 @@ class Hardware:
 
     Attributes:
         device: Where the model, the images and the views live.
-        bf16: Whether the forward pass runs under bf16 autocast; weights stay float32.
+        precision: Of the forward pass, under autocast; weights stay float32.
         channels_last: Whether images and convolution weights lie channel by channel at each pixel.
         name: What a person calls the device.
     """
 
     device: torch.device
-    bf16: bool
+    precision: Precision
     channels_last: bool
     name: str
 
@@ -32,10 +37,16 @@ class Hardware:
         parts = [self.name]
         if self.device.type == "cpu":
             parts.append(threads_in_words(torch.get_num_threads()))
-        parts.append("bf16 autocast" if self.bf16 else "fp32")
+        parts.append(f"{self.precision} autocast" if self.precision in _HALF else "fp32")
         if self.channels_last:
             parts.append("channels-last")
         return ", ".join(parts)
+
+    @property
+    def autocast(self) -> torch.autocast:
+        """The context in which forward passes are computed."""
+        half = _HALF.get(self.precision)
+        return torch.autocast(self.device.type, half, enabled=half is not None)
 
 
 def threads_in_words(count: int) -> str:
@@ -43,13 +54,14 @@ def threads_in_words(count: int) -> str:
     return f"{count} thread" + ("s" if count > 1 else "")
 
 
-def choose_hardware(device: str, precision: str) -> Hardware:
+def choose_hardware(device: str, precision: Literal["auto"] | Precision) -> Hardware:
     """Settle the device, the precision and the memory order of a run.
 
     Args:
         device: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`. Of
             several ranks, each takes the GPU of its own number on its machine.
-        precision: `auto` (bf16 where the hardware multiplies it faster than fp32), `fp32`, `bf16`.
+        precision: `auto` (bf16 where the hardware multiplies it faster than fp32), `fp32`, `bf16`,
+            or `fp16`, for which the loss is scaled.
 
     Raises:
         SettingError: The device is not on this machine, or cannot compute in bf16.
@@ -58,11 +70,13 @@ def choose_hardware(device: str, precision: str) -> Hardware:
     fast = _is_fast_at_bf16(chosen)
     if precision == "bf16" and chosen.type == "cuda" and not fast:
         raise SettingError(
-            f"training.precision is bf16, but {_device_name(chosen)} has no bf16 units: use fp32"
+            f"training.precision is bf16, but {_device_name(chosen)} has no bf16 units: use fp16 "
+            "or fp32"
         )
-    bf16 = fast if precision == "auto" else precision == "bf16"
-    # Both or neither: convolutions in bf16 are fast in this order alone.
-    return Hardware(chosen, bf16, bf16, _device_name(chosen))
+    if precision == "auto":
+        precision = "bf16" if fast else "fp32"
+    # Both or neither: convolutions in half precision are fast in this order alone.
+    return Hardware(chosen, precision, precision in _HALF, _device_name(chosen))
 
 
 def _find_device(name: str) -> torch.device:

@@ -166,7 +166,9 @@ def train(
         if probe is not None:
             probe.to(hardware.device)
         steps = Steps(method, optimizer, hardware, config, ranks, average, probe)
-        state = TrainingState(method, optimizer, generators, ranks, average, probe, best)
+        state = TrainingState(
+            method, optimizer, generators, ranks, average, probe, best, steps.scale
+        )
         begin = functools.partial(find_start, state, settings) if resume else new_start
         start = begin(run_folder, ranks)
         for note in start.notes:
@@ -221,6 +223,7 @@ def train(
                 run_folder,
                 progress,
                 ahead=steps.ahead,
+                guarded=steps.guarded,
                 total_steps=total_steps,
                 metrics=metrics,
                 saver=saver,
@@ -288,6 +291,7 @@ def train(
                     raise EndedEarly(told)
                 if received:
                     raise _interrupted(received, step, total_steps, run_folder)
+            log.tell_skipped()
         _finish(average, best, config, run_folder, ranks, progress)
 
 

@@ -99,7 +99,7 @@ def learn_beside(
         with (
             OwnDraws(0, device),
             torch.no_grad(),
-            torch.autocast(device.type, torch.bfloat16, enabled=hardware.bf16),
+            hardware.autocast,
         ):
             features = method.encoder(view[:MOST_ROWS])
     finally:

@@ -79,7 +79,11 @@ def checkpoint_settings(
         decisive["knn_vote"] = list(config.knn_vote)
     decisive |= {"seed": seed, "steps_per_epoch": steps_per_epoch, "device": hardware.device.type}
     decisive |= experiment
-    return Settings(decisive, {"bf16": hardware.bf16})
+    # Checkpoints from before there was another half precision name this one alone.
+    precision = {"bf16": hardware.precision == "bf16"}
+    if hardware.precision == "fp16":
+        precision["fp16"] = True
+    return Settings(decisive, precision)
 
 
 def new_start(run_folder: RunFolder, ranks: Ranks) -> Start:

@@ -111,8 +111,8 @@ class TrainingSpec(Spec):
     """Probability that a second view is of another class's example; an experiment with labels."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto takes bf16 autocast where the hardware multiplies bf16 faster."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto takes bf16 autocast where the hardware multiplies bf16 faster; fp16 scales the loss."""
     threads: Annotated[int, Ge(1), Le(1024)] | None = None
     """Threads on a CPU; left out, as many as are fastest in a few measured steps."""
     knn_every: Annotated[int, Ge(0)] = 5

@@ -14,6 +14,7 @@ from nearfar.methods.method import Method
 from nearfar.training.best_epoch import BestEpoch
 from nearfar.training.checkpoints import Checkpoint
 from nearfar.training.generators import Generators
+from nearfar.training.loss_scale import LossScale
 from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.ranks import Ranks
 from nearfar.training.weight_average import WeightAverage
@@ -48,6 +49,7 @@ class TrainingState:
     average: WeightAverage | None = None
     probe: OnlineProbe | None = None
     best: BestEpoch | None = None
+    scale: LossScale | None = None
 
     def take(self, step: int) -> Checkpoint:
         """The state of all ranks after `step` steps, as a checkpoint; every rank calls it.
@@ -64,6 +66,8 @@ class TrainingState:
                     tensors[f"optimizer.{key}.{name}"] = value
         if self.best is not None:
             tensors |= {f"best.{name}": value for name, value in self.best.state_dict().items()}
+        if self.scale is not None:
+            tensors |= {f"scale.{name}": value for name, value in self.scale.state_dict().items()}
         self._check_that_ranks_agree(tensors)
         if self.probe is not None:
             tensors |= {f"probe.{name}": value for name, value in self.probe.state_dict().items()}
@@ -90,6 +94,9 @@ class TrainingState:
                 self.best.load(_under("best.", checkpoint.tensors), checkpoint.scalars["best"])
             if self.probe is not None:
                 self.probe.load_state_dict(_under("probe.", checkpoint.tensors))
+            scale = _under("scale.", checkpoint.tensors)
+            if self.scale is not None and scale:  # none of a run that began in another precision
+                self.scale.load_state_dict(scale)
             self._restore_optimizer(saved)
             if ranks_of(checkpoint) == self.ranks.count:
                 own = _of(self.ranks.rank)

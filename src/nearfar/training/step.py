@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.training.averaging import StepAverage
 from nearfar.training.generators import OwnDraws
@@ -16,6 +17,7 @@ from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.guard import Guard, changed_beside, divide_gradients, heeds_found_inf
 from nearfar.training.hardware import Hardware
 from nearfar.training.late import RUNS_AHEAD
+from nearfar.training.loss_scale import LossScale
 from nearfar.training.online_probe import OnlineProbe, learn_beside
 from nearfar.training.pair_noise import MakeViews, views_of_batch
 from nearfar.training.parameter_groups import set_learning_rate
@@ -28,9 +30,10 @@ from nearfar.training.weight_average import WeightAverage
 class Steps:
     """Takes the steps of a run. Nothing in here waits for the device.
 
-    `gradients` comes first in each step. Where `ahead` is 0, the caller reads what it gives, and
-    does not call `take` where that is not finite. Else it may read it as many steps late: a step
-    that is not finite, and those after it, have no effect (`Guard`).
+    `gradients` comes first in each step, `take` second. Where steps are `guarded`, one that is not
+    finite has no effect, nor have those after it (`Guard`), and the caller may read it as many
+    steps late as `ahead` says. Else the caller reads what `gradients` gives, and does not call
+    `take` where it says that the run has ended.
 
     Args:
         method: What is trained.
@@ -41,6 +44,11 @@ class Steps:
 
     Attributes:
         ahead: Steps that may be asked for before the figures of one are read.
+        guarded: Whether a step that is not finite has no effect though it is taken.
+        scale: Of the loss, under fp16.
+
+    Raises:
+        SettingError: The optimiser cannot pass over the steps that fp16 spoils.
     """
 
     def __init__(
@@ -62,18 +70,26 @@ class Steps:
         self._average = average
         self._probe = probe if ranks.first else None
         self._guard: Guard | None = None
+        self.scale = LossScale(hardware.device) if hardware.precision == "fp16" else None
         self.ahead = RUNS_AHEAD.get(hardware.device.type, 0) if heeds_found_inf(optimizer) else 0
-        if self.ahead:
+        if self.scale is not None and not heeds_found_inf(optimizer):
+            raise SettingError(
+                f"training.precision is fp16: {type(optimizer).__name__} cannot pass over steps "
+                "that overflow (it does not heed found_inf): use bf16 or fp32"
+            )
+        self.guarded = self.ahead > 0 or self.scale is not None
+        if self.guarded:
             held = changed_beside(method, self._parameters, average, self._probe)
-            self._guard = Guard(optimizer, held, hardware.device)
+            self._guard = Guard(optimizer, held, hardware.device, self.scale)
 
     def gradients(
         self, views: tuple[Tensor, ...], labels: Tensor | None
-    ) -> Float[Tensor, " figures=2"]:
+    ) -> Float[Tensor, " figures"]:
         """Leave the gradients of one batch in the parameters.
 
         Returns:
-            The loss and the norm of the gradients, on the device.
+            On the device: the loss; the norm of the gradients; whether the run has come to its end,
+            1 or 0; and, where the loss is scaled, the scale and the steps skipped before.
         """
         if self._guard is not None:
             self._guard.begin()
@@ -85,16 +101,29 @@ class Steps:
             self._hardware,
             self._config.micro_batch_size,
             self._over_ranks,
+            None if self.scale is None else self.scale.scale,
         )
         self._over_ranks.finish(loss)
         norm = get_total_norm([each.grad for each in self._parameters if each.grad is not None])
-        figures = torch.stack([loss.float(), norm.float()])
-        if self._guard is not None:
-            self._guard.see(figures.isfinite().all())
+        divisor = None if self.scale is None else self.scale.scale.clone()
+        if divisor is not None:
+            norm = norm / divisor
         if self._config.clip_norm is not None:
-            over = (figures[1] / self._config.clip_norm).clamp(min=1)
-            divide_gradients(self._optimizer, self._parameters, over)
-        return figures
+            over = (norm.float() / self._config.clip_norm).clamp(min=1)
+            divisor = over if divisor is None else divisor * over
+        if divisor is not None:
+            divide_gradients(self._optimizer, self._parameters, divisor)
+        return self._figures(loss.float(), norm.float())
+
+    def _figures(self, loss: Tensor, norm: Tensor) -> Float[Tensor, " figures"]:
+        """What is read of a step, and told to the guard."""
+        sound = (loss + norm).isfinite()
+        ended = ~sound
+        if self._guard is not None:
+            self._guard.see(sound)
+            ended = self._guard.ended
+        figures = torch.stack([loss, norm, ended.float()])
+        return figures if self.scale is None else torch.cat([figures, self.scale.figures])
 
     def take(
         self,
@@ -136,19 +165,27 @@ def backward(
     hardware: Hardware,
     micro_batch_size: int | None,
     average: StepAverage,
+    scale: Float[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
-    """Add the gradients of one batch to the parameters'; the loss, without a graph."""
+    """Add the gradients of one batch to the parameters'; the loss, without a graph.
+
+    Args:
+        average: Over ranks, while the last backward pass runs.
+        scale: What gradients are multiplied by; left out, 1.
+    """
     if hardware.channels_last and views[0].ndim == 4:
         views = [
             view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view
             for view in views
         ]
     views = tuple(views)
-    with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
+    with hardware.autocast:
         if micro_batch_size is not None:
-            return cached_gradients(method, views, labels, micro_batch_size, average.last_pass)
+            return cached_gradients(
+                method, views, labels, micro_batch_size, average.last_pass, scale
+            )
         loss = method(views, labels)
-    (start,) = average.last_pass(loss)
+    (start,) = average.last_pass(loss if scale is None else loss * scale)
     start.backward()
     return loss.detach()
 

@@ -35,7 +35,7 @@ class _Step:
         epoch: Counted from 0.
         indices: This rank's examples of the batch.
         rate: The learning rate.
-        figures: Loss and norm of the gradients, on their way.
+        figures: Of `Steps.gradients`, on their way.
         measured: What the method and the machine say, read at once.
         answers: What the probe answered, on its way.
         rows: Of a look for collapse, on their way.
@@ -50,22 +50,39 @@ class _Step:
     answers: Late | None = None
     rows: Late | None = None
 
-    def read(self) -> tuple[float, float]:
-        """Loss and norm; waits for the device where they are not there yet."""
-        loss, norm = self.figures.read()[0].tolist()
-        return loss, norm
+    def read(self) -> "_Figures":
+        """The figures; waits for the device where they are not there yet."""
+        return _Figures(*self.figures.read()[0].tolist())
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What `Steps.gradients` gives, read."""
+
+    loss: float
+    norm: float
+    ended: float
+    scale: float | None = None
+    skipped: float = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether the step had an effect, unless the run has ended."""
+        return math.isfinite(self.loss + self.norm)
 
 
 class StepLog:
     """Tells of every step, and stops the run at the first that is not finite.
 
     Between `computed` and `taken` of one step its weights move. `taken` waits for the step that was
-    computed `ahead` steps before, and for no other; with 0, so does `computed`, before the weights
-    move. `rest` waits for all. Every rank calls them alike, the first alone writes.
+    computed `ahead` steps before, and for no other; where steps are not guarded, `computed` waits,
+    before the weights move. `rest` waits for all. Every rank calls them alike, the first alone
+    writes.
 
     Args:
         method: What is trained.
         ahead: Steps that may be computed before the figures of one are read.
+        guarded: Whether a step that is not finite has no effect though it is taken.
         total_steps: Of the run.
         metrics: The log; None on ranks that do not write.
         saver: Knows the last checkpoint.
@@ -81,6 +98,7 @@ class StepLog:
         progress: TrainingProgress,
         *,
         ahead: int,
+        guarded: bool,
         total_steps: int,
         metrics: MetricsLog | None,
         saver: Saver,
@@ -92,11 +110,13 @@ class StepLog:
         self._run_folder = run_folder
         self._progress = progress
         self._ahead = ahead
+        self._guarded = guarded
         self._total = total_steps
         self._metrics = metrics
         self._saver = saver
         self._probe = probe
         self._waiting: deque[_Step] = deque()
+        self._skipped = 0
         self._record_every = math.ceil(total_steps / MOST_RECORDS)
         records = math.ceil(total_steps / self._record_every)
         self._measure_every = self._record_every * math.ceil(records / MOST_MEASURED)
@@ -115,14 +135,14 @@ class StepLog:
             epoch: From 0.
             indices: This rank's examples of the batch.
             rate: The learning rate.
-            figures: Loss and norm, on the device.
+            figures: Of `Steps.gradients`, on the device.
 
         Raises:
-            Diverged: The step is not finite, and nothing may be ahead of it.
+            Diverged: The step is not finite, and would have an effect.
         """
         self._waiting.append(_Step(number, epoch, indices, rate, Late([figures])))
-        if not self._ahead:
-            self._require_finite(self._waiting[0])
+        if not self._guarded:
+            self._require_finite(self._waiting[-1])
 
     def taken(self, views: tuple[Tensor, ...]) -> None:
         """The weights have moved by the step that was computed last.
@@ -148,6 +168,14 @@ class StepLog:
         while self._waiting:
             self._tell_oldest()
 
+    def tell_skipped(self) -> None:
+        """Say, at the end of a run, how many steps were passed over."""
+        if self._skipped:
+            self._progress.note(
+                f"{self._skipped} step{'s' * (self._skipped > 1)} of {self._total} had no effect: "
+                "numbers were too large for fp16, and the loss scale was halved each time"
+            )
+
     def _is_told(self, number: int) -> bool:
         return number % self._record_every == 0 or number == self._total
 
@@ -167,11 +195,18 @@ class StepLog:
         """Show a step, and write it where it is one that is written."""
         step = self._waiting.popleft()
         self._require_finite(step)
-        loss, norm = step.read()
-        self._progress.step(step.number, loss)
+        read = step.read()
+        self._skipped = int(read.skipped) + (not read.sound)
+        if not read.sound:
+            if self._metrics is not None:
+                self._metrics.write("skipped", step.number, {"loss_scale": read.scale})
+            return
+        self._progress.step(step.number, read.loss)
         if not self._is_told(step.number):
             return
-        figures = {"loss": loss, "learning_rate": step.rate, "gradient_norm": norm}
+        figures = {"loss": read.loss, "learning_rate": step.rate, "gradient_norm": read.norm}
+        if read.scale is not None:
+            figures["loss_scale"] = read.scale
         threads = step.measured.pop("threads", None)
         if threads is not None:
             figures["threads"] = threads
@@ -195,8 +230,8 @@ class StepLog:
 
     def _require_finite(self, step: _Step) -> None:
         """Stop the run where a step would have spoilt the weights; they were not touched."""
-        loss, norm = step.read()
-        if math.isfinite(loss + norm):
+        read = step.read()
+        if not read.ended:
             return
         shares = self._ranks.gather(step.indices.tolist())
         examples = [index for share in shares for index in share]
@@ -204,7 +239,7 @@ class StepLog:
             if self._metrics is not None:
                 self._metrics.write("not_finite", step.number, {"examples": examples})
         raise Diverged(
-            f"stopped at step {step.number} (epoch {step.epoch + 1}): {_what_is_wrong(loss)}; the "
+            f"stopped at step {step.number} (epoch {step.epoch + 1}): {_what_is_wrong(read)}; the "
             f"batch was training images {self._shown(examples)}; {self._saver.last_good}: lower "
             "training.optimizer.learning_rate, or look at these images"
         )
@@ -216,5 +251,9 @@ class StepLog:
         return shown
 
 
-def _what_is_wrong(loss: float) -> str:
-    return "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+def _what_is_wrong(read: _Figures) -> str:
+    """In words."""
+    what = f"the loss is {read.loss}"
+    if math.isfinite(read.loss):
+        what = "the gradient is not finite"
+    return what if read.scale is None else f"{what} at a loss scale of {read.scale:g}"
