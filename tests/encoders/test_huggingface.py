@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -135,6 +136,26 @@ def test_a_run_trains_it_and_its_encoder_loads(bert, tmp_path, capsys):
     kinds = {record["features"] for record in RunFolder(out).read_evaluation()}
     assert {"encoder", "start", "untrained", "raw"} <= kinds
     assert main(["train", "--resume", str(out)]) == 0
+
+
+def test_it_is_the_second_encoder_of_pairs(bert, tmp_path, capsys):
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8), dtype=np.uint8)
+    texts = [f"the {'sea' if n % 2 else 'road'} by a hill" for n in range(24)]
+    np.savez(tmp_path / "pairs.npz", first=images, second=np.array(texts))
+    words = (
+        "train --method clip --views digits --views.count 1 --data image-pairs-npz --data.length"
+    )
+    words += f" 40 --data.root {tmp_path / 'pairs.npz'} --encoder.width 4 --training.epochs 1"
+    words += " --training.batch-size 8 --training.threads 1 --evaluation.leave-out knn geometry"
+    words += f" map gallery linear_probe few_labels --out {tmp_path / 'run'}"
+    second = ["--method.second-encoder", "huggingface", "--method.second-encoder.folder"]
+    assert main([*words.split(), *second, str(bert)]) == 0, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert "second encoder: the weights of" in told
+    assert "100.0 % of the weights" in told
+    assert load_encoder(tmp_path / "run", tower="second")(["the sea"]).shape == (1, 16)
+    assert main([*words.split(), *second, str(tmp_path / "no")]) != 0
+    assert "method.second_encoder.folder" in capsys.readouterr().err
 
 
 def test_what_is_missing_or_would_run_code_is_refused_in_one_line(bert, tmp_path, monkeypatch):

@@ -209,8 +209,6 @@ def test_its_settings_make_the_same_again_and_impossible_ones_are_refused():
     assert as_spec(CLIPSpec, to_json(spec)) == spec
     with pytest.raises(SettingError, match=r"method\.second_views\.count is 2"):
         CLIPSpec(second_views=SimCSEViewsSpec())
-    with pytest.raises(SettingError, match=r"method\.second_encoder\.start is x"):
-        CLIPSpec(second_encoder=TextBagSpec(start="x"))
     with pytest.raises(SettingError, match=r"least_temperature 0\.5: begin at or above it"):
         CLIPSpec(objective=ClipObjectiveSpec(least_temperature=0.5))
     with pytest.raises(SettingError, match=r"method\.objective\.bias is 5: clip has no"):

@@ -1,10 +1,13 @@
 """Pairs of two kinds are trained on, saved and gone on with; what does not fit is refused."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from rich.console import Console
+from safetensors.torch import load_file
 from small_recipe import light_recipe
 from tests.recipes.cut_run import goes_on_to_the_same_bits
 
@@ -18,6 +21,7 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.clip_spec import ClipObjectiveSpec, CLIPSpec, SigmoidObjectiveSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.config_json import read_recipe
+from nearfar.recipes.experiment import experiment_of
 from nearfar.recipes.run import evaluate_run, run_recipe
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import run_on_ranks
@@ -156,6 +160,44 @@ def test_a_run_on_parts_of_a_batch_and_with_a_locked_encoder(pairs, tmp_path):
         assert torch.equal(value, before[f"encoder.{name}"]), name
     second = load_encoder(tmp_path / "run", "embedding", tower="second")
     assert second(["anything"]).shape == (1, first.num_features)
+
+
+def test_the_second_encoder_begins_with_given_weights(pairs, run, tmp_path):
+    second = {"width": 16, "buckets": 512, "dropout": 0.0, "tokens": "bpe", "vocabulary": 300}
+    start = run / "second_encoder.json"
+    config = recipe(pairs, method={"second_encoder": TextBagSpec(start=str(start), **second)})
+    held = load_file(run / "second_encoder.safetensors")
+    begun = assemble(config)
+    for name, value in begun.method.second_encoder.state_dict().items():
+        assert torch.equal(value, held[name]), name
+    plain = assemble(recipe(pairs)).method.state_dict()
+    for name, value in begun.method.state_dict().items():
+        if not name.startswith("second_encoder."):
+            assert torch.equal(value, plain[name]), name
+    made = experiment_of(begun)["method.second_encoder.start (content)"]
+    assert made == begun.second_start.origin.sha256
+
+    goes_on_to_the_same_bits(config, tmp_path)
+
+
+def test_what_the_second_encoder_began_with_is_recorded_and_shown(pairs, run, tmp_path):
+    weights = run / "second_encoder.safetensors"
+    spec = TextBagSpec(width=16, buckets=512, tokens="bpe", vocabulary=300, start=str(weights))
+    config = recipe(pairs, method={"second_encoder": spec}, training={"epochs": 1})
+    console = Console(file=io.StringIO(), width=200)
+    run_recipe(config, tmp_path / "run", console=console)
+    title = f"the second encoder of the run {run.resolve()} (text-bag)"
+    assert RunFolder(tmp_path / "run").read_start("second")["title"] == title
+    assert RunFolder(tmp_path / "run").read_start() == {}
+    assert f"second encoder: {title}" in console.file.getvalue()
+    assert f"the second one: {title}" in (tmp_path / "run" / "report.html").read_text()
+    for named, said in (
+        (tmp_path / "nowhere", r"^method\.second_encoder\.start .*nowhere: no such run"),
+        (run / "encoder.json", r"^method\.second_encoder\.start: .*nothing of it fits"),
+    ):
+        config = recipe(pairs, method={"second_encoder": TextBagSpec(start=str(named))})
+        with pytest.raises(SettingError, match=said):
+            run_recipe(config, tmp_path / "x", console=QUIET)
 
 
 def test_images_of_two_folders_are_learnt_from_by_two_encoders(tmp_path):

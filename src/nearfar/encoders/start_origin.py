@@ -124,9 +124,10 @@ def read_start(spec: EncoderSpec, setting: str = "encoder.start") -> tuple[Origi
 def is_run(start: str) -> bool:
     """Whether a start is the encoder of a run, named by the run or by its encoder's files."""
     path = user_path(start)
-    if path.name == names.ENCODER_WEIGHTS:
-        return (path.parent / names.ENCODER_SETTINGS).is_file()
-    return path.is_dir() or path.name == names.ENCODER_SETTINGS
+    weights, settings, _ = names.TOWERS[names.tower_of(path.name)]
+    if path.name == weights:
+        return (path.parent / settings).is_file()
+    return path.is_dir() or path.name == settings
 
 
 def _of_run(path: Path) -> tuple[Origin, State]:
@@ -134,8 +135,9 @@ def _of_run(path: Path) -> tuple[Origin, State]:
     encoder = load_encoder(path)
     state = encoder.backbone.state_dict()
     folder = path if path.is_dir() else path.parent
+    which = "second encoder" if names.tower_of(path.name) == "second" else "encoder"
     return Origin(
-        f"the encoder of the run {folder.resolve()} ({encoder.config.name})",
+        f"the {which} of the run {folder.resolve()} ({encoder.config.name})",
         fingerprint(state),
         encoder.shape,
         tuple(encoder.mean.tolist()),

@@ -1,5 +1,6 @@
 """CLIP's settings, and those of the objectives that it may compare pairs by. Imports no torch."""
 
+from dataclasses import replace
 from math import log
 from typing import Annotated, ClassVar, Literal
 
@@ -8,9 +9,9 @@ from annotated_types import Ge, Le
 from nearfar.encoders.head_specs import HeadName, HeadSpec, HeadWidth, MLPHeadSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.encoders.text_specs import TextTransformerSpec
-from nearfar.errors import SettingError
+from nearfar.errors import SettingError, told_at
 from nearfar.methods.objective_specs import Temperature
-from nearfar.methods.specs import MethodSpec, head_named
+from nearfar.methods.specs import SECOND_ENCODER, MethodSpec, head_named
 from nearfar.modality import ForExamples, Modality
 from nearfar.spec import Choice, Nested, Share
 from nearfar.views.specs import SimCSEViewsSpec, ViewsSpec
@@ -103,18 +104,12 @@ class CLIPSpec(MethodSpec):
     0.995."""
 
     def check(self) -> None:
-        """One view is compared with one, the second encoder begins at random weights, and a queue
-        is of `clip`."""
+        """One view is compared with one, and a queue is of `clip`."""
         self._check_queue()
         if self.second_views.count != 1:
             raise SettingError(
                 f"method.second_views.count is {self.second_views.count}: CLIP compares one view "
                 "of each: set it to 1"
-            )
-        if self.second_encoder.start is not None:
-            raise SettingError(
-                f"method.second_encoder.start is {self.second_encoder.start}: the second encoder "
-                "begins at random weights: leave it out (encoder.start is of the first)"
             )
 
     def _check_queue(self) -> None:
@@ -133,6 +128,11 @@ class CLIPSpec(MethodSpec):
     def second_side(self) -> tuple[EncoderSpec, ViewsSpec]:
         """`second_encoder` and `second_views`."""
         return self.second_encoder, self.second_views
+
+    def with_absolute_paths(self) -> "CLIPSpec":
+        """The same, the second encoder's start found from any folder."""
+        with told_at(EncoderSpec.room, SECOND_ENCODER):
+            return replace(self, second_encoder=self.second_encoder.with_absolute_start())
 
     @property
     def projection(self) -> HeadSpec:

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from nearfar.views.specs import ViewsSpec
 
 
+SECOND_ENCODER, SECOND_VIEWS = "method.second_encoder.", "method.second_views."
+"""Where the settings of what is paired with the examples stand."""
+
+
 @runtime_checkable
 class ViewFormat(Protocol):
     """What views are, and how they were normalised; a run's `Format` is one."""

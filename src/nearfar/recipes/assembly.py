@@ -20,19 +20,16 @@ from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError, told_at
 from nearfar.evaluation.judged import Towers
 from nearfar.methods.method import Method
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.specs import SECOND_ENCODER, SECOND_VIEWS, MethodSpec
 from nearfar.modality import channels_of
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
-from nearfar.recipes.start import Start, start_of
+from nearfar.recipes.start import Start, second_start_of, start_of
 from nearfar.training.generators import OwnDraws
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.ranks import Ranks
 from nearfar.views.paired_views import PairedViews
 from nearfar.views.views import Views
-
-SECOND_ENCODER, SECOND_VIEWS = "method.second_encoder.", "method.second_views."
-"""Where the settings of what is paired with the examples stand."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,7 @@ class Assembly:
         batches: Gives the examples, step by step.
         method: The encoder with all that trains it, on the device, at its first weights.
         start: The weights that the encoder begins with; None where they are random.
+        second_start: The same of the second encoder, of a method of pairs.
     """
 
     recipe: Recipe
@@ -93,15 +91,28 @@ class Assembly:
     batches: TrainingBatches
     method: Method
     start: Start | None = None
+    second_start: Start | None = None
+
+    @property
+    def starts(self) -> dict[str, Start]:
+        """What begins with given weights, by tower: first, second."""
+        both = {"first": self.start, "second": self.second_start}
+        return {tower: start for tower, start in both.items() if start is not None}
 
 
-def assemble(recipe: Recipe, source: Source | None = None, start: Start | None = None) -> Assembly:
+def assemble(
+    recipe: Recipe,
+    source: Source | None = None,
+    start: Start | None = None,
+    second_start: Start | None = None,
+) -> Assembly:
     """Loads the data and builds everything that the recipe names.
 
     Args:
         recipe: What to build.
         source: Data that are there already; by default those that the recipe names.
         start: Starting weights that were read already; by default those that the recipe names.
+        second_start: The same of the second encoder.
 
     Raises:
         SettingError: The settings do not fit the data or this machine.
@@ -110,13 +121,14 @@ def assemble(recipe: Recipe, source: Source | None = None, start: Start | None =
     hardware = choose_hardware(recipe.training.device, recipe.training.precision)
     ranks = Ranks.now()
     start = start or start_of(recipe.encoder, recipe.adapt, ranks)
+    second_start = second_start or second_start_of(recipe.method, ranks)
     source = source or load_source(recipe.data)
     taught = hold_out(source, recipe.data)
     part = part_to_learn_from(taught.source, recipe.data)
     recipe.training.require_examples(len(part), labelled=part.labels is not None)
     recipe.method.require_labels(part.labels is not None, source.name)
     recipe.method.require_kinds(source.second_modality, source.name)
-    example_format = format_of(recipe, part, start)
+    example_format = format_of(recipe, part, start, second_start)
     counts = None
     if part.labels is not None and source.num_classes is not None:
         # Of all classes that there are: one may have no example to learn from.
@@ -126,7 +138,9 @@ def assemble(recipe: Recipe, source: Source | None = None, start: Start | None =
     _require_something_to_train(recipe, measured)
     require_memory(recipe, cast(nn.Module, measured), example_format.shape, hardware.device)
     with ranks.agreeing():  # the first alone has the starting weights
-        method = _seeded_method(recipe, example_format, counts, hardware.device, start)
+        method = _seeded_method(
+            recipe, example_format, counts, hardware.device, start, second_start
+        )
         whole = {"train": source.train, "unlabelled": part}.get(recipe.data.learns_from)
         method.check_examples(whole)
     return Assembly(
@@ -152,6 +166,7 @@ def assemble(recipe: Recipe, source: Source | None = None, start: Start | None =
         ),
         method=method,
         start=start,
+        second_start=second_start,
     )
 
 
@@ -178,7 +193,9 @@ def _numbers(taught: Taught, recipe: Recipe, labelled: int, count: int) -> Int64
     return torch.cat([taught.rows, unlabelled])
 
 
-def format_of(recipe: Recipe, part: Part, start: Start | None = None) -> Format:
+def format_of(
+    recipe: Recipe, part: Part, start: Start | None = None, second_start: Start | None = None
+) -> Format:
     """Shape and statistics of the examples that an encoder learns from.
 
     Args:
@@ -186,29 +203,38 @@ def format_of(recipe: Recipe, part: Part, start: Start | None = None) -> Format:
         part: The examples.
         start: What the encoder begins with: it goes on with the statistics that it knows, where
             there are such.
+        second_start: The same of the second encoder.
     """
     shape = recipe.views.shape_of(part.example_shape)
-    channels = channels_of(part.modality, shape)
-    known = None if start is None else start.origin.statistics(channels, part.modality)
-    mean, std = known or channel_statistics(part)
+    mean, std = _statistics(part, shape, start)
     learnt = {}
     if recipe.encoder.learnt:
         assert isinstance(part.examples, Tensor)
         learnt = recipe.encoder.learn(part.examples)
-    return Format(shape, mean, std, learnt, _second_format(recipe.method, part))
+    return Format(shape, mean, std, learnt, _second_format(recipe.method, part, second_start))
 
 
-def _second_format(method: MethodSpec, part: Part) -> Format | None:
+def _statistics(
+    part: Part, shape: tuple[int, ...], start: Start | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel: those that a start knows, else those of the examples."""
+    channels = channels_of(part.modality, shape)
+    known = None if start is None else start.origin.statistics(channels, part.modality)
+    return known or channel_statistics(part)
+
+
+def _second_format(method: MethodSpec, part: Part, start: Start | None) -> Format | None:
     """The same of what is paired with the examples; None where nothing is."""
     if method.second_side is None or part.partners is None:
         return None
     encoder, views = method.second_side
     paired = part.partners.used().as_part()
     assert isinstance(paired.examples, Tensor)
-    mean, std = channel_statistics(paired)
+    shape = views.shape_of(paired.example_shape)
+    mean, std = _statistics(paired, shape, start)
     with told_at(encoder.room, SECOND_ENCODER):
         learnt = encoder.learn(paired.examples)
-    return Format(views.shape_of(paired.example_shape), mean, std, learnt)
+    return Format(shape, mean, std, learnt)
 
 
 def views_of(recipe: Recipe, example_format: Format) -> Views:
@@ -234,14 +260,18 @@ def _seeded_method(
     counts: Int64[Tensor, " classes"] | None,
     device: torch.device,
     start: Start | None = None,
+    second_start: Start | None = None,
 ) -> Method:
-    """The method at its first weights, which the recipe's seed and its start decide."""
+    """The method at its first weights, which the recipe's seed and its starts decide."""
     # Weights are drawn on the CPU, the same on every machine.
     with OwnDraws(recipe.seed):
         encoder = _encoder(recipe, example_format)
         second = _second_encoder(recipe, example_format)
         if start is not None:
             start.load_into(encoder)
+        if second_start is not None and second is not None:
+            with told_at(EncoderSpec.room, SECOND_ENCODER):
+                second_start.load_into(second)
         # Before the method copies it: what is frozen of it is frozen in a momentum encoder too.
         recipe.adapt.apply(encoder)
         method = recipe.method.build(

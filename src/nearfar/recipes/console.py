@@ -53,23 +53,27 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     grid = Table.grid(padding=(0, 2))
     for name, text in lines.items():
         grid.add_row(f"[dim]{name}[/dim]", shown(text))
-        if name == "encoder":
-            for place, line in enumerate(_start(assembly)):
-                grid.add_row("" if place else "[dim]start[/dim]", shown(line))
+        begun = {"encoder": "first", "method": "second"}.get(name)
+        for place, line in enumerate(_start(assembly, begun) if begun else ()):
+            grid.add_row("" if place else "[dim]start[/dim]", shown(line))
     console.print(grid)
     for note in assembly.source.notes:
         console.print(f"[yellow]note[/yellow]  {shown(note)}")
     console.print()
 
 
-def _start(assembly: Assembly) -> list[str]:
-    """What the encoder begins with, where its weights are not random; a line each."""
-    start = assembly.start
+def _start(assembly: Assembly, tower: str) -> list[str]:
+    """What an encoder begins with, where its weights are not random; a line each."""
+    start = assembly.starts.get(tower)
     if start is None:
         return []
     title, shape = start.origin.title, start.origin.shape
-    if shape is not None and shape != assembly.format.shape:
-        title += f", of {in_words(assembly.recipe.encoder.takes, shape)}"
+    spec, example_format = assembly.recipe.encoder, assembly.format
+    side = assembly.recipe.method.second_side
+    if tower == "second" and side is not None and example_format.second is not None:
+        title, spec, example_format = f"second encoder: {title}", side[0], example_format.second
+    if shape is not None and shape != example_format.shape:
+        title += f", of {in_words(spec.takes, shape)}"
     known = [] if start.origin.mean is None else ["examples are normalised as they were there"]
     return [title, *start.lines, *known]
 

@@ -9,7 +9,7 @@ from nearfar.recipes.config_json import recipe_to_json
 from nearfar.spec import flat_settings
 
 _FREE_TO_CHANGE = frozenset(
-    ["encoder.start", "method.teacher", "method.teacher_weights"]
+    ["encoder.start", "method.second_encoder.start", "method.teacher", "method.teacher_weights"]
     + [f"data.{name}" for name in ("root", "download", "max_corrupt", "in_memory_mib", "workers")]
 )
 """Settings that say where data, starting weights and a teacher lie and how they are held; what they
@@ -34,10 +34,14 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
     }
     if assembly.start is not None:
         settings["encoder.start (content)"] = assembly.start.origin.sha256
+    if assembly.second_start is not None:
+        settings["method.second_encoder.start (content)"] = assembly.second_start.origin.sha256
     if assembly.recipe.adapt.head == "fresh":
         del settings["adapt.head"]  # what earlier runs had without saying it
     elif assembly.start is not None:
         settings["adapt.head (content)"] = assembly.start.origin.head
+    if settings.get("method.queue_size") == 0:
+        del settings["method.queue_size"]  # likewise
     part = assembly.part
     data = {
         "data (number of examples)": len(part),

@@ -77,8 +77,9 @@ def _begin(run: Path, epochs: int, out: Path, overwrite: bool, console: Console)
     )
     scalars["settings"] = scalars["settings"] | {"epochs": training.epochs}
     with RunFolder.begun(out, overwrite=overwrite) as new:
-        if old.start.is_file():
-            new.write_start(old.read_start())
+        for tower in names.STARTS:
+            if start := old.read_start(tower):
+                new.write_start(start, tower)
         new.manifest.write({names.METRICS: old.metrics.read_bytes()[:size]})
         new.write_environment(
             {"extends": str(old.path.resolve()), "extended_after_epochs": recipe.training.epochs}

@@ -45,7 +45,14 @@ from nearfar.recipes.experiment import experiment_of
 from nearfar.recipes.knn_check import kept_epoch, knn_check, require_check
 from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
-from nearfar.recipes.start import recorded_start, start_again, start_as_recorded, start_of
+from nearfar.recipes.start import (
+    recorded_start,
+    second_start_again,
+    second_start_of,
+    start_again,
+    start_as_recorded,
+    start_of,
+)
 from nearfar.recipes.tracked import hand_over, tracked
 from nearfar.recipes.under_way import saying
 from nearfar.report.build import write_report
@@ -120,14 +127,15 @@ def run_recipe(
         # Before the data, which take longer to read.
         recipe.method.require_kinds(recipe.data.second_modality, recipe.data.name)
         start = start_of(recipe.encoder, recipe.adapt, ranks)
+        second_start = second_start_of(recipe.method, ranks)
         load = (lambda: source) if source is not None else (lambda: load_source(recipe.data))
-        assembly = assemble(recipe, ranks.one_by_machine(load), start)
+        assembly = assemble(recipe, ranks.one_by_machine(load), start, second_start)
         require_check(assembly)
         with ranks.agreeing():
             if ranks.first:
                 locks.enter_context(RunFolder.begun(run_folder.path, overwrite=overwrite))
-                if assembly.start is not None:
-                    run_folder.write_start(assembly.start.as_json())
+                for tower, begun in assembly.starts.items():
+                    run_folder.write_start(begun.as_json(), tower)
                 run_folder.write_config(recipe_to_json(recipe, run=run_folder.path))
                 if choices:
                     run_folder.write_choices(choices)
@@ -170,8 +178,9 @@ def resume_run(
         refuse_lost_data(Path(run), recipe.data)
         run_folder = RunFolder(run)
         start = start_again(recipe.encoder, recipe.adapt, run_folder, ranks)
+        second_start = second_start_again(recipe.method, run_folder, ranks)
         source = ranks.one_by_machine(lambda: load_source(recipe.data))
-        assembly = assemble(recipe, source, start)
+        assembly = assemble(recipe, source, start, second_start)
         locks.enter_context(ranks.on_first(run_folder.held))
         if ranks.first:
             print_header(console, assembly, run_folder.path)

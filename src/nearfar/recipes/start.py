@@ -10,8 +10,9 @@ from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.saved import load_head
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.encoders.start_origin import Origin, State, fingerprint, is_run, read_start
-from nearfar.errors import NearfarError
+from nearfar.errors import NearfarError, told_at
 from nearfar.methods.method import Method
+from nearfar.methods.specs import SECOND_ENCODER, MethodSpec
 from nearfar.run_folder import records
 from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import settings_of
@@ -130,17 +131,45 @@ def start_of(encoder: EncoderSpec, adapt: AdaptSpec, ranks: Ranks) -> Start | No
     return Start(origin, state, head=head)
 
 
+def second_start_of(method: MethodSpec, ranks: Ranks) -> Start | None:
+    """That of a method's second encoder, as `start_of` the first; None where it names none.
+
+    Args:
+        method: Its second encoder names it.
+        ranks: Of the run.
+    """
+    if method.second_side is None:
+        return None
+    with told_at(EncoderSpec.room, SECOND_ENCODER):
+        return start_of(method.second_side[0], AdaptSpec(), ranks)
+
+
+def second_start_again(method: MethodSpec, run: RunFolder, ranks: Ranks) -> Start | None:
+    """The same of a run that is gone on with, as `start_again`."""
+    if method.second_side is None:
+        return None
+    with told_at(EncoderSpec.room, SECOND_ENCODER):
+        return start_again(method.second_side[0], AdaptSpec(), run, ranks, "second")
+
+
 def start_again(
-    encoder: EncoderSpec, adapt: AdaptSpec, run: RunFolder, ranks: Ranks
+    encoder: EncoderSpec, adapt: AdaptSpec, run: RunFolder, ranks: Ranks, tower: str = "first"
 ) -> Start | None:
     """The start of a run that is gone on with: as it was recorded, or read as the run's was.
+
+    Args:
+        encoder: Names it.
+        adapt: As for `start_of`.
+        run: Says what it was.
+        ranks: Of the run.
+        tower: Which encoder of the run it is, first or second.
 
     Raises:
         NearfarError: There is no checkpoint yet, and the weights are gone or are others by now.
     """
     if encoder.start is None:
         return None
-    recorded = ranks.from_first(lambda: recorded_start(run))
+    recorded = ranks.from_first(lambda: recorded_start(run, tower))
     if recorded is not None and ranks.from_first(lambda: can_be_gone_on_from(run.checkpoints)):
         return recorded
     start = start_of(encoder, adapt, ranks)
@@ -152,12 +181,12 @@ def start_again(
     return start
 
 
-def recorded_start(run: RunFolder) -> Start | None:
-    """What a run says of its start, without the weights; None where it says nothing."""
-    held = run.read_start()
+def recorded_start(run: RunFolder, tower: str = "first") -> Start | None:
+    """What a run says of an encoder's start, without the weights; None where it says nothing."""
+    held = run.read_start(tower)
     if not held:
         return None
-    records.check(records.Start, held, run.start)
+    records.check(records.Start, held, run.start_of(tower))
     return Start(Origin.from_json(held), None, held.get("lines", []), held)
 
 

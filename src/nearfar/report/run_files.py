@@ -135,11 +135,13 @@ def read_run(path: Path) -> RunFiles:
 
 def _start(folder: RunFolder) -> tuple[str, ...]:
     """What the encoder began with, as the page says it."""
-    start = folder.read_start()
-    if not start:
-        return ()
-    check(Start, start, folder.start)
-    return (start["title"], *start.get("lines", []))
+    told: list[str] = []
+    for tower, first in (("first", ""), ("second", "the second one: ")):
+        start = folder.read_start(tower)
+        if start:
+            check(Start, start, folder.start_of(tower))
+            told += [f"{first}{start['title']}", *start.get("lines", [])]
+    return tuple(told)
 
 
 def _check_identity(record: dict[str, Any], path: Path) -> None:

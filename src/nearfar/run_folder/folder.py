@@ -51,7 +51,6 @@ class RunFolder:
         self.config = self.path / names.CONFIG
         self.choices = self.path / names.CHOICES
         self.environment = self.path / names.ENVIRONMENT
-        self.start = self.path / names.START
         self.metrics = self.path / names.METRICS
         self.checkpoints = self.path / names.CHECKPOINTS
         self.tensorboard = self.path / names.TENSORBOARD
@@ -240,13 +239,18 @@ class RunFolder:
         """Read `environment.json`."""
         return self._read_object(self.environment)
 
-    def write_start(self, start: Mapping[str, Any]) -> None:
-        """Write `start.json`: which weights the encoder began with, and how they fitted."""
-        self._write_json(self.start, start)
+    def start_of(self, tower: str) -> Path:
+        """`start.json`, or `second_start.json` of the second encoder."""
+        return self.path / names.STARTS[tower]
 
-    def read_start(self) -> Json:
+    def write_start(self, start: Mapping[str, Any], tower: str = "first") -> None:
+        """Write `start.json`: which weights an encoder began with, and how they fitted."""
+        self._write_json(self.start_of(tower), start)
+
+    def read_start(self, tower: str = "first") -> Json:
         """Read `start.json`; empty where the encoder began with random weights."""
-        return self._read_object(self.start) if self.start.is_file() else {}
+        file = self.start_of(tower)
+        return self._read_object(file) if file.is_file() else {}
 
     def write_evaluation(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write `evaluation.json`: a list of flat records."""

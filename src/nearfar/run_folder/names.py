@@ -15,6 +15,7 @@ SECOND_WEIGHTS = "second_encoder.safetensors"
 SECOND_SETTINGS = "second_encoder.json"
 SECOND_HEAD = "second_head.safetensors"
 START = "start.json"
+SECOND_START = "second_start.json"
 CLASSIFIER = "classifier.safetensors"
 EVALUATION = "evaluation.json"
 EVALUATION_ARRAYS = "evaluation.npz"
@@ -24,6 +25,9 @@ REPORT = "report.html"
 
 KEPT_EPOCH = "kept_epoch"
 """In `environment.json`: the epoch whose encoder a run left, where the best check chose it."""
+
+STARTS = {"first": START, "second": SECOND_START}
+"""What each encoder of a run began with."""
 
 TOWERS = {
     "first": (ENCODER_WEIGHTS, ENCODER_SETTINGS, HEAD),
@@ -38,6 +42,7 @@ FILES = (
     CHOICES,
     ENVIRONMENT,
     START,
+    SECOND_START,
     METRICS,
     ENCODER_WEIGHTS,
     ENCODER_SETTINGS,
