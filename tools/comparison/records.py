@@ -42,6 +42,7 @@ CAME_LATER = {
     "evaluation.linear_probe": {"balanced": False},
     "method.head": "mlp",
     "method.queue_size": 0,
+    "training.compile": None,
     "training.keep_epoch": "last",
     "training.optimizer.head_rate": 1.0,
     "training.optimizer.layer_decay": 1.0,

@@ -1,7 +1,5 @@
 """What makes a device faster, found and measured in a second: threads, bf16, channels-last."""
 
-import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +65,7 @@ def _fast_paths(hardware: Hardware) -> list[FastPath]:
     return [
         FastPath("bf16", _bf16_units(device), _bf16_gain(device), "matrix products"),
         FastPath("channels-last", by, _order_gain(hardware), "a small network"),
-        FastPath("compiler", _compiler()),
+        FastPath("compiler", cpp_compiler()),
         FastPath("Triton", _triton(device)),
     ]
 
@@ -141,12 +139,6 @@ def _gain(plain: Callable[[], object], fast: Callable[[], object], device: torch
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _compiler() -> str:
-    """The C++ compiler that `torch.compile` calls on a CPU, by its name."""
-    names = [os.environ.get("CXX", ""), "g++", "clang++"]
-    return next((name for name in names if name and shutil.which(name)), "")
 
 
 def _triton(device: torch.device) -> str:

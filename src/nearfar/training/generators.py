@@ -6,7 +6,8 @@ one came out different.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, no_type_check
 
 import numpy as np
@@ -155,11 +156,17 @@ class OwnDraws(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls it with the own states in the place of the global ones."""
+        with self.as_global():
+            return func(*args, **kwargs)
+
+    @contextmanager
+    def as_global(self) -> Iterator[None]:
+        """The own states stand in the place of the global ones; other threads that want to wait."""
         with _swapping:
             before = _global_state(self._gpu)
             _set_global_state(self._gpu, self.state())
             try:
-                return func(*args, **kwargs)
+                yield
             finally:
                 self.restore(_global_state(self._gpu))
                 _set_global_state(self._gpu, before)
@@ -237,6 +244,15 @@ def restore_drawn(state: dict[str, Tensor], device: torch.device) -> None:
         _set_global_state(_gpu(device), state)
     else:
         current.restore(state)
+
+
+def own_draws_as_global() -> AbstractContextManager[None]:
+    """A context for what asks torch's global generators and nothing else, such as compiled code.
+
+    This thread's own generators stand in the place of the global ones, where it has any.
+    """
+    current: OwnDraws | None = getattr(_threads, "current", None)
+    return nullcontext() if current is None else current.as_global()
 
 
 def _drops(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.run_folder.names import KEPT_EPOCH
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.best_epoch import BestEpoch
+from nearfar.training.compiled import compiled_encoders
 from nearfar.training.ends import EndedEarly
 from nearfar.training.environment import recorded_environment
 from nearfar.training.epoch_check import AfterCheck, EpochCheck
@@ -162,10 +163,11 @@ def train(
             alone=ranks.count == 1,
             say=progress.note,
         ) as threads,
+        compiled_encoders(method, hardware.device, wanted=bool(config.compile)) as compiled,
     ):
         if probe is not None:
             probe.to(hardware.device)
-        steps = Steps(method, optimizer, hardware, config, ranks, average, probe)
+        steps = Steps(method, optimizer, hardware, config, ranks, average, probe, compiled)
         state = TrainingState(
             method, optimizer, generators, ranks, average, probe, best, steps.scale
         )
@@ -182,6 +184,8 @@ def train(
             f"{config.epochs} epochs of {steps_per_epoch} steps on "
             + (where if ranks.count > 1 else hardware.summary)
         )
+        if compiled is not None:
+            progress.note("the encoder is compiled: the first steps take up to minutes")
         if resume:
             progress.note(f"going on after step {start.step} of {total_steps}")
         if start.threads is not None and not threads.keep(start.threads):

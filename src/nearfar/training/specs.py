@@ -122,6 +122,8 @@ class TrainingSpec(Spec):
     online_probe: bool | None = field(default=None, kw_only=True)
     """Let a linear classifier learn the labels beside the run, on features that take no gradient
     from it; True or left out."""
+    compile: bool | None = field(default=None, kw_only=True)
+    """Compile the encoder by torch.compile: slow first steps, faster ones; True or left out."""
     keep_epoch: Literal["last", "best"] = field(default="last", kw_only=True)
     """Epoch whose encoder is judged and saved: the last, or that with the best kNN check on
     held-out examples, the earliest of equals."""

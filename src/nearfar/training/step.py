@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.training.averaging import StepAverage
+from nearfar.training.compiled import CompiledEncoders
 from nearfar.training.generators import OwnDraws
 from nearfar.training.gradient_caching import cached_gradients
 from nearfar.training.guard import Guard, changed_beside, divide_gradients, heeds_found_inf
@@ -41,6 +43,7 @@ class Steps:
         ranks: Who trains together.
         average: Of the weights, where there is one.
         probe: Learns beside, on the first rank.
+        compiled: The encoders, where they are compiled.
 
     Attributes:
         ahead: Steps that may be asked for before the figures of one are read.
@@ -60,6 +63,7 @@ class Steps:
         ranks: Ranks,
         average: WeightAverage | None,
         probe: OnlineProbe | None,
+        compiled: CompiledEncoders | None = None,
     ) -> None:
         self._method = method
         self._optimizer = optimizer
@@ -69,6 +73,7 @@ class Steps:
         self._over_ranks = StepAverage(method, self._parameters, ranks)
         self._average = average
         self._probe = probe if ranks.first else None
+        self._compiled = compiled
         self._guard: Guard | None = None
         self.scale = LossScale(hardware.device) if hardware.precision == "fp16" else None
         self.ahead = RUNS_AHEAD.get(hardware.device.type, 0) if heeds_found_inf(optimizer) else 0
@@ -94,15 +99,16 @@ class Steps:
         if self._guard is not None:
             self._guard.begin()
         self._optimizer.zero_grad(set_to_none=True)
-        loss = backward(
-            self._method,
-            views,
-            labels,
-            self._hardware,
-            self._config.micro_batch_size,
-            self._over_ranks,
-            None if self.scale is None else self.scale.scale,
-        )
+        with nullcontext() if self._compiled is None else self._compiled.in_use():
+            loss = backward(
+                self._method,
+                views,
+                labels,
+                self._hardware,
+                self._config.micro_batch_size,
+                self._over_ranks,
+                None if self.scale is None else self.scale.scale,
+            )
         self._over_ranks.finish(loss)
         norm = get_total_norm([each.grad for each in self._parameters if each.grad is not None])
         divisor = None if self.scale is None else self.scale.scale.clone()
