@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from nearfar.errors import SettingError
+from nearfar.launch import Launch
 from nearfar.training import hardware
 from nearfar.training.hardware import choose_hardware
 
@@ -46,7 +47,8 @@ def test_what_is_asked_for_is_given(monkeypatch):
     [
         ("cuda", "auto", "no CUDA device"),
         ("cuda:3", "auto", "no CUDA device"),
-        ("mps", "auto", "not supported"),
+        ("mps", "auto", "torch finds no Apple GPU here; use --training.device auto"),
+        ("xpu", "auto", "not supported"),
         ("nonsense", "auto", "unknown device"),
     ],
 )
@@ -81,3 +83,17 @@ def test_each_rank_takes_its_own_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(SettingError, match="2 ranks on a machine on which torch finds 1 CUDA dev"):
         choose_hardware("auto", "fp32")
+
+
+def test_an_apple_gpu_is_taken_where_it_is_asked_for(monkeypatch):
+    pretend(monkeypatch)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_hardware("auto", "auto").device.type == "cpu"
+    chosen = choose_hardware("mps", "auto")
+    assert (chosen.device.type, chosen.precision) == ("mps", "fp32")
+    half = choose_hardware("mps", "fp16")
+    assert (half.precision, half.channels_last) == ("fp16", False)
+    assert "fp16 autocast" in half.summary
+    monkeypatch.setattr(hardware, "launched", lambda: Launch(0, 2, 0, 2))
+    with pytest.raises(SettingError, match="device 'mps' for 2 ranks"):
+        choose_hardware("mps", "auto")

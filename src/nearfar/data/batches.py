@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from nearfar.data.source import Examples, Partners, StreamedExamples
 from nearfar.errors import NearfarError, SettingError
 from nearfar.modality import Modality
+from nearfar.standardising import NO_FLOAT64
 
 
 class TrainingBatches:
@@ -84,6 +85,11 @@ class TrainingBatches:
         self.modality = modality
         self.partners = partners
         streamed = isinstance(examples, StreamedExamples)
+        if not streamed and examples.dtype == torch.float64 and self.device.type == NO_FLOAT64:
+            raise SettingError(
+                f"training.device is {self.device.type}, which has no float64, and the {modality} "
+                "need it, as float32 would lose digits: use --training.device cpu"
+            )
         self.examples = examples if streamed else examples.to(self.device)
         self.labels = None if labels is None else labels.to(self.device)
 

@@ -43,7 +43,7 @@ from nearfar.run_folder.manifest import (
     write_beside_manifest,
 )
 from nearfar.spec import Nested, to_json
-from nearfar.standardising import standardised
+from nearfar.standardising import in_float64, standardised
 from nearfar.text_bytes import decoded, encoded
 from nearfar.torch_defaults import own_defaults
 
@@ -228,13 +228,15 @@ class SavedEncoder(nn.Module):
         if self.modality == "texts":
             _check_bytes(examples, _TEXTS)
             return _cut(examples, self.shape[0])
-        mean, std = self.mean.to(examples.device), self.std.to(examples.device)
         if self.modality != "images":
             _check_numbers(examples)
-            return standardised(examples, mean, std)
+            return standardised(examples, self.mean, self.std)
         _check_bytes(examples, _IMAGES)
         pixels = _squashed(examples.float() / 255, self.shape[1])
-        return (pixels - mean.float().view(-1, 1, 1)) / std.float().view(-1, 1, 1)
+        mean, std = (
+            each.float().view(-1, 1, 1).to(examples.device) for each in (self.mean, self.std)
+        )
+        return (pixels - mean) / std
 
     def _as_rows(self, texts: Sequence[Any]) -> Tensor:
         """Strings as rows of bytes, on the device of the network."""
@@ -270,6 +272,8 @@ class SavedEncoder(nn.Module):
         own = tuple(self.mean.tolist()), tuple(self.std.tolist())
         given = own if mean is None or std is None else (tuple(mean), tuple(std))
         if given != own:
+            there = views.device
+            views = views if images and views.dtype != torch.float64 else in_float64(views)
             exact = torch.float32 if images and views.dtype != torch.float64 else torch.float64
             sides = (-1, *[1] * (views.ndim - 2))
             of_views, of_own = (
@@ -278,6 +282,8 @@ class SavedEncoder(nn.Module):
             )
             units = views.to(exact) * of_views[1] + of_views[0]
             views = (units - of_own[0]) / of_own[1]
+            if views.device != there:
+                views = views.float().to(there)
         return self._of_normalised(_squashed(views, self.shape[1]) if images else views)
 
     def _of_normalised(self, examples: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from nearfar.recipes.own_choices import OwnChoice, learnt_from
 from nearfar.recipes.recipe import Recipe
 from nearfar.terminal import shown
 from nearfar.torch_defaults import own_defaults
+from nearfar.training.hardware import waited_for
 from nearfar.training.step import step_without_effect
 from nearfar.training.thread_choice import ThreadChoice
 
@@ -118,8 +119,7 @@ def _time_of(work: Callable[[], object], device: torch.device) -> float:
     while len(times) < _STEPS and sum(times) < _SECONDS:
         begun = time.monotonic()
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        waited_for(device)
         times.append(time.monotonic() - begun)
     return statistics.median(times)
 

@@ -57,6 +57,7 @@ from nearfar.recipes.tracked import hand_over, tracked
 from nearfar.recipes.under_way import saying
 from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
+from nearfar.standardising import NO_FLOAT64
 from nearfar.terminal import Terminal, shown
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.checkpoints import keep_newest
@@ -422,6 +423,8 @@ def _judge(
     head = load_head(run_folder.path)
     towers: dict[FeatureKind, Towers] = {}
     device = choose_hardware(recipe.training.device, recipe.training.precision).device
+    if device.type == NO_FLOAT64:  # which many protocols compute in
+        device = torch.device("cpu")
     second = None
     if has_second(run_folder.path) and source.second_modality is not None:
         second = load_encoder(run_folder.path, "embedding", tower="second").to(device)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nearfar.installed import version_of
-from nearfar.training.hardware import Hardware
+from nearfar.training.hardware import Hardware, waited_for
 from nearfar.training.thread_choice import ThreadChoice
 
 _REPEATS = 5
@@ -127,18 +127,13 @@ def _gain(plain: Callable[[], object], fast: Callable[[], object], device: torch
     took: tuple[list[float], list[float]] = ([], [])
     for repeat in range(_REPEATS + 1):
         for work, seconds in zip((plain, fast), took, strict=True):
-            _wait(device)
+            waited_for(device)
             begun = time.perf_counter()
             work()
-            _wait(device)
+            waited_for(device)
             if repeat:  # the first warms up
                 seconds.append(time.perf_counter() - begun)
     return min(took[0]) / min(took[1])
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _triton(device: torch.device) -> str:

@@ -109,7 +109,7 @@ class OwnDraws(TorchFunctionMode):
         self._generators = {"cpu": torch.Generator().manual_seed(seed)}
         self._gpu = _gpu(device)
         if self._gpu is not None:
-            self._generators["cuda"] = torch.Generator(self._gpu).manual_seed(seed)
+            self._generators[self._gpu.type] = torch.Generator(self._gpu).manual_seed(seed)
 
     def __enter__(self) -> "OwnDraws":
         self._outer = getattr(_threads, "current", None)
@@ -276,17 +276,21 @@ def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 def _gpu(device: torch.device | None) -> torch.device | None:
     """The device, if it is drawn on by a generator of its own."""
-    return device if device is not None and device.type == "cuda" else None
+    return device if device is not None and device.type in ("cuda", "mps") else None
 
 
 def _global_state(gpu: torch.device | None) -> dict[str, Tensor]:
     state = {"cpu": torch.get_rng_state()}
-    if gpu is not None:
+    if gpu is not None and gpu.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(gpu)
+    if gpu is not None and gpu.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
 def _set_global_state(gpu: torch.device | None, state: dict[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
-    if gpu is not None:
+    if gpu is not None and gpu.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], gpu)
+    if gpu is not None and gpu.type == "mps":
+        torch.mps.set_rng_state(state["mps"])

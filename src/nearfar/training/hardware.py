@@ -58,8 +58,8 @@ def choose_hardware(device: str, precision: Literal["auto"] | Precision) -> Hard
     """Settle the device, the precision and the memory order of a run.
 
     Args:
-        device: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`. Of
-            several ranks, each takes the GPU of its own number on its machine.
+        device: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+            Of several ranks, each takes the GPU of its own number on its machine.
         precision: `auto` (bf16 where the hardware multiplies it faster than fp32), `fp32`, `bf16`,
             or `fp16`, for which the loss is scaled.
 
@@ -75,8 +75,17 @@ def choose_hardware(device: str, precision: Literal["auto"] | Precision) -> Hard
         )
     if precision == "auto":
         precision = "bf16" if fast else "fp32"
-    # Both or neither: convolutions in half precision are fast in this order alone.
-    return Hardware(chosen, precision, precision in _HALF, _device_name(chosen))
+    # Both or neither: convolutions in half precision are fast in this order alone, but on Metal.
+    channels_last = precision in _HALF and chosen.type != "mps"
+    return Hardware(chosen, precision, channels_last, _device_name(chosen))
+
+
+def waited_for(device: torch.device) -> None:
+    """Come back once a device has done all that it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    if device.type == "mps":
+        torch.mps.synchronize()
 
 
 def _find_device(name: str) -> torch.device:
@@ -86,11 +95,17 @@ def _find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingError(f"unknown device {name!r}: choose auto, cpu, cuda or cuda:N") from error
+        raise SettingError(
+            f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps"
+        ) from error
     if device.type == "cpu":
         return torch.device("cpu")
+    if device.type == "mps":
+        return _apple_gpu(launch.ranks)
     if device.type != "cuda":
-        raise SettingError(f"device {name!r} is not supported: choose auto, cpu, cuda or cuda:N")
+        raise SettingError(
+            f"device {name!r} is not supported: choose auto, cpu, cuda, cuda:N or mps"
+        )
     if launch.local_ranks > 1 and device.index is not None:
         raise SettingError(
             f"training.device is {name} for {launch.local_ranks} ranks: each takes its own GPU, "
@@ -109,16 +124,33 @@ def _find_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
+def _apple_gpu(ranks: int) -> torch.device:
+    if not torch.backends.mps.is_available():
+        raise SettingError(
+            "device 'mps': torch finds no Apple GPU here; use --training.device auto"
+        )
+    if ranks > 1:
+        raise SettingError(
+            f"device 'mps' for {ranks} ranks: they could not exchange what is on it; use one "
+            "process, or --training.device cpu"
+        )
+    return torch.device("mps")
+
+
 def _is_fast_at_bf16(device: torch.device) -> bool:
     """Whether bf16 products have units of their own: AMX or avx512_bf16, CUDA from Ampere on."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "mps":
+        return False  # not every Apple GPU has it, and torch does not tell which
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
+    if device.type == "mps":
+        return f"GPU of {cpu_name()} (mps)"
     return f"CPU ({cpu_name()})"
 
 

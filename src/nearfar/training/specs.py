@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 Rate = Annotated[float, Gt(0), Le(1_000_000)]
 Decay = Annotated[float, Ge(0), Le(1_000_000)]
@@ -110,7 +110,7 @@ class TrainingSpec(Spec):
     false_positives: Share = 0.0
     """Probability that a second view is of another class's example; an experiment with labels."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, …"""
+    """auto, cpu, cuda, cuda:1, …, or mps, Apple's GPUs."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto takes bf16 autocast where the hardware multiplies bf16 faster; fp16 scales the loss."""
     threads: Annotated[int, Ge(1), Le(1024)] | None = None
@@ -136,7 +136,7 @@ class TrainingSpec(Spec):
     def check(self) -> None:
         """The device has a name, a part of a batch fits into it, the schedule into the run."""
         if not _DEVICE.fullmatch(self.device):
-            raise unknown_name("device", self.device, ("auto", "cpu", "cuda", "cuda:0"))
+            raise unknown_name("device", self.device, ("auto", "cpu", "cuda", "cuda:0", "mps"))
         if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:
             raise SettingError(
                 f"training.micro_batch_size is {self.micro_batch_size}: it must be 1 to "

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nearfar.errors import SettingError
 from nearfar.modality import Modality, in_words
-from nearfar.standardising import standardised
+from nearfar.standardising import in_float64, standardised
 from nearfar.views.parameters import SeriesParameters, VectorParameters
 from nearfar.views.specs import ScarfViewsSpec, SeriesViewsSpec, VectorViewsSpec
 from nearfar.views.views import Views
@@ -151,12 +151,14 @@ class FloatViews(Views):
                 f"views need float32 or float64 {self._in_words}, not {kind} "
                 f"{tuple(examples.shape)}"
             )
-        mean, std = self._mean.to(examples.device), self._std.to(examples.device)
-        views = self._view(standardised(examples, mean, std), self.parameters[view % 2], generator)
+        own = standardised(examples, self._mean, self._std)
+        views = self._view(own, self.parameters[view % 2], generator)
         if normalise:
             return views
         sides = (-1,) + (1,) * (examples.ndim - 2)
-        return (views.double() * std.view(sides) + mean.view(sides)).to(examples.dtype)
+        exact = in_float64(views)
+        mean, std = (each.view(sides).to(exact.device) for each in (self._mean, self._std))
+        return (exact * std + mean).to(examples.dtype).to(examples.device)
 
 
 def float_views(

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from nearfar.standardising import in_float64
 from nearfar.views.colour import luma
 from nearfar.views.policies import Operation
 
@@ -68,8 +69,8 @@ def translate_y(images: Bytes, pixels: Strengths) -> Bytes:
 
 def rotate(images: Bytes, degrees: Strengths) -> Bytes:
     """Turned counter-clockwise about the centre."""
-    radians = torch.deg2rad(degrees.double())
-    cosine, sine = torch.cos(radians).float(), torch.sin(radians).float()
+    radians = torch.deg2rad(in_float64(degrees))
+    cosine, sine = (each.float().to(degrees.device) for each in (radians.cos(), radians.sin()))
     return _resampled(images, ((cosine, -sine, 0.0), (sine, cosine, 0.0)))
 
 
