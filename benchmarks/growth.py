@@ -130,11 +130,12 @@ def draw(found: dict[str, Measured]) -> Figure:
     for place, work in enumerate(WORKS):
         sizes, both = list(found[work.name]), zip(*found[work.name].values(), strict=True)
         label = f"{work.title.replace('`', '').split(',')[0]}: {work.size}"
-        for panel, values in zip((left, right), both, strict=True):
-            panel.plot(sizes, values, color=COLOURS[place], marker=MARKERS[place], label=label)
+        for panel, values, least in zip((left, right), both, (0.0, 1.0), strict=True):
+            shown = np.maximum(values, least)
+            panel.plot(sizes, shown, color=COLOURS[place], marker=MARKERS[place], label=label)
     _finish(left, "CPU seconds on one thread")
-    _finish(right, "MiB that the work adds")
-    left.legend(fontsize=6.5)
+    _finish(right, "MiB that the work adds, 1 or less at the foot")
+    right.legend(fontsize=7, loc="upper left")
     return figure
 
 

@@ -137,13 +137,13 @@ def _answers(study: Reproduction, rows: pd.DataFrame) -> str:
                 contrast.words,
                 " and ".join(each.title for each in contrast.yardsticks),
                 contrast.claimed,
-                f"{verdict.mean:+.2f} ± {verdict.sd:.2f}",
-                f"{low:+.2f} to {high:+.2f}",
+                f"{verdict.mean:+.2f} ± {verdict.sd:.2f}".replace("-", "−"),
+                f"{low:+.2f} to {high:+.2f}".replace("-", "−"),
                 outcome,
             ]
         )
     head = ["compared; differences in points", "by", "claimed", "mean ± sd", "interval", "outcome"]
-    return table(head, lines).replace("-0", "−0")
+    return table(head, lines)
 
 
 def _arms(study: Reproduction, rows: pd.DataFrame) -> str:
