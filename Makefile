@@ -77,7 +77,7 @@ clean:
 .stamps/core: pyproject.toml constraints.txt | $(filter .stamps/%,$(UV))
 	mkdir -p .stamps
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[parquet,series,sweeps]'
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[parquet,series,sweeps,web]'
 	touch $@
 
 .stamps/test .stamps/check .stamps/docs .stamps/bench .stamps/data: .stamps/%: .stamps/core

@@ -53,6 +53,8 @@ print("imported:", *(name for name in {HEAVY!r} if name in sys.modules), file=sy
         ["train", "--data.name", "digts"],
         ["evaluate", "no/such/run"],
         ["embed", "no/such/run", "--data", ".", "--out", "vectors.csv"],
+        ["web", "--help"],
+        ["web", "no/such/folder"],
         ["mi", "--help"],
         ["mi", "x.npy", "z.npy", "--bounds", "infonce"],
         ["data", "digits"],

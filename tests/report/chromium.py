@@ -86,6 +86,10 @@ class Chromium:
 
     def show(self, page: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
         """Loads the page in a window of that width, and scrolls until every chart is drawn."""
+        self.open(page.resolve().as_uri(), width=width, height=height, dark=dark)
+
+    def open(self, address: str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Loads what an address leads to, in a window of that width."""
         self.events.clear()
         self._call(
             "Emulation.setDeviceMetricsOverride",
@@ -95,7 +99,7 @@ class Chromium:
             mobile=False,
         )
         self.set_dark(dark)
-        self._call("Page.navigate", url=page.resolve().as_uri())
+        self._call("Page.navigate", url=address)
         self.wait_for("document.readyState === 'complete'")
 
     def draw_everything(self) -> None:

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("nearfar.cli.report", "write the page of one run, or of several side by side"),
     "sweep": ("nearfar.cli.sweep", "train many settings and seeds, choose the best by its check"),
     "runs": ("nearfar.cli.runs", "list every run below a folder: how far, how good"),
+    "web": ("nearfar.cli.web", "serve a page here that follows running jobs and browses runs"),
     "transfer": ("nearfar.cli.transfer", "judge encoders on other sets, beside other starts"),
     "embed": ("nearfar.cli.embed", "turn examples into vectors: parquet, npz or npy"),
     "neighbors": ("nearfar.cli.neighbors", "find what is most like each of some examples"),

@@ -26,6 +26,22 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
         NearfarError: No run, a folder that is no run folder, a damaged file in it, or mutual
             information alone beside runs.
     """
+    page = report_page(runs)
+    out = user_path(out)
+    make_folder(out.parent)
+    write_durably(out, page.encode(errors="backslashreplace"))
+    return out
+
+
+def report_page(runs: Sequence[Path]) -> str:
+    """The page that `write_report` writes; the folders are read, and nothing is written.
+
+    Args:
+        runs: As for `write_report`.
+
+    Raises:
+        NearfarError: As for `write_report`.
+    """
     if not runs:
         raise NearfarError("report: no run folder given; name at least one")
     read = _named([read_run(Path(run)) for run in runs])
@@ -34,11 +50,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
         raise NearfarError(
             f"{alone[0]} holds mutual information and no run to compare: report it by itself"
         )
-    out = user_path(out)
-    page = _render(read)
-    make_folder(out.parent)
-    write_durably(out, page.encode(errors="backslashreplace"))
-    return out
+    return _render(read)
 
 
 def _named(runs: Sequence[RunFiles]) -> dict[str, RunFiles]:

@@ -50,7 +50,7 @@ def comparison(runs: Mapping[str, RunFiles]) -> dict[str, Any]:
             for shots, name in SHOTS.items()
             if (rows := _score_rows(tables, letters, shots))
         ],
-        "differences": _differing_settings([run.config for run in runs.values()]),
+        "differences": differing_settings([run.config for run in runs.values()]),
         "shared": charts.bound_curve(runs),
         "loss": charts.loss_curve(runs) if any(run.steps for run in runs.values()) else None,
         "knn_title": knn_title(runs.values(), "examples"),
@@ -124,7 +124,7 @@ def _mark(score: Score | None, best: Score | None, row: Row) -> str | None:
     return "level" if row.lead(best, score).outcome == "level" else None
 
 
-def _differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+def differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
     """Settings that are not the same in all runs, by dotted name."""
     flat = [flat_settings(config) for config in configs]
     names = list(dict.fromkeys(name for config in flat for name in config))

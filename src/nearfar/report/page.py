@@ -33,30 +33,41 @@ def render(
         sorts: Whether a click on a column's head sorts the tables of class `sortable`.
         content: What the template shows.
     """
-    drawing = [get_plotlyjs(), _template_text("page.js")] if charts else []
-    scripts = [*drawing, *([_template_text("sort.js")] if sorts else [])]
-    page = _environment(package).get_template(template)
+    drawing = [get_plotlyjs(), chart_script()] if charts else []
+    scripts = [*drawing, *([template_text("sort.js")] if sorts else [])]
+    page = environment(package).get_template(template)
     return page.render(
         version=version("nearfar"),
         policy=_content_security_policy(scripts),
         scripts=[Markup(script) for script in scripts],
-        style=Markup(_template_text("page.css")),
+        style=Markup(template_text("page.css")),
         **content,
     )
 
 
 @cache
-def _environment(package: str) -> Environment:
-    """It keeps the compiled templates: to compile them takes longer than to fill them."""
-    environment = Environment(
+def environment(package: str) -> Environment:
+    """Templates of a package, and ours behind them; all that they show is escaped.
+
+    It keeps the compiled templates: to compile them takes longer than to fill them.
+
+    Args:
+        package: Whose.
+    """
+    made = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("nearfar.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure_json": _figure_json, "shortened": shortened}
-    return environment
+    made.filters |= {"figure_json": _figure_json, "shortened": shortened}
+    return made
+
+
+def chart_script() -> str:
+    """What draws the charts of a page, beside plotly."""
+    return template_text("paint.js") + template_text("page.js")
 
 
 def _content_security_policy(scripts: Sequence[str]) -> str:
@@ -77,5 +88,6 @@ def _figure_json(figure: go.Figure) -> Markup:
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
-def _template_text(name: str) -> str:
+def template_text(name: str) -> str:
+    """A file among the templates of the report, as it is."""
     return files("nearfar.report").joinpath("templates", name).read_text(encoding="utf-8")

@@ -6,17 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from nearfar.data.specs import SourceSpec
-from nearfar.evaluation.evaluation_spec import giver_of
 from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.methods.specs import MethodSpec
-from nearfar.modality import Modality, one
+from nearfar.modality import one
 from nearfar.report import charts
 from nearfar.report.advice import advice
 from nearfar.report.dense_maps import dense_cards
 from nearfar.report.information import information_section
-from nearfar.report.map_chart import classes_in_colour, embedding_map
-from nearfar.report.pictures import contact_sheet, picture, with_series_drawn
+from nearfar.report.map_section import (
+    class_names,
+    has_small_images,
+    learnt_labels,
+    map_section,
+    modality_of,
+    of_embedding,
+)
+from nearfar.report.pictures import picture, with_series_drawn
 from nearfar.report.run_files import RunFiles, knn_title
 from nearfar.report.score_tables import further_measures, score_table, shot_table
 from nearfar.report.scores import score_rows
@@ -29,8 +34,6 @@ LARGEST_CONFUSION_TABLE = 20
 _MOST_CONFUSED_PAIRS = 6
 NARROW_NAME = 4
 """Letters of a name that fits over a column of the confusion matrix; longer ones stand upright."""
-SMALL_IMAGE = 40
-"""Side in pixels up to which an image is enlarged without smoothing."""
 
 
 def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
@@ -45,24 +48,21 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
     main = [row for row in rows if row.metric == "top1" or row.is_spoken_of]
     further = [row for row in rows if row not in main]
     arrays = with_series_drawn(run.arrays)
-    modality = _modality(run.config)
-    behind_head = _of_embedding(arrays)
+    modality = modality_of(run.config)
+    behind_head = of_embedding(arrays)
     return {
+        **map_section(run, arrays),
         "anchor": anchor,
         "name": name,
         "path": str(run.path),
-        "title": _title(run),
-        "summary": _summary(run),
+        "title": title(run),
+        "summary": summary(run),
         "collapses": [_collapse(line) for line in run.collapses],
         "unfinished": None if run.finished else _unfinished(run),
         "notes": [str(note) for note in run.arrays.get("notes", [])],
         "evaluated": bool(run.records or run.arrays),
-        "left_out": _arrays_left_out(run.left_out),
         "accuracies_left_out": _accuracies_left_out(run.left_out),
-        "answered_by": giver_of("shown_predictions").short(),
         "shows_examples": bool(run.arrays),
-        "one": one(modality),
-        "many": modality,
         "verdict": [
             *verdict(rows),
             *advice(rows, run),
@@ -75,13 +75,10 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "more_measures": further_measures(further, one(modality)),
         "baselines": any(row.scores.keys() & BASELINES.keys() for row in rows),
         "shot_table": shot_table(rows),
-        "class_accuracy": charts.class_accuracy(run.arrays, _class_names(run.arrays)),
+        "class_accuracy": charts.class_accuracy(run.arrays, class_names(run.arrays)),
         "accuracy_curves": charts.accuracy_curves(rows),
         "curves": _curves(run),
         "views": _views(arrays),
-        "map": _map(arrays, one(modality)),
-        "embedding_map": _map(behind_head, one(modality)),
-        "learnt_labels": _learnt_labels(run.config),
         "pairs": _pairs(arrays),
         "dense": dense_cards(arrays),
         "gallery": _gallery(arrays),
@@ -93,19 +90,13 @@ def run_section(run: RunFiles, name: str, anchor: str) -> dict[str, Any]:
         "environment": setting_groups(
             {key: value for key, value in run.environment.items() if key != "command"}
         ),
-        "pixels": _has_small_images(arrays),
+        "pixels": has_small_images(arrays),
         "command": typed_command(run.environment),
         "trained": run.is_run,
         "information": None
         if run.information is None
         else information_section(run.information, anchor),
     }
-
-
-def _arrays_left_out(protocols: frozenset[str]) -> set[str]:
-    """What the evaluation would hold beside its records, had nothing been left out."""
-    known = ProtocolSpec.known()
-    return {array for name in protocols if name in known for array in known[name].arrays}
 
 
 def _accuracies_left_out(protocols: frozenset[str]) -> str:
@@ -117,32 +108,26 @@ def _accuracies_left_out(protocols: frozenset[str]) -> str:
     return f"{', '.join(most)} and {last}"
 
 
-def _modality(config: Mapping[str, Any]) -> Modality:
-    """What the run's examples are; images where its source is not known."""
-    source = SourceSpec.known().get(config.get("data", {}).get("name"))
-    return "images" if source is None else source.modality
-
-
-def _title(run: RunFiles) -> str:
+def title(run: RunFiles) -> str:
+    """What was trained, in a few words."""
     if run.information is not None and not run.is_run:
         return "Mutual information"
     method = run.config.get("method", {}).get("name", "encoder")
     data = run.config.get("data", {}).get("name", "unknown data")
     known = MethodSpec.known()
-    title = known[method].title if method in known else method
-    return f"{title} on {data}"
+    return f"{known[method].title if method in known else method} on {data}"
 
 
-def _summary(run: RunFiles) -> str:
+def summary(run: RunFiles) -> str:
     """What was trained, in one sentence."""
     config = run.config
     encoder, training = config.get("encoder", {}), config.get("training", {})
-    learning = "with" if _learnt_labels(config) else "without"
+    learning = "with" if learnt_labels(config) else "without"
     parts = [f"Backbone {encoder.get('name', 'unknown')}, trained {learning} labels"]
     if "epochs" in training:
         parts.append(f"for {training['epochs']} epochs in batches of {training.get('batch_size')}")
     seconds = run.environment.get("seconds")
-    if seconds is not None:
+    if seconds:  # 0 until training has ended, or was stopped
         parts.append(f"in {duration(seconds)}")
     hardware = run.environment.get("hardware")
     if isinstance(hardware, str):
@@ -156,12 +141,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _learnt_labels(config: Mapping[str, Any]) -> bool:
-    """Whether the encoder learned from labels."""
-    method = MethodSpec.known().get(config.get("method", {}).get("name"))
-    return method is not None and method.needs_labels
 
 
 def _unfinished(run: RunFiles) -> str:
@@ -192,7 +171,7 @@ def _curves(run: RunFiles) -> dict[str, Any] | None:
         "rate": charts.learning_rate_curve(runs),
         "rate_text": f"at most {max(line['learning_rate'] for line in run.steps):.3g}",
         "knn": charts.knn_curve(runs) if last else None,
-        "knn_title": knn_title([run], _modality(run.config)),
+        "knn_title": knn_title([run], modality_of(run.config)),
         "knn_text": (f"{percent(last['top1'])} % at the last check" if last else "")
         + (f", {percent(kept['top1'])} % at epoch {kept['epoch']}, which is kept" if kept else ""),
         "rank": charts.rank_curve(run),
@@ -220,75 +199,13 @@ def _sight(example: np.ndarray | str | None) -> dict[str, str | None]:
     return {"uri": picture(example), "words": None}
 
 
-def _holds_texts(array: np.ndarray | None) -> bool:
-    return array is not None and array.dtype.kind == "U"
-
-
-def _map(arrays: Mapping[str, np.ndarray], one: str) -> dict[str, Any] | None:
-    if "shown_map" not in arrays:
-        return None
-    labels, predictions = arrays.get("shown_labels"), arrays.get("shown_predictions")
-    names = _class_names(arrays)
-    shown = arrays.get("shown_images")
-    texts = shown.tolist() if shown is not None and _holds_texts(shown) else None
-    sheet = None if shown is None or texts is not None else contact_sheet(shown)
-    return {
-        "figure": embedding_map(arrays, names),
-        "count": len(arrays["shown_map"]),
-        "labelled": labels is not None,
-        "classes": 0 if labels is None else len(np.unique(labels)),
-        "coloured": 0 if labels is None else len(classes_in_colour(labels)),
-        "listed": [] if labels is None else sorted({names[label] for label in labels.tolist()}),
-        "wrong": None
-        if labels is None or predictions is None
-        else int((labels != predictions).sum()),
-        "hover": {
-            "sheet": None
-            if sheet is None
-            else {"uri": sheet.uri, "columns": sheet.columns, "rows": sheet.rows},
-            "texts": texts,
-            "one": one,
-            "answered_by": giver_of("shown_predictions").short(),
-            "pixels": _has_small_images(arrays),
-            "labels": None if labels is None else labels.tolist(),
-            "predictions": None if predictions is None else predictions.tolist(),
-            "names": names,
-        },
-    }
-
-
-def _of_embedding(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays with what is the encoder's own replaced by the embedding's, or left out."""
-    prefix = "embedding_"
-    own = {name.removeprefix(prefix) for name in arrays if name.startswith(prefix)}
-    encoders = ("shown_map", "shown_predictions", "gallery_", "neighbor_")
-    shared = {name: array for name, array in arrays.items() if not name.startswith(encoders)}
-    return shared | {name: arrays[prefix + name] for name in own}
-
-
-def _has_small_images(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether images are so small that their pixels are shown as squares."""
-    held = [arrays[name] for name in ("shown_images", "view_originals") if name in arrays]
-    return bool(held) and not _holds_texts(held[0]) and max(held[0].shape[1:3]) <= SMALL_IMAGE
-
-
-def _class_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    """Given names, or the class numbers where none were given."""
-    if "class_names" in arrays:
-        return [str(name) for name in arrays["class_names"]]
-    counts = [arrays[key].max() + 1 for key in ("shown_labels", "neighbor_labels") if key in arrays]
-    counts += [len(arrays[key]) for key in ("class_counts",) if key in arrays]
-    counts += [arrays[key][:, :2].max() + 1 for key in ("confusion_cells",) if key in arrays]
-    return [str(label) for label in range(int(max(counts, default=0)))]
-
-
 def _gallery(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]] | None:
     needed = {"gallery_queries", "gallery_bank_indices", "neighbor_indices"}
     if not needed <= arrays.keys():
         return None
     place = {int(index): at for at, index in enumerate(arrays["gallery_bank_indices"])}
     labels, bank_labels = arrays.get("shown_labels"), arrays.get("neighbor_labels")
-    names = _class_names(arrays)
+    names = class_names(arrays)
     banked, shown = arrays.get("gallery_images"), arrays.get("shown_images")
     rows = []
     for query in arrays["gallery_queries"]:
@@ -402,7 +319,7 @@ def _share_nearer(positive: np.ndarray, random: np.ndarray) -> float:
 def _confusion(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
     if "confusion_cells" not in arrays:
         return None
-    cells, names = arrays["confusion_cells"], _class_names(arrays)
+    cells, names = arrays["confusion_cells"], class_names(arrays)
     is_right = cells[:, 0] == cells[:, 1]
     wrong = cells[~is_right]
     worst = wrong[np.argsort(-wrong[:, 2], kind="stable")[:_MOST_CONFUSED_PAIRS]]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +120,20 @@ def last_lines(metrics: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if record.get("kind") == "knn":
             return last, record
     return last, {}
+
+
+def last_steps(metrics: Path, most: int) -> list[dict[str, Any]]:
+    """The last whole lines of training steps, the last first.
+
+    Args:
+        metrics: The file, which may be missing or growing.
+        most: How many; fewer where there are no more within the longest tail.
+
+    Raises:
+        NearfarError: The file cannot be read, or one of the lines is damaged.
+    """
+    records = (_object(line, metrics) for line in _from_the_end(metrics))
+    return list(islice((each for each in records if each.get("kind") == "step"), most))
 
 
 def last_epoch(metrics: Path) -> float:

@@ -65,17 +65,21 @@ def find_runs(folder: Path) -> tuple[list[FoundRun], list[str]]:
     if not folder.is_dir():
         raise NearfarError(f"no folder at {folder}: check the path")
     runs, broken = [], []
-    for path in _run_folders(folder, broken):
-        name = str(path.relative_to(folder)) if path != folder else path.resolve().name
+    for path in run_folders(folder, broken):
         try:
-            runs.append(_row(name, glance(path)))
+            runs.append(read_row(name_below(path, folder), path))
         except NearfarError as error:
             broken.append(printable(str(error)))
     return runs, broken
 
 
-def _run_folders(folder: Path, broken: list[str]) -> Iterator[Path]:
-    """Folders of runs in the order of their names; nothing inside a run is one."""
+def run_folders(folder: Path, broken: list[str]) -> Iterator[Path]:
+    """Folders of runs in the order of their names; nothing inside a run is one.
+
+    Args:
+        folder: To look through; links to other folders are not followed.
+        broken: Gets a line for each folder that cannot be looked into.
+    """
 
     def told(error: OSError) -> None:
         broken.append(printable(f"cannot read {error.filename}: {error.strerror}"))
@@ -86,6 +90,24 @@ def _run_folders(folder: Path, broken: list[str]) -> Iterator[Path]:
             inner.clear()
             yield path
         inner.sort(key=_in_order)
+
+
+def name_below(path: Path, folder: Path) -> str:
+    """What a run is called: its folder from the one that was looked through."""
+    return str(path.relative_to(folder)) if path != folder else path.resolve().name
+
+
+def read_row(name: str, path: Path) -> FoundRun:
+    """One run as a row.
+
+    Args:
+        name: What it is called.
+        path: Its folder.
+
+    Raises:
+        NearfarError: A file is damaged, or not as it was written.
+    """
+    return _row(name, glance(path))
 
 
 def _in_order(name: str) -> list[tuple[int, str]]:

@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nearfar.durable_files import write_durably
+from nearfar.report.map_section import SMALL_IMAGE
 from nearfar.report.page import render
 from nearfar.report.pictures import picture
-from nearfar.report.sections import SMALL_IMAGE
 
 MOST_STRIPS = 60
 """Rows of pictures that a page shows; a table holds all."""
