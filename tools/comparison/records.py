@@ -46,6 +46,7 @@ CAME_LATER = {
     "training.keep_epoch": "last",
     "training.optimizer.head_rate": 1.0,
     "training.optimizer.layer_decay": 1.0,
+    "training.shard": None,
     "training.tracker": {"name": "none"},
 }
 """Settings that came after runs were recorded, by the value at which nothing is changed by them."""

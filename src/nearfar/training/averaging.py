@@ -71,7 +71,7 @@ class StepAverage:
             (start,) = self.last_pass(self._parallel.module.start.clone())
             start.backward()
         self._averaged = False
-        self._ranks.average([loss, *_running_statistics(self._module)])
+        self._ranks.average([loss, *running_statistics(self._module)])
 
 
 class _Passing(nn.Module):
@@ -90,7 +90,7 @@ class _Passing(nn.Module):
         return starts
 
 
-def _running_statistics(module: nn.Module) -> list[Tensor]:
+def running_statistics(module: nn.Module) -> list[Tensor]:
     """Running means and variances of the batch-norm that is being trained."""
     return [
         statistic

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from nearfar.methods.method import Method
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.progress import TrainingProgress
-from nearfar.training.weight_average import WeightAverage
 
 AfterCheck = Callable[[int, Mapping[str, Any]], str | None]
 """Takes the epochs done and what their check found; gives a sentence where the run is to end."""
@@ -21,7 +22,7 @@ class EpochCheck:
     Attributes:
         knn: Judges an encoder in eval mode; given the probe's shares too, where there is a probe.
         method: What is trained.
-        average: What is judged in place of the weights themselves, where there is one.
+        judged: Gives the encoder that is judged, as it is now.
         probe: Learns the labels beside the run.
         metrics: The log; None on other ranks.
         progress: Shows the accuracy.
@@ -30,7 +31,7 @@ class EpochCheck:
 
     knn: Callable[..., Mapping[str, Any]]
     method: Method
-    average: WeightAverage | None
+    judged: Callable[[], nn.Module]
     probe: OnlineProbe | None
     metrics: MetricsLog | None
     progress: TrainingProgress
@@ -44,8 +45,7 @@ class EpochCheck:
         """
         assert self.metrics is not None
         self.method.train(False)
-        judged = self.method.encoder if self.average is None else self.average.encoder
-        found = self.knn(judged, *([] if self.probe is None else [self.probe.shares]))
+        found = self.knn(self.judged(), *([] if self.probe is None else [self.probe.shares]))
         self.metrics.write("knn", step, found)
         self.progress.knn(found["top1"])
         told = None if self.after_check is None else self.after_check(epochs, found)

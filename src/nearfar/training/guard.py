@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from nearfar.methods.method import Method
 from nearfar.training.loss_scale import LossScale
+from nearfar.training.parameter_groups import is_shared_out
 from nearfar.training.weight_average import WeightAverage, lasting_parts
 
 
@@ -70,9 +71,12 @@ class Guard:
 def heeds_found_inf(optimizer: Optimizer) -> bool:
     """Whether an optimiser divides gradients by `grad_scale` and passes over what `found_inf` says.
 
-    torch's fused ones do, and say so by the name that `torch.amp.GradScaler` looks at.
+    torch's fused ones do, and say so by the name that `torch.amp.GradScaler` looks at. What is
+    shared out over ranks is not mixed with such a number.
     """
-    return getattr(optimizer, "_step_supports_amp_scaling", False)
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    says = getattr(optimizer, "_step_supports_amp_scaling", False)
+    return says and not any(map(is_shared_out, parameters))
 
 
 def divide_gradients(
@@ -84,7 +88,10 @@ def divide_gradients(
         return
     for parameter in parameters:
         if parameter.grad is not None:
-            parameter.grad.div_(by)
+            # Of a gradient that is shared out, this rank's part.
+            own = parameter.grad
+            own = own.to_local() if is_shared_out(own) else own  # type: ignore[operator]
+            own.div_(by)
 
 
 def changed_beside(

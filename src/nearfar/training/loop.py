@@ -26,6 +26,7 @@ from nearfar.training.interruption import Interrupted, StopSignals
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.pair_noise import MakeViews, views_of_batch
+from nearfar.training.placing import Placing, placed
 from nearfar.training.progress import TrainingProgress
 from nearfar.training.ranks import Ranks
 from nearfar.training.resuming import Saver, checkpoint_settings, find_start, new_start
@@ -132,10 +133,7 @@ def train(
     """
     ranks = Ranks.now()
     hardware = choose_hardware(config.device, config.precision)
-    method.to(hardware.device)
-    if hardware.channels_last:
-        method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    ranks.begin_alike(method)
+    placing = placed(method, config, hardware, ranks)
     optimizer = config.optimizer.build(method)
     average = None if config.ema is None else WeightAverage(method, config.ema)
     if config.keep_epoch == "best" and knn is None:
@@ -167,7 +165,7 @@ def train(
     ):
         if probe is not None:
             probe.to(hardware.device)
-        steps = Steps(method, optimizer, hardware, config, ranks, average, probe, compiled)
+        steps = Steps(method, optimizer, hardware, config, ranks, average, probe, compiled, placing)
         state = TrainingState(
             method, optimizer, generators, ranks, average, probe, best, steps.scale
         )
@@ -177,13 +175,15 @@ def train(
             progress.note(note)
         if start.position.epoch == config.epochs:
             progress.note(f"{run_folder} is trained already: all {config.epochs} epochs are done")
-            _finish(average, best, config, run_folder, ranks, progress)
+            _finish(average, best, placing, config, run_folder, ranks, progress)
             return
         where = f"{ranks.count} ranks, each on {hardware.summary}"
         progress.note(
             f"{config.epochs} epochs of {steps_per_epoch} steps on "
             + (where if ranks.count > 1 else hardware.summary)
         )
+        if config.shard and not placing.shared_out:
+            progress.note("training.shard: this is the only rank, so the encoder stays whole")
         if compiled is not None:
             progress.note("the encoder is compiled: the first steps take up to minutes")
         if resume:
@@ -235,7 +235,10 @@ def train(
             )
             check = None
             if knn is not None and config.knn_every:
-                check = EpochCheck(knn, method, average, probe, metrics, progress, after_check)
+                judged = placing if average is None else average
+                check = EpochCheck(
+                    knn, method, lambda: judged.encoder, probe, metrics, progress, after_check
+                )
             step, first_step = start.step, start.position.step
             progress.begin(step)
             for epoch in range(start.position.epoch, config.epochs):
@@ -285,6 +288,7 @@ def train(
                 first_step = 0
                 done, last, told = epoch + 1, epoch + 1 == config.epochs, None
                 if check is not None and (done % config.knn_every == 0 or last):
+                    placing.gather()
                     found, told = ranks.from_first(functools.partial(check, step, done))
                     if best is not None:
                         best.see(done, found)
@@ -296,18 +300,20 @@ def train(
                 if received:
                     raise _interrupted(received, step, total_steps, run_folder)
             log.tell_skipped()
-        _finish(average, best, config, run_folder, ranks, progress)
+        _finish(average, best, placing, config, run_folder, ranks, progress)
 
 
 def _finish(
     average: WeightAverage | None,
     best: BestEpoch | None,
+    placing: Placing,
     config: TrainingSpec,
     run_folder: RunFolder,
     ranks: Ranks,
     progress: TrainingProgress,
 ) -> None:
     """Put in place what is judged and saved from now on, and say which epoch's it is."""
+    placing.put_in_place()
     if best is None:
         if average is not None:
             average.put_in_place()

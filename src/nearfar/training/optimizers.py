@@ -7,19 +7,22 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from nearfar.training.parameter_groups import parameter_groups
+from nearfar.training.parameter_groups import is_shared_out, parameter_groups
 from nearfar.training.specs import AdamWSpec, LARSSpec, OptimizerSpec, SGDSpec
 
 
 def adamw(spec: AdamWSpec, module: nn.Module) -> Optimizer:
     """AdamW over every parameter of a module that wants a gradient."""
-    return AdamW(_groups(spec, module), lr=spec.learning_rate, fused=True)
+    groups = _groups(spec, module)
+    return AdamW(groups, lr=spec.learning_rate, fused=_may_be_fused(groups))
 
 
 def sgd(spec: SGDSpec, module: nn.Module) -> Optimizer:
     """SGD with momentum, likewise."""
     groups = _groups(spec, module)
-    optimizer = SGD(groups, lr=spec.learning_rate, momentum=spec.momentum, fused=True)
+    optimizer = SGD(
+        groups, lr=spec.learning_rate, momentum=spec.momentum, fused=_may_be_fused(groups)
+    )
     if spec.momentum:
         # From 0, and not from the first gradient: of a first step that is given up (`found_inf`)
         # torch would go on from memory that nothing was written into. The first step is the same.
@@ -32,6 +35,11 @@ def sgd(spec: SGDSpec, module: nn.Module) -> Optimizer:
 def lars(spec: LARSSpec, module: nn.Module) -> Optimizer:
     """LARS, likewise."""
     return LARS(_groups(spec, module), lr=spec.learning_rate, momentum=spec.momentum)
+
+
+def _may_be_fused(groups: list[dict[str, Any]]) -> bool:
+    """Whether all is whole: torch's fused steps do not all take what is shared out."""
+    return not any(is_shared_out(each) for group in groups for each in group["params"])
 
 
 def _groups(spec: OptimizerSpec, module: nn.Module) -> list[dict[str, Any]]:

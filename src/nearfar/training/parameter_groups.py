@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nearfar.encoders.stages import layers
@@ -30,14 +30,15 @@ def parameter_groups(
 
     Returns:
         Dictionaries of `params`, `weight_decay` and `rate_factor`, what the learning rate is to be
-        multiplied by; where all have one rate there are at most two.
+        multiplied by; where all have one rate there are at most two, and as many again where some
+        parameters are shared out over ranks, for no operation takes both kinds.
 
     Raises:
         SettingError: `layer_decay` is not 1, and the encoder does not tell its layers.
     """
     encoder = getattr(module, "encoder", None)
     factors = _factors(encoder, layer_decay) if isinstance(encoder, nn.Module) else {}
-    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    groups: dict[tuple[float, float, bool], dict[str, Any]] = {}
     parameters = list(module.parameters())
     # Weights before the others, each in the module's order.
     for is_weight in (True, False):
@@ -47,11 +48,16 @@ def parameter_groups(
             decay = weight_decay if is_weight else 0.0
             factor = factors.get(parameter, head_rate)
             group = groups.setdefault(
-                (is_weight, factor),
+                (is_weight, factor, is_shared_out(parameter)),
                 {"params": [], "weight_decay": decay, "rate_factor": factor},
             )
             group["params"].append(parameter)
     return list(groups.values())
+
+
+def is_shared_out(tensor: Tensor) -> bool:
+    """Whether ranks hold a share of it each (`nearfar.training.sharding`)."""
+    return hasattr(tensor, "full_tensor")  # a DTensor, told without importing its module
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:

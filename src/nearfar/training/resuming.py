@@ -20,6 +20,7 @@ from nearfar.training.state import Position, TrainingState, ranks_of
 
 _FREE_TO_CHANGE = (
     "precision",
+    "shard",
     "threads",
     "knn_every",
     "knn_vote",

@@ -124,6 +124,9 @@ class TrainingSpec(Spec):
     from it; True or left out."""
     compile: bool | None = field(default=None, kw_only=True)
     """Compile the encoder by torch.compile: slow first steps, faster ones; True or left out."""
+    shard: bool | None = field(default=None, kw_only=True)
+    """Share weights, gradients and moments of the encoder out over the ranks, for encoders that do
+    not fit; True or left out."""
     keep_epoch: Literal["last", "best"] = field(default="last", kw_only=True)
     """Epoch whose encoder is judged and saved: the last, or that with the best kNN check on
     held-out examples, the earliest of equals."""
@@ -145,6 +148,22 @@ class TrainingSpec(Spec):
         if self.keep_epoch == "best" and not self.knn_every:
             raise self.no_check("training.knn_every is 0")
         self.schedule.check_epochs(self.epochs)
+        self._check_shard()
+
+    def _check_shard(self) -> None:
+        """Nothing is asked for beside shards that needs whole encoders in every step."""
+        others = {
+            "precision is fp16": self.precision == "fp16",
+            "compile is True": self.compile,
+            f"ema is {self.ema}": self.ema is not None,
+            "keep_epoch is best": self.keep_epoch == "best",
+            "online_probe is True": self.online_probe,
+        }
+        for what in [what for what, asked in others.items() if asked and self.shard]:
+            raise SettingError(
+                f"training.shard is True and training.{what}: the two do not go together: leave "
+                "one out"
+            )
 
     @staticmethod
     def no_check(why: str) -> SettingError:

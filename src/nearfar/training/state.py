@@ -16,6 +16,7 @@ from nearfar.training.checkpoints import Checkpoint
 from nearfar.training.generators import Generators
 from nearfar.training.loss_scale import LossScale
 from nearfar.training.online_probe import OnlineProbe
+from nearfar.training.parameter_groups import is_shared_out
 from nearfar.training.ranks import Ranks
 from nearfar.training.weight_average import WeightAverage
 
@@ -68,7 +69,7 @@ class TrainingState:
             tensors |= {f"best.{name}": value for name, value in self.best.state_dict().items()}
         if self.scale is not None:
             tensors |= {f"scale.{name}": value for name, value in self.scale.state_dict().items()}
-        self._check_that_ranks_agree(tensors)
+        tensors = self._together(tensors)
         if self.probe is not None:
             tensors |= {f"probe.{name}": value for name, value in self.probe.state_dict().items()}
         scalars: dict[str, Any] = {"ranks": self.ranks.count}
@@ -87,7 +88,10 @@ class TrainingState:
         method = _under("method.", checkpoint.tensors)
         saved = _under("optimizer.", checkpoint.tensors)
         try:
-            self.method.load_state_dict(method)
+            own = self.method.state_dict()
+            self.method.load_state_dict(
+                {name: _as_held(value, own.get(name)) for name, value in method.items()}
+            )
             if self.average is not None:
                 self.average.load_state_dict(_under("average.", checkpoint.tensors))
             if self.best is not None:
@@ -118,10 +122,22 @@ class TrainingState:
             parameter = parameters[name]
             if value.shape == parameter.shape:
                 # In the parameter's own memory order: another one changes the order of sums.
-                value = torch.empty_like(parameter).copy_(value)
+                value = torch.empty_like(parameter).copy_(_as_held(value, parameter))
             state.setdefault(places[name], {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _together(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors as a checkpoint holds them: whole, and once."""
+        shared = {name: each for name, each in tensors.items() if is_shared_out(each)}
+        self._check_that_ranks_agree(
+            {name: each for name, each in tensors.items() if name not in shared}
+        )
+        if not shared:
+            return tensors
+        from nearfar.training.sharding import gathered
+
+        return gathered(tensors, keep=self.ranks.first)
 
     def _check_that_ranks_agree(self, tensors: Mapping[str, Tensor]) -> None:
         """Refuse to save once what is not the same everywhere: a rank's own would be lost."""
@@ -145,6 +161,15 @@ class TrainingState:
 def ranks_of(checkpoint: Checkpoint) -> int:
     """On how many ranks it was made."""
     return checkpoint.scalars.get("ranks", 1)
+
+
+def _as_held(value: Tensor, like: Tensor | None) -> Tensor:
+    """This rank's share of a value, where what it goes into is shared out."""
+    if like is None or not is_shared_out(like):
+        return value
+    from nearfar.training.sharding import as_held
+
+    return as_held(value, like)
 
 
 def _of(rank: int) -> str:

@@ -22,7 +22,8 @@ from nearfar.training.late import RUNS_AHEAD
 from nearfar.training.loss_scale import LossScale
 from nearfar.training.online_probe import OnlineProbe, learn_beside
 from nearfar.training.pair_noise import MakeViews, views_of_batch
-from nearfar.training.parameter_groups import set_learning_rate
+from nearfar.training.parameter_groups import is_shared_out, set_learning_rate
+from nearfar.training.placing import Placing
 from nearfar.training.ranks import Ranks
 from nearfar.training.specs import TrainingSpec
 from nearfar.training.thread_choice import Work
@@ -44,6 +45,7 @@ class Steps:
         average: Of the weights, where there is one.
         probe: Learns beside, on the first rank.
         compiled: The encoders, where they are compiled.
+        placing: How the method lies; left out, whole.
 
     Attributes:
         ahead: Steps that may be asked for before the figures of one are read.
@@ -64,13 +66,15 @@ class Steps:
         average: WeightAverage | None,
         probe: OnlineProbe | None,
         compiled: CompiledEncoders | None = None,
+        placing: Placing | None = None,
     ) -> None:
         self._method = method
         self._optimizer = optimizer
         self._hardware = hardware
         self._config = config
         self._parameters = parameters_of(optimizer)
-        self._over_ranks = StepAverage(method, self._parameters, ranks)
+        self._placing = placing or Placing(method, ranks)
+        self._over_ranks = self._placing.average(self._parameters)
         self._average = average
         self._probe = probe if ranks.first else None
         self._compiled = compiled
@@ -99,7 +103,8 @@ class Steps:
         if self._guard is not None:
             self._guard.begin()
         self._optimizer.zero_grad(set_to_none=True)
-        with nullcontext() if self._compiled is None else self._compiled.in_use():
+        compiled = nullcontext() if self._compiled is None else self._compiled.in_use()
+        with self._placing.computing(), compiled:
             loss = backward(
                 self._method,
                 views,
@@ -110,7 +115,7 @@ class Steps:
                 None if self.scale is None else self.scale.scale,
             )
         self._over_ranks.finish(loss)
-        norm = get_total_norm([each.grad for each in self._parameters if each.grad is not None])
+        norm = _norm([each.grad for each in self._parameters if each.grad is not None])
         divisor = None if self.scale is None else self.scale.scale.clone()
         if divisor is not None:
             norm = norm / divisor
@@ -157,6 +162,16 @@ class Steps:
             learn_beside(self._probe, self._method, first_view, labels, self._hardware)
         if self._guard is not None:
             self._guard.end()
+
+
+def _norm(gradients: list[Tensor]) -> Float[Tensor, ""]:
+    """Of all gradients together; of those that are shared out over all ranks."""
+    shared = [each for each in gradients if is_shared_out(each)]
+    if not shared:
+        return get_total_norm(gradients)
+    whole = get_total_norm([each for each in gradients if not is_shared_out(each)])
+    together = get_total_norm(shared).full_tensor()  # type: ignore[operator]
+    return torch.hypot(whole.to(together), together)
 
 
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
