@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from tools.docs_site import API, ROOT, on_page_markdown
+from tools.docs_site import API, ROOT, TUTORIALS, on_page_markdown
 
 NAV = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
 
@@ -17,6 +17,7 @@ def test_every_page_of_docs_and_every_api_page_has_a_place():
     named = set(re.findall(r"[\w/]+\.md", NAV))
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
     made = {f"api/{title.lower().replace(' ', '_')}.md" for title in API}
+    made |= {f"tutorials/{each.stem}.md" for each in TUTORIALS}
     assert named == pages | made | {"index.md", "changelog.md"}
 
 
@@ -48,6 +49,12 @@ def test_links_out_of_docs_become_names_and_links_inside_stay():
     assert read("![top](docs/report.png)", "index.md") == "![top](report.png)"
     assert read("[out](https://example.org)", "index.md") == "[out](https://example.org)"
     assert read("[how](CONTRIBUTING.md)", "index.md") == "how (`CONTRIBUTING.md`)"
+
+
+def test_a_link_to_a_tutorial_leads_to_its_page():
+    link = "[pictures](tutorials/own_pictures.py)"
+    assert read(link, "tutorials.md") == "[pictures](tutorials/own_pictures.md)"
+    assert read(link, "README.md") == link
 
 
 def test_a_list_right_below_text_stands_apart_from_it():

@@ -1,4 +1,4 @@
-"""What the site of the documentation adds to docs/: the README as its first page, and API pages.
+"""What the site of the documentation adds to docs/: its first page, tutorials, and API pages.
 
 mkdocs calls these functions as hooks (mkdocs.yml). The pages of docs/ stay plain Markdown.
 """
@@ -32,6 +32,10 @@ API = {
 }
 """Pages of the API, and the modules that each shows."""
 
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.py"))
+"""Notebooks as Python files, whose cells begin with `# %%`."""
+
+_CELL = re.compile(r"^# %%( \[markdown\])?\n", re.MULTILINE)
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]+`")
@@ -40,13 +44,16 @@ _LIST = re.compile(r"^(?![ \t]|[-*] |\d+\. |[|>#]|$)(.+)\n(?=(?:[-*]|\d+\.) )", 
 
 
 def on_files(files: "Files", config: Any) -> "Files":
-    """Add the first page, the changelog and the API pages to those of docs/."""
+    """Add the first page, the changelog, the tutorials and the API pages to those of docs/."""
     from mkdocs.structure.files import File
 
     files.append(File.generated(config, "index.md", content=_first_page()))
     files.append(
         File.generated(config, "changelog.md", content=(ROOT / "CHANGELOG.md").read_text())
     )
+    for each in TUTORIALS:
+        content = notebook_as_markdown(each.read_text())
+        files.append(File.generated(config, f"tutorials/{each.stem}.md", content=content))
     for title, modules in API.items():
         content = f"# {title}\n\n" + "".join(map(_module, modules))
         files.append(File.generated(config, f"api/{_slug(title)}.md", content=content))
@@ -57,10 +64,29 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """A page as Python's Markdown reads it: links within the site, lists apart from text."""
     if page.file.src_uri in ("index.md", "changelog.md"):
         markdown = _outside_code(markdown, lambda text: _LINK.sub(_from_root, text))
+    if page.file.src_uri == "tutorials.md":
+        markdown = re.sub(r"\(tutorials/(\w+)\.py\)", r"(tutorials/\1.md)", markdown)
     return _outside_code(
         markdown,
         lambda text: _LIST.sub(r"\1\n\n", _LINK.sub(_within, _CODE.sub(_bare_bars, text))),
     )
+
+
+def notebook_as_markdown(text: str) -> str:
+    """A notebook that is a Python file as a page: its text as it is, its code in fenced blocks.
+
+    Args:
+        text: Cells, each behind a line `# %%`, those of text behind `# %% [markdown]`.
+    """
+    _, *cells = _CELL.split(text)
+    shown = []
+    for kind, cell in zip(cells[::2], cells[1::2], strict=True):
+        if kind:
+            lines = (line.removeprefix("#").removeprefix(" ") for line in cell.strip().split("\n"))
+            shown.append("\n".join(lines))
+        else:
+            shown.append(f"```python\n{cell.strip()}\n```")
+    return "\n\n".join(shown) + "\n"
 
 
 def _outside_code(markdown: str, change: Any) -> str:
