@@ -110,7 +110,9 @@ def name_below(path: Path, root: Path) -> str:
 
     Of one that a table names elsewhere it is the whole path.
     """
-    return os.fsencode(_below(path, root)).decode("utf-8", "backslashreplace")
+    # By bytes: pathlib takes ten times as long, which a million files feel.
+    base, name = os.fsencode(root).rstrip(b"/") + b"/", os.fsencode(path)
+    return name.removeprefix(base).decode("utf-8", "backslashreplace")
 
 
 def _below(path: Path, root: Path) -> Path:

@@ -1,6 +1,6 @@
 """A source from any folder of image files."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from math import prod
 from pathlib import Path
 from statistics import median
@@ -8,6 +8,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from nearfar.data.checked_files import CheckedFiles
 from nearfar.data.file_reading import FileReader, shown
 from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
 from nearfar.data.image_files import (
@@ -71,18 +72,27 @@ def load_listed(
         max_corrupt=spec.max_corrupt,
         threads=spec.workers,
     )
-    headers = reader.keep_good(read_header, files)
+    checked = CheckedFiles(root)
+    known = checked.unchanged(files)
+    new = reader.keep_good(read_header, [path for path in files if path not in known])
+    headers = {path: held for path in files if (held := known.get(path) or new.get(path))}
     headers, page_notes = pages_of(spec, root, listings, headers, reader)
     notes += page_notes
     shape, shape_notes = common_shape(list(headers.values()), spec, spec.pages or "first")
     notes += shape_notes
 
     in_memory = len(headers) * prod(shape) <= spec.in_memory_mib * 2**20
+    # Bands and pages are counted when a file is decoded, and known of none before.
+    plain = shape[0] in (1, 3) and spec.pages in (None, "first")
+    passed = frozenset(known) if plain and not in_memory else frozenset[Path]()
 
     def read(listing: Listing, rows: list[int]) -> tuple[Examples, list[int]]:
-        return read_all(reader, listing, rows, shape, spec, in_memory)
+        return read_all(reader, listing, rows, shape, spec, in_memory, passed)
 
-    return source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
+    source = source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
+    if plain and not in_memory and (len(passed) < len(headers)):
+        checked.keep({path: each for path, each in headers.items() if path not in reader.faults})
+    return source
 
 
 def common_shape(
@@ -227,6 +237,7 @@ def read_all(
     shape: tuple[int, int, int],
     spec: PictureFilesSpec,
     keep: bool,
+    passed: Container[Path] = (),
 ) -> tuple[torch.Tensor | StreamedFiles, list[int]]:
     """Decode the chosen files of a listing: the images, in memory or streamed, and their rows.
 
@@ -237,6 +248,7 @@ def read_all(
         shape: That each is brought to.
         spec: How.
         keep: Hold the pixels; else the files are streamed.
+        passed: Files that are known to decode, and are not decoded where nothing is held.
     """
     pixels = np.empty((len(rows) if keep else 0, *shape), dtype=np.uint8)
     place = {listing.files[row]: index for index, row in enumerate(rows)}
@@ -247,8 +259,8 @@ def read_all(
         if keep:
             pixels[place[path]] = image
 
-    good = reader.keep_good(decode, list(place))
-    kept = [row for row in rows if listing.files[row] in good]
+    good = reader.keep_good(decode, [path for path in place if keep or path not in passed])
+    kept = [row for row in rows if (path := listing.files[row]) in good or path in passed]
     if not keep:
         return StreamedFiles([listing.files[row] for row in kept], shape, spec.fit, pages), kept
     if len(kept) < len(rows):

@@ -320,7 +320,7 @@ def _by_class(
             f"such as {shown(Path(folder.files[0].name))} beside {classes[0].name}: move them into "
             "a class or away"
         )
-    labels = [_class_name(each) for each in classes for _ in each.all_files()]
+    labels = [name for each in classes for name in [_class_name(each)] * len(each.all_files())]
     if len(set(labels)) > 1 or labels[0] in known:
         return Listing(files, labels)
     where = shown(classes[0].path.relative_to(root))

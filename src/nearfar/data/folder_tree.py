@@ -179,7 +179,7 @@ def _what(entry: os.DirEntry, kind: FileKind) -> str | None:
     name = entry.name
     if name.lower() in _OF_THE_SYSTEM or name.startswith("._"):
         return None
-    suffix = Path(name).suffix
+    suffix = os.path.splitext(name)[1]
     ending = suffix.lower() if _ENDING.fullmatch(suffix) else ""
     if name.startswith("."):
         if os.path.isdir(entry.path):

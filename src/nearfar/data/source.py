@@ -271,7 +271,7 @@ def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:
         part,
         examples=examples_at(part.examples, indices),
         labels=None if part.labels is None else part.labels[indices],
-        names=None if names is None else [names[int(i)] for i in indices],
+        names=None if names is None else [names[place] for place in indices.tolist()],
         multi_labels=None if part.multi_labels is None else part.multi_labels[indices],
         partners=None if part.partners is None else part.partners.chosen(indices),
         depths=None if part.depths is None else examples_at(part.depths, indices),
