@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
 
-.PHONY: demo test test-slow test-lowest wheel docs check format bench hashes fonts clipart wordnet novels openmoji clean
+.PHONY: demo test test-slow test-lowest wheel docs check format bench gpu-check hashes fonts clipart wordnet novels openmoji clean
 
 demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
 	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
@@ -63,6 +63,13 @@ novels: .stamps/core ## Jane Austen's six novels, a line a sentence, from a pack
 
 openmoji: .stamps/data ## 1914 emoji as images with names and tags, from the npm package openmoji, for `--data openmoji`
 	$(BIN)/python -m tools.openmoji
+
+# open_clip is measured against where it can be installed beside what is pinned; nothing else needs it.
+gpu-check: .stamps/core ## what only a GPU can tell: tests, NCCL, benches, written to docs/benchmarks_gpu.md
+	$(BIN)/python -m tools.gpu_check --look
+	$(MAKE) .stamps/test .stamps/bench
+	-$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt open_clip_torch
+	$(BIN)/python -m tools.gpu_check
 
 hashes: | $(filter .stamps/%,$(UV)) ## requirements.txt: what is pinned, with the checksums of its files
 	$(UV) pip compile --quiet --generate-hashes --all-extras -c constraints.txt pyproject.toml -o requirements.txt

@@ -1,4 +1,4 @@
-"""Run the benches and write their sections into docs/benchmarks.md.
+"""Run the benches and write their sections into docs/benchmarks.md, or benchmarks_gpu.md.
 
 python -m benchmarks            every bench
 python -m benchmarks views      only that one; the other sections stay as they are
@@ -12,11 +12,17 @@ from tools.markdown import with_section
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+GPU_PAGE = PAGE.with_name("benchmarks_gpu.md")
 
 
 def bench_names() -> list[str]:
     """Every module of this folder that is a bench."""
     return sorted(path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_"))
+
+
+def page_of(name: str) -> Path:
+    """Where the section of a bench stands."""
+    return GPU_PAGE if name.startswith("gpu_") else PAGE
 
 
 def run(name: str) -> str:
@@ -40,7 +46,8 @@ def main() -> None:
         sys.exit(f"unknown bench {unknown[0]!r}: choose from {', '.join(bench_names())}")
     for name in names:
         if section := run(name):  # else it has said what it lacks here: what stands there stays
-            PAGE.write_text(with_section(PAGE.read_text(), name, f"{section}\n"))
+            page = page_of(name)
+            page.write_text(with_section(page.read_text(), name, f"{section}\n"))
 
 
 if __name__ == "__main__":

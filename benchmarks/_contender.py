@@ -27,7 +27,7 @@ def plain_nt_xent(rows: Tensor) -> Tensor:
     rows = F.normalize(rows, dim=1)
     logits = rows @ rows.T / TEMPERATURE
     logits = logits.fill_diagonal_(-1e9)
-    return F.cross_entropy(logits, torch.arange(len(rows)).roll(len(rows) // 2))
+    return F.cross_entropy(logits, torch.arange(len(rows), device=rows.device).roll(len(rows) // 2))
 
 
 def plain_supcon(rows: Tensor, labels: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Images a second of SimCLR's whole training step on one core, against lightly and the network."""
 
 import statistics
+from collections.abc import Iterable
 
 from tools.machine import processor, versions
 
@@ -17,10 +18,16 @@ CONTENDERS = {
 }
 
 
-def rates(side: int) -> dict[str, list[float]]:
-    """Images per core-second of each contender, one figure a round; they take turns."""
+def rates(
+    side: int, contenders: Iterable[str], *, device: str = "cpu", threads: int = 1
+) -> dict[str, list[float]]:
+    """Images a second of each contender, one figure a round; they take turns.
+
+    On the CPU these are seconds of a core's time, on a GPU of the clock.
+    """
     running = {
-        name: start("benchmarks._trainer", side, name, threads=1, quiet=True) for name in CONTENDERS
+        name: start("benchmarks._trainer", side, name, device, threads=threads, quiet=True)
+        for name in contenders
     }
     try:
         for name, contender in running.items():
@@ -64,7 +71,7 @@ def main() -> str:
     ]
     for side, problem in PROBLEMS.items():
         parts.append(f"\n### {problem.network}, {side} px, batches of {problem.batch}\n")
-        parts.append(table(rates(side)))
+        parts.append(table(rates(side, CONTENDERS)))
     section = "\n".join(parts) + "\n"
     print(section)
     return section

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmarks.__main__ import PAGE, bench_names
+from benchmarks.__main__ import bench_names, page_of
 from tools.markdown import mean_and_sd, section_of, table, with_section
 
 
@@ -41,6 +41,5 @@ def test_a_page_without_the_marks_is_left_alone():
 
 
 def test_every_bench_has_its_section():
-    page = PAGE.read_text()
     for name in bench_names():
-        section_of(page, name)
+        section_of(page_of(name).read_text(), name)

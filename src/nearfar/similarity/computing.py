@@ -27,8 +27,9 @@ class Computing:
     """What is in force.
 
     Attributes:
-        implementation: `tiles`, `triton` (GPU kernels), or `dense`, which holds the whole matrix;
-            None takes the tiles, on any device, until the kernels have been run on one.
+        implementation: `tiles`, `triton` (GPU kernels, experimental: they have not run on a GPU
+            yet), or `dense`, which holds the whole matrix; None takes the tiles, on any device,
+            until the kernels have been run on one.
         products: Precision in which float32 operands are multiplied; sums stay in float32.
             float64 operands are always multiplied in float64.
         group: Ranks that hold the same rows and share the work, or None.
@@ -93,8 +94,8 @@ def computing(
     """Within this context, similarities are computed as said; what is left out stays as it was.
 
     Args:
-        implementation: `tiles`, `dense`, or `triton`, which falls back to the tiles with a warning
-            that says why, where the kernels do not serve.
+        implementation: `tiles`, `dense`, or the experimental `triton`, which falls back to the
+            tiles with a warning that says why, where the kernels do not serve.
         products: `bfloat16` is faster than any float32 product where the processor multiplies
             bfloat16 in hardware; similarities are then good to about 3 digits. `tf32` likewise on
             GPUs that have it; to about 4 digits.

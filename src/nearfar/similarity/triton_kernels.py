@@ -4,7 +4,8 @@ Every program holds a block of rows and walks over the keys, a tile at a time. R
 or the keys where the launcher exchanges the two. Exponents are in base 2, for which GPUs have an
 instruction. Operands are contiguous, `DIM` values a row; where `DIM == BLOCK_DIM` a program reads
 its rows once, else a tile's products are summed over blocks of `BLOCK_DIM` columns. Imported by
-`triton_logsumexp.py` alone, and only where Triton is installed.
+`triton_logsumexp.py` alone, and only where Triton is installed. Experimental: they have run by
+Triton's interpreter and have been compiled, and not yet run on a GPU.
 """
 
 from typing import Any, NamedTuple, no_type_check

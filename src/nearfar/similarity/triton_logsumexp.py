@@ -1,7 +1,7 @@
 """Log-sum-exp by GPU kernels, with its gradient, in memory that grows with the rows.
 
 The same sums as `tiled_logsumexp.py`. Imports Triton where it is called, which is not everywhere
-installed.
+installed. Experimental: not yet run on a GPU.
 """
 
 from dataclasses import dataclass, replace

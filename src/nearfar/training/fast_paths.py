@@ -139,4 +139,4 @@ def _gain(plain: Callable[[], object], fast: Callable[[], object], device: torch
 def _triton(device: torch.device) -> str:
     """Triton's version where it can compile for a GPU that is here."""
     version = version_of("triton")
-    return f"triton {version}" if version and device.type == "cuda" else ""
+    return f"triton {version}, experimental" if version and device.type == "cuda" else ""
