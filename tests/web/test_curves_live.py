@@ -134,6 +134,17 @@ def test_runs_over_one_another_have_a_line_each_and_their_names_are_no_markup(tm
     assert ask(client, "run", *[f"{number:016x}" for number in range(13)]).status_code == 400
 
 
+def test_a_long_name_leaves_room_for_the_curves(tmp_path):
+    long = "a-name-" + "of-a-run-" * 12
+    begin_run(tmp_path / long)
+    begin_run(tmp_path / "b")
+    client = client_of(tmp_path)
+    answer = ask(client, "api/curves", *ids(client).values()).json()
+    (shown, _) = [trace["name"] for trace in answer["charts"][0]["figure"]["data"]]
+    assert len(shown) == 32
+    assert shown.startswith("a-name-of")
+
+
 def test_a_figure_of_a_plug_in_has_a_chart_of_its_own(tmp_path):
     run = begin_run(tmp_path / "one", steps=1)
     run.append_metrics(step_line(2) | {"my_own_figure": 3.0})

@@ -1,6 +1,7 @@
 """The list: sorted, filtered, bounded, quick with a thousand runs, and told what is broken."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -130,6 +131,32 @@ def test_runs_that_did_not_change_are_not_read_again(tmp_path, monkeypatch):
     one.append_metrics({"kind": "step", "step": 9, "epoch": 0.9, "loss": 1.0, "learning_rate": 0.1})
     below.listing()
     assert read == ["one", "two", "one"]
+
+
+def test_a_slow_look_at_the_folder_holds_nobody_up_but_who_asked(tmp_path, monkeypatch):
+    from nearfar.web import runs_below
+
+    begin_run(tmp_path / "one")
+    below = RunsBelow(tmp_path)
+    below.listing()
+    begin_run(tmp_path / "two")
+    looking, go = threading.Event(), threading.Event()
+    whole = runs_below.run_folders
+
+    def slowly(folder, broken):
+        looking.set()
+        assert go.wait(20)
+        return whole(folder, broken)
+
+    monkeypatch.setattr(runs_below, "run_folders", slowly)
+    below._until = 0.0
+    asking = threading.Thread(target=below.listing)
+    asking.start()
+    assert looking.wait(20)
+    assert len(below.listing().runs) == 1
+    go.set()
+    asking.join(timeout=20)
+    assert len(below.listing().runs) == 2
 
 
 @pytest.mark.parametrize("given", ["../one", "/etc/passwd", "..%2f..", "0" * 16, "", "run-2\0"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from nearfar.report.charts import CLASS_COLOURS, dash, frame, plain
+from nearfar.report.charts import CLASS_COLOURS, dash, frame, plain, shortened
 from nearfar.web.run_curves import Logged
 
 _MOST_CHARTS = 60
@@ -119,7 +119,8 @@ def _chart(kind: _Kind, runs: Mapping[str, Logged]) -> Chart:
                 continue
             x, y = held.curves[name]
             several = len(kind.curves) > 1
-            title = said if len(runs) == 1 else f"{run}, {said}" if several else run
+            of_run = f"{shortened(run)}, {said}" if several else shortened(run)
+            title = said if len(runs) == 1 else of_run
             figure.add_scatter(
                 x=x,
                 y=[kind.factor * value for value in y],

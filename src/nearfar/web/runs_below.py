@@ -70,14 +70,18 @@ class RunsBelow:
         self._until = -1.0
 
     def listing(self) -> Listing:
-        """All runs, at most a few seconds old."""
-        with self._lock:
-            began = time.monotonic()
-            if began >= self._until:
-                self._look()
-                ended = time.monotonic()
-                self._until = ended + max(_AGE, _SHARE * (ended - began))
-            return self._listing
+        """All runs, a few seconds old; while another thread looks anew, what it found before."""
+        # Only the first look is waited for by all: a huge folder takes long.
+        if self._lock.acquire(blocking=self._until < 0):
+            try:
+                began = time.monotonic()
+                if began >= self._until:
+                    self._look()
+                    ended = time.monotonic()
+                    self._until = ended + max(_AGE, _SHARE * (ended - began))
+            finally:
+                self._lock.release()
+        return self._listing
 
     def path(self, run: str) -> Path:
         """The folder of a run, as it is now.
