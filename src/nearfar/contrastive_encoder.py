@@ -69,7 +69,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             images whose own shape looks channels first and is not.
         backbone: `small-resnet` (where left out) or `timm/NAME` for images, `mlp` for rows,
             `series-resnet` (where left out) or `series-gru` for series, `text-bag` (where left
-            out), `text-gru` or `text-transformer` for texts; CPC takes `patch-gru` or `series-gru`.
+            out), `text-gru` or `text-transformer` for texts; CPC takes `patch-gru`,
+            `series-gru`, `text-gru` or `text-causal-transformer`.
         start: Weights to begin with: `pretrained` (of a timm backbone), a run's folder, or a file
             of weights; of a run also its backbone, where none is named. None: random ones.
         width: Channels of a ResNet's first stage (32 where left out), or units of the mlp's

@@ -7,7 +7,12 @@ import torch.nn.functional as F
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.stages import layers, stages
 from nearfar.encoders.text_encoders import Block, turned
-from nearfar.encoders.text_specs import TextBagSpec, TextGRUSpec, TextTransformerSpec
+from nearfar.encoders.text_specs import (
+    TextBagSpec,
+    TextCausalTransformerSpec,
+    TextGRUSpec,
+    TextTransformerSpec,
+)
 from nearfar.encoders.tokens import BPETokens, learn_merges
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.specs import SimCLRSpec
@@ -22,6 +27,8 @@ SPECS = [
     TextGRUSpec(width=8),
     TextGRUSpec(width=8, pooling="last"),
     TextTransformerSpec(width=8, heads=2),
+    TextCausalTransformerSpec(width=8, heads=2),
+    TextCausalTransformerSpec(width=8, heads=2, pooling="last"),
     TextTransformerSpec(width=8, heads=2, pooling="cls", tokens="bpe", vocabulary=270),
 ]
 every_encoder = pytest.mark.parametrize("spec", SPECS, ids=lambda s: f"{s.name} {s.tokens}")

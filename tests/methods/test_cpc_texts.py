@@ -7,7 +7,7 @@ import torch
 from tests.methods.test_cpc import EXACT, gradients_of
 
 from nearfar.encoders.step_encoders import PartialStepEncoder
-from nearfar.encoders.text_specs import TextGRUSpec
+from nearfar.encoders.text_specs import TextCausalTransformerSpec, TextGRUSpec
 from nearfar.errors import SettingError
 from nearfar.methods.cpc import CPC
 from nearfar.methods.specs import CPCSpec
@@ -24,10 +24,15 @@ def rows_of(texts=TEXTS, length: int = 16) -> torch.Tensor:
     return encoded(texts, length)[0]
 
 
-def cpc(steps: int = 3, length: int = 16) -> CPC:
+GRU = TextGRUSpec(width=3, dropout=0.0)
+EITHER = [GRU, TextCausalTransformerSpec(width=4, heads=2, dropout=0.0)]
+either_encoder = pytest.mark.parametrize("spec", EITHER, ids=lambda spec: spec.name)
+
+
+def cpc(steps: int = 3, length: int = 16, spec=GRU) -> CPC:
     with torch.random.fork_rng():
         torch.manual_seed(6)
-        encoder = TextGRUSpec(width=3, dropout=0.0).build((length,))
+        encoder = spec.build((length,))
         return CPC(CPCSpec(prediction_steps=steps), encoder).double()
 
 
@@ -53,8 +58,9 @@ def slow_loss(method: CPC, texts: list[str]) -> torch.Tensor:
     return sum(by_step) / len(by_step)
 
 
-def test_loss_and_gradient_are_those_of_the_definition_over_what_each_text_has():
-    found, expected = cpc(), cpc()
+@either_encoder
+def test_loss_and_gradient_are_those_of_the_definition_over_what_each_text_has(spec):
+    found, expected = cpc(spec=spec), cpc(spec=spec)
     loss = found((rows_of(),))
     loss.backward()
     slow = slow_loss(expected, TEXTS)
@@ -67,10 +73,11 @@ def test_loss_and_gradient_are_those_of_the_definition_over_what_each_text_has()
     assert scalars["bound_1"] < scalars["mutual_information_ceiling"]
 
 
-def test_room_behind_the_texts_and_a_text_that_goes_on_alone_change_nothing():
-    method = cpc()
+@either_encoder
+def test_room_behind_the_texts_and_a_text_that_goes_on_alone_change_nothing(spec):
+    method = cpc(spec=spec)
     expected = method((rows_of(),))
-    longer = cpc(length=30)
+    longer = cpc(length=30, spec=spec)
     longer.load_state_dict(method.state_dict())
     torch.testing.assert_close(longer((rows_of(length=30),)), expected, **EXACT)
     alone = [text + " and on alone" if text.startswith("the") else text for text in TEXTS]
@@ -93,15 +100,16 @@ def test_texts_too_short_to_predict_anything_of_give_no_loss_and_no_nan():
     assert all(each is None or not each.any() for each in gradients.values())
 
 
+@either_encoder
 @pytest.mark.parametrize("at", [0, 3, 8])
-def test_nothing_of_a_step_depends_on_a_later_token(at):
-    encoder = cpc().encoder
+def test_nothing_of_a_step_depends_on_a_later_token(at, spec):
+    encoder = cpc(spec=spec).encoder
     assert isinstance(encoder, PartialStepEncoder)
     text = "a ship on waves"
     z, c = encoder.steps(rows_of([text]))
     other_z, other_c = encoder.steps(rows_of([text[: at + 1] + "#" * 5]))
     for found, other in ((z, other_z), (c, other_c)):
-        assert found.shape == (1, 16, 1, 3)
+        assert found.shape == (1, 16, 1, spec.width)
         torch.testing.assert_close(found[:, : at + 1], other[:, : at + 1], **EXACT)
         assert not torch.allclose(found[:, at + 1], other[:, at + 1])
     there = encoder.steps_there(rows_of([text, ""]))

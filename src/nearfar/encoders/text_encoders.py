@@ -1,10 +1,11 @@
-"""Backbones of texts: a bag of embeddings, a GRU, a small transformer.
+"""Backbones of texts: a bag of embeddings, a GRU, small transformers.
 
 All take rows of bytes, `(batch, length)` of any real type, 0 behind the end of a text, and give one
 vector a text. What stands behind the longest text of a batch costs nothing, and nothing behind the
 end of a text changes its features. A text without a token has features all the same.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,12 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
 from nearfar.encoders.step_encoders import Steps
-from nearfar.encoders.text_specs import TextBagSpec, TextGRUSpec, TextTransformerSpec
+from nearfar.encoders.text_specs import (
+    TextBagSpec,
+    TextCausalTransformerSpec,
+    TextGRUSpec,
+    TextTransformerSpec,
+)
 from nearfar.encoders.tokens import build_tokens
 
 Texts = Shaped[Tensor, "batch length"]
@@ -58,8 +64,10 @@ def _runs(
     return torch.cat(found, dim=1)
 
 
-class TextGRU(nn.Module):
-    """A GRU over tokens (Cho et al. 2014), of which each is a step for CPC.
+class TokenSteps(nn.Module, ABC):
+    """Tokens as steps, for CPC: z of one is its embedding, c the state after it.
+
+    Nothing of either depends on a later token; a subclass makes the states.
 
     Args:
         spec: Its settings.
@@ -70,28 +78,27 @@ class TextGRU(nn.Module):
         num_steps: Steps that `steps` gives, zeros behind the end of a text.
     """
 
-    def __init__(self, spec: TextGRUSpec, steps: int) -> None:
+    def __init__(self, spec: TextGRUSpec | TextCausalTransformerSpec, steps: int) -> None:
         super().__init__()
         self.num_features, self.num_steps = spec.width, steps
         self.pooling = spec.pooling
         self.tokens = build_tokens(spec)
         self.embedding = nn.Embedding(self.tokens.size, spec.width, padding_idx=0)
         self.dropout = nn.Dropout(spec.dropout)
-        self.gru = nn.GRU(spec.width, spec.width, batch_first=True)
 
     def forward(self, texts: Texts) -> Float[Tensor, "batch width"]:
         """Features of texts."""
         ids = self.tokens(texts)
-        states = self._states(self.dropout(self.embedding(ids)))
+        states = self.states(self.dropout(self.embedding(ids)))
         if self.pooling == "mean":
             return self.dropout(_mean(states, ids > 0))
         last = ((ids > 0).sum(dim=1) - 1).clamp(min=0)
         return self.dropout(states[torch.arange(len(ids), device=ids.device), last])
 
     def steps(self, texts: Texts) -> Steps:
-        """Each token's embedding z and the state c after it, `(batch, num_steps, 1, width)`."""
+        """Vectors z and c of each token, `(batch, num_steps, 1, width)`."""
         embedded = self.dropout(self.embedding(self.tokens(texts)))
-        states = self._states(embedded)
+        states = self.states(embedded)
         behind = (0, 0, 0, self.num_steps - embedded.shape[1])
         return F.pad(embedded, behind).unsqueeze(2), F.pad(states, behind).unsqueeze(2)
 
@@ -100,7 +107,19 @@ class TextGRU(nn.Module):
         ids = self.tokens(texts)
         return F.pad(ids > 0, (0, self.num_steps - ids.shape[1]))
 
-    def _states(self, embedded: _STATES) -> _STATES:
+    @abstractmethod
+    def states(self, embedded: _STATES) -> _STATES:
+        """The state after each token, which no later one has a part in."""
+
+
+class TextGRU(TokenSteps):
+    """A GRU over tokens (Cho et al. 2014), of which each is a step for CPC; as `TokenSteps`."""
+
+    def __init__(self, spec: TextGRUSpec, steps: int) -> None:
+        super().__init__(spec, steps)
+        self.gru = nn.GRU(spec.width, spec.width, batch_first=True)
+
+    def states(self, embedded: _STATES) -> _STATES:
         """The state after each token."""
         # In full precision: what is rounded at a step would be carried on to all later ones.
         with torch.autocast(embedded.device.type, enabled=False):
@@ -125,9 +144,7 @@ class TextTransformer(nn.Module):
         self.embedding = nn.Embedding(self.tokens.size, spec.width, padding_idx=0)
         self.first = nn.Parameter(0.02 * torch.randn(spec.width)) if spec.pooling == "cls" else None
         self.dropout = nn.Dropout(spec.dropout)
-        self.blocks = nn.ModuleList(
-            Block(spec.width, spec.head_count, spec.dropout) for _ in range(spec.depth)
-        )
+        self.blocks = _blocks(spec)
         self.norm = nn.LayerNorm(spec.width)
 
     def forward(self, texts: Texts) -> Float[Tensor, "batch width"]:
@@ -148,13 +165,47 @@ class TextTransformer(nn.Module):
 
     def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:  # noqa: ARG002  they are alike
         """How names of parameters make stages and layers, in timm's form: each block is both."""
+        return _stage_of_blocks(len(self.blocks))
 
-        def stage(name: str) -> int:
-            if name.startswith("blocks."):
-                return 1 + int(name.split(".")[1])
-            return len(self.blocks) if name.startswith("norm") else 0
 
-        return stage
+class TextCausalTransformer(TokenSteps):
+    """`TextTransformer` in which a token sees itself and those before it; as `TokenSteps`.
+
+    Such are GPT's (Radford et al. 2018). What is behind the end of a text is seen by none of its
+    tokens, so no mask of ends is needed.
+    """
+
+    def __init__(self, spec: TextCausalTransformerSpec, steps: int) -> None:
+        super().__init__(spec, steps)
+        self.blocks = _blocks(spec)
+        self.norm = nn.LayerNorm(spec.width)
+
+    def states(self, embedded: _STATES) -> _STATES:
+        """The state after each token."""
+        for block in self.blocks:
+            embedded = block(embedded, None)
+        return self.norm(embedded)
+
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], int]:  # noqa: ARG002  they are alike
+        """How names of parameters make stages and layers, in timm's form: each block is both."""
+        return _stage_of_blocks(len(self.blocks))
+
+
+def _blocks(spec: TextTransformerSpec | TextCausalTransformerSpec) -> nn.ModuleList:
+    return nn.ModuleList(
+        Block(spec.width, spec.head_count, spec.dropout) for _ in range(spec.depth)
+    )
+
+
+def _stage_of_blocks(count: int) -> Callable[[str], int]:
+    """The stage of a parameter by its name: embedding, blocks, the norm with the last of them."""
+
+    def stage(name: str) -> int:
+        if name.startswith("blocks."):
+            return 1 + int(name.split(".")[1])
+        return count if name.startswith("norm") else 0
+
+    return stage
 
 
 class Block(nn.Module):
@@ -177,18 +228,22 @@ class Block(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, states: _STATES, seen: Bool[Tensor, "batch tokens"]) -> _STATES:
+    def forward(self, states: _STATES, seen: Bool[Tensor, "batch tokens"] | None) -> _STATES:
         """The states after the block.
 
         Args:
             states: Of tokens.
-            seen: Which of them are looked at.
+            seen: Which of them are looked at; None: each looks at itself and those before it.
         """
         batch, tokens, width = states.shape
         parts = self.qkv(self.norm1(states)).view(batch, tokens, 3, self.heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         looked = F.scaled_dot_product_attention(
-            turned(query), turned(key), value, attn_mask=seen[:, None, None]
+            turned(query),
+            turned(key),
+            value,
+            attn_mask=None if seen is None else seen[:, None, None],
+            is_causal=seen is None,
         )
         joined = looked.transpose(1, 2).reshape(batch, tokens, width)
         states = states + self.dropout(self.proj(joined))

@@ -83,17 +83,13 @@ class TextGRUSpec(TextEncoderSpec):
         return {"spec": self, "steps": shape[0]}
 
 
-class TextTransformerSpec(TextEncoderSpec):
-    """A small transformer with norms before its layers and rotary positions."""
+class BlocksSpec(TextEncoderSpec):
+    """What transformers share."""
 
-    target: ClassVar[str] = "nearfar.encoders.text_encoders:TextTransformer"
-    name: Literal["text-transformer"] = "text-transformer"
     depth: Annotated[int, Ge(1), Le(1000)] = 2
     """Blocks of attention and perceptron."""
     heads: Annotated[int, Ge(1), Le(1024)] | None = None
     """Of attention; left out, one for every 32 units of width."""
-    pooling: Literal["mean", "cls"] = "mean"
-    """Features: the mean over the tokens, or what a learnt vector in front of them becomes."""
 
     def check(self) -> None:
         """Positions turn pairs of a head's units."""
@@ -108,3 +104,26 @@ class TextTransformerSpec(TextEncoderSpec):
     def head_count(self) -> int:
         """Heads of attention."""
         return self.heads or max(1, self.width // 32)
+
+
+class TextTransformerSpec(BlocksSpec):
+    """A small transformer with norms before its layers and rotary positions."""
+
+    target: ClassVar[str] = "nearfar.encoders.text_encoders:TextTransformer"
+    name: Literal["text-transformer"] = "text-transformer"
+    pooling: Literal["mean", "cls"] = "mean"
+    """Features: the mean over the tokens, or what a learnt vector in front of them becomes."""
+
+
+class TextCausalTransformerSpec(BlocksSpec):
+    """The same, each token seeing those before it alone, as in GPT (Radford et al. 2018)."""
+
+    target: ClassVar[str] = "nearfar.encoders.text_encoders:TextCausalTransformer"
+    gives_steps = True
+    name: Literal["text-causal-transformer"] = "text-causal-transformer"
+    pooling: Literal["mean", "last"] = "mean"
+    """Features: the mean of the states, or the last one, which has seen all."""
+
+    def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """The spec itself, and the most tokens that a text can have."""
+        return {"spec": self, "steps": shape[0]}

@@ -59,7 +59,7 @@ class CPC(Method):
         if not isinstance(encoder, StepEncoder):
             raise SettingError(
                 f"CPC predicts later steps, and {type(encoder).__name__} gives none: choose "
-                "encoder.name series-gru, patch-gru or text-gru"
+                "encoder.name series-gru, patch-gru, text-gru or text-causal-transformer"
             )
         steps, dim = cast(int, encoder.num_steps), cast(int, encoder.num_features)
         if spec.prediction_steps >= steps:
