@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 Contender = subprocess.Popen[str]
 
@@ -41,3 +43,21 @@ def take_turn(contender: Contender) -> str | None:
     """Let it run once more, and give its answer."""
     begin_turn(contender)
     return answer(contender)
+
+
+def seconds_of_others(*ours: "Iterable[Contender | subprocess.Popen[bytes]]") -> float:
+    """Seconds of processor time that all programs have had, less that of our processes."""
+    with open("/proc/stat") as stat:
+        everyone = sum(map(int, stat.readline().split()[1:4]))  # user, nice, system
+    own = 0
+    for process in (each for group in ours for each in group):
+        # What stands before the last bracket is the process's number and its name.
+        of_process = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        own += int(of_process[11]) + int(of_process[12])
+    return (everyone - own) / os.sysconf("SC_CLK_TCK")
+
+
+def available_memory() -> int:
+    """Bytes that programs may still take."""
+    with open("/proc/meminfo") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)

@@ -6,16 +6,22 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tools.machine import processor, versions
 from tools.markdown import table
 
 from benchmarks._beside import QUERIES, K
 from benchmarks._contender import DIM, TEMPERATURE
-from benchmarks._process import Contender, answer, begin_turn, start, take_turn
+from benchmarks._process import (
+    Contender,
+    answer,
+    begin_turn,
+    seconds_of_others,
+    start,
+    take_turn,
+)
 
 THREADS, NEIGHBOURS, ROUNDS = (1, 2), (0, 1, 2), 3
 PROBLEMS = {
@@ -101,14 +107,14 @@ def _in_turn(problem: str, rows: int, names: Sequence[str]) -> dict[tuple[str, i
                     if before and before[0] > LONG_S:
                         continue
                     turns = taken[key]
-                    began, others = time.perf_counter(), _others(busy, processes.values())
+                    began, others = time.perf_counter(), seconds_of_others(busy, processes.values())
                     for neighbour in busy[:count]:
                         neighbour.send_signal(signal.SIGCONT)
                     before.append(float(_alive(take_turn(process))))
                     for neighbour in busy[:count]:
                         neighbour.send_signal(signal.SIGSTOP)
                     turns.wall += time.perf_counter() - began
-                    turns.others += _others(busy, processes.values()) - others
+                    turns.others += seconds_of_others(busy, processes.values()) - others
                     print(
                         f"{problem} {rows} {key} beside {count}: {before[-1]:.3f} s",
                         file=sys.stderr,
@@ -131,19 +137,6 @@ def _alive(line: str | None) -> str:
     if line is None:
         raise RuntimeError("a contender died: is there memory for all of them?")
     return line
-
-
-def _others(*ours: "Iterable[Contender | subprocess.Popen[bytes]]") -> float:
-    """Seconds of processor time that all programs have had, less that of our processes."""
-
-    with open("/proc/stat") as stat:
-        everyone = sum(map(int, stat.readline().split()[1:4]))  # user, nice, system
-    own = 0
-    for process in (each for group in ours for each in group):
-        # What stands before the last bracket is the process's number and its name.
-        of_process = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-        own += int(of_process[11]) + int(of_process[12])
-    return (everyone - own) / os.sysconf("SC_CLK_TCK")
 
 
 def _table(taken: dict[tuple[str, int], Turns], names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from tools.machine import processor, versions
 from tools.markdown import table
 
 from benchmarks._contender import CLASSES, DIM, TEMPERATURE
-from benchmarks._process import answer, start, take_turn
+from benchmarks._process import answer, available_memory, start, take_turn
 
 ROWS = (512, 2048, 8192, 16384, 32768, 65536, 131072)
 ROWS_ON_TWO_THREADS = (512, 2048, 16384)
@@ -98,7 +98,7 @@ def _figures(objective: str, sizes: Sequence[int], *, threads: int) -> Figures:
                 before = found[name, sizes[number - 1]]
                 growth = 1 if name.startswith(NEARFAR) else GROWTH.get((objective, name), 2)
                 needed = int(before.memory * (rows / sizes[number - 1]) ** growth)
-                if not before.ran or needed > 0.8 * _available():
+                if not before.ran or needed > 0.8 * available_memory():
                     found[name, rows] = Figure(None, needed)
                     continue
             names.append(name)
@@ -146,11 +146,6 @@ def _round_robin(
         name: Figure(best(seconds[name]), memory[name]) if name in seconds else Figure(None, 0)
         for name in names
     }
-
-
-def _available() -> int:
-    with open("/proc/meminfo") as lines:
-        return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
 
 
 def _times(figures: Figures, sizes: Sequence[int]) -> str:
