@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nearfar.installed import version_of
+from nearfar.training.compiled import cpp_compiler
 from nearfar.training.hardware import Hardware, waited_for
 from nearfar.training.thread_choice import ThreadChoice
 
