@@ -59,7 +59,7 @@ REPRODUCTION = Reproduction(
         _effect("batch 128 over 32", axis=0, better=128, worse=32),
     ),
     draw=draw,
-    minutes=1.7,
+    minutes=3.6,
     pilot=PILOT,
     beside=BESIDE,
 )

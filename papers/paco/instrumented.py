@@ -67,7 +67,7 @@ def steps(assembly: Assembly) -> Iterator[Step]:
             views = assembly.views(images, draws)
             if hardware.channels_last:
                 views = tuple(view.contiguous(memory_format=torch.channels_last) for view in views)
-            with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.bf16):
+            with hardware.autocast:
                 embedded = method.embed(views)
                 loss = method.loss(embedded, labels)
             loss.backward()

@@ -84,7 +84,10 @@ def by_setting(
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set(xlabel=xlabel, ylabel=f"{yardstick.title}, top-1 in %")
     if len(lines) > 1 or lines[0]:
-        panel.legend(fontsize=7.5)
+        # Room of its own above the lines.
+        low, high = panel.get_ylim()
+        panel.set_ylim(low, high + 0.07 * (high - low) * (len(lines) // 2 + 1))
+        panel.legend(fontsize=7.5, ncols=2 if len(lines) > 1 else 1, loc="upper right")
 
 
 def side_by_side(

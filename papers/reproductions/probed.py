@@ -35,7 +35,6 @@ def run(
     schedule: ScheduleSpec | None = None,
     views: ViewsSpec = VIEWS,
     encoder: EncoderSpec | None = None,
-    baselines: bool = False,
 ) -> Recipe:
     """One run.
 
@@ -47,7 +46,6 @@ def run(
         schedule: A constant rate, where it is left out.
         views: Of each image.
         encoder: A narrow ResNet, where it is left out.
-        baselines: Whether raw pixels and the untrained encoder are judged beside.
     """
     training = TrainingSpec(
         epochs=epochs,
@@ -58,7 +56,7 @@ def run(
         online_probe=False,
         checkpoint_every=2,
     )
-    judged = base.judged_by((20, 0.07), probe=True, baselines=baselines)
+    judged = base.judged_by((20, 0.07), probe=True)
     return base.recipe(method, training, judged, views=views, encoder=encoder, side=SIDE)
 
 
