@@ -457,7 +457,7 @@ def test_it_begins_with_the_weights_of_a_run(fitted, digits, tmp_path):
 def test_a_collapsed_representation_is_a_warning(spread, monkeypatch):
     figures = {f"{what}_spread": spread for what in ("feature", "embedding")}
     figures |= {f"{what}_rank": 9.0 for what in ("feature", "embedding")}
-    monkeypatch.setattr("nearfar.training.collapse.look", lambda *_, **__: figures)
+    monkeypatch.setattr("nearfar.training.collapse.measure", lambda *_, **__: figures)
     rows = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
     encoder = ContrastiveEncoder(epochs=7, batch_size=4, modality="vectors", random_state=0)
     with warnings.catch_warnings(record=True) as caught:

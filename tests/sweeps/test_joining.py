@@ -16,7 +16,7 @@ from nearfar.sweeps.running import run_sweep
 from nearfar.sweeps.search import Search
 from nearfar.sweeps.sweep_folder import SweepFolder
 from nearfar.testing.rank_processes import FORKS
-from nearfar.training import loop
+from nearfar.training.step import Steps
 
 PATIENCE_S = 300.0
 RUNS = [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -31,15 +31,15 @@ def alone(tmp_path_factory):
 
 def in_terminal(folder: Path, number=None, step=0, reached=None) -> None:
     """`nearfar sweep --resume FOLDER`, which sends itself a signal before one of its steps."""
-    steps, update = itertools.count(1), loop._update
+    steps, take = itertools.count(1), Steps.take
 
     def signalling(*arguments):
         if next(steps) == step:
             reached.set()
             os.kill(os.getpid(), number)
-        update(*arguments)
+        return take(*arguments)
 
-    loop._update = signalling
+    Steps.take = signalling
     raise SystemExit(main(["sweep", "--resume", str(folder)]))
 
 

@@ -120,16 +120,16 @@ def test_a_worker_that_is_killed_in_a_run_loses_and_doubles_nothing(swept, tmp_p
     study = sweep.begin(replace(whole.study, minutes=None))
     code = (
         "import itertools, os, signal, sys\n"
-        "from nearfar.training import loop\n"
+        "from nearfar.training.step import Steps\n"
         "from nearfar.sweeps.search import Search\n"
         "from nearfar.sweeps.sweep_folder import SweepFolder\n"
         "from nearfar.sweeps.work import work\n"
-        "steps, update = itertools.count(1), loop._update\n"
+        "steps, take = itertools.count(1), Steps.take\n"
         "def deadly(*arguments):\n"
         "    if next(steps) == 8:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    update(*arguments)\n"
-        "loop._update = deadly\n"
+        "    return take(*arguments)\n"
+        "Steps.take = deadly\n"
         "folder = SweepFolder(sys.argv[1])\n"
         "work(Search(folder, folder.read()))\n"
     )
