@@ -180,6 +180,8 @@ def pictures(tmp_path):
 @pytest.mark.parametrize("page", pages_with_commands())
 def test_commands_run(page, pictures, monkeypatch, capfd):
     monkeypatch.chdir(pictures)
+    # What the person at this machine has fetched is not everybody's.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pictures / "cache"))
     # Weights of others are fetched by no test; trying takes most of a minute where there is no net.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for tag, text in blocks(page, "console"):
