@@ -21,6 +21,7 @@ from torch import nn
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.byol import BYOL
+from nearfar.methods.clip_spec import CLIPSpec
 from nearfar.methods.method import Method
 from nearfar.methods.specs import BYOLSpec
 from nearfar.spec import as_spec
@@ -134,19 +135,33 @@ def cut_run(tmp_path_factory):
     return folder / "run", whole
 
 
-def train_with_batch_norm(rank, world, path, shard):
+def pairs():
+    """Two encoders, and parameters of the method's own: a scale that is learnt, one that is not."""
+    torch.manual_seed(0)
+    return CLIPSpec(projection_dim=4, head="linear").build(Inside(), second_encoder=Inside())
+
+
+def fixed_scale():
+    method = pairs()
+    assert isinstance(method.log_scale, nn.Parameter)
+    method.log_scale.requires_grad_(False)
+    return method
+
+
+def train_made(rank, world, path, make, shard):
     sharding.LEAST_PART = 0
-    method = build_method()
+    method = make()
     config = replace(SHORT, epochs=1, shard=shard)
     train_tiny(path, config, method=method, batches=shared_batches())
     return state_of(method) if rank == 0 else None
 
 
 @pytest.mark.slow
-def test_batch_norm_is_that_of_ranks_that_have_it_whole(tmp_path):
+@pytest.mark.parametrize("make", [build_method, pairs, fixed_scale])
+def test_methods_are_those_of_ranks_that_have_them_whole(tmp_path, make):
     whole, shared = (
         run_on_ranks(
-            2, train_with_batch_norm, tmp_path / f"ranks-{shard}", tmp_path / f"{shard}", shard
+            2, train_made, tmp_path / f"ranks-{shard}", tmp_path / f"{shard}", make, shard
         )[0]
         for shard in (None, True)
     )

@@ -44,7 +44,8 @@ class Shards(Placing):
     def __init__(self, method: Method, device: torch.device, ranks: Ranks) -> None:
         super().__init__(method, ranks)
         lasting = {id(each) for each in lasting_parts(method).parameters()}
-        if any(not p.requires_grad and id(p) not in lasting for p in method.parameters()):
+        of_modules = [each for child in method.children() for each in child.parameters()]
+        if any(not each.requires_grad and id(each) not in lasting for each in of_modules):
             raise SettingError(
                 f"training.shard is True: {type(method).__name__} keeps a slow copy of its "
                 "encoder, which would be whole on every rank: choose a method without one, such as "
