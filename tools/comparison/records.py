@@ -41,7 +41,6 @@ CAME_LATER = {
     "evaluation.knn.form": "best",
     "evaluation.linear_probe": {"balanced": False},
     "method.head": "mlp",
-    "method.queue_size": 0,
     "training.compile": None,
     "training.keep_epoch": "last",
     "training.optimizer.head_rate": 1.0,
