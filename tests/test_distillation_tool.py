@@ -36,12 +36,13 @@ def test_students_take_as_many_steps_and_learn_from_their_seeds_teacher(tmp_path
 
 @pytest.fixture
 def _quick(monkeypatch, tmp_path):
-    """One epoch each, and a page and records elsewhere."""
+    """One epoch each, and page, chart and records elsewhere."""
     monkeypatch.setattr(distillation, "TEACHER_EPOCHS", 1)
     monkeypatch.setattr(distillation, "STUDENT_EPOCHS", 1)
     monkeypatch.setattr(distillation, "TEACHER_WIDTH", 4)
     monkeypatch.setattr(distillation, "RECORDS", tmp_path / "runs.jsonl")
     monkeypatch.setattr(distillation, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(distillation, "CHART", tmp_path / CHART.name)
     (tmp_path / "page.md").write_text("<!-- distillation -->\n<!-- /distillation -->\n")
 
 
