@@ -21,6 +21,7 @@ from nearfar.run_folder.folder import RunFolder
 from papers.experiment import Experiment
 from papers.figures import COLOURS, panels
 from papers.measurements import groups, values, where
+from papers.reproductions.power import interval_reach
 
 ARMS: dict[str, ObjectiveSpec] = {
     "contrastive": NTXentSpec(temperature=0.2),
@@ -111,15 +112,15 @@ def findings(data: pd.DataFrame) -> str:
 
 
 def _told(data: pd.DataFrame, head: str) -> str:
-    """Which encoder has the lower error under a head: seed by seed, beyond two deviations."""
+    """Which encoder has the lower error under a head: seed by seed, beyond the interval of 95 %."""
     first, second = (
         where(data, of=arm, head=head, figure="depth_rel").sort_values("seed")["value"].to_numpy()
         for arm in ARMS
     )
     apart = second - first
     words = list(ARMS)
-    less = f"{mean_and_sd(apart, '+.3f')} in relative error"
-    if len(apart) < 2 or abs(apart.mean()) <= 2 * apart.std(ddof=1):
+    less = f"{mean_and_sd(apart, '+.3f').replace('± +', '± ')} in relative error"
+    if len(apart) < 2 or abs(apart.mean()) <= interval_reach(apart.std(ddof=1), len(apart)):
         return f"Under a {HEADS[head]} the two cannot be told apart ({words[1]}: {less})."
     ahead = words[0] if apart.mean() > 0 else words[1]
     return f"Under a {HEADS[head]} {ahead} is ahead ({words[1]}: {less})."

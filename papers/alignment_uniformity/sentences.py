@@ -24,6 +24,7 @@ from nearfar.run_folder.folder import RunFolder
 from papers.experiment import Experiment
 from papers.figures import COLOURS, panels
 from papers.measurements import distinct, values, where
+from papers.reproductions.power import interval_reach
 
 CONTRASTIVE, DIRECT = "contrastive", "alignment + uniformity"
 SETTINGS: Mapping[str, tuple[ObjectiveSpec, ...]] = {
@@ -36,6 +37,8 @@ SETTINGS: Mapping[str, tuple[ObjectiveSpec, ...]] = {
 }
 """What is tried of either objective, as many of each."""
 BASELINES = {"untrained": "untrained bag of tokens", "raw": "TF-IDF"}
+NONE = "—"
+"""The setting of a baseline."""
 CHOOSES = "held out"
 FIGURES = {
     CHOOSES: "kNN of held-out training sentences, %",
@@ -84,7 +87,7 @@ def measure(
             for whose, figure, value in _figures(of_run):
                 of_encoder = {"objective": objective, "setting": _words(setting)}
                 if whose is not None:
-                    of_encoder = {"objective": whose, "setting": ""}
+                    of_encoder = {"objective": whose, "setting": NONE}
                 rows.append(of_encoder | {"figure": figure, "value": value})
     return pd.DataFrame(rows)
 
@@ -146,7 +149,8 @@ def draw(data: pd.DataFrame) -> Figure:
             spread = found.std(ddof=1) if len(found) > 1 else 0.0
             colour = COLOURS[objectives.index(objective)]
             panel.barh(place, found.mean(), xerr=spread, color=colour, height=0.6)
-        panel.set_yticks(range(len(names)), [setting or objective for objective, setting in names])
+        labels = [objective if setting == NONE else setting for objective, setting in names]
+        panel.set_yticks(range(len(names)), labels)
         panel.invert_yaxis()
         panel.set_xlabel(FIGURES[by])
     axes[0].set_title(f"T: {CONTRASTIVE}; weights and t: {DIRECT}", loc="left")
@@ -167,7 +171,7 @@ def findings(data: pd.DataFrame) -> str:
 
 
 def _told(data: pd.DataFrame, best: Mapping[str, str], figure: str) -> str:
-    """Which objective has the higher figure: seed by seed, beyond two deviations."""
+    """Which objective has the higher figure: seed by seed, beyond the interval of 95 %."""
     contrastive, direct = (
         where(data, objective=each, setting=best[each], figure=figure)
         .sort_values("seed")["value"]
@@ -176,8 +180,8 @@ def _told(data: pd.DataFrame, best: Mapping[str, str], figure: str) -> str:
     )
     apart = direct - contrastive
     by = {"follows": "By whether sentences follow each other", "knn": "By kNN"}[figure]
-    lead = f"{DIRECT}: {mean_and_sd(apart, '+.1f')}"
-    if len(apart) < 2 or abs(apart.mean()) <= 2 * apart.std(ddof=1):
+    lead = f"{DIRECT}: {mean_and_sd(apart, '+.1f').replace('± +', '± ')}"
+    if len(apart) < 2 or abs(apart.mean()) <= interval_reach(apart.std(ddof=1), len(apart)):
         return f"{by} the two cannot be told apart ({lead})."
     return f"{by} {DIRECT if apart.mean() > 0 else CONTRASTIVE} is ahead ({lead})."
 
@@ -185,7 +189,7 @@ def _told(data: pd.DataFrame, best: Mapping[str, str], figure: str) -> str:
 def _encoders(data: pd.DataFrame) -> list[tuple[str, str]]:
     """Objective and setting of each encoder, the baselines last."""
     pairs = dict.fromkeys(zip(data["objective"], data["setting"], strict=True))
-    return sorted(pairs, key=lambda pair: pair[1] == "")
+    return sorted(pairs, key=lambda pair: pair[1] == NONE)
 
 
 EXPERIMENT = Experiment(
@@ -205,5 +209,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     draw=draw,
     findings=findings,
-    minutes=50,
+    minutes=15,
 )

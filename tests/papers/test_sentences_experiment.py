@@ -32,7 +32,7 @@ def small(tmp_path):
     )
 
 
-def test_every_figure_of_each_setting_and_of_the_baselines_is_measured(small):
+def test_every_figure_of_each_setting_and_of_the_baselines_is_measured(small, tmp_path):
     settings = {name: several[:1] for name, several in SETTINGS.items()}
     data = sentences.measure(0, recipe=small, settings=settings).assign(seed=0)
     trained = data[data["objective"].isin(list(SETTINGS))]
@@ -41,8 +41,12 @@ def test_every_figure_of_each_setting_and_of_the_baselines_is_measured(small):
     baselines = data.drop(trained.index)
     assert set(baselines["objective"]) == set(sentences.BASELINES.values())
     assert set(baselines["figure"]) == {"knn", "follows"}
-    assert sentences.draw(data).get_axes()
-    assert sentences.findings(data).count("\n| ") == 1 + 1 + 4
+    data.to_csv(tmp_path / "kept.csv", index=False)
+    kept = pd.read_csv(tmp_path / "kept.csv")
+    assert sentences.draw(kept).get_axes()
+    told = sentences.findings(kept)
+    assert told.count("\n| ") == 1 + 1 + 4
+    assert told.count(" |  |") == len(sentences.BASELINES)  # they have no held-out figure alone
 
 
 def test_what_is_compared_is_chosen_by_held_out_sentences_alone():
