@@ -122,3 +122,18 @@ def test_a_cache_that_cannot_be_written_is_done_without(pictures, decoded, monke
     load(pictures)
     load(pictures)
     assert len(decoded) == 24
+
+
+def test_a_file_that_changes_while_the_folder_is_opened_is_decoded_again(pictures, monkeypatch):
+    read = folder.read_image
+
+    def reading(path, *given):
+        image = read(path, *given)
+        if path.name == "5.png":
+            path.write_bytes(b"no image any more")
+        return image
+
+    monkeypatch.setattr(folder, "read_image", reading)
+    load(pictures)
+    monkeypatch.setattr(folder, "read_image", read)
+    assert "skipped 2 of 12 images" in " ".join(load(pictures).notes)

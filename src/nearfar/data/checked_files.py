@@ -30,47 +30,46 @@ class CheckedFiles:
 
     Args:
         root: The folder.
+        files: Below it. Their sizes and times are taken now, before they are read: what changes
+            while it is read is then decoded again.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, files: Sequence[Path]) -> None:
+        self._files = files
+        self._stamps = _stamps(files)
         name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]
         self._path = user_cache() / "checked-images" / f"{name}.npz"
 
-    def unchanged(self, files: Sequence[Path]) -> dict[Path, ImageHeader]:
-        """The headers of those files that are known, in the order of the files.
-
-        Args:
-            files: Any files below the folder.
-        """
+    def unchanged(self) -> dict[Path, ImageHeader]:
+        """The headers of those files that are known, in the order of the files."""
         known = self._read()
         if not known:
             return {}
         row_of = {path: row for row, path in enumerate(known["paths"].tolist())}
-        rows = np.array([row_of.get(os.fsencode(path), -1) for path in files], dtype=np.int64)
-        same = (rows >= 0) & (known["stamps"][rows] == _stamps(files)).all(axis=1)
+        rows = np.array([row_of.get(os.fsencode(path), -1) for path in self._files], dtype=np.int64)
+        same = (rows >= 0) & (known["stamps"][rows] == self._stamps).all(axis=1)
         headers, places = known["headers"][rows].tolist(), np.flatnonzero(same).tolist()
-        return {files[place]: ImageHeader(*headers[place]) for place in places}
+        return {self._files[place]: ImageHeader(*headers[place]) for place in places}
 
     def keep(self, headers: Mapping[Path, ImageHeader]) -> None:
         """Replace what is known by these files; where the cache cannot be written, by nothing.
 
         Args:
-            headers: Of files that were decoded. Those with bands or pages are left out.
+            headers: Of those that were decoded. Files with bands or pages are left out.
         """
-        plain = {
-            path: each for path, each in headers.items() if not each.bands and each.pages == (0,)
-        }
-        files = list(plain)
+        rows, plain = [], []
+        for row, path in enumerate(self._files):
+            header = headers.get(path)
+            if header is not None and not header.bands and header.pages == (0,):
+                rows.append(row)
+                plain.append((header.height, header.width, header.channels))
         content = io.BytesIO()
         np.savez(
             content,
             format=np.array(_FORMAT),
-            paths=np.array([os.fsencode(path) for path in files], dtype=np.bytes_),
-            stamps=_stamps(files),
-            headers=np.array(
-                [(each.height, each.width, each.channels) for each in plain.values()],
-                dtype=np.int64,
-            ).reshape(-1, 3),
+            paths=np.array([os.fsencode(self._files[row]) for row in rows], dtype=np.bytes_),
+            stamps=self._stamps[rows],
+            headers=np.array(plain, dtype=np.int64).reshape(-1, 3),
         )
         with suppress(OSError, NearfarError):
             self._path.parent.mkdir(parents=True, exist_ok=True)

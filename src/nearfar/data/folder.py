@@ -72,8 +72,8 @@ def load_listed(
         max_corrupt=spec.max_corrupt,
         threads=spec.workers,
     )
-    checked = CheckedFiles(root)
-    known = checked.unchanged(files)
+    checked = CheckedFiles(root, files)
+    known = checked.unchanged()
     new = reader.keep_good(read_header, [path for path in files if path not in known])
     headers = {path: held for path in files if (held := known.get(path) or new.get(path))}
     headers, page_notes = pages_of(spec, root, listings, headers, reader)
