@@ -7,9 +7,7 @@ line it reads, the seconds of one more, the mean of as many as take a fifth of a
 time with one thread, wall time with more.
 """
 
-import ctypes
 import sys
-import time
 from collections.abc import Callable
 from math import log
 
@@ -17,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks._contender import seconds_a_call, status
+from benchmarks._contender import take_turns, take_turns_of_products
+from benchmarks._times import FLOOR
 
 DIM = 512
 SCALE = 1 / 0.07
-FLOOR = "floor"
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -54,25 +52,12 @@ def contender(name: str) -> Loss:
     return plain_clip
 
 
-def floor(rows: int) -> float:
-    """Seconds that four products of all pairs take at the rate of a large product."""
-    first, second = torch.randn(2048, 2048), torch.randn(2048, 2048)
-    held = torch.empty(2048, 2048)
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    start = clock()
-    torch.mm(first, second, out=held)
-    rate = 2 * 2048**3 / (clock() - start)
-    return 4 * 2 * rows**2 * DIM / rate
-
-
 def main() -> None:
     name, rows, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     if name == FLOOR:
-        print(0, floor(rows), flush=True)
-        for _ in sys.stdin:
-            print(floor(rows), flush=True)
+        take_turns_of_products(4 * 2 * rows**2 * DIM)  # four products of all pairs
         return
     loss = contender(name)
 
@@ -86,17 +71,7 @@ def main() -> None:
     # What a first call loads is not the loss's memory. A small batch loads it.
     value_and_gradient(*inputs(256))
     held = inputs(rows)
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    with open("/proc/self/clear_refs", "w") as reset:
-        reset.write("5")
-    before = status("VmRSS")
-    clock = time.process_time if threads == 1 else time.perf_counter
-    start = clock()
-    value_and_gradient(*held)
-    first = clock() - start
-    print(status("VmHWM") - before, first, flush=True)
-    for _ in sys.stdin:
-        print(seconds_a_call(lambda: value_and_gradient(*held), clock), flush=True)
+    take_turns(lambda: value_and_gradient(*held))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks._times import FLOOR
+
 DIM, TEMPERATURE, CLASSES = 128, 0.1, 100
 TURN_SECONDS = 0.2
 
@@ -83,15 +85,14 @@ def contender(objective: str, name: str, rows: int) -> Step:
     return torch.compile(plain) if name == "torch.compile" else plain
 
 
-def floor(rows: int) -> float:
-    """Seconds that 4·rows²·dim operations take at the rate of a large product."""
+def seconds_of_products(operations: float) -> float:
+    """Seconds that so many multiplications and additions take at the rate of a large product."""
     first, second = torch.randn(2048, 2048), torch.randn(2048, 2048)
     held = torch.empty(2048, 2048)
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    clock = clock_of_threads()
     start = clock()
     torch.mm(first, second, out=held)
-    rate = 2 * 2048**3 / (clock() - start)
-    return 4 * rows**2 * DIM / rate
+    return operations * (clock() - start) / (2 * 2048**3)
 
 
 def status(field: str) -> int:
@@ -106,10 +107,8 @@ def main() -> None:
     torch.manual_seed(0)
     embeddings = torch.randn(rows, DIM, requires_grad=True)
 
-    if name == "floor":
-        print(0, floor(rows), flush=True)
-        for _ in sys.stdin:
-            print(floor(rows), flush=True)
+    if name == FLOOR:
+        take_turns_of_products(4 * rows**2 * DIM)
         return
     step = contender(objective, name, rows)
 
@@ -121,17 +120,33 @@ def main() -> None:
     torch.autograd.grad(contender(objective, name, 256)(few), few)
     if name == "torch.compile":
         value_and_gradient()
+    take_turns(value_and_gradient)
+
+
+def take_turns(call: Callable[[], None]) -> None:
+    """Print extra memory and seconds of one call; for each line read, the seconds of one more."""
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     with open("/proc/self/clear_refs", "w") as reset:
         reset.write("5")
-    before = status("VmRSS")
-    clock = time.process_time if threads == 1 else time.perf_counter
+    before, clock = status("VmRSS"), clock_of_threads()
     start = clock()
-    value_and_gradient()
+    call()
     first = clock() - start
     print(status("VmHWM") - before, first, flush=True)
     for _ in sys.stdin:
-        print(seconds_a_call(value_and_gradient, clock), flush=True)
+        print(seconds_a_call(call, clock), flush=True)
+
+
+def take_turns_of_products(operations: float) -> None:
+    """Take turns as the floor: what so many multiplications and additions take at best."""
+    print(0, seconds_of_products(operations), flush=True)
+    for _ in sys.stdin:
+        print(seconds_of_products(operations), flush=True)
+
+
+def clock_of_threads() -> Callable[[], float]:
+    """Processor time with one thread, wall time with more."""
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
 
 def seconds_a_call(call: Callable[[], None], clock: Callable[[], float]) -> float:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from tools.machine import processor, versions
 from tools.markdown import table
 
-from benchmarks._clip_contender import DIM, FLOOR
+from benchmarks._clip_contender import DIM
 from benchmarks._process import answer, available_memory, seconds_of_others, start, take_turn
+from benchmarks._times import FLOOR, NEARFAR, beside_ours
 
-NEARFAR = "nearfar"
 CONTENDERS = (NEARFAR, "nearfar, bfloat16 products", "plain torch", "open_clip")
 ROUNDS = {1024: 15, 4096: 7, 16384: 3, 32768: 0}
 """Pairs of a batch, and how often each contender has a turn after its first call."""
@@ -147,13 +147,8 @@ def _times(figures: Figures, sizes: Sequence[int] | dict[int, int]) -> str:
             assert ours.seconds is not None
             if figure.seconds is None:
                 cells.append(f"needs {figure.memory / 1e9:.0f} GB")
-            elif name == NEARFAR:
-                cells.append(_time(figure.seconds))
-            elif name == FLOOR:
-                share = figure.seconds / ours.seconds
-                cells.append(f"{_time(figure.seconds)} ({share:.0%})")
             else:
-                cells.append(f"{_time(figure.seconds)} ({figure.seconds / ours.seconds:.1f}×)")
+                cells.append(beside_ours(name, figure.seconds, ours.seconds))
         lines.append([name, *cells])
     return table(["", *(f"N={rows}" for rows in sizes)], lines)
 
@@ -169,11 +164,6 @@ def _memory(figures: Figures, sizes: Sequence[int] | dict[int, int]) -> str:
             cells.append(f"{figure.memory / 1e6:.0f}{ratio}" if ran else "–")
         lines.append([name, *cells])
     return table(["MB", *(f"N={rows}" for rows in sizes)], lines)
-
-
-def _time(seconds: float) -> str:
-    """Seconds, or milliseconds below one."""
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from papers.figures import COLOURS, MARKERS, panels, style
 from tools.figure_file import save
 from tools.machine import processor, versions
 
+from benchmarks._times import told
+
 FIGURE = Path(__file__).parents[1] / "docs" / "growth.svg"
 DECADES = tuple(10**power for power in (1, 1.5, 2, 2.5, 3, 3.5, 4))
 LEAST_SECONDS, LEAST_MIB = 2e-3, 8.0
@@ -109,15 +111,11 @@ def table(found: dict[str, Measured]) -> str:
         sizes = list(of_work)
         seconds, mib = (list(each) for each in zip(*of_work.values(), strict=True))
         lines.append(
-            f"| {work.title} | {work.size} | {sizes[0]:,}, {sizes[-1]:,} | {_time(seconds[-1])} | "
+            f"| {work.title} | {work.size} | {sizes[0]:,}, {sizes[-1]:,} | {told(seconds[-1])} | "
             f"{_growth(power(sizes, seconds, LEAST_SECONDS))} | {mib[-1]:.0f} MiB | "
             f"{_growth(power(sizes, mib, LEAST_MIB))} |"
         )
     return "\n".join(lines)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
 def _growth(exponent: float | None) -> str:

@@ -10,13 +10,13 @@ from tools.markdown import table
 
 from benchmarks._contender import CLASSES, DIM, TEMPERATURE
 from benchmarks._process import answer, available_memory, start, take_turn
+from benchmarks._times import FLOOR, NEARFAR, beside_ours
 
 ROWS = (512, 2048, 8192, 16384, 32768, 65536, 131072)
 ROWS_ON_TWO_THREADS = (512, 2048, 16384)
 # From so many rows on a pass takes minutes: one is enough, and only these are worth it.
 LARGE = 65536
 LARGEST = ("nearfar",)
-NEARFAR, FLOOR = "nearfar", "floor"
 CONTENDERS = {
     "nt_xent": (
         NEARFAR,
@@ -158,13 +158,8 @@ def _times(figures: Figures, sizes: Sequence[int]) -> str:
             if figure.seconds is None or ours.seconds is None:
                 needed = f"needs {figure.memory / 1e9:.0f} GB"
                 cells.append(needed if figure.memory else "–")
-            elif name == NEARFAR:
-                cells.append(_time(figure.seconds))
-            elif name == FLOOR:
-                share = figure.seconds / ours.seconds
-                cells.append(f"{_time(figure.seconds)} ({share:.0%})")
             else:
-                cells.append(f"{_time(figure.seconds)} ({figure.seconds / ours.seconds:.1f}×)")
+                cells.append(beside_ours(name, figure.seconds, ours.seconds))
         lines.append([name, *cells])
     return table(["", *(f"M={rows}" for rows in sizes)], lines)
 
@@ -186,13 +181,6 @@ def _memory(figures: Figures, sizes: Sequence[int]) -> str:
 
 def _names(figures: Figures) -> list[str]:
     return list(dict.fromkeys(name for name, _ in figures))
-
-
-def _time(seconds: float) -> str:
-    """Seconds, or milliseconds below one."""
-    if seconds < 1:
-        return f"{seconds * 1e3:.3g} ms"
-    return f"{seconds:.3g} s"
 
 
 if __name__ == "__main__":
