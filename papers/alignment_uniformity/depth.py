@@ -18,10 +18,10 @@ from nearfar.methods.objective_specs import AlignUniformSpec, NTXentSpec, Object
 from nearfar.recipes.run import run_recipe
 from nearfar.recipes.scenes import scenes_setup
 from nearfar.run_folder.folder import RunFolder
+from papers.compared import compared
 from papers.experiment import Experiment
 from papers.figures import COLOURS, panels
 from papers.measurements import groups, values, where
-from papers.reproductions.power import interval_reach
 
 ARMS: dict[str, ObjectiveSpec] = {
     "contrastive": NTXentSpec(temperature=0.2),
@@ -117,13 +117,14 @@ def _told(data: pd.DataFrame, head: str) -> str:
         where(data, of=arm, head=head, figure="depth_rel").sort_values("seed")["value"].to_numpy()
         for arm in ARMS
     )
-    apart = second - first
-    words = list(ARMS)
-    less = f"{mean_and_sd(apart, '+.3f').replace('± +', '± ')} in relative error"
-    if len(apart) < 2 or abs(apart.mean()) <= interval_reach(apart.std(ddof=1), len(apart)):
-        return f"Under a {HEADS[head]} the two cannot be told apart ({words[1]}: {less})."
-    ahead = words[0] if apart.mean() > 0 else words[1]
-    return f"Under a {HEADS[head]} {ahead} is ahead ({words[1]}: {less})."
+    return compared(
+        f"Under a {HEADS[head]}",
+        list(ARMS),
+        second - first,
+        "+.3f",
+        unit=" in relative error",
+        lower=True,
+    )
 
 
 EXPERIMENT = Experiment(

@@ -21,10 +21,10 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
 from nearfar.recipes.texts import quickthought_novels
 from nearfar.run_folder.folder import RunFolder
+from papers.compared import compared
 from papers.experiment import Experiment
 from papers.figures import COLOURS, panels
 from papers.measurements import distinct, values, where
-from papers.reproductions.power import interval_reach
 
 CONTRASTIVE, DIRECT = "contrastive", "alignment + uniformity"
 SETTINGS: Mapping[str, tuple[ObjectiveSpec, ...]] = {
@@ -178,12 +178,8 @@ def _told(data: pd.DataFrame, best: Mapping[str, str], figure: str) -> str:
         .to_numpy()
         for each in (CONTRASTIVE, DIRECT)
     )
-    apart = direct - contrastive
     by = {"follows": "By whether sentences follow each other", "knn": "By kNN"}[figure]
-    lead = f"{DIRECT}: {mean_and_sd(apart, '+.1f').replace('± +', '± ')}"
-    if len(apart) < 2 or abs(apart.mean()) <= interval_reach(apart.std(ddof=1), len(apart)):
-        return f"{by} the two cannot be told apart ({lead})."
-    return f"{by} {DIRECT if apart.mean() > 0 else CONTRASTIVE} is ahead ({lead})."
+    return compared(by, (CONTRASTIVE, DIRECT), direct - contrastive, "+.1f", lower=False)
 
 
 def _encoders(data: pd.DataFrame) -> list[tuple[str, str]]:
