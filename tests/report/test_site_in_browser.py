@@ -1,22 +1,18 @@
 """The site of `nearfar web` in a real browser: followed live, compared, asked for neighbours."""
 
 import shutil
-import threading
-import time
 
 import pytest
 import torch
-import uvicorn
+from served_site import served, well_behaved
 
 from nearfar.encoders.saved import save_encoder
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.run_folder.folder import RunFolder
-from nearfar.web.app import web_app
 
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-TOKEN = "a-token"
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +37,8 @@ def site(digits_run, tmp_path_factory):
     live.write_config(config)
     for number in range(1, 6):
         live.append_metrics(step(number))
-    server = uvicorn.Server(
-        uvicorn.Config(web_app(folder, TOKEN), port=0, log_level="error", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run)
-    with live.held():
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}/{TOKEN}/", live
-        server.should_exit = True
-        thread.join(timeout=20)
+    with live.held(), served(folder) as address:
+        yield address, live
 
 
 def step(number):
@@ -64,14 +50,6 @@ def step(number):
         "learning_rate": 0.001,
         "examples_per_second": 500.0,
     }
-
-
-def well_behaved(browser, address):
-    """Nothing is complained of, asked of another host, executed, or wider than the window."""
-    assert not browser.evaluate("document.documentElement.scrollWidth > innerWidth")
-    assert browser.complaints() == []
-    assert all(each.startswith(address) for each in browser.requests())
-    assert browser.evaluate("[...document.images].every(each => each.src.startsWith('data:'))")
 
 
 def rows_of(browser):
@@ -171,16 +149,7 @@ def test_every_page_fits_wide_and_narrow_light_and_dark(browser, site, width, da
 
 
 def test_a_server_that_ended_is_told(browser, tmp_path):
-    server = uvicorn.Server(
-        uvicorn.Config(web_app(tmp_path, TOKEN), port=0, log_level="error", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    browser.open(f"http://127.0.0.1:{port}/{TOKEN}/", width=800)
-    browser.wait_for("document.getElementById('none').innerText.startsWith('There is no run')")
-    server.should_exit = True
-    thread.join(timeout=20)
+    with served(tmp_path) as address:
+        browser.open(address, width=800)
+        browser.wait_for("document.getElementById('none').innerText.startsWith('There is no run')")
     browser.wait_for("document.getElementById('lost').innerText.includes('does not answer')")

@@ -1,5 +1,7 @@
 """Who is answered: whoever knows the token, asks this machine by its name, and changes nothing."""
 
+import re
+
 import pytest
 from starlette.testclient import TestClient
 from web_runs import HOST, TOKEN, ask, begin_run, client_of, ids
@@ -73,6 +75,19 @@ def test_every_answer_keeps_other_hosts_out(folder):
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "access-control-allow-origin" not in answer.headers
     assert pages[0].headers["cache-control"] == "no-store"
+
+
+def test_no_page_holds_a_script_that_would_have_to_be_allowed_by_name(folder):
+    client = client_of(folder)
+    run = ids(client)["one"]
+    pages = [ask(client, ""), *(ask(client, page, run) for page in ("run", "neighbors", "map"))]
+    for page in pages:
+        assert page.status_code == 200
+        scripts = re.findall(r"<script([^>]*)>(.*?)</script>", page.text, re.DOTALL)
+        for words, held in scripts:
+            assert ("src=" in words and not held.strip()) or 'type="application/json"' in words
+        assert not re.search(r"\son\w+\s*=", page.text)
+        assert "script-src 'self';" in page.headers["content-security-policy"]
 
 
 def test_a_report_is_shut_off_from_the_site_it_comes_from(folder):

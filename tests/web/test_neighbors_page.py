@@ -6,52 +6,35 @@ import time
 import numpy as np
 import pytest
 import torch
-from web_runs import ask, begin_run, client_of, ids
+from web_runs import ask, begin_run, client_of, ids, leave_encoder, until_ready
 
 from nearfar.data.source import Part, Source
-from nearfar.encoders.saved import save_encoder
+from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.errors import NearfarError
-from nearfar.spec import as_spec
-from nearfar.training.generators import OwnDraws
 from nearfar.web import nearest
 from nearfar.web.nearest import search
 from nearfar.web.searches import Searches
 from nearfar.web.sights import Sights
 
 
-def leave_encoder(run, settings, shape, statistics=None):
-    from nearfar.encoders.specs import EncoderSpec
-
-    spec = settings if isinstance(settings, TextBagSpec) else as_spec(EncoderSpec, settings)
-    mean, std = statistics or ((0.0,) * shape[0], (1.0,) * shape[0])
-    with OwnDraws(0):
-        save_encoder(run.path, spec.build(shape), spec, shape=shape, mean=mean, std=std)
-
-
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     run = begin_run(folder / "digits")
-    leave_encoder(run, {"name": "small-resnet", "width": 4}, (1, 8, 8))
+    leave_encoder(run, SmallResNetSpec(width=4), (1, 8, 8))
     return folder
-
-
-def until_ready(client, run):
-    deadline = time.monotonic() + 60
-    while True:
-        state = ask(client, "api/search", run).json()
-        if "doing" not in state:
-            return state
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_examples_are_found_and_their_neighbours_are_the_nearest(digits):
     client = client_of(digits)
     run = ids(client)["digits"]
     assert "not ready yet" in ask(client, "api/examples", run).json()["error"]
-    assert until_ready(client, run)["told"] == "500 test images beside 1,297 training images"
+    state = until_ready(client, run)
+    assert state["told"] == "500 test images beside 1,297 training images"
+    assert state["asks"] == {"typed": None, "across": None, "among": [], "letters": 300}
+    refused = ask(client, "api/typed", run, text="seven").json()["error"]
+    assert "no encoder of this run takes texts" in refused
 
     found = ask(client, "api/examples", run, find="7").json()
     assert {example["label"] for example in found["examples"][:3]} <= {"7"} | {
@@ -93,7 +76,7 @@ def test_texts_are_found_by_their_words_and_shown_as_text(tmp_path):
     runs = tmp_path / "runs"
     data = {"name": "text-lines", "root": str(tmp_path / "lines.txt"), "length": 48}
     run = begin_run(runs / "texts", data=data, encoder={"name": "text-bag"}, views={"name": "text"})
-    leave_encoder(run, TextBagSpec(width=16, buckets=512, dropout=0.0), (48,), ((), ()))
+    leave_encoder(run, TextBagSpec(width=16, buckets=512, dropout=0.0), (48,))
     client = client_of(runs)
     known = ids(client)["texts"]
     assert "failed" not in until_ready(client, known)
@@ -142,9 +125,9 @@ def test_large_parts_are_thinned_evenly_and_that_is_told(digits, monkeypatch):
 def test_what_stands_in_the_way_is_told(tmp_path):
     begin_run(tmp_path / "unfinished")
     lost = begin_run(tmp_path / "lost", data={"name": "npz", "root": str(tmp_path / "gone.npz")})
-    leave_encoder(lost, {"name": "small-resnet", "width": 4}, (1, 8, 8))
+    leave_encoder(lost, SmallResNetSpec(width=4), (1, 8, 8))
     broken = begin_run(tmp_path / "broken")
-    leave_encoder(broken, {"name": "small-resnet", "width": 4}, (1, 8, 8))
+    leave_encoder(broken, SmallResNetSpec(width=4), (1, 8, 8))
     broken_weights = broken.encoder_weights.read_bytes()
     broken.encoder_weights.write_bytes(broken_weights[:-1] + b"x")
     client = client_of(tmp_path)

@@ -76,6 +76,7 @@ class Site:
             Route("/api/search", self.search),
             Route("/api/examples", self.examples),
             Route("/api/nearest", self.nearest),
+            Route("/api/typed", self.typed),
             Route("/static/{name}", self.static),
         ]
 
@@ -171,7 +172,7 @@ class Site:
         state = self._searches.state(path)
         if state.get("ready"):
             ready = self._searches.ready(path)
-            state |= {"told": ready.told, "notes": ready.notes}
+            state |= {"told": ready.told, "notes": ready.notes, "asks": ready.asks()}
         return unless_seen(request, state)
 
     def examples(self, request: Request) -> Response:
@@ -182,13 +183,23 @@ class Site:
         return unless_seen(request, ready.found(text, number(request, "first", 0, 10**9)))
 
     def nearest(self, request: Request) -> Response:
-        """An example and what lies nearest to it."""
+        """An example and what lies nearest to it, of a run of pairs also of the other kind."""
         _, path = self._path(request)
         ready = self._searches.ready(path)
         row = number(request, "row", 0, 10**9)
         if row >= len(ready.queries):
             raise SettingError(f"there is no example {row}: they end at {len(ready.queries) - 1}")
-        return unless_seen(request, ready.nearest(row))
+        return unless_seen(request, ready.nearest(row, request.query_params.get("among")))
+
+    def typed(self, request: Request) -> Response:
+        """What lies nearest to words that a visitor typed."""
+        _, path = self._path(request)
+        ready = self._searches.ready(path)
+        if ready.typed is None:
+            raise SettingError("no encoder of this run takes texts: choose an example instead")
+        asked = request.query_params
+        among = asked.get("among") or next(iter(ready.typed.shelves))
+        return unless_seen(request, ready.typed.nearest(asked.get("text", ""), among))
 
     async def static(self, request: Request) -> Response:
         """Styles and scripts, which are ours and stay the same while the server runs."""

@@ -18,14 +18,15 @@ from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.data_root import refuse_lost_data
 from nearfar.uses.embed import Examples, features_of
 from nearfar.uses.neighbors import Searchable
+from nearfar.web.across import Across, both_kinds
+from nearfar.web.shelves import NEAREST, Shelf
 from nearfar.web.sights import Sights
+from nearfar.web.typed import MOST_LETTERS, Typed, title
 
 MOST_QUERIES = 2_000
 """Test examples that can be picked; of more, as many spread evenly."""
 MOST_GALLERY = 20_000
 """Training examples that are looked among; of more, as many spread evenly."""
-NEAREST = 16
-"""Neighbours that are shown."""
 PAGE = 48
 """Examples that are listed at once."""
 
@@ -37,22 +38,34 @@ class Searched:
     Attributes:
         queries: What can be picked.
         gallery: What is looked among; the queries themselves where there is no test part.
-        class_names: Of the labels; empty without labels.
         told: What the page says of the two.
         notes: What a person should know of the data.
         similar: Of each query its nearest rows of the gallery.
         similarities: Their cosines.
-        sights: Draws examples.
+        across: The two kinds of a run of pairs; None of other runs.
+        typed: Looks for words that a visitor types; None where no encoder takes texts.
     """
 
-    queries: Part
-    gallery: Part
-    class_names: tuple[str, ...]
+    queries: Shelf
+    gallery: Shelf
     told: str
     notes: tuple[str, ...]
     similar: torch.Tensor
     similarities: torch.Tensor
-    sights: Sights
+    across: Across | None
+    typed: Typed | None
+
+    def asks(self) -> dict[str, Any]:
+        """What can be asked besides an example's neighbours of its own kind, for the page."""
+        parts = {} if self.typed is None else self.typed.shelves
+        if self.across is not None:
+            parts = self.across.second
+        return {
+            "typed": None if self.typed is None else self.typed.finds,
+            "across": None if self.across is None else self.across.finds,
+            "among": list(parts),
+            "letters": MOST_LETTERS,
+        }
 
     def found(self, text: str, first: int) -> dict[str, Any]:
         """The queries whose name, class or words hold a text, one page of them.
@@ -64,60 +77,41 @@ class Searched:
         wanted = text.strip().lower()
         rows = [row for row, words in enumerate(self._words()) if wanted in words]
         listed = rows[first : first + PAGE]
-        return {
-            "total": len(rows),
-            "first": first,
-            "examples": self._cells(self.queries, listed),
-        }
+        return {"total": len(rows), "first": first, "examples": self.queries.cells(listed)}
 
-    def nearest(self, row: int) -> dict[str, Any]:
+    def nearest(self, row: int, among: str | None = None) -> dict[str, Any]:
         """A query and what lies nearest to it, most similar first.
 
         Args:
             row: Of the queries, from 0.
+            among: Of a run of pairs, which part of the other kind; None asks its own kind alone.
+
+        Raises:
+            SettingError: There is no such part.
         """
-        (query,) = self._cells(self.queries, [row])
-        rows = self.similar[row].tolist()
-        cells = self._cells(self.gallery, rows)
-        for cell, similarity in zip(cells, self.similarities[row].tolist(), strict=True):
-            cell["similarity"] = round(similarity, 3)
+        (query,) = self.queries.cells([row])
+        cells = self.gallery.cells(self.similar[row].tolist(), self.similarities[row].tolist())
+        for cell in cells:
             if query["label"] is not None and cell["label"] is not None:
                 cell["right"] = cell["label"] == query["label"]
-        return {"query": query, "nearest": cells}
+        answer = {"query": query, "title": title(self.gallery, "training"), "nearest": cells}
+        if self.across is not None and among is not None:
+            answer["across"] = self.across.nearest(row, among)
+        return answer
 
     def _words(self) -> list[str]:
         """What each query is found by."""
-        texts = readable(self._texts()).tolist() if self.queries.modality == "texts" else None
-        labels = self.queries.labels
+        part = self.queries.part
+        texts: list[str] | None = None
+        if part.modality == "texts":
+            assert isinstance(part.examples, torch.Tensor)
+            texts = readable(part.examples).tolist()
         found = []
-        for row in range(len(self.queries)):
-            words = [_name(self.queries, row)]
-            words += [] if labels is None else [self._class(int(labels[row]))]
+        for row in range(len(part)):
+            words = [self.queries.name(row), self.queries.class_of(row) or ""]
             words += [] if texts is None else [texts[row]]
             found.append("\n".join(words).lower())
         return found
-
-    def _texts(self) -> torch.Tensor:
-        assert isinstance(self.queries.examples, torch.Tensor)
-        return self.queries.examples
-
-    def _cells(self, part: Part, rows: list[int]) -> list[dict[str, Any]]:
-        if not rows:
-            return []
-        labels = part.labels
-        drawn = self.sights.of(choose(part, torch.tensor(rows)))
-        return [
-            {
-                "row": row,
-                "name": printable(_name(part, row)),
-                "label": None if labels is None else printable(self._class(int(labels[row]))),
-                **sight,
-            }
-            for row, sight in zip(rows, drawn, strict=True)
-        ]
-
-    def _class(self, label: int) -> str:
-        return self.class_names[label] if 0 <= label < len(self.class_names) else str(label)
 
 
 def search(run: Path, say: Callable[[str], None]) -> Searched:
@@ -136,21 +130,31 @@ def search(run: Path, say: Callable[[str], None]) -> Searched:
     say("reading the data")
     source = _source(run)
     queries, gallery, told = _parts(source)
-    alone = queries is gallery
-    parts = {"gallery": gallery} if alone else {"gallery": gallery, "queries": queries}
+    parts = {"training": gallery} if queries is gallery else {"test": queries, "training": gallery}
     features = _features(encoder, parts, source, say)
-    bank = Searchable(features[: len(gallery)])
-    asked = features[len(gallery) :]
-    found = bank.of_all(NEAREST) if alone else bank.nearest(asked, NEAREST)
+    sights = Sights.fitting(gallery)
+    shelves = {
+        name: Shelf(part, source.class_names or (), sights, Searchable(features[name]))
+        for name, part in parts.items()
+    }
+    looked_among, asking = shelves["training"], next(iter(shelves.values()))
+    if queries is gallery:
+        found = looked_among.bank.of_all(NEAREST)
+    else:
+        found = looked_among.bank.nearest(features["test"], NEAREST)
+    across = both_kinds(run, shelves, features, say)
+    typed = None if across is None else across.typed
+    if across is None and encoder.modality == "texts":
+        typed = Typed(encoder, dict(reversed(shelves.items())))
     return Searched(
-        queries,
-        gallery,
-        source.class_names or (),
+        asking,
+        looked_among,
         told,
         tuple(printable(note) for note in source.notes),
         found.rows,
         found.similarities,
-        Sights.fitting(gallery),
+        across,
+        typed,
     )
 
 
@@ -190,15 +194,12 @@ def _some(part: Part, most: int) -> tuple[Part, str]:
 
 def _features(
     encoder: SavedEncoder, parts: dict[str, Part], source: Source, say: Callable[[str], None]
-) -> torch.Tensor:
-    """Features of all parts, one behind the other."""
+) -> dict[str, torch.Tensor]:
+    """Features of each part."""
     plain = {
         name: replace(part, multi_labels=None, partners=None, depths=None, masks=None)
         for name, part in parts.items()
     }
     found, _ = features_of(encoder, Examples(plain, source.class_names, {}), say=say)
-    return found.features
-
-
-def _name(part: Part, row: int) -> str:
-    return f"example {row}" if part.names is None else str(part.names[row])
+    sizes = [len(part) for part in parts.values()]
+    return dict(zip(parts, found.features.split(sizes), strict=True))

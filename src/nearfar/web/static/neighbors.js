@@ -1,10 +1,12 @@
-// Examples of a run, and what its encoder finds nearest to the one that is chosen.
+// Examples of a run, and what its encoder finds nearest to one that is chosen, or to typed words.
 import { ask, element, keepOn, Unanswered } from "./common.js";
 
 const at = (id) => document.getElementById(id);
 const run = at("picker").dataset.run;
+let asks = {};
 let first = 0;
 let waiting = 0;
+let asked = 0;
 
 async function untilReady() {
   try {
@@ -19,7 +21,8 @@ async function untilReady() {
       return 1;
     }
     at("told").textContent = `${state.told}.`;
-    at("notes").replaceChildren(...state.notes.map((note) => element("p", { className: "note" }, note)));
+    at("notes").textContent = state.notes.map(sentence).join(" ");
+    offer(state.asks);
     at("picker").hidden = false;
     await list();
     await answerAddress();
@@ -29,6 +32,18 @@ async function untilReady() {
     at("told").textContent = `${error.message}.`;
     return 0;
   }
+}
+
+/** What can be asked of this run besides neighbours of its own kind. */
+function offer(offered) {
+  asks = offered;
+  at("asking").hidden = !asks.typed && !asks.across;
+  at("typed-label").textContent = asks.typed ? `Find ${asks.typed} by words` : "";
+  for (const id of ["typed-label", "typed", "look"]) at(id).hidden = !asks.typed;
+  at("typed").maxLength = asks.letters;
+  at("among").replaceChildren(...asks.among.map((part) => element("option", { value: part }, part)));
+  at("among").parentElement.hidden = asks.among.length < 2;
+  if (!asks.typed && asks.among.length < 2) at("asking").hidden = true;
 }
 
 async function list() {
@@ -43,26 +58,70 @@ async function list() {
   }));
 }
 
+/** Answers what the address asks for: a row of the examples, or words. */
 async function answerAddress() {
-  const row = location.hash.slice(1);
-  if (!/^\d+$/.test(row)) return;
-  try {
-    const { query, nearest } = await ask("nearest", [["id", run], ["row", row]], { anew: true });
-    at("query").replaceChildren(
-      element("figure", { className: `query${query.words ? " text" : ""}` }, sight(query),
-        caption(query, [query.label, query.name])),
-    );
-    at("nearest").replaceChildren(...nearest.map((near) => element("figure",
-      { className: `${near.right === true ? "right" : near.right === false ? "wrong" : ""}${near.words ? " text" : ""}` },
-      sight(near), caption(near, [`${mark(near)}${near.similarity.toFixed(2)}`, near.label ?? near.name]))));
-    at("answer").hidden = false;
-    at("answer").scrollIntoView({ block: "nearest" });
-  } catch (error) {
-    if (!(error instanceof Unanswered)) at("told").textContent = `${error.message}.`;
+  const given = location.hash.slice(1);
+  const among = asks.among.length ? [["among", at("among").value]] : [];
+  if (/^\d+$/.test(given)) {
+    await answer(ask("nearest", [["id", run], ["row", given], ...(asks.across ? among : [])], { anew: true }));
+  } else if (given.startsWith("text=") && asks.typed) {
+    at("typed").value = typedIn(given);
+    await answer(ask("typed", [["id", run], ["text", at("typed").value], ...among], { anew: true }));
+  } else {
+    at("answer").hidden = true;
   }
 }
 
+function typedIn(given) {
+  try {
+    return decodeURIComponent(given.slice("text=".length));
+  } catch {
+    return "";
+  }
+}
+
+async function answer(asking) {
+  asked += 1;
+  const own = asked;
+  try {
+    const said = await asking;
+    // Of what is asked quickly after one another only the last is shown.
+    if (own === asked) show(said);
+  } catch (error) {
+    if (error instanceof Unanswered || own !== asked) return;
+    at("answer").hidden = true;
+    const place = at("asking").hidden ? at("told") : at("wrong");
+    place.textContent = sentence(error.message);
+  }
+}
+
+function show({ query, title, nearest, across, notes = [] }) {
+  at("wrong").textContent = "";
+  at("query").replaceChildren(
+    element("figure", { className: `query${query.words ? " text" : ""}` }, sight(query),
+      caption(query, [query.label, query.name, ...notes])),
+  );
+  at("beyond").hidden = !across;
+  if (across) {
+    at("across-title").textContent = across.title;
+    at("own").textContent = across.own ?? "";
+    at("across").replaceChildren(...across.nearest.map(found));
+  }
+  at("title").textContent = title;
+  at("nearest").replaceChildren(...nearest.map(found));
+  at("answer").hidden = false;
+  at("answer").scrollIntoView({ block: "nearest" });
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
 const mark = ({ right }) => (right === true ? "✓ " : right === false ? "✗ " : "");
+
+function found(near) {
+  const kind = near.right === true ? "right" : near.right === false ? "wrong" : "";
+  return element("figure", { className: `${kind}${near.words ? " text" : ""}` },
+    sight(near), caption(near, [`${mark(near)}${near.similarity.toFixed(3)}`, near.label ?? near.name]));
+}
 
 function sight({ uri, words, name, pixels }) {
   if (!uri) return element("p", { className: "words", dir: "auto" }, words);
@@ -70,7 +129,7 @@ function sight({ uri, words, name, pixels }) {
 }
 
 function caption({ name }, parts) {
-  const shown = [...new Set(parts.filter((part) => part !== null && part !== undefined))];
+  const shown = [...new Set(parts.filter((part) => part !== null && part !== undefined && part !== ""))];
   return element("figcaption", { title: name }, ...shown.map((part) => element("span", {}, part)));
 }
 
@@ -84,6 +143,13 @@ function told(action) {
   };
 }
 
+at("typing").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const address = `#text=${encodeURIComponent(at("typed").value)}`;
+  if (location.hash === address) answerAddress();
+  else location.hash = address;
+});
+at("among").addEventListener("change", answerAddress);
 at("text").addEventListener("input", () => {
   clearTimeout(waiting);
   first = 0;
