@@ -151,7 +151,8 @@ def test_it_is_the_second_encoder_of_pairs(bert, tmp_path, capsys):
     second = ["--method.second-encoder", "huggingface", "--method.second-encoder.folder"]
     assert main([*words.split(), *second, str(bert)]) == 0, capsys.readouterr().err
     told = capsys.readouterr().out
-    assert "second encoder: the weights of" in told
+    assert "second encoder  huggingface, " in told
+    assert "start           the weights of" in told
     assert "100.0 % of the weights" in told
     assert load_encoder(tmp_path / "run", tower="second")(["the sea"]).shape == (1, 16)
     assert main([*words.split(), *second, str(tmp_path / "no")]) != 0

@@ -19,6 +19,7 @@ from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.saved import load_head
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.method import Tower
 from nearfar.methods.specs import (
     BYOLSpec,
     CrossEntropySpec,
@@ -151,7 +152,8 @@ def test_where_there_is_no_head_or_the_encoder_fits_in_part_it_begins_anew(first
 def test_of_an_encoder_that_fits_in_part_the_head_is_not_taken_over(first, tmp_path, account):
     assembly = assemble(recipe_from(tmp_path, first))
     assembly.start.account |= account
-    assembly.start.load_head_into(assembly.method, assembly.recipe.method.projection)
+    method, built = assembly.method, assembly.recipe.method.projection
+    assembly.start.load_head_into(Tower(method.encoder, built, method.embedding_head))
     assert "would read other features" in assembly.start.lines[-1]
 
 

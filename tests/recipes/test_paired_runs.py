@@ -10,6 +10,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from small_recipe import light_recipe
 from tests.recipes.cut_run import goes_on_to_the_same_bits
+from tests.recipes.paired_recipe import PLACES, QUIET, recipe, write_pairs
 
 from nearfar.data.paired_specs import ImagePairsFolderSpec, ImagePairsNpzSpec
 from nearfar.data.specs import NpzSpec
@@ -30,44 +31,10 @@ from nearfar.training.ranks import Ranks
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import DigitsViewsSpec
 
-PLACES = ("top left", "top right", "bottom left", "bottom right")
-QUIET = Console(quiet=True)
-
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    """96 images of 8×8 with a bright quarter on noise, and texts that say which."""
-    random = np.random.default_rng(0)
-    labels = np.arange(96) % 4
-    images = random.integers(0, 100, (96, 8, 8), dtype=np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        top, left = 4 * (label // 2), 4 * (label % 2)
-        image[top : top + 4, left : left + 4] += 120
-    texts = [f"bright at the {PLACES[label]}, number {n}" for n, label in enumerate(labels)]
-    file = tmp_path_factory.mktemp("pairs") / "pairs.npz"
-    names = np.array(PLACES)[labels]
-    np.savez(file, first=images, second=np.array(texts), labels=names)
-    return file
-
-
-def recipe(pairs, **changed):
-    method = {
-        "projection_dim": 8,
-        "second_encoder": TextBagSpec(
-            width=16, buckets=512, dropout=0.0, tokens="bpe", vocabulary=300
-        ),
-    }
-    settings = {
-        "data": ImagePairsNpzSpec(root=pairs, length=48),
-        "views": DigitsViewsSpec(count=1),
-        "method": CLIPSpec(**method | changed.pop("method", {})),
-        "training": TrainingSpec(
-            **{"epochs": 2, "batch_size": 16, "device": "cpu", "precision": "fp32", "threads": 1}
-            | {"knn_every": 2}
-            | changed.pop("training", {})
-        ),
-    }
-    return light_recipe(pairs.parent, **settings | changed)
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +156,7 @@ def test_what_the_second_encoder_began_with_is_recorded_and_shown(pairs, run, tm
     title = f"the second encoder of the run {run.resolve()} (text-bag)"
     assert RunFolder(tmp_path / "run").read_start("second")["title"] == title
     assert RunFolder(tmp_path / "run").read_start() == {}
-    assert f"second encoder: {title}" in console.file.getvalue()
+    assert f"start           {title}" in console.file.getvalue()
     assert f"the second one: {title}" in (tmp_path / "run" / "report.html").read_text()
     for named, said in (
         (tmp_path / "nowhere", r"^method\.second_encoder\.start .*nowhere: no such run"),

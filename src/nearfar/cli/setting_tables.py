@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from nearfar.bounds import allowed
 from nearfar.cli.docstrings import setting_texts
 from nearfar.cli.listing import Grid
-from nearfar.spec import Choice, Named, default_of
+from nearfar.spec import Choice, Spec, default_of
 
 
 def options(settings: Any, prefix: str = "--") -> dict[str, Any]:
@@ -39,12 +39,19 @@ def as_typed(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def setting_facts(kind: type[Named]) -> list[dict[str, Any]]:
-    """Every setting of a spec: name, default, what it may be, and what it does."""
+def setting_facts(kind: type[Spec]) -> list[dict[str, Any]]:
+    """Every setting of a spec: name, default, what it may be, and what it does.
+
+    Those of a spec in it that is no choice stand behind its name: "second_adapt.freeze".
+    """
     hints, texts, told = get_type_hints(kind, include_extras=True), setting_texts(kind), []
     for each in fields(kind):
         if each.name != "name":
             default = default_of(each)
+            if isinstance(default, Spec) and not isinstance(default, Choice):
+                inner = setting_facts(type(default))
+                told += [one | {"name": f"{each.name}.{one['name']}"} for one in inner]
+                continue
             may_be = allowed(hints[each.name])
             if isinstance(default, Choice):
                 default, may_be = default.name, " or ".join(default.known())
@@ -53,7 +60,7 @@ def setting_facts(kind: type[Named]) -> list[dict[str, Any]]:
     return told
 
 
-def settings_grid(kind: type[Named], title: str) -> list[Grid]:
+def settings_grid(kind: type[Spec], title: str) -> list[Grid]:
     """The same as a table; none for a spec without settings."""
     rows = [
         (

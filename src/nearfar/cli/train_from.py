@@ -10,7 +10,7 @@ from nearfar.cli.train_arguments import TrainArguments, arguments_of, new_folder
 from nearfar.errors import SettingError
 from nearfar.launch import launched, said_by_first_rank
 from nearfar.paths import user_path
-from nearfar.run_folder.names import HEAD
+from nearfar.run_folder.names import HEAD, SECOND_SETTINGS
 
 
 def goes_on(words: Sequence[str]) -> bool:
@@ -37,7 +37,9 @@ def train_from(words: Sequence[str]) -> None:
         from nearfar.recipes.run import run_recipe
         from nearfar.terminal import Terminal
 
-        fresh = recipe.adapt.head == "fresh"
+        side = recipe.method.second_side
+        adapted = [recipe.adapt] if side is None else [recipe.adapt, side.adapt]
+        fresh = all(each.head == "fresh" for each in adapted)
         if launched().rank == 0 and fresh and (run / HEAD).is_file():
             told = "the encoder alone is taken over: the method's heads begin anew"
             Terminal(goes_on=True).say("note", [told])
@@ -72,12 +74,13 @@ def _read(words: Sequence[str]) -> tuple[Path, int | None, TrainArguments]:
 
 
 def _defaults(run: Path) -> TrainArguments:
-    """The settings of a run, its encoder and head the start."""
+    """The settings of a run, its encoder and head the start; of pairs both encoders and heads."""
     from nearfar.recipes.config_json import read_recipe
 
     recipe = read_recipe(run)
     encoder, adapt = replace(recipe.encoder, start=str(run)), replace(recipe.adapt, head="start")
-    return arguments_of(replace(recipe, encoder=encoder, adapt=adapt))
+    method = recipe.method.begun_with(str(run / SECOND_SETTINGS))
+    return arguments_of(replace(recipe, encoder=encoder, adapt=adapt, method=method))
 
 
 def _count(epochs: str) -> int:

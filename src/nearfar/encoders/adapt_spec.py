@@ -18,8 +18,8 @@ class AdaptSpec(Spec):
     room: ClassVar[str] = "adapt."
 
     head: Literal["fresh", "start"] = field(default="fresh", kw_only=True)
-    """start: the projection head begins as that of the run in encoder.start, where both are built
-    alike; fresh: with random weights. --from RUN sets start."""
+    """start: the projection head begins as that of the run that the encoder's start names, where
+    both are built alike; fresh: with random weights. --from RUN sets start."""
     freeze: Literal["backbone"] | Annotated[int, Ge(1)] | None = None
     """What is not trained: the backbone, or its first n stages, of which the stem is one."""
     freeze_batch_norm: bool = False

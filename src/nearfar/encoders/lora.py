@@ -111,10 +111,8 @@ def _merge(layer: nn.Module) -> None:
 def _chosen(encoder: nn.Module, layers: Layers) -> Iterator[tuple[nn.Module, str]]:
     """Layers and the names of their weights, each once."""
     seen: set[int] = set()
-    for module in encoder.modules():
-        if layers == "attention" and "attention" not in type(module).__name__.lower():
-            continue
-        for layer in module.modules():
+    for part in [encoder] if layers == "linear" else _attention(encoder):
+        for layer in part.modules():
             if id(layer) in seen:
                 continue
             seen.add(id(layer))
@@ -122,3 +120,11 @@ def _chosen(encoder: nn.Module, layers: Layers) -> Iterator[tuple[nn.Module, str
                 yield layer, "in_proj_weight"
             elif isinstance(layer, nn.Linear):
                 yield layer, "weight"
+
+
+def _attention(encoder: nn.Module) -> Iterator[nn.Module]:
+    """Modules that are called attention, and what others name as their `attention_layers`."""
+    for module in encoder.modules():
+        if "attention" in type(module).__name__.lower():
+            yield module
+        yield from getattr(module, "attention_layers", ())

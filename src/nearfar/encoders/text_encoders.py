@@ -228,6 +228,11 @@ class Block(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
+    @property
+    def attention_layers(self) -> tuple[nn.Module, ...]:
+        """What low-rank adapters of attention are for (`nearfar.encoders.lora`)."""
+        return self.qkv, self.proj
+
     def forward(self, states: _STATES, seen: Bool[Tensor, "batch tokens"] | None) -> _STATES:
         """The states after the block.
 

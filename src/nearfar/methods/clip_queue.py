@@ -1,5 +1,6 @@
 """CLIP with queues: pairs of earlier steps are negatives too, by slow copies of both encoders."""
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from nearfar.methods.batch_norm import encoded_as_keys
 from nearfar.methods.clip import CLIP
 from nearfar.methods.clip_spec import CLIPSpec
+from nearfar.methods.method import Tower
 from nearfar.methods.momentum import follow, frozen_copy
 from nearfar.methods.queue import Queue
 from nearfar.objectives.info_nce import among_keys_and_queue
@@ -67,6 +69,11 @@ class QueuedCLIP(CLIP):
     def head_followers(self) -> tuple[nn.Module, ...]:
         """The slow copy of the first encoder's head."""
         return (self.momentum_projection,)
+
+    @property
+    def second_tower(self) -> Tower:
+        """The second encoder and its head, which a slow copy follows."""
+        return replace(super().second_tower, head_followers=(self.second_momentum_projection,))
 
     def embed(self, views: tuple[Tensor, ...]) -> tuple[Float[Tensor, "batch dim"], ...]:
         """Embeddings of both kinds, and their keys, without gradient."""

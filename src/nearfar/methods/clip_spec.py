@@ -1,17 +1,24 @@
 """CLIP's settings, and those of the objectives that it may compare pairs by. Imports no torch."""
 
-from dataclasses import replace
+from dataclasses import field, replace
 from math import log
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
+from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.head_specs import HeadName, HeadSpec, HeadWidth, MLPHeadSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.encoders.text_specs import TextTransformerSpec
 from nearfar.errors import SettingError, told_at
 from nearfar.methods.objective_specs import Temperature
-from nearfar.methods.specs import SECOND_ENCODER, MethodSpec, head_named
+from nearfar.methods.specs import (
+    SECOND_ADAPT,
+    SECOND_ENCODER,
+    MethodSpec,
+    SecondSide,
+    head_named,
+)
 from nearfar.modality import ForExamples, Modality
 from nearfar.spec import Choice, Nested, Share
 from nearfar.views.specs import SimCSEViewsSpec, ViewsSpec
@@ -94,6 +101,8 @@ class CLIPSpec(MethodSpec):
     """Width of the common space; an identity head decides it instead."""
     second_encoder: Nested[EncoderSpec] = TextTransformerSpec()
     """Backbone of what is paired with the examples; text-bag is the quickest for texts."""
+    second_adapt: Nested[AdaptSpec] = field(default=AdaptSpec(), kw_only=True)
+    """What of the second encoder stays as it is, as adapt says of the first."""
     second_views: Nested[ViewsSpec] = SimCSEViewsSpec(count=1)
     """Views of what is paired with them; simcse leaves texts as they are."""
     queue_size: Annotated[int, Ge(0)] = 0
@@ -104,8 +113,13 @@ class CLIPSpec(MethodSpec):
     0.995."""
 
     def check(self) -> None:
-        """One view is compared with one, and a queue is of `clip`."""
+        """One view is compared with one, a queue is of `clip`, and a head goes on with its run."""
         self._check_queue()
+        if self.second_adapt.head == "start" and self.second_encoder.start is None:
+            raise SettingError(
+                f"{SECOND_ADAPT}head is start, and {SECOND_ENCODER}start names none: name a run "
+                f"by {SECOND_ENCODER}start, or set {SECOND_ADAPT}head to fresh"
+            )
         if self.second_views.count != 1:
             raise SettingError(
                 f"method.second_views.count is {self.second_views.count}: CLIP compares one view "
@@ -125,14 +139,22 @@ class CLIPSpec(MethodSpec):
             )
 
     @property
-    def second_side(self) -> tuple[EncoderSpec, ViewsSpec]:
-        """`second_encoder` and `second_views`."""
-        return self.second_encoder, self.second_views
+    def second_side(self) -> SecondSide:
+        """`second_encoder`, `second_views` and `second_adapt`."""
+        return SecondSide(self.second_encoder, self.second_views, self.second_adapt)
 
     def with_absolute_paths(self) -> "CLIPSpec":
         """The same, the second encoder's start found from any folder."""
         with told_at(EncoderSpec.room, SECOND_ENCODER):
             return replace(self, second_encoder=self.second_encoder.with_absolute_start())
+
+    def begun_with(self, second_encoder: str) -> "CLIPSpec":
+        """The same, the second encoder and its head begun as those of a run."""
+        return replace(
+            self,
+            second_encoder=replace(self.second_encoder, start=second_encoder),
+            second_adapt=replace(self.second_adapt, head="start"),
+        )
 
     @property
     def projection(self) -> HeadSpec:

@@ -22,11 +22,13 @@ class Tower:
         encoder: A module with `num_features`.
         head_spec: How the head is built.
         head: From features to embeddings.
+        head_followers: Copies of the head that follow it, which begin as it does.
     """
 
     encoder: nn.Module
     head_spec: HeadSpec
     head: nn.Module
+    head_followers: tuple[nn.Module, ...] = ()
 
 
 class Method(nn.Module, ABC):

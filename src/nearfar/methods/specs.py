@@ -1,12 +1,13 @@
 """Every method that an encoder can be trained with: its settings and what it needs. No torch."""
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import log
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from annotated_types import Gt, Le
 
+from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.head_specs import (
     HeadName,
     HeadSpec,
@@ -37,7 +38,23 @@ if TYPE_CHECKING:
 
 
 SECOND_ENCODER, SECOND_VIEWS = "method.second_encoder.", "method.second_views."
+SECOND_ADAPT = "method.second_adapt."
 """Where the settings of what is paired with the examples stand."""
+
+
+@dataclass(frozen=True)
+class SecondSide:
+    """What a method of pairs has for what is paired with the examples.
+
+    Attributes:
+        encoder: Its backbone.
+        views: Its views.
+        adapt: What of the backbone stays as it is, and whose head begins.
+    """
+
+    encoder: EncoderSpec
+    views: "ViewsSpec"
+    adapt: AdaptSpec
 
 
 @runtime_checkable
@@ -97,8 +114,8 @@ class MethodSpec(Choice, noun="method"):
         return None
 
     @property
-    def second_side(self) -> "tuple[EncoderSpec, ViewsSpec] | None":
-        """Encoder and views of what is paired with the examples; None where one kind is learnt."""
+    def second_side(self) -> SecondSide | None:
+        """What there is for what is paired with the examples; None where one kind is learnt."""
         return None
 
     @property
@@ -108,6 +125,14 @@ class MethodSpec(Choice, noun="method"):
 
     def with_absolute_paths(self) -> "MethodSpec":
         """The same, found from any folder."""
+        return self
+
+    def begun_with(self, second_encoder: str) -> "MethodSpec":  # noqa: ARG002  most have none
+        """The same, a second encoder and its head begun as those of a run.
+
+        Args:
+            second_encoder: The start: a file of the run's second encoder.
+        """
         return self
 
     def build(

@@ -14,13 +14,14 @@ from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.head_specs import HeadSpec
 from nearfar.encoders.saved import EncoderDescription, SavedEncoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError, told_at
 from nearfar.evaluation.judged import Towers
-from nearfar.methods.method import Method
-from nearfar.methods.specs import SECOND_ENCODER, SECOND_VIEWS, MethodSpec
+from nearfar.methods.method import Method, Tower
+from nearfar.methods.specs import SECOND_ADAPT, SECOND_ENCODER, SECOND_VIEWS, MethodSpec
 from nearfar.modality import channels_of
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
@@ -172,9 +173,11 @@ def assemble(
 
 def _require_something_to_train(recipe: Recipe, method: nn.Module) -> None:
     if not any(each.requires_grad for each in method.parameters()):
+        side = recipe.method.second_side
+        both = "" if side is None else f" and {SECOND_ADAPT}freeze is {side.adapt.freeze}"
         raise SettingError(
-            f"adapt.freeze is {recipe.adapt.freeze}: {recipe.method.title} has no other weights, "
-            "so nothing is left to train: freeze fewer stages"
+            f"adapt.freeze is {recipe.adapt.freeze}{both}: {recipe.method.title} has no other "
+            "weights, so nothing is left to train: freeze fewer stages"
         )
 
 
@@ -225,15 +228,15 @@ def _statistics(
 
 def _second_format(method: MethodSpec, part: Part, start: Start | None) -> Format | None:
     """The same of what is paired with the examples; None where nothing is."""
-    if method.second_side is None or part.partners is None:
+    side = method.second_side
+    if side is None or part.partners is None:
         return None
-    encoder, views = method.second_side
     paired = part.partners.used().as_part()
     assert isinstance(paired.examples, Tensor)
-    shape = views.shape_of(paired.example_shape)
+    shape = side.views.shape_of(paired.example_shape)
     mean, std = _statistics(paired, shape, start)
-    with told_at(encoder.room, SECOND_ENCODER):
-        learnt = encoder.learn(paired.examples)
+    with told_at(EncoderSpec.room, SECOND_ENCODER):
+        learnt = side.encoder.learn(paired.examples)
     return Format(shape, mean, std, learnt)
 
 
@@ -246,11 +249,11 @@ def views_of(recipe: Recipe, example_format: Format) -> Views:
 def training_views_of(recipe: Recipe, example_format: Format) -> Views | PairedViews:
     """The same with those of what is paired with the examples, where the method learns from it."""
     views, second = views_of(recipe, example_format), example_format.second
-    if second is None or recipe.method.second_side is None:
+    side = recipe.method.second_side
+    if second is None or side is None:
         return views
-    _, of_second = recipe.method.second_side
-    with told_at(of_second.room, SECOND_VIEWS):
-        paired = of_second.build(second.shape, mean=second.mean, std=second.std)
+    with told_at(side.views.room, SECOND_VIEWS):
+        paired = side.views.build(second.shape, mean=second.mean, std=second.std)
     return PairedViews(views, paired)
 
 
@@ -266,7 +269,7 @@ def _seeded_method(
     # Weights are drawn on the CPU, the same on every machine.
     with OwnDraws(recipe.seed):
         encoder = _encoder(recipe, example_format)
-        second = _second_encoder(recipe, example_format)
+        second, side = _second_encoder(recipe, example_format), recipe.method.second_side
         if start is not None:
             start.load_into(encoder)
         if second_start is not None and second is not None:
@@ -274,11 +277,16 @@ def _seeded_method(
                 second_start.load_into(second)
         # Before the method copies it: what is frozen of it is frozen in a momentum encoder too.
         recipe.adapt.apply(encoder)
+        if second is not None and side is not None:
+            with told_at(AdaptSpec.room, SECOND_ADAPT):
+                side.adapt.apply(second)
         method = recipe.method.build(
             encoder, class_counts=counts, views=example_format, second_encoder=second
         )
         if start is not None and recipe.adapt.head == "start":
-            start.load_head_into(method, head_spec_of(recipe.method, method))
+            start.load_head_into(_first_tower(recipe.method, method))
+        if second_start is not None and side is not None and side.adapt.head == "start":
+            second_start.load_head_into(method.second_tower)
     cast(nn.Module, method).to(device)
     return method
 
@@ -288,6 +296,14 @@ def head_spec_of(spec: MethodSpec, method: Method) -> HeadSpec | None:
     return method.head_spec or spec.projection
 
 
+def _first_tower(spec: MethodSpec, method: Method) -> Tower | None:
+    """A method's encoder and projection head; None where it has no head."""
+    head, built = method.embedding_head, head_spec_of(spec, method)
+    if head is None or built is None:
+        return None
+    return Tower(method.encoder, built, head, method.head_followers)
+
+
 def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:
     """The backbone, its weights drawn from torch's generator."""
     return _built(recipe.encoder, example_format)
@@ -295,10 +311,11 @@ def _encoder(recipe: Recipe, example_format: Format) -> nn.Module:
 
 def _second_encoder(recipe: Recipe, example_format: Format) -> nn.Module | None:
     """The backbone of what is paired with the examples; None where the method has none."""
-    if recipe.method.second_side is None or example_format.second is None:
+    side = recipe.method.second_side
+    if side is None or example_format.second is None:
         return None
     with told_at(EncoderSpec.room, SECOND_ENCODER):
-        return _built(recipe.method.second_side[0], example_format.second)
+        return _built(side.encoder, example_format.second)
 
 
 def _built(spec: EncoderSpec, example_format: Format) -> nn.Module:
@@ -330,23 +347,17 @@ def untrained_towers(recipe: Recipe, example_format: Format) -> Towers | None:
         recipe: The run's.
         example_format: The run's, its partners' beside it.
     """
-    second = example_format.second
-    if second is None or recipe.method.second_side is None:
+    second, side = example_format.second, recipe.method.second_side
+    if second is None or side is None:
         return None
     method = _seeded_method(recipe, example_format, None, torch.device("cpu"))
-    head, spec = method.embedding_head, head_spec_of(recipe.method, method)
-    tower = method.second_tower
-    assert head is not None
-    assert spec is not None
-    assert tower is not None
+    first, other = _first_tower(recipe.method, method), method.second_tower
+    assert first is not None
+    assert other is not None
     return Towers(
-        as_saved(method.encoder, recipe, example_format, head=(spec, head)),
+        as_saved(first.encoder, recipe, example_format, head=(first.head_spec, first.head)),
         as_saved(
-            tower.encoder,
-            recipe,
-            second,
-            spec=recipe.method.second_side[0],
-            head=(tower.head_spec, tower.head),
+            other.encoder, recipe, second, spec=side.encoder, head=(other.head_spec, other.head)
         ),
     )
 

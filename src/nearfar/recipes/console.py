@@ -1,11 +1,12 @@
 """What a person reads while a run goes on: the header, the scores, where the report lies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 from nearfar.methods.specs import MethodSpec
 from nearfar.modality import in_words
@@ -13,7 +14,7 @@ from nearfar.recipes.assembly import Assembly
 from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, score_rows
 from nearfar.report.uncertainty import Score
 from nearfar.report.verdict import forms, verdict
-from nearfar.spec import Choice, settings_of
+from nearfar.spec import Choice, Spec, set_apart, settings_of
 from nearfar.terminal import shown
 from nearfar.training.specs import TrainingSpec
 
@@ -27,9 +28,6 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         out: Its folder.
     """
     recipe, part = assembly.recipe, assembly.part
-    weights = list(assembly.method.encoder.parameters())
-    trained = sum(each.numel() for each in weights if each.requires_grad)
-    count = sum(each.numel() for each in weights)
     steps = assembly.batches.steps_per_epoch
     examples = in_words(part.modality, part.example_shape)
     lines = {
@@ -38,10 +36,8 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
         + _held_out(assembly)
         + f", views {recipe.views.name}"
         + (f" at {assembly.format.shape[1]} px" if part.modality == "images" else ""),
-        "encoder": f"{recipe.encoder.name}, {count / 1e6:.2f} M weights"
-        + ("" if trained == count else f", {trained / 1e6:.2f} M of them trained")
-        + ", "
-        f"{assembly.method.encoder.num_features} features",
+        "encoder": f"{recipe.encoder.name}, {_weights(assembly.method.encoder)}",
+        **_second_encoder(assembly),
         "method": _method(recipe.method),
         **assembly.method.told,
         "training": f"{recipe.training.epochs} epochs of {steps} steps of "
@@ -53,13 +49,30 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     grid = Table.grid(padding=(0, 2))
     for name, text in lines.items():
         grid.add_row(f"[dim]{name}[/dim]", shown(text))
-        begun = {"encoder": "first", "method": "second"}.get(name)
+        begun = {"encoder": "first", "second encoder": "second"}.get(name)
         for place, line in enumerate(_start(assembly, begun) if begun else ()):
             grid.add_row("" if place else "[dim]start[/dim]", shown(line))
     console.print(grid)
     for note in assembly.source.notes:
         console.print(f"[yellow]note[/yellow]  {shown(note)}")
     console.print()
+
+
+def _weights(encoder: nn.Module) -> str:
+    """How many weights an encoder has and trains, and how many features it gives."""
+    weights = list(encoder.parameters())
+    count = sum(each.numel() for each in weights)
+    trained = sum(each.numel() for each in weights if each.requires_grad)
+    some = "" if trained == count else f", {trained / 1e6:.2f} M of them trained"
+    return f"{count / 1e6:.2f} M weights{some}, {encoder.num_features} features"
+
+
+def _second_encoder(assembly: Assembly) -> dict[str, str]:
+    """The line of the encoder of what is paired with the examples, where there is one."""
+    side, tower = assembly.recipe.method.second_side, assembly.method.second_tower
+    if side is None or tower is None:
+        return {}
+    return {"second encoder": f"{side.encoder.name}, {_weights(tower.encoder)}"}
 
 
 def _start(assembly: Assembly, tower: str) -> list[str]:
@@ -71,7 +84,7 @@ def _start(assembly: Assembly, tower: str) -> list[str]:
     spec, example_format = assembly.recipe.encoder, assembly.format
     side = assembly.recipe.method.second_side
     if tower == "second" and side is not None and example_format.second is not None:
-        title, spec, example_format = f"second encoder: {title}", side[0], example_format.second
+        spec, example_format = side.encoder, example_format.second
     if shape is not None and shape != example_format.shape:
         title += f", of {in_words(spec.takes, shape)}"
     known = [] if start.origin.mean is None else ["examples are normalised as they were there"]
@@ -91,16 +104,23 @@ def _held_out(assembly: Assembly) -> str:
 
 def _method(method: MethodSpec) -> str:
     """A method and every setting of it."""
-    return ", ".join([method.title, *_settings(method)])
+    return ", ".join([method.title, *_settings(settings_of(method))])
 
 
-def _settings(choice: Choice) -> list[str]:
-    """Every setting that has a value, in words; those of another choice behind its name."""
+def _settings(settings: Mapping[str, Any]) -> list[str]:
+    """Every setting that has a value, in words; of a choice in it all, of another spec what is set.
+
+    Args:
+        settings: By name.
+    """
     told = []
-    for name, value in settings_of(choice).items():
+    for name, value in settings.items():
         if isinstance(value, Choice):
-            inner = _settings(value)
+            inner = _settings(settings_of(value))
             value = value.name + (f" ({', '.join(inner)})" if inner else "")
+        elif isinstance(value, Spec):
+            inner = _settings(set_apart(value))
+            value = f"({', '.join(inner)})" if inner else None
         elif isinstance(value, float):
             value = f"{value:g}"
         if value is not None:

@@ -4,9 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from nearfar.data.fingerprint import part_fingerprint
+from nearfar.encoders.adapt_spec import AdaptSpec
+from nearfar.encoders.specs import EncoderSpec
+from nearfar.methods.specs import SECOND_ADAPT, SECOND_ENCODER
 from nearfar.recipes.assembly import Assembly
 from nearfar.recipes.config_json import recipe_to_json
-from nearfar.spec import flat_settings
+from nearfar.spec import flat_settings, to_json
 
 _FREE_TO_CHANGE = frozenset(
     ["encoder.start", "method.second_encoder.start", "method.teacher", "method.teacher_weights"]
@@ -14,6 +17,17 @@ _FREE_TO_CHANGE = frozenset(
 )
 """Settings that say where data, starting weights and a teacher lie and how they are held; what they
 are, they say themselves."""
+_UNTOLD = {
+    "adapt.head": "fresh",
+    "method.queue_size": 0,
+    **flat_settings(to_json(AdaptSpec()), SECOND_ADAPT),
+}
+"""Settings that earlier runs had without saying so, by the value that they had."""
+_ROOMS = {
+    "first": (EncoderSpec.room, AdaptSpec.room),
+    "second": (SECOND_ENCODER, SECOND_ADAPT),
+}
+"""Where the start of each encoder stands, and whether its head is taken over."""
 
 
 def experiment_of(assembly: Assembly) -> dict[str, Any]:
@@ -30,18 +44,13 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
         name: value
         for room in ("data", "views", "encoder", "adapt", "method")
         for name, value in flat_settings(nested[room], f"{room}.").items()
-        if name not in _FREE_TO_CHANGE
+        if name not in _FREE_TO_CHANGE and (name not in _UNTOLD or value != _UNTOLD[name])
     }
-    if assembly.start is not None:
-        settings["encoder.start (content)"] = assembly.start.origin.sha256
-    if assembly.second_start is not None:
-        settings["method.second_encoder.start (content)"] = assembly.second_start.origin.sha256
-    if assembly.recipe.adapt.head == "fresh":
-        del settings["adapt.head"]  # what earlier runs had without saying it
-    elif assembly.start is not None:
-        settings["adapt.head (content)"] = assembly.start.origin.head
-    if settings.get("method.queue_size") == 0:
-        del settings["method.queue_size"]  # likewise
+    for tower, start in assembly.starts.items():
+        encoder, adapt = _ROOMS[tower]
+        settings[f"{encoder}start (content)"] = start.origin.sha256
+        if f"{adapt}head" in settings:
+            settings[f"{adapt}head (content)"] = start.origin.head
     part = assembly.part
     data = {
         "data (number of examples)": len(part),

@@ -395,12 +395,13 @@ def _require_partners(second: SavedEncoder, source: Source) -> None:
 def _save_second(assembly: Assembly, run_folder: RunFolder) -> None:
     """Saves the encoder of what is paired with the examples, where there is one."""
     tower, second = assembly.method.second_tower, assembly.format.second
-    if tower is None or second is None or assembly.recipe.method.second_side is None:
+    side = assembly.recipe.method.second_side
+    if tower is None or second is None or side is None:
         return
     save_encoder(
         run_folder.path,
-        tower.encoder,
-        assembly.recipe.method.second_side[0],
+        merged(tower.encoder),
+        side.encoder,
         shape=second.shape,
         mean=second.mean,
         std=second.std,

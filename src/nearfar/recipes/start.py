@@ -11,7 +11,7 @@ from nearfar.encoders.saved import load_head
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.encoders.start_origin import Origin, State, fingerprint, is_run, read_start
 from nearfar.errors import NearfarError, told_at
-from nearfar.methods.method import Method
+from nearfar.methods.method import Tower
 from nearfar.methods.specs import SECOND_ENCODER, MethodSpec
 from nearfar.run_folder import records
 from nearfar.run_folder.folder import RunFolder
@@ -55,23 +55,21 @@ class Start:
         loaded = load_start(encoder, self.origin, self.state)
         self.lines, self.account = loaded.lines(), loaded.as_json()
 
-    def load_head_into(self, method: Method, own: HeadSpec | None) -> None:
-        """Let the method's head begin as the start's, where both are built alike; say what is done.
+    def load_head_into(self, tower: Tower | None) -> None:
+        """Let a tower's head begin as the start's, where both are built alike; say what is done.
 
         Copies that follow the head begin as it does. Without weights at hand nothing is done.
 
         Args:
-            method: Its encoder has the start's weights.
-            own: How its head is built; None where it has none.
+            tower: Its encoder has the start's weights; None where there is no head.
         """
-        ours = method.embedding_head
-        if self.state is None or own is None or ours is None:
+        if self.state is None or tower is None:
             return
-        reason = self._why_not_its_head(own)
+        reason = self._why_not_its_head(tower.head_spec)
         if reason is None:
             assert self.head is not None
             weights = self.head[1].state_dict()
-            for module in (ours, *method.head_followers):
+            for module in (tower.head, *tower.head_followers):
                 module.load_state_dict(weights)
             self.lines.append("its projection head too; all else of the method begins anew")
         else:
@@ -138,18 +136,20 @@ def second_start_of(method: MethodSpec, ranks: Ranks) -> Start | None:
         method: Its second encoder names it.
         ranks: Of the run.
     """
-    if method.second_side is None:
+    side = method.second_side
+    if side is None:
         return None
     with told_at(EncoderSpec.room, SECOND_ENCODER):
-        return start_of(method.second_side[0], AdaptSpec(), ranks)
+        return start_of(side.encoder, side.adapt, ranks)
 
 
 def second_start_again(method: MethodSpec, run: RunFolder, ranks: Ranks) -> Start | None:
     """The same of a run that is gone on with, as `start_again`."""
-    if method.second_side is None:
+    side = method.second_side
+    if side is None:
         return None
     with told_at(EncoderSpec.room, SECOND_ENCODER):
-        return start_again(method.second_side[0], AdaptSpec(), run, ranks, "second")
+        return start_again(side.encoder, side.adapt, run, ranks, "second")
 
 
 def start_again(
