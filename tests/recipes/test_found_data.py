@@ -86,6 +86,87 @@ def test_a_column_of_few_numbers_is_no_label_unless_it_is_called_so(tmp_path):
     assert find_data(path).data.label_column == "target"
 
 
+def written(rows, path):
+    frame = pd.DataFrame(rows)
+    frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
+    return path
+
+
+KINDS = pytest.mark.parametrize("kind", ["csv", "parquet"])
+
+
+@KINDS
+@pytest.mark.parametrize("missing", [False, True])
+def test_labels_that_became_fractions_are_labels_still(tmp_path, kind, missing):
+    labels = [float(n % 3) for n in range(12)]
+    if missing:  # as pandas makes whole numbers fractions
+        labels[5] = float("nan")
+    path = written({"a": np.linspace(0, 1, 12), "label": labels}, tmp_path / f"table.{kind}")
+    data = find_data(path).data
+    assert data.label_column == "label"
+    if missing:
+        with pytest.raises(NearfarError, match="1 of 12 are missing; leave those rows out"):
+            data.build()
+    else:
+        source = data.build()
+        assert (source.train.examples.shape[1], source.num_classes) == (1, 3)
+
+
+@KINDS
+def test_an_answer_that_is_no_class_is_no_feature(tmp_path, kind):
+    numbers = np.linspace(0, 1, 12)
+    path = written({"a": numbers, "b": numbers, "target": numbers}, tmp_path / f"table.{kind}")
+    found = find_data(path)
+    assert found.data.leave_out == ("target",)
+    assert found.why.endswith("not read: target (called as labels are)")
+    given = type(found.data)(root=path, leave_out=("b",)).build()
+    assert any("name it by data.label_column=target" in note for note in given.notes)
+
+
+@KINDS
+def test_beside_an_x_a_y_is_a_coordinate(tmp_path, kind):
+    numbers = np.linspace(0, 1, 12)
+    rows = {"x": numbers, "y": [1, 2, 3] * 4, "z": numbers}
+    data = find_data(written(rows, tmp_path / f"table.{kind}")).data
+    assert (data.label_column, data.leave_out) == (None, ())
+
+
+@KINDS
+def test_columns_with_gaps_are_told_and_not_read(tmp_path, kind):
+    numbers = np.linspace(0, 1, 12)
+    gaps = np.where(numbers > 0.5, numbers, np.nan)
+    path = written({"a": numbers, "gaps": gaps}, tmp_path / f"table.{kind}")
+    found = find_data(path)
+    assert found.why.endswith("not read: gaps (values are missing)")
+    assert found.data.build().train.examples.shape[1] == 1
+    with pytest.raises(NearfarError, match=r"values that are missing \(the first is gaps"):
+        find_data(written({"gaps": gaps, "word": ["a", "b", "c"] * 4}, path))
+
+
+def test_decimal_commas_are_told(tmp_path):
+    path = tmp_path / "table.csv"
+    pd.DataFrame({"a": [0.5, 0.25, 2]}).to_csv(path, sep=";", decimal=",")
+    with pytest.raises(NearfarError, match="decimal commas, such as '0,5': write them with points"):
+        find_data(path)
+
+
+def test_what_lies_beside_pictures_is_told(tmp_path):
+    for number in range(2):
+        picture(tmp_path / f"{number}.png")
+        (tmp_path / f"{number}.txt").write_text("a caption")
+    assert "2 texts beside them are not read: pairs" in find_data(tmp_path).why
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "0.tar").write_bytes(b"")
+    with pytest.raises(NearfarError, match="1 tar file: pairs in them are read by --data webdat"):
+        find_data(tmp_path / "shards")
+
+
+def test_arrays_of_pairs_are_told(tmp_path):
+    np.savez(tmp_path / "a.npz", first=np.zeros((3, 2)), second=np.zeros((3, 2)))
+    with pytest.raises(NearfarError, match="first and second are pairs: say of what by --data"):
+        find_data(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("kind", ["images", "series", "vectors"])
 def test_arrays(tmp_path, kind):
     path = tmp_path / "arrays.npz"

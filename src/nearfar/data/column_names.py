@@ -1,6 +1,6 @@
 """Which column of a table is what, told by names and values. Imports nothing heavy."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nearfar.data.folder_parts import part_named
 from nearfar.errors import NearfarError, unknown_name
@@ -36,18 +36,52 @@ def split_among(columns: Mapping[str, Sequence[object]]) -> str | None:
     return None
 
 
-def labels_among(columns: Mapping[str, Sequence[object]], others: bool) -> str | None:
+def labels_among(
+    columns: Mapping[str, Sequence[object]], others: bool, among: Iterable[str] = ()
+) -> str | None:
     """The column of labels: one that is called so, or the only one; None where it cannot be told.
 
     Args:
         columns: Those that may be it.
         others: Whether one that is called otherwise may be it, if it is the only one.
+        among: Names of all columns, where these are not all.
     """
     some_again = {name: each for name, each in columns.items() if 1 < len(set(each)) < len(each)}
-    if called := _called(some_again, LABELS):
+    if called := called_labels(some_again, among=(*columns, *among)):
         return called[0]
     classes = {name: each for name, each in columns.items() if holds_classes(each)}
     return next(iter(classes)) if others and len(classes) == 1 else None
+
+
+def called_labels(names: Iterable[str], among: Iterable[str] = ()) -> list[str]:
+    """The columns that are called as labels are, the likeliest first.
+
+    Args:
+        names: Of columns.
+        among: Names of all columns, where these are not all. Beside an x, y is a coordinate.
+    """
+    plain = {_plain(name) for name in (*names, *among)}
+    labels = [each for each in LABELS if each != "y" or "x" not in plain]
+    return _called(names, labels)
+
+
+def answers_among(features: Sequence[str], labelled: str | None) -> tuple[str, ...]:
+    """What to tell of features that are called as labels are.
+
+    Args:
+        features: Names of the columns that are read as features.
+        labelled: The column of labels.
+    """
+    if not (called := called_labels(features)):
+        return ()
+    name = printable(called[0])
+    mend = f"leave it out by data.leave_out={name}"
+    if labelled is None:
+        mend = f"name it by data.label_column={name}, or {mend}"
+    return (
+        f"column {name} is read as a feature, though it is called as labels are: if it holds the "
+        f"answer, {mend}",
+    )
 
 
 def holds_classes(values: Sequence[object]) -> bool:
@@ -68,8 +102,12 @@ def only(names: Sequence[str], what: str, setting: str) -> str:
     raise NearfarError(f"{found}: name the column by data.{setting}")
 
 
-def _called(columns: Mapping[str, object], names: Sequence[str]) -> list[str]:
+def _called(columns: Iterable[str], names: Sequence[str]) -> list[str]:
     by_plain: dict[str, str] = {}
     for name in columns:
-        by_plain.setdefault(name.strip().lower().replace(" ", "_").replace("-", "_"), name)
+        by_plain.setdefault(_plain(name), name)
     return [by_plain[name] for name in names if name in by_plain]
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")

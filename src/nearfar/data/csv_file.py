@@ -1,14 +1,15 @@
 """CSV files as columns of text, with a limit on what they take in memory."""
 
 import csv
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from nearfar.data.arrays import source_from_vectors
-from nearfar.data.column_names import given
+from nearfar.data.column_names import answers_among, given
 from nearfar.data.source import Source
 from nearfar.data.specs import CSVSpec
 from nearfar.errors import NearfarError, SettingError, require_known
@@ -16,6 +17,7 @@ from nearfar.outside_text import printable
 
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 20
+_WHOLE = re.compile(r"[0-9]{1,18}(\.0*)?")
 _BYTES_OF_A_CELL = 64
 """Of memory that a cell takes beside its text."""
 
@@ -133,9 +135,10 @@ def load_csv(spec: CSVSpec) -> Source:
                     f"column {printable(labelled)}: {missing} of {len(labels)} are missing; leave "
                     "those rows out"
                 )
-        return source_from_vectors(
+        source = source_from_vectors(
             np.stack(features, axis=1), labels, test_fraction=spec.test_fraction, name="csv"
         )
+        return replace(source, notes=answers_among(kept, labelled) + source.notes)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
 
@@ -163,9 +166,9 @@ def as_numbers(cells: list[str]) -> np.ndarray | None:
 
 
 def as_labels(cells: list[str]) -> list[int] | list[str]:
-    """Cells as whole numbers where all are, else as they stand."""
-    if all(cell.isdecimal() and cell.isascii() and len(cell) < 19 for cell in cells):
-        return [int(cell) for cell in cells]
+    """Cells as whole numbers where all are, written as `2` or as `2.0`, else as they stand."""
+    if all(map(_WHOLE.fullmatch, cells)):
+        return [int(cell.partition(".")[0]) for cell in cells]
     return cells
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nearfar.data.arrays import source_from_vectors
-from nearfar.data.column_names import given
+from nearfar.data.column_names import answers_among, given
 from nearfar.data.source import Source
 from nearfar.data.specs import ParquetSpec
 from nearfar.errors import NearfarError, SettingError, require_known
@@ -56,7 +56,7 @@ def load_parquet(spec: ParquetSpec) -> Source:
             test_fraction=spec.test_fraction,
             name="parquet",
         )
-        return replace(source, notes=notes + source.notes)
+        return replace(source, notes=notes + answers_among(kept, labelled) + source.notes)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
 
@@ -67,6 +67,8 @@ EMBEDDED = b"nearfar"
 """Key of what it says of the features, among the metadata of the table."""
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _MOST_ROWS = 65536
+_MOST_EXACT = 2**53
+"""Below it float64 tells every whole number from the next."""
 _AS_WORDS = frozenset(("PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "BIT_PACKED"))
 """Encodings of text that pyarrow can read as a dictionary of the different words."""
 
@@ -182,6 +184,9 @@ def read_columns(
 def text_or_numbers(name: str, column: Any) -> np.ndarray:
     """The values of a column, as NumPy has them: strings as objects, whole numbers as such.
 
+    Fractions that are all whole, as pandas makes them where a number was once missing, are whole
+    numbers.
+
     Args:
         name: Of the column, for messages.
         column: As `read_columns` gives it.
@@ -197,7 +202,9 @@ def text_or_numbers(name: str, column: Any) -> np.ndarray:
             "those rows out"
         )
     if not pa.types.is_dictionary(column.type):
-        return column.to_numpy()
+        values = column.to_numpy()
+        exact = values.dtype.kind == "f" and bool((np.abs(values) < _MOST_EXACT).all())
+        return values.astype(np.int64) if exact and (values % 1 == 0).all() else values
     parts, words, known = [], np.empty(0), None
     for chunk in column.chunks:
         if _address(chunk.dictionary) != known:
@@ -251,6 +258,26 @@ def column_features(name: str, column: Any) -> np.ndarray:
         for chunk in column.chunks
     ]
     return np.concatenate(rows)
+
+
+def columns_with_gaps(path: Path) -> set[str]:
+    """The columns of which the file says that values are missing; no value is read.
+
+    Raises:
+        NearfarError: pyarrow is missing, or the file is damaged.
+    """
+    with opened_parquet(path) as file:
+        about = file.metadata
+        chunks = [
+            about.row_group(group).column(column)
+            for group in range(about.num_row_groups)
+            for column in range(about.num_columns)
+        ]
+    return {
+        chunk.path_in_schema
+        for chunk in chunks
+        if chunk.statistics is not None and chunk.statistics.null_count
+    }
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What lies at a path that somebody wants an encoder for: which source reads it, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -8,13 +9,13 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from nearfar.data.column_names import holds_classes, labels_among
+from nearfar.data.column_names import called_labels
 from nearfar.data.csv_file import as_numbers, read_csv
 from nearfar.data.folder_tree import FileKind, counted, many, walk
 from nearfar.data.image_files import IMAGES, UnreadableImageError, pillow_quiet, read_header
 from nearfar.data.image_parquet import image_columns
 from nearfar.data.image_table import is_image_name, path_columns
-from nearfar.data.parquet import read_columns, table_columns
+from nearfar.data.parquet import columns_with_gaps, read_columns, table_columns
 from nearfar.data.source_spec import SourceSpec
 from nearfar.data.specs import (
     CSVSpec,
@@ -25,21 +26,19 @@ from nearfar.data.specs import (
     ParquetSpec,
     SeriesNpzSpec,
     TextLinesSpec,
-    TextTableSpec,
     VectorsNpzSpec,
     WavSpec,
 )
 from nearfar.data.text_files import TEXTS
-from nearfar.data.text_table import text_columns
 from nearfar.data.wav import SOUNDS
 from nearfar.errors import NearfarError
 from nearfar.npy_headers import declared_shape
 from nearfar.outside_text import printable
+from nearfar.recipes.found_tables import columns_of_table, numbers_missing
 
 _MOST_HEADERS = 200
 """Image files whose size is looked at."""
 _LIMIT_MIB = 2048
-_NUMBERS_OF_ROWS = frozenset(("id", "index", "row", "no", "number", "unnamed:_0", ""))
 
 
 @dataclass(frozen=True)
@@ -102,22 +101,37 @@ def _in_folder(path: Path) -> Found:
             return Found(ImageParquetSpec(root=path), why)
         if texts := _count(path, TEXTS):
             return Found(TextLinesSpec(root=path), f"{many(texts, 'file')} of text: a line each")
-        left_out = counted(pictures.all_left_out())
-        raise NearfarError(
-            f"{path}: no picture, sound, text or Parquet file in it"
-            + (f", only {left_out}" if left_out else "")
-            + ": give a folder of pictures, sounds or texts, or a .csv, .parquet or .npz file"
-        )
+        raise _nothing_in(path, pictures.all_left_out())
     if sounds > images:
         beside = f"; {many(images, 'picture')} beside them are not read" if images else ""
         return Found(WavSpec(root=path), many(sounds, "sound") + beside)
     beside = f"; {many(sounds, 'sound')} beside them are not read" if sounds else ""
+    if captions := pictures.all_left_out()[".txt"]:
+        beside += (
+            f"; {many(captions, 'text')} beside them are not read: pairs of pictures and texts "
+            "of one name are --data captioned-folder, with --method clip"
+        )
     side = _side_of(pictures.all_files())
     # Pictures without folders of classes, and one table that names them.
     data = _table_beside(path) if len(pictures.filled()) < 2 else None
     if data is not None and data.root is not None:
         return Found(data, f"{many(images, 'picture')} named by {data.root.name}{beside}", side)
     return Found(FolderSpec(root=path), many(images, "picture") + beside, side)
+
+
+def _nothing_in(path: Path, left_out: Counter[str]) -> NearfarError:
+    """Says what a folder holds instead of what could be learnt from."""
+    found = f"{path}: no picture, sound, text or Parquet file in it"
+    if left_out[".tar"]:
+        return NearfarError(
+            f"{found}, but {many(left_out['.tar'], 'tar file')}: pairs in them are read by --data "
+            "webdataset, with --method clip"
+        )
+    if left_out:
+        found += f", only {counted(left_out)}"
+    return NearfarError(
+        f"{found}: give a folder of pictures, sounds or texts, or a .csv, .parquet or .npz file"
+    )
 
 
 def _count(path: Path, kind: FileKind) -> int:
@@ -171,7 +185,8 @@ def _in_csv(path: Path) -> Found:
             _side_of(files),
         )
     numbers = [name for name, values in cells.items() if as_numbers(values) is not None]
-    return _table(CSVSpec(root=path), cells, numbers)
+    gaps = [name for name, values in cells.items() if numbers_missing(values)]
+    return Found(*columns_of_table(CSVSpec(root=path), cells, numbers, gaps))
 
 
 def _in_parquet(path: Path) -> Found:
@@ -185,7 +200,10 @@ def _in_parquet(path: Path) -> Found:
     plain = [
         name
         for name, kind in kinds.items()
-        if name in columns.text or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+        if name in columns.text
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or (pa.types.is_floating(kind) and called_labels([name], among=kinds))
     ]
     cells: dict[str, Sequence[object]] = {}
     if plain:
@@ -198,50 +216,8 @@ def _in_parquet(path: Path) -> Found:
         for name, kind in kinds.items()
         if name not in columns.text and not pa.types.is_boolean(kind)
     ]
-    return _table(ParquetSpec(root=path), cells, numbers)
-
-
-def _table(
-    data: CSVSpec | ParquetSpec, cells: Mapping[str, Sequence[object]], numbers: list[str]
-) -> Found:
-    """A table of numbers: which column holds labels, and which is not read."""
-    whole = {
-        name: values
-        for name, values in cells.items()
-        if name not in numbers or all(_is_whole(value) for value in values)
-    }
-    text = {name: values for name, values in whole.items() if name not in numbers}
-    labels = labels_among(whole, others=False)
-    if labels is None:
-        classes = [name for name, values in text.items() if holds_classes(values)]
-        labels = classes[0] if len(classes) == 1 else None
-    left = [name for name in text if name != labels]
-    left += [
-        name
-        for name, values in whole.items()
-        if name in numbers
-        and name != labels
-        and name.strip().lower().replace(" ", "_") in _NUMBERS_OF_ROWS
-        and len(set(values)) == len(values)
-    ]
-    features = [name for name in numbers if name not in (labels, *left)]
-    if not features and (
-        texts := text_columns({name: text[name] for name in left if name in text})
-    ):
-        why = f"a table of texts in {printable(texts[0])}"
-        why += f", labels in {printable(labels)}" if labels else ", no column known as labels"
-        return Found(TextTableSpec(root=data.root, text_column=texts[0], label_column=labels), why)
-    if not features:
-        raise NearfarError("no column of numbers in it: an encoder learns from numbers")
-    why = f"a table of {many(len(features), 'column')} of numbers"
-    why += f", labels in {printable(labels)}" if labels else ", no column known as labels"
-    if left:
-        why += f"; not read: {', '.join(printable(name) for name in left)}"
-    return Found(type(data)(root=data.root, label_column=labels, leave_out=tuple(left)), why)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) or (isinstance(value, str) and value.lstrip("-").isdecimal())
+    gaps = sorted(columns_with_gaps(path) & set(numbers), key=numbers.index)
+    return Found(*columns_of_table(ParquetSpec(root=path), cells, numbers, gaps))
 
 
 def _in_npz(path: Path) -> Found:
@@ -254,6 +230,11 @@ def _in_npz(path: Path) -> Found:
     for spec in (NpzSpec, SeriesNpzSpec, VectorsNpzSpec):
         if spec.modality in names:
             return Found(spec(root=path), f"an .npz file of {spec.modality}")
+    if {"first", "second"} <= set(names):
+        raise NearfarError(
+            "arrays first and second are pairs: say of what by --data image-pairs-npz, "
+            "series-pairs-npz or vector-pairs-npz, with --method clip"
+        )
     raise NearfarError(
         f"no array called images, series or vectors, but {printable(', '.join(names[:8]))}: write "
         "it as numpy.savez(path, images=…, labels=…)"
