@@ -124,6 +124,15 @@ def test_an_answer_that_is_no_class_is_no_feature(tmp_path, kind):
 
 
 @KINDS
+@pytest.mark.parametrize("name", ["id", "PassengerId", "sample_id", "Sample ID"])
+def test_numbers_that_tell_rows_apart_are_no_features(tmp_path, kind, name):
+    rows = {name: range(100, 112), "paid": range(12), "liquid": np.linspace(0, 1, 12)}
+    assert find_data(written(rows, tmp_path / f"table.{kind}")).data.leave_out == (name,)
+    rows[name] = [7, 8] * 6  # of something that comes again
+    assert find_data(written(rows, tmp_path / f"table.{kind}")).data.leave_out == ()
+
+
+@KINDS
 def test_beside_an_x_a_y_is_a_coordinate(tmp_path, kind):
     numbers = np.linspace(0, 1, 12)
     rows = {"x": numbers, "y": [1, 2, 3] * 4, "z": numbers}

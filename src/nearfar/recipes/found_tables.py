@@ -13,6 +13,7 @@ from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 
 _NUMBERS_OF_ROWS = frozenset(("id", "index", "row", "no", "number", "unnamed:_0", ""))
+_ENDS_OF_NUMBERS = ("_id", " id", "Id", "ID")
 _MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "?"))
 """How tables of text write a number that is missing, in lower case."""
 
@@ -82,8 +83,10 @@ def _are_whole(values: Sequence[object]) -> bool:
 
 
 def _counts_rows(name: str, values: Sequence[object]) -> bool:
-    plain = name.strip().lower().replace(" ", "_")
-    return plain in _NUMBERS_OF_ROWS and len(set(values)) == len(values)
+    """Whether a column tells rows apart: sorted by class, such numbers hold the answer too."""
+    name = name.strip()
+    called = name.lower().replace(" ", "_") in _NUMBERS_OF_ROWS or name.endswith(_ENDS_OF_NUMBERS)
+    return called and len(set(values)) == len(values)
 
 
 def _no_numbers(text: Cells, gaps: Sequence[str]) -> str:
