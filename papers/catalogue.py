@@ -39,6 +39,7 @@ from papers.mutual_information import (
 )
 from papers.noise_contrastive import gaussian, mixture
 from papers.paco import in_training, long_tails, optimum, weight_of_samples
+from papers.pairs_of_kinds import queue as clip_queue
 from papers.reproductions.reproduction import Reproduction
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -55,6 +56,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         fine_tunings.EXPERIMENT,
         depth.EXPERIMENT,
         sentences.EXPERIMENT,
+        clip_queue.EXPERIMENT,
         estimators_gap.EXPERIMENT,
         optimum.EXPERIMENT,
         in_training.EXPERIMENT,

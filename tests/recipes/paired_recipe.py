@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from small_recipe import light_recipe
+from tests.recipes.small_recipe import light_recipe
 
 from nearfar.data.paired_specs import ImagePairsNpzSpec
 from nearfar.encoders.text_specs import TextBagSpec
