@@ -15,14 +15,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nearfar.data.array_likes import refuse_masked, vectors_of
-from nearfar.data.arrays import looks_channels_first
+from nearfar.data.estimator_inputs import shapes_of, texts_in
 from nearfar.data.labels import encode_labels
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
 from nearfar.data.specs import NpzSpec, SeriesNpzSpec, TextLinesSpec, VectorsNpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import EncoderSpec
-from nearfar.errors import NearfarError, unknown_name
+from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features
 from nearfar.methods.specs import MethodSpec
 from nearfar.paths import user_path
@@ -156,12 +156,14 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             SettingError: A parameter is impossible.
         """
         method = self._method()
-        if (texts := self._texts_of(X)) is not None:
+        if (texts := texts_in(X, self.modality)) is not None:
             part = self._fit_texts(texts)
         else:
             rows, own_shape = self._rows(X, reset=True)
             self.text_length_ = None
-            self._find_shapes(rows.shape[1], own_shape)
+            self.image_shape_, self.series_shape_ = shapes_of(
+                rows.shape[1], own_shape, modality=self.modality, image_shape=self.image_shape
+            )
             self._range = PixelRange.of(rows)
             self.value_range_ = (self._range.low, self._range.high)
             part = self._part(rows)
@@ -203,7 +205,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 masked values.
         """
         check_is_fitted(self)
-        texts = self._texts_of(X)
+        texts = texts_in(X, self.modality)
         if (texts is None) != (self.text_length_ is None):
             seen, here = ("texts", "none") if texts is None else ("no texts", "strings")
             raise ValueError(f"fit saw {seen}, and X holds {here}")
@@ -246,28 +248,6 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             tags.target_tags.required = known and self._method_kind().needs_labels
         return tags
 
-    def _texts_of(self, X: Any) -> list[str] | None:
-        """The strings of X; None where it holds something else.
-
-        Raises:
-            ValueError: Some are no strings, there are too few, or `modality` is another.
-        """
-        plain = getattr(X, "ndim", 1) == 1 and not isinstance(X, str | bytes | dict)
-        values = list(X) if plain and hasattr(X, "__len__") and len(X) else []
-        strings = sum(isinstance(each, str) for each in values)
-        if not strings:
-            if self.modality == "texts":
-                raise ValueError("modality is texts, and X holds no strings: give a list of them")
-            return None
-        if self.modality not in (None, "texts"):
-            raise ValueError(f"modality is {self.modality}, and X holds strings: set it to texts")
-        if strings < len(values):
-            raise ValueError(
-                f"X: {len(values) - strings} of {len(values)} are no strings: leave out or fill in "
-                "what is missing"
-            )
-        return [str(each) for each in values]
-
     def _fit_texts(self, texts: list[str]) -> Part:
         """The texts as a part, with room for the longest, as far as there is any."""
         if len(texts) < 2:
@@ -307,61 +287,6 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         fewest = 2 if reset else 1
         rows = cast(np.ndarray, validate_data(self, X, reset=reset, ensure_min_samples=fewest))
         return rows, own_shape
-
-    def _find_shapes(self, count: int, own_shape: tuple[int, ...] | None) -> None:
-        """What an example is shaped like, by `modality` and by X itself.
-
-        Args:
-            count: Values of an example.
-            own_shape: Where X has more than two axes.
-        """
-        self.image_shape_ = self.series_shape_ = None
-        known = ["images", "series", "vectors", "texts"]
-        if self.modality not in (None, *known):
-            raise unknown_name("modality", self.modality, known)
-        if self.modality in ("series", "vectors") and self.image_shape is not None:
-            raise ValueError(f"image_shape is for images, and modality is {self.modality}")
-        if self.modality == "series":
-            # Rows are series of one channel.
-            channels, steps = own_shape or (1, count)
-            self.series_shape_ = (channels, steps)
-        elif self.modality == "vectors":
-            if own_shape is not None:
-                raise ValueError(
-                    f"modality is vectors, and X has examples of {own_shape}: give rows"
-                )
-        else:
-            if self.modality == "images" and own_shape is None and self.image_shape is None:
-                raise ValueError("modality is images, and X has rows: say their image_shape")
-            self.image_shape_ = self._find_image_shape(
-                count, cast(tuple[int, int, int] | None, own_shape)
-            )
-
-    def _find_image_shape(
-        self, count: int, own_shape: tuple[int, int, int] | None
-    ) -> tuple[int, int, int] | None:
-        """Height, width and channels of an image; None where rows are no images."""
-        if self.image_shape is None:
-            if own_shape is not None and looks_channels_first(own_shape):
-                height, width, channels = own_shape
-                raise ValueError(
-                    f"X: images of shape {own_shape} look channels first: give X.transpose(0, 2, "
-                    f"3, 1), or say image_shape={own_shape} if they are {height}×{width} pixels of "
-                    f"{channels} channels"
-                )
-            return own_shape
-        height, width, channels = (*self.image_shape, 1)[:3]
-        if own_shape is not None and own_shape != (height, width, channels):
-            raise ValueError(
-                f"image_shape {tuple(self.image_shape)} is not that of X: its images are "
-                f"{own_shape}; leave image_shape out, or transpose X"
-            )
-        if height * width * channels != count:
-            raise ValueError(
-                f"image_shape {tuple(self.image_shape)} takes {height * width * channels} "
-                f"values, and the rows of X have {count}"
-            )
-        return height, width, channels
 
     def _source(self, part: Part, y: Any, method: MethodSpec) -> Source:
         """The examples, with their labels where the method reads them."""
