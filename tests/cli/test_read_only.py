@@ -78,7 +78,7 @@ def test_what_cannot_be_written_is_said_in_one_line_before_the_work(
 
     monkeypatch.setattr("nearfar.uses.embed.of_folder", worked)
     monkeypatch.setattr("nearfar.information.estimate.estimate_mi", worked)
-    monkeypatch.setattr("nearfar.recipes.run.evaluate", worked)
+    monkeypatch.setattr("nearfar.recipes.judging.evaluate", worked)
     monkeypatch.setattr("nearfar.recipes.run.train", worked)
     before = held(disk)
     assert main(words.replace("DISK", str(disk)).split()) == 1

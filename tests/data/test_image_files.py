@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nearfar.data import image_files
+from nearfar.data.file_reading import shown
 from nearfar.data.image_files import (
     MOST_PIXELS,
     SUFFIXES,
@@ -21,7 +22,6 @@ from nearfar.data.image_files import (
     pillow_quiet,
     read_header,
     read_image,
-    shown,
 )
 
 

@@ -137,7 +137,7 @@ def test_a_run_that_is_judged_is_not_judged_again_by_resume(trained, tmp_path, m
     before = (run / "evaluation.json").stat().st_mtime_ns
     console = Console(file=io.StringIO(), width=200)
     with monkeypatch.context() as patched:
-        patched.setattr("nearfar.recipes.run.evaluate", lambda *_, **__: pytest.fail("judged"))
+        patched.setattr("nearfar.recipes.judging.evaluate", lambda *_, **__: pytest.fail("judged"))
         resume_run(run, console=console)
     assert "judged already" in console.file.getvalue()
     assert (run / "report.html").is_file()

@@ -194,10 +194,17 @@ def _gathered(
         # Its own generator: the loader must not draw from the one that a checkpoint restores.
         generator=torch.Generator(),
     )
-    for batch in loader:
+    for batch, faults in loader:
+        if examples.faults is not None:
+            examples.faults.add(faults)
         if isinstance(batch, NearfarError):
             raise batch
         yield batch.to(device, non_blocking=True)
+
+
+_Item = tuple[Tensor | NearfarError, list[tuple[str, str]]]
+"""An example or a batch, or what is wrong with it; and name and fault of files that others stand in
+for."""
 
 
 def _prepare_worker(worker: int) -> None:  # noqa: ARG001  (the loader passes it)
@@ -217,18 +224,22 @@ class _ErrorsAsItems(Dataset):
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, index: int) -> Tensor | NearfarError:
+    def __getitem__(self, index: int) -> _Item:
         try:
-            return self.examples[index]
+            example = self.examples[index]
         except NearfarError as error:
-            return error
+            example = error
+        faults = self.examples.faults
+        # Found in this process, and told to the main one with the batch that they were met in.
+        return example, [] if faults is None else faults.news()
 
 
-def _stack_or_error(items: list[Tensor | NearfarError]) -> Tensor | NearfarError:
-    """The batch, or the first error in it."""
+def _stack_or_error(items: list[_Item]) -> _Item:
+    """The batch, or the first error in it, and all faults."""
+    faults = [fault for _, found in items for fault in found]
     examples: list[Tensor] = []
-    for item in items:
-        if isinstance(item, NearfarError):
-            return item
-        examples.append(item)
-    return torch.stack(examples)
+    for example, _ in items:
+        if isinstance(example, NearfarError):
+            return example, faults
+        examples.append(example)
+    return torch.stack(examples), faults

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nearfar.data.common_shape import common_shape
 from nearfar.data.dense_maps import MapReader, StreamedMaps
 from nearfar.data.dense_pairs import Example, MapKind, find_pairs, in_order
 from nearfar.data.dense_specs import MOST_MASK_CLASSES, DenseFolderSpec
 from nearfar.data.file_reading import FileReader, name_below, shown
-from nearfar.data.folder import common_shape
 from nearfar.data.folder_parts import PartName
 from nearfar.data.image_files import ImageHeader, pillow_quiet, read_header, read_image
 from nearfar.data.source import Part, Source

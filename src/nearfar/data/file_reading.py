@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from nearfar.data.file_faults import named, too_many
 from nearfar.errors import NearfarError
-
-_MOST_NAMED = 20
 
 T = TypeVar("T")
 
@@ -68,29 +67,24 @@ class FileReader:
                     self.faults[path] = str(result).removeprefix(f"{shown(path)}: ")
                 else:
                     good[path] = result
-        limit = self.max_corrupt
-        if len(self.faults) > limit * self.total or len(self.faults) == self.total:
-            raise NearfarError(
-                f"{self.root}: {len(self.faults)} of {self.total} {self.kind}s cannot be read, "
-                f"over data.max_corrupt={limit:g}; mend or remove them, or raise that share: "
-                f"{self._named()}"
-            )
+        told = too_many(
+            str(self.root), len(self.faults), self.total, self.kind, self.max_corrupt, self.named()
+        )
+        if told:
+            raise NearfarError(told)
         return good
 
     def notes(self) -> list[str]:
         """What was skipped, by name."""
         if not self.faults:
             return []
-        return [f"skipped {len(self.faults)} of {self.total} {self.kind}s: {self._named()}"]
+        return [f"skipped {len(self.faults)} of {self.total} {self.kind}s: {self.named()}"]
 
-    def _named(self) -> str:
+    def named(self) -> str:
         """The first unreadable files with their faults."""
-        named = [
-            f"{shown(_below(path, self.root))} ({fault})"
-            for path, fault in sorted(self.faults.items())[:_MOST_NAMED]
-        ]
-        more = len(self.faults) - len(named)
-        return ", ".join(named) + (f" and {more} more" if more else "")
+        ordered = sorted(self.faults.items())
+        below = ((shown(_below(path, self.root)), fault) for path, fault in ordered)
+        return named(below, len(ordered))
 
 
 def _or_fault(read: Callable[[Path], T]) -> Callable[[Path], T | UnreadableFileError]:

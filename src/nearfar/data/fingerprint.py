@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nearfar.data.checked_when_read import CheckedWhenRead
 from nearfar.data.source import Examples, JoinedExamples, Part, Source, StreamedExamples
-from nearfar.data.streamed_files import StreamedFiles
+from nearfar.data.streamed_images import StreamedImages
+from nearfar.data.tolerant_files import TolerantImages
 
 _SPREAD = 64
 """Streamed images whose content counts, and stands for that of all others."""
@@ -69,11 +71,13 @@ def _bits_of(examples: Examples) -> Iterator[bytes | memoryview]:
     if isinstance(examples, Tensor):
         yield repr(examples.dtype).encode()
         yield _bits(examples)
-    elif isinstance(examples, StreamedFiles):
+    elif isinstance(examples, StreamedImages):
         yield examples.sizes().tobytes()
         # Pictures of one size in bytes are told apart by some of them.
         for index in _spread(len(examples)):
-            yield examples.content(index)
+            yield examples.held(int(examples.rows[index]))
+    elif isinstance(examples, (CheckedWhenRead, TolerantImages)):
+        yield from _bits_of(examples.images)
     elif isinstance(examples, JoinedExamples):
         yield from _bits_of(examples.first)
         yield from _bits_of(examples.second)

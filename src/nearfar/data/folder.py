@@ -1,14 +1,14 @@
 """A source from any folder of image files."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from math import prod
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
 
 from nearfar.data.checked_files import CheckedFiles
+from nearfar.data.common_shape import common_shape
 from nearfar.data.file_reading import FileReader, shown
 from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
 from nearfar.data.image_files import (
@@ -18,18 +18,12 @@ from nearfar.data.image_files import (
     read_header,
     read_image,
 )
+from nearfar.data.late_checks import load_late
 from nearfar.data.source import Examples, Source
-from nearfar.data.source_spec import Fit, Pages
-from nearfar.data.specs import FolderSpec, PictureFilesSpec, PicturesSpec
+from nearfar.data.specs import FolderSpec, PictureFilesSpec
 from nearfar.data.streamed_files import StreamedFiles
 from nearfar.data.tiff_files import page_path
-from nearfar.errors import NearfarError, SettingError
-
-LARGEST_SIDE = 256
-"""Side that images are brought to at most, unless `image_size` says otherwise."""
-
-_MUCH = 0.25
-"""Share of its area from which on an image that loses it is told of."""
+from nearfar.errors import SettingError
 
 
 def load_folder(spec: FolderSpec) -> Source:
@@ -37,8 +31,8 @@ def load_folder(spec: FolderSpec) -> Source:
 
     Folders named as parts (train, val, test and their like) are the parts; else sub-folders are
     classes, and a flat folder has no labels (`list_parts`). Without a part to judge by, one is held
-    out, stratified and always the same. Every file is decoded once here, so that unreadable ones
-    are known before training.
+    out, stratified and always the same. Up to 10 000 files are decoded once here, so that
+    unreadable ones are known before training; more that stream are checked when they are read.
 
     Returns:
         The source, in memory or streamed, with file names relative to `root`.
@@ -48,11 +42,16 @@ def load_folder(spec: FolderSpec) -> Source:
     """
     assert spec.root is not None
     with pillow_quiet():
-        return load_listed(spec, spec.root, *list_parts(spec.root, IMAGES))
+        return load_listed(spec, spec.root, *list_parts(spec.root, IMAGES), may_wait=True)
 
 
 def load_listed(
-    spec: PictureFilesSpec, root: Path, listings: list[Listing], notes: list[str]
+    spec: PictureFilesSpec,
+    root: Path,
+    listings: list[Listing],
+    notes: list[str],
+    *,
+    may_wait: bool = False,
 ) -> Source:
     """Read the files of some listings, each a part.
 
@@ -61,9 +60,15 @@ def load_listed(
         root: Folder that names are given below.
         listings: Of the training part and, where there is one, the test part.
         notes: What is to be said first.
+        may_wait: Whether many files may be checked when they are first read. Not where each has
+            something beside it that no other image can stand for.
     """
     for listing in listings:
         notes += listing.notes
+    if may_wait and spec.pages in (None, "first"):
+        late = load_late(spec, root, listings, notes)
+        if late is not None:
+            return late
     files = [path for listing in listings for path in listing.files]
     reader = FileReader(
         root,
@@ -93,65 +98,6 @@ def load_listed(
     if plain and not in_memory and (len(passed) < len(headers)):
         checked.keep({path: each for path, each in headers.items() if path not in reader.faults})
     return source
-
-
-def common_shape(
-    headers: list[ImageHeader], spec: PicturesSpec, pages: Pages = "first"
-) -> tuple[tuple[int, int, int], list[str]]:
-    """The shape that all images are brought to, and notes where that changes some.
-
-    Args:
-        headers: Of all images.
-        spec: Size and channels that are asked for, and how images come to a square.
-        pages: What pages of a file are.
-    """
-    channels, notes = _channels(headers, spec, pages)
-    sizes = {(header.height, header.width) for header in headers}
-    height, width = min(sizes)
-    if spec.image_size is not None:
-        shape = (channels, spec.image_size, spec.image_size)
-    elif len(sizes) == 1 and min(height, width) <= LARGEST_SIDE:
-        return (channels, height, width), notes
-    else:
-        short_sides = [min(header.height, header.width) for header in headers]
-        side = min(LARGEST_SIDE, int(median(short_sides)))
-        shape = (channels, side, side)
-        notes.append(
-            f"images of {len(sizes)} sizes (short sides {min(short_sides)} to {max(short_sides)} "
-            f"px) are brought to {side}×{side}; data.image_size changes that"
-        )
-    kept = [
-        min(header.height, header.width) / max(header.height, header.width) for header in headers
-    ]
-    return shape, notes + fit_note(kept, spec.fit)
-
-
-def _channels(
-    headers: list[ImageHeader], spec: PicturesSpec, pages: Pages
-) -> tuple[int, list[str]]:
-    """How many channels all images get, and a note where bands or pages decide it."""
-    counts = {len(header.pages) for header in headers}
-    if pages == "channels" and counts != {1}:
-        return _one_number(counts, "pages"), [
-            f"each of the {max(counts)} pages of a file is a channel, by data.pages"
-        ]
-    bands = {header.bands or header.channels for header in headers}
-    if spec.channels is None and any(header.bands for header in headers):
-        return _one_number(bands, "bands"), [
-            f"each of the {max(bands)} bands of a file is a channel; data.channels 3 reads red, "
-            "green and blue alone where there are such"
-        ]
-    return spec.channels or max(header.channels for header in headers), []
-
-
-def _one_number(counts: set[int], of: str) -> int:
-    """The number that all files have, refused where they differ."""
-    if len(counts) > 1:
-        raise NearfarError(
-            f"files of {min(counts)} to {max(counts)} {of}: they are channels only where all files "
-            "have as many; sort them into folders of one kind"
-        )
-    return max(counts)
 
 
 def pages_of(
@@ -205,28 +151,6 @@ def pages_of(
     return by_page, [
         f"{len(several)} files hold several pages: {len(by_page)} images in all, and those of one "
         "file may come into both parts"
-    ]
-
-
-def fit_note(kept: Sequence[float], fit: Fit) -> list[str]:
-    """What becomes of images that are not square, where there are some.
-
-    Args:
-        kept: Of each image its short side over its long one.
-        fit: How images become squares.
-    """
-    changed = sum(share < 1 for share in kept)
-    if not changed:
-        return []
-    of_all = f"{changed} of {len(kept)} images are not square"
-    if fit == "pad":
-        return [f"{of_all}: put on a square ground of their mean colour"]
-    if fit == "squash":
-        return [f"{of_all}: squashed to squares"]
-    much = sum(share < 1 - _MUCH for share in kept) / len(kept)
-    return [
-        f"{of_all}: cut to their centre squares; {much:.0%} of all lose over a "
-        f"quarter of their area, the worst {1 - min(kept):.0%}; fit pad or squash keeps it"
     ]
 
 

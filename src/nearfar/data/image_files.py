@@ -14,8 +14,14 @@ from jaxtyping import Num, UInt8
 from numpy import ndarray
 from PIL import Image, ImageOps
 
-from nearfar.data.file_reading import UnreadableFileError, shown
 from nearfar.data.folder_tree import FileKind
+from nearfar.data.image_faults import (
+    NO_IMAGE,
+    Content,
+    UnreadableImageError,
+    in_our_words,
+    told,
+)
 from nearfar.data.source_spec import Fit, Pages
 from nearfar.data.tiff_files import (
     band_header,
@@ -24,7 +30,6 @@ from nearfar.data.tiff_files import (
     full_pages,
     read_bands,
 )
-from nearfar.outside_text import first_line
 
 # Pillow would try every format it knows, among them PostScript, which it hands to an interpreter.
 # Left out besides: formats whose inner pictures escape the limit below (ICO, ICNS), films, and
@@ -62,10 +67,6 @@ _UPRIGHT = {
 _WHITE = (255, 255, 255, 255)
 
 
-class UnreadableImageError(UnreadableFileError):
-    """A file that is no image, a damaged one, or one that is not safe to decode."""
-
-
 @dataclass(frozen=True)
 class ImageHeader:
     """What an image file says of itself, seen upright.
@@ -83,10 +84,6 @@ class ImageHeader:
     channels: int
     bands: int = 0
     pages: tuple[int, ...] = (0,)
-
-
-Content = Path | bytes
-"""A file, a page of one (`stack.tif/3`), or what a file would hold."""
 
 
 def read_header(content: Content) -> ImageHeader:
@@ -128,9 +125,9 @@ def pages_left_out(headers: Iterable[ImageHeader], instead: str = "") -> list[st
 
 def _header_of_bands(content: Content, error: UnreadableImageError) -> ImageHeader:
     """The header of a TIFF file of many bands; the error of any other file."""
-    if _NO_IMAGE not in str(error):
+    if NO_IMAGE not in str(error):
         raise error
-    with _in_our_words(content):
+    with in_our_words(content):
         found = band_header(content)
         if found is None:
             raise error
@@ -222,7 +219,7 @@ def _bands_as_channels(
 ) -> UInt8[ndarray, "c h w"]:
     """Each band of a TIFF file as a channel."""
     channels, height, width = shape
-    with _in_our_words(content):
+    with in_our_words(content):
         bands, orientation = read_bands(content, MOST_PIXELS)
         if len(bands) != channels:
             raise ValueError(f"{len(bands)} bands, where other files have {channels}")
@@ -281,13 +278,10 @@ def pillow_quiet() -> Iterator[None]:
                     cast(list, warnings.filters).remove(_Quiet.entry)
 
 
-_NO_IMAGE = "not an image of a known format"
-
-
 @contextmanager
 def _opened(content: Content) -> Iterator[Image.Image]:
     """An open image of a sane size; whatever goes wrong with it becomes one kind of error."""
-    with _in_our_words(content):
+    with in_our_words(content):
         formats = _BY_CONTENT
         if isinstance(content, bytes):
             file, page = BytesIO(content), 0
@@ -299,44 +293,10 @@ def _opened(content: Content) -> Iterator[Image.Image]:
                 image.seek(page)
             if image.width * image.height > MOST_PIXELS:
                 raise UnreadableImageError(
-                    f"{_told(content)}{image.width}×{image.height} pixels, over {MOST_PIXELS}: "
+                    f"{told(content)}{image.width}×{image.height} pixels, over {MOST_PIXELS}: "
                     "refused as a decompression bomb"
                 )
             yield image
-
-
-@contextmanager
-def _in_our_words(content: Content) -> Iterator[None]:
-    """Whatever goes wrong with an image becomes one kind of error."""
-    where = _told(content)
-    try:
-        yield
-    except UnreadableImageError:
-        raise
-    except Image.UnidentifiedImageError:
-        what = "an empty file" if _is_empty(content) else _NO_IMAGE
-        raise UnreadableImageError(f"{where}{what}") from None
-    except OSError as error:
-        reason = error.strerror or first_line(error)
-        raise UnreadableImageError(f"{where}{reason}") from None
-    # Decoders fed with hostile bytes raise almost anything: struct.error, SyntaxError, KeyError…
-    except Exception as error:
-        raise UnreadableImageError(f"{where}{first_line(error)}") from None
-
-
-def _told(content: Content) -> str:
-    """Whose fault it is; of bytes the caller knows."""
-    return "" if isinstance(content, bytes) else f"{shown(content)}: "
-
-
-def _is_empty(content: Content) -> bool:
-    """Whether a file is there and holds nothing."""
-    if isinstance(content, bytes):
-        return not content
-    try:
-        return content.stat().st_size == 0
-    except OSError:
-        return False
 
 
 def _formats(path: Path) -> tuple[str, ...]:

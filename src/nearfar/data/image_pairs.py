@@ -10,8 +10,9 @@ from torch import Tensor
 
 from nearfar.data.captions import left_alone, places_beside
 from nearfar.data.column_names import given
+from nearfar.data.common_shape import common_shape
 from nearfar.data.file_reading import FileReader, name_below, shown
-from nearfar.data.folder import common_shape, load_listed, pages_of, read_all
+from nearfar.data.folder import load_listed, pages_of, read_all
 from nearfar.data.folder_listing import Listing, list_parts
 from nearfar.data.folder_tree import many, some, walk
 from nearfar.data.image_files import IMAGES, pillow_quiet, read_header

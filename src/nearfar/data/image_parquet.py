@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from nearfar.data.column_names import given, labels_among, only
+from nearfar.data.common_shape import common_shape
 from nearfar.data.file_reading import FileReader
-from nearfar.data.folder import common_shape
 from nearfar.data.folder_listing import Listing, source_of_parts
 from nearfar.data.folder_parts import PARTS, PartName, part_named
 from nearfar.data.folder_tree import many, some

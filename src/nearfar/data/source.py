@@ -8,6 +8,7 @@ from jaxtyping import Int8, Int64, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from nearfar.data.file_faults import Faults
 from nearfar.modality import Modality
 
 
@@ -16,9 +17,12 @@ class StreamedExamples(Dataset[Tensor]):
 
     Attributes:
         shape: Of every example; `(channels, height, width)` of images.
+        faults: Account of the files that could not be read, where others stand in for them; None
+            where none does.
     """
 
     shape: tuple[int, ...]
+    faults: Faults | None = None
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -27,6 +31,10 @@ class StreamedExamples(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         """One example; an image is uint8, 0 to 255."""
         raise NotImplementedError
+
+    def take(self, indices: Int64[Tensor, " m"]) -> "StreamedExamples":
+        """The chosen examples, in the order of `indices`."""
+        return _Chosen(self, indices)
 
 
 class JoinedExamples(StreamedExamples):
@@ -40,7 +48,10 @@ class JoinedExamples(StreamedExamples):
     def __init__(self, first: Tensor | StreamedExamples, second: Tensor | StreamedExamples) -> None:
         self.first = first
         self.second = second
-        self.shape = tuple(first[0].shape)
+        self.shape = _shape(first)
+        # Both are of one source, which has one account.
+        held = [each for each in (first, second) if isinstance(each, StreamedExamples)]
+        self.faults = next((each.faults for each in held if each.faults is not None), None)
 
     def __len__(self) -> int:
         """The number of examples in both."""
@@ -58,6 +69,11 @@ Examples = Shaped[Tensor, "n *shape"] | StreamedExamples
 
 Targets = Shaped[Tensor, "n height width"] | StreamedExamples
 """Of each image what is known of its pixels, likewise."""
+
+
+def _shape(examples: Examples) -> tuple[int, ...]:
+    """Of every example."""
+    return examples.shape if isinstance(examples, StreamedExamples) else tuple(examples.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -166,9 +182,7 @@ class Part:
     @property
     def example_shape(self) -> tuple[int, ...]:
         """Of every example: `(channels, height, width)`, `(channels, steps)`, `(features,)`…"""
-        if isinstance(self.examples, StreamedExamples):
-            return self.examples.shape
-        return tuple(self.examples.shape[1:])
+        return _shape(self.examples)
 
 
 @dataclass(frozen=True)
@@ -235,6 +249,13 @@ class Source:
         return parts
 
     @property
+    def faults(self) -> Faults | None:
+        """Account of the files that could not be read; None where all are read at the beginning."""
+        streamed = (part.examples for part in self.parts.values())
+        held = (each.faults for each in streamed if isinstance(each, StreamedExamples))
+        return next((each for each in held if each is not None), None)
+
+    @property
     def num_classes(self) -> int | None:
         """Number of classes, each with a name or an example; None without labels."""
         parts = [part.labels for part in (self.train, self.test) if part is not None]
@@ -251,6 +272,7 @@ class _Chosen(StreamedExamples):
         self.examples = examples
         self.indices = indices
         self.shape = examples.shape
+        self.faults = examples.faults
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -282,5 +304,5 @@ def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:
 def examples_at(examples: Examples, indices: Int64[Tensor, " m"]) -> "Tensor | StreamedExamples":
     """Some of the examples, in this order; those that are streamed stay so."""
     if isinstance(examples, StreamedExamples):
-        return _Chosen(examples, indices)
+        return examples.take(indices)
     return examples[indices]

@@ -92,7 +92,7 @@ def evaluate(
 
     Raises:
         SettingError: If embeddings are asked for, and there are none.
-        NearfarError: If features are not finite.
+        NearfarError: If features are not finite, or too many files of the source cannot be read.
     """
     device = torch.device(device)
     if spec.embeddings and embedding is None:
@@ -149,6 +149,8 @@ def evaluate(
                 arrays |= _class_arrays(protocol.name, found.answers, judged)
             if found.answers is not None and "shown_predictions" in protocol.arrays:
                 judged.answers = found.answers
+        if source.faults is not None:
+            source.faults.refuse_too_many()
         if kind == "encoder" and views is not None:
             say("pictures of views")
             arrays |= view_arrays(judged.shown, views, device)
@@ -156,6 +158,7 @@ def evaluate(
         arrays["class_names"] = np.array(source.class_names, dtype=np.str_)
     arrays["evaluation_settings"] = np.array(spec.as_text())
     arrays["judged_on"] = np.array(source_fingerprint(source))
+    notes += [] if source.faults is None else source.faults.notes()
     notes = list(dict.fromkeys(notes))  # what several protocols or kinds of features note
     arrays["notes"] = np.array(notes, dtype=np.str_)
     evaluation = Evaluation(tuple(records), arrays, tuple(notes))

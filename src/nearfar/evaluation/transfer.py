@@ -259,6 +259,7 @@ class _Recoloured(StreamedExamples):
 
     def __init__(self, examples: StreamedExamples, channels: int) -> None:
         self.examples, self.shape = examples, (channels, *examples.shape[1:])
+        self.faults = examples.faults
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -54,7 +54,7 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
             grid.add_row("" if place else "[dim]start[/dim]", shown(line))
     console.print(grid)
     for note in assembly.source.notes:
-        console.print(f"[yellow]note[/yellow]  {shown(note)}")
+        print_note(console, note)
     console.print()
 
 
@@ -154,7 +154,12 @@ def print_scores(
     if told := forms(rows):
         console.print(f"[dim]{shown(told)}[/dim]")
     for note in notes:
-        console.print(f"[yellow]note[/yellow]  {shown(note)}")
+        print_note(console, note)
+
+
+def print_note(console: Console, note: str) -> None:
+    """One thing that a person should know."""
+    console.print(f"[yellow]note[/yellow]  {shown(note)}")
 
 
 def _score_table(rows: Sequence[Row]) -> Table:

@@ -1,5 +1,6 @@
 """From a recipe to its report; going on with a cut run; judging a finished one again."""
 
+import functools
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -8,66 +9,47 @@ from pathlib import Path
 from typing import cast
 
 from rich.console import Console
-from torch import nn
 
 from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.durable_files import check_writable, make_folder
-from nearfar.encoders.lora import merged
 from nearfar.encoders.saved import (
-    SavedEncoder,
-    has_second,
     load_encoder,
-    load_head,
-    save_encoder,
 )
-from nearfar.encoders.saved_classifier import load_classifier, save_classifier
+from nearfar.encoders.saved_classifier import load_classifier
 from nearfar.errors import NearfarError, SettingError
-from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.judged import Towers
-from nearfar.evaluation.records import FeatureKind
 from nearfar.recipes.assembly import (
     Assembly,
-    Format,
     assemble,
-    head_spec_of,
-    started_encoder,
-    untrained_encoder,
-    untrained_towers,
-    views_of,
 )
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
-from nearfar.recipes.console import print_header, print_scores
+from nearfar.recipes.console import print_header, print_note
 from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
 from nearfar.recipes.experiment import experiment_of
-from nearfar.recipes.knn_check import kept_epoch, knn_check, require_check
+from nearfar.recipes.judging import judge_encoder, save_encoders
+from nearfar.recipes.knn_check import knn_check, require_check
 from nearfar.recipes.other_data import folder_for, said_first
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.start import (
-    recorded_start,
     second_start_again,
     second_start_of,
     start_again,
-    start_as_recorded,
     start_of,
 )
 from nearfar.recipes.tracked import hand_over, tracked
-from nearfar.recipes.under_way import saying
+from nearfar.recipes.unreadable import UnreadableFiles
 from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
-from nearfar.standardising import NO_FLOAT64
 from nearfar.terminal import Terminal, shown
 from nearfar.torch_defaults import own_defaults
 from nearfar.training.checkpoints import keep_newest
 from nearfar.training.config_format import refuse_earlier_format
 from nearfar.training.epoch_check import AfterCheck
-from nearfar.training.hardware import choose_hardware
 from nearfar.training.loop import train
 from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.ranks import Ranks, joined_ranks
-from nearfar.training.thread_choice import ThreadChoice
 from nearfar.training.tracker import Tracking
 
 
@@ -259,7 +241,7 @@ def evaluate_run(
         )
         classifier = None
     with target.held("judging"):
-        _judge(judged, source, run_folder, encoder, classifier, target, console, first)
+        judge_encoder(judged, source, run_folder, encoder, classifier, target, console, first)
         # Last, so that an evaluation that fails leaves the settings of the one that stands.
         target.write_config(recipe_to_json(judged, run=target.path))
         write_report([target.path], target.report)
@@ -310,6 +292,9 @@ def _train(
 ) -> None:
     """Trains, or goes on training."""
     recipe = assembly.recipe
+    unreadable = UnreadableFiles(
+        assembly.source.faults, run_folder, Ranks.now(), functools.partial(print_note, console)
+    )
     train(
         assembly.method,
         assembly.views,
@@ -322,6 +307,7 @@ def _train(
         knn=knn_check(assembly),
         probe=_online_probe(assembly),
         after_check=after_check,
+        settle=unreadable.settle,
         tracking=tracking,
         console=console,
     )
@@ -348,28 +334,14 @@ def _save_and_judge(
     if not ranks.first:
         return run_folder.report
     recipe = assembly.recipe
-    classifier = getattr(assembly.method, "classifier", None)
-    if classifier is not None:
-        # Before the encoder, whose file says that the training is over.
-        save_classifier(run_folder.path, classifier)
-    _save_second(assembly, run_folder)
-    head, spec = assembly.method.embedding_head, head_spec_of(recipe.method, assembly.method)
-    save_encoder(
-        run_folder.path,
-        merged(assembly.method.encoder),
-        recipe.encoder,
-        shape=assembly.format.shape,
-        mean=assembly.format.mean,
-        std=assembly.format.std,
-        head=None if spec is None or head is None else (spec, head),
-    )
+    save_encoders(assembly, run_folder)
     kept = keep_newest(run_folder.checkpoints)
     if not judge:
         return run_folder.report
     # Judged as it lies on disk: what others will load is what the figures speak of.
     encoder = load_encoder(run_folder.path)
     classifier = load_classifier(run_folder.path, num_features=encoder.num_features)
-    _judge(recipe, assembly.source, run_folder, encoder, classifier, run_folder, console)
+    judge_encoder(recipe, assembly.source, run_folder, encoder, classifier, run_folder, console)
     write_report([run_folder.path], run_folder.report)
     if tracking is not None:
         hand_over(tracking, run_folder)
@@ -380,90 +352,3 @@ def _save_and_judge(
             f"rm -r {shown(shlex.quote(str(run_folder.checkpoints)))} drops it[/dim]"
         )
     return run_folder.report
-
-
-def _require_partners(second: SavedEncoder, source: Source) -> None:
-    """Refuse pairs whose other side the second encoder does not take."""
-    assert source.train.partners is not None
-    paired = source.train.partners.as_part()
-    try:
-        second.check(paired.example_shape, paired.modality)
-    except NearfarError as error:
-        raise SettingError(f"what {source.name} pairs its examples with: {error}") from None
-
-
-def _save_second(assembly: Assembly, run_folder: RunFolder) -> None:
-    """Saves the encoder of what is paired with the examples, where there is one."""
-    tower, second = assembly.method.second_tower, assembly.format.second
-    side = assembly.recipe.method.second_side
-    if tower is None or second is None or side is None:
-        return
-    save_encoder(
-        run_folder.path,
-        merged(tower.encoder),
-        side.encoder,
-        shape=second.shape,
-        mean=second.mean,
-        std=second.std,
-        head=(tower.head_spec, tower.head),
-        tower="second",
-    )
-
-
-def _judge(
-    recipe: Recipe,
-    source: Source,
-    run_folder: RunFolder,
-    encoder: SavedEncoder,
-    classifier: nn.Linear | None,
-    target: RunFolder,
-    console: Console,
-    first: Sequence[str] = (),
-) -> None:
-    """Evaluates a run's encoder beside its baselines; prints the scores, `first` before notes."""
-    head = load_head(run_folder.path)
-    towers: dict[FeatureKind, Towers] = {}
-    device = choose_hardware(recipe.training.device, recipe.training.precision).device
-    if device.type == NO_FLOAT64:  # which many protocols compute in
-        device = torch.device("cpu")
-    second = None
-    if has_second(run_folder.path) and source.second_modality is not None:
-        second = load_encoder(run_folder.path, "embedding", tower="second").to(device)
-        _require_partners(second, source)
-    example_format = Format.of_encoder(encoder, second)
-    if second is not None and head is not None:
-        towers["encoder"] = Towers(encoder.with_head(head).to(device), second)
-        untrained = untrained_towers(recipe, example_format)
-        if untrained is not None and recipe.evaluation.baselines:
-            towers["untrained"] = Towers(untrained.first.to(device), untrained.second.to(device))
-    started, lost = None, []
-    if recipe.encoder.start is not None and recipe.evaluation.baselines:
-        try:
-            start = start_as_recorded(recipe.encoder, recorded_start(run_folder))
-            started = started_encoder(recipe, example_format, start)
-        except NearfarError as error:
-            lost = [f"the weights that it began with are not judged beside it: {error}"]
-    choice = ThreadChoice(
-        device,
-        threads=recipe.training.threads,
-        say=lambda line: console.print(shown(line), highlight=False),
-    )
-    with choice as threads, saying(console, "judging the encoder") as say:
-        found = evaluate(
-            encoder.to(device),
-            source,
-            recipe.evaluation,
-            classifier=classifier,
-            embedding=None if head is None else encoder.with_head(head).to(device),
-            views=views_of(recipe, example_format),
-            untrained=untrained_encoder(recipe, example_format).to(device),
-            start=None if started is None else started.to(device),
-            towers=towers,
-            run_folder=target,
-            first=[*first, *kept_epoch(recipe, run_folder), *lost],
-            device=device,
-            workers=recipe.data.readers,
-            threads=threads,
-            say=say,
-        )
-    print_scores(console, [record.as_json() for record in found.records], found.notes)

@@ -30,10 +30,9 @@ from nearfar.launch import launched
 from nearfar.npy_headers import read_within
 from nearfar.paths import user_path
 from nearfar.run_folder import names, replacing
+from nearfar.run_folder.held_files import HeldFiles, Json
 from nearfar.run_folder.lock import locked
-from nearfar.run_folder.manifest import FileEntry, Manifest, read_file, sha256_of
-
-Json = dict[str, Any]
+from nearfar.run_folder.manifest import FileEntry, read_file, sha256_of
 
 _CHOICE = {"what", "value", "why", "option"}
 CONFIG_FORMAT = 2
@@ -43,11 +42,11 @@ MOST_EVALUATION_BYTES = 2**30
 """Of the arrays of an evaluation, unpacked: a few MB of zip can hold any size of zeros."""
 
 
-class RunFolder:
+class RunFolder(HeldFiles):
     """The folder that one run fills. Making the object touches nothing on disk."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = user_path(path)
+        super().__init__(user_path(path))
         self.config = self.path / names.CONFIG
         self.choices = self.path / names.CHOICES
         self.environment = self.path / names.ENVIRONMENT
@@ -60,8 +59,8 @@ class RunFolder:
         self.evaluation_arrays = self.path / names.EVALUATION_ARRAYS
         self.finished_work = self.path / names.FINISHED_WORK
         self.mutual_information = self.path / names.MUTUAL_INFORMATION
+        self.unreadable = self.path / names.UNREADABLE
         self.report = self.path / names.REPORT
-        self.manifest = Manifest(self.path)
         self._metrics_named = False
 
     def __str__(self) -> str:
@@ -231,6 +230,19 @@ class RunFolder:
             raise NearfarError(f"{self.choices} is damaged: it holds no list of choices")
         return [{key: str(value) for key, value in each.items()} for each in choices]
 
+    def write_unreadable(self, faults: Sequence[tuple[str, str]]) -> None:
+        """Write `unreadable.json`: name and fault of files that another stood in for."""
+        self._write_json(self.unreadable, [{"file": name, "fault": why} for name, why in faults])
+
+    def read_unreadable(self) -> list[tuple[str, str]]:
+        """Read `unreadable.json`; empty where every file could be read so far."""
+        held = self._read_json(self.unreadable) if self.unreadable.is_file() else []
+        if not isinstance(held, list) or not all(
+            isinstance(each, dict) and set(each) == {"file", "fault"} for each in held
+        ):
+            raise NearfarError(f"{self.unreadable} is damaged: it holds no list of files")
+        return [(str(each["file"]), str(each["fault"])) for each in held]
+
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write `environment.json`: versions, hardware, threads, command, times."""
         self._write_json(self.environment, environment)
@@ -354,46 +366,6 @@ class RunFolder:
             if self.metrics.exists():
                 os.truncate(self.metrics, len(content))
         return content
-
-    def _write(self, path: Path, content: bytes) -> None:
-        if not self.manifest.exists():
-            self.manifest.begin()
-        self.manifest.write({path.name: content})
-
-    def _read(self, path: Path) -> bytes:
-        try:
-            return self.manifest.read(path.name)
-        except FileNotFoundError as error:
-            raise _missing(path) from error
-
-    def _write_json(self, path: Path, content: Any) -> None:
-        self._write(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-
-    def _read_json(self, path: Path) -> Any:
-        try:
-            return json.loads(self._read(path))
-        except ValueError as error:
-            raise NearfarError(f"{path} is damaged: not JSON ({error})") from error
-
-    def _read_object(self, path: Path) -> Json:
-        content = self._read_json(path)
-        if not isinstance(content, dict):
-            raise NearfarError(f"{path} is damaged: not a JSON object")
-        return content
-
-
-_WRITTEN_BY = {
-    names.CONFIG: "`nearfar train`",
-    names.ENVIRONMENT: "`nearfar train`",
-    names.START: "`nearfar train`",
-    names.METRICS: "`nearfar train`",
-    names.EVALUATION: "`nearfar evaluate`",
-    names.EVALUATION_ARRAYS: "`nearfar evaluate`",
-}
-
-
-def _missing(path: Path) -> NearfarError:
-    return NearfarError(f"no {path.name} in {path.parent}: {_WRITTEN_BY[path.name]} writes it")
 
 
 def _metrics_record(path: Path, line: bytes, number: int | None = None) -> Json:

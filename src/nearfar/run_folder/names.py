@@ -17,6 +17,7 @@ SECOND_HEAD = "second_head.safetensors"
 START = "start.json"
 SECOND_START = "second_start.json"
 CLASSIFIER = "classifier.safetensors"
+UNREADABLE = "unreadable.json"
 EVALUATION = "evaluation.json"
 EVALUATION_ARRAYS = "evaluation.npz"
 FINISHED_WORK = "evaluation.unfinished.jsonl"
@@ -51,6 +52,7 @@ FILES = (
     SECOND_SETTINGS,
     SECOND_HEAD,
     CLASSIFIER,
+    UNREADABLE,
     EVALUATION,
     EVALUATION_ARRAYS,
     MUTUAL_INFORMATION,

@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import Tensor
 
 from nearfar.encoders.freezing import training_mode
+from nearfar.errors import NearfarError
 from nearfar.methods.method import Method
 from nearfar.modality import Modality
 from nearfar.run_folder.folder import RunFolder
@@ -83,6 +84,7 @@ def train(
     knn: Callable[..., Mapping[str, Any]] | None = None,
     probe: OnlineProbe | None = None,
     after_check: AfterCheck | None = None,
+    settle: Callable[[], str | None] | None = None,
     tracking: Tracking | None = None,
     console: Console | None = None,
 ) -> None:
@@ -119,6 +121,9 @@ def train(
         probe: Learns the labels beside the run, on the first rank; it changes nothing of the run.
         after_check: Is told, on the first rank, the epochs done and what `knn` found. Where it
             gives a sentence, that is logged, the run is saved, and it ends there.
+        settle: Is called by every rank after each epoch and before a stop, when what was found in
+            the data meanwhile is put together. Where it gives a sentence, the run is saved, and
+            that is the error by which it ends.
         tracking: Is handed the scalars that are logged, on the first rank; decides nothing.
         console: Where progress is shown; None shows nothing.
 
@@ -129,7 +134,7 @@ def train(
         EndedEarly: `after_check` gave a sentence.
         Diverged: The loss or a gradient is not finite.
         NearfarError: A checkpoint cannot be written or read, or the folder already holds
-            checkpoints and `resume` is not set.
+            checkpoints and `resume` is not set; or `settle` gave a sentence.
     """
     ranks = Ranks.now()
     hardware = choose_hardware(config.device, config.precision)
@@ -281,6 +286,8 @@ def train(
                     log.taken(drawn)
                     if received := ranks.largest(stop.received or 0):
                         log.rest()
+                        if settle is not None:
+                            settle()
                         saver.save(step, Position(epoch, step - epoch * steps_per_epoch))
                         raise _interrupted(received, step, total_steps, run_folder)
 
@@ -292,9 +299,14 @@ def train(
                     found, told = ranks.from_first(functools.partial(check, step, done))
                     if best is not None:
                         best.see(done, found)
+                refused = None if settle is None else settle()
                 received = ranks.largest(stop.received or 0)
-                if done % config.checkpoint_every == 0 or last or received or told:
+                if done % config.checkpoint_every == 0 or last or received or told or refused:
                     saver.save(step, Position(done))
+                if refused is not None:
+                    raise NearfarError(
+                        f"{refused}; all is saved: then go on with `{run_folder.resume_command}`"
+                    )
                 if told is not None:
                     raise EndedEarly(told)
                 if received:

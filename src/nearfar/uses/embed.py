@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
+from nearfar.data.checked_when_read import CheckedWhenRead
+from nearfar.data.common_shape import fit_note
 from nearfar.data.file_reading import name_below
 from nearfar.data.fingerprint import part_fingerprint
-from nearfar.data.folder import fit_note
 from nearfar.data.image_files import pages_left_out, pillow_quiet, read_header, read_image
 from nearfar.data.source import Part, Source, StreamedExamples, choose
 from nearfar.data.source_spec import Fit
-from nearfar.data.streamed_files import StreamedFiles
-from nearfar.data.tolerant_files import TolerantFiles, all_images
+from nearfar.data.streamed_images import StreamedImages
+from nearfar.data.tolerant_files import TolerantImages, all_images
 from nearfar.encoders.saved import SavedEncoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.features import MEASURED, check_finite, frozen
@@ -101,7 +102,13 @@ def of_source(source: Source, settings: Mapping[str, Any], *, second: bool = Fal
             labels = held[name].labels
             assert labels is not None
             held[name] = replace(held[name], labels=numbers[labels])
-    return Examples(held, class_names, {"source": dict(settings)}, notes=source.notes)
+    origin, limit, fit = {"source": dict(settings)}, 0.0, "crop"
+    for name, part in held.items():
+        # Its own features or none: what stands in for an image in training is another's.
+        if isinstance(part.examples, CheckedWhenRead):
+            held[name] = replace(part, examples=TolerantImages(part.examples.images))
+            limit, fit = part.examples.account.max_corrupt, part.examples.images.fit
+    return Examples(held, class_names, origin, fit, limit, source.notes)
 
 
 def of_folder(
@@ -284,7 +291,7 @@ class _Rows:
 
 
 def _check_fits(encoder: SavedEncoder, part: Part) -> None:
-    if isinstance(part.examples, TolerantFiles):
+    if isinstance(part.examples, TolerantImages):
         encoder.check(part.examples.image_shape, part.modality)
     else:
         encoder.check(part.example_shape, part.modality)
@@ -292,9 +299,10 @@ def _check_fits(encoder: SavedEncoder, part: Part) -> None:
 
 def _fingerprint(part: Part) -> str:
     """Of the examples, and of files also when they were changed."""
-    digest = part_fingerprint(part)
-    if isinstance(part.examples, StreamedFiles):
-        digest += hashlib.sha256(part.examples.changed().tobytes()).hexdigest()
+    digest, examples = part_fingerprint(part), part.examples
+    images = examples.images if isinstance(examples, TolerantImages) else examples
+    if isinstance(images, StreamedImages):
+        digest += hashlib.sha256(images.changed().tobytes()).hexdigest()
     return digest
 
 
@@ -376,7 +384,7 @@ def _shard(
         batch = next(batches)
         numbers = torch.arange(first, first + len(batch))
         first += len(batch)
-        if isinstance(part.examples, TolerantFiles):
+        if isinstance(part.examples, TolerantImages):
             batch, shares = part.examples.opened(batch)
             batch, numbers = batch[(shares > 0).to(batch.device)], numbers[shares > 0]
             kept.append(shares)
@@ -441,7 +449,7 @@ def _name(part: Part, part_name: str, row: int) -> str:
 
 
 def _fault(part: Part, row: int) -> str:
-    assert isinstance(part.examples, TolerantFiles)
+    assert isinstance(part.examples, TolerantImages)
     why = part.examples.fault(row) or "unreadable a moment ago"
     return f"{printable(_name(part, '', row))} ({why})"
 
