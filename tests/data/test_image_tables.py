@@ -219,6 +219,3 @@ def test_labels_out_of_their_names_and_bytes_alone(tmp_path):
     parquet.write_table(pa.table({"x": [1, 2]}), path)
     with pytest.raises(NearfarError, match="no column holds images"):
         load_source(ImageParquetSpec(root=path))
-    hub_file(path, [1, 2], [0, 1])
-    with pytest.raises(SettingError, match=r"over data.in_memory_mib=0"):
-        load_source(ImageParquetSpec(root=path, in_memory_mib=0))

@@ -41,9 +41,10 @@ def test_a_source_has_its_own_settings_and_those_of_every_source():
     }
     assert SourceSpec.owners("label_column") == [
         "image-table",
-        "image-parquet",
         "parquet",
         "csv",
+        "image-parquet",
+        "image-arrow",
         "text-table",
         "captioned-table",
         "image-pairs-table",
@@ -110,7 +111,7 @@ FOLDER, NPZ = {"name": "folder", "root": "/"}, {"name": "npz"}
         ({"name": "wav", "root": "/", "length": 0}, "length is 0: it must be 1 or more"),
         (
             {"label_column": "kind"},
-            "belongs to image-table, .*csv, text-table, captioned-table and image-pairs-table",
+            "belongs to image-table, .*csv, .*text-table, captioned-table and image-pairs-table",
         ),
         ({"root": "somewhere"}, "data.root: digits is inside a package; leave it out, or say"),
         ({"name": "folder"}, "folder needs --data.root, a folder: a folder of image files"),

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from scipy.io import wavfile
 
+import shards
 from nearfar.data.sources import load_source
 from nearfar.data.specs import NpzSpec, VectorsNpzSpec
 from nearfar.errors import NearfarError, SettingError
@@ -164,10 +165,18 @@ def test_what_lies_beside_pictures_is_told(tmp_path):
         picture(tmp_path / f"{number}.png")
         (tmp_path / f"{number}.txt").write_text("a caption")
     assert "2 texts beside them are not read: pairs" in find_data(tmp_path).why
-    (tmp_path / "shards").mkdir()
-    (tmp_path / "shards" / "0.tar").write_bytes(b"")
-    with pytest.raises(NearfarError, match="1 tar file: pairs in them are read by --data webdat"):
-        find_data(tmp_path / "shards")
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet", "arrow"])
+def test_larger_files_that_hold_pictures(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = shards.write(kind, tmp_path / "shards")
+    found = find_data(root)
+    assert found.data == shards.SPECS[kind](root=root)
+    assert len(load_source(found.data).train) == 20
+    if kind == "tar":
+        assert "in 3 tar files; texts beside them are read by --data webdataset" in found.why
+        assert find_data(root / "1.tar").data == shards.SPECS[kind](root=root / "1.tar")
 
 
 def test_arrays_of_pairs_are_told(tmp_path):

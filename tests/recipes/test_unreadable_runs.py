@@ -26,6 +26,8 @@ from nearfar.recipes.unreadable import UnreadableFiles
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.ranks import Ranks
 from nearfar.uses.embed import features_of, of_source
+from shards import SPECS
+from shards import write as write_shards
 
 LOST = ("a/03.png", "b/11.png", "b/12.png", "b/30.png")
 
@@ -180,3 +182,19 @@ def test_features_are_those_of_files_that_can_be_read_alone(tmp_path):
     with Image.open(root / "b/13.png") as image:
         pixels = torch.from_numpy(np.array(image))[None, None]
     torch.testing.assert_close(found.features[row][None], encoder(pixels).detach())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["tar", "parquet", "arrow"])
+def test_a_run_on_larger_files_goes_on_to_the_same_bits_and_only_on_the_same_ones(tmp_path, kind):
+    root = write_shards(kind, tmp_path / "data", lost=(3, 17))
+    data = SPECS[kind](root=root, in_memory_mib=0, workers=2, max_corrupt=0.2, test_fraction=0.0)
+    recipe = replace(recipe_of(root), data=replace(data, image_size=8, held_out=0.0))
+    recipe = replace(recipe, training=replace(recipe.training, batch_size=8))
+    goes_on_to_the_same_bits(recipe, tmp_path)
+    quiet = Console(quiet=True)
+    run_recipe(recipe, tmp_path / "run", console=quiet, judge=False)
+    write_shards(kind, root, lost=(3, 16))
+    with pytest.raises(NearfarError, match=r"cannot go on from .*data \(content\)") as error:
+        resume_run(tmp_path / "run", console=quiet, judge=False)
+    assert "\n" not in str(error.value)

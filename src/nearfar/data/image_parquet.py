@@ -1,34 +1,23 @@
 """A source from Parquet files that hold images, as the Hugging Face Hub keeps them."""
 
+import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
+from nearfar.data import late_checks
 from nearfar.data.column_names import given, labels_among, only
-from nearfar.data.common_shape import common_shape
-from nearfar.data.file_reading import FileReader
-from nearfar.data.folder_listing import Listing, source_of_parts
+from nearfar.data.folder_listing import Listing
 from nearfar.data.folder_parts import PARTS, PartName, part_named
 from nearfar.data.folder_tree import many, some
-from nearfar.data.image_files import (
-    IMAGES,
-    ImageHeader,
-    UnreadableImageError,
-    pages_left_out,
-    pillow_quiet,
-    read_header,
-    read_image,
-)
 from nearfar.data.parquet import opened_parquet, text_or_numbers
+from nearfar.data.parquet_rows import bytes_of, costly_groups, places_in_parquet
+from nearfar.data.shard_contents import PartInShards, load_contents
 from nearfar.data.source import Source
-from nearfar.data.specs import ImageParquetSpec, PicturesSpec
-from nearfar.errors import NearfarError, SettingError
+from nearfar.data.specs import ImageParquetSpec
+from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 
 _ROWS = 64
@@ -65,7 +54,7 @@ def image_columns(path: Path) -> ImageColumns:
     for field in schema:
         described = features.get(field.name)
         described = described if isinstance(described, dict) else {}
-        if _holds_bytes(field.type) and described.get("_type", "Image") == "Image":
+        if holds_bytes(field.type) and described.get("_type", "Image") == "Image":
             images.append(field.name)
         elif pa.types.is_integer(field.type) or pa.types.is_string(field.type):
             others.append(field.name)
@@ -83,11 +72,11 @@ def load_image_parquet(spec: ImageParquetSpec) -> Source:
     that the file says.
 
     Returns:
-        The source, held in memory; an image is called by its file and its row.
+        The source, in memory or streamed; an image is called by its file and its row.
 
     Raises:
         NearfarError: If a file cannot be read, too many images cannot, or a column cannot be told.
-        SettingError: If there is no such column, or the images are larger than `in_memory_mib`.
+        SettingError: If there is no such column.
     """
     root = spec.root
     assert root is not None
@@ -107,90 +96,26 @@ def load_image_parquet(spec: ImageParquetSpec) -> Source:
             f"images are in column {printable(images)}, "
             + (f"labels in {printable(labels)}" if labels else "and no column is known as labels")
         )
-        listings = [_listing(files, labels, names) for files in parts.values()]
+        held = [_part(files, images, labels, names, notes) for files in parts.values()]
     except NearfarError as error:
         raise type(error)(f"{root}: {error}") from None
-
-    def contents(shards: Sequence[Path]) -> Iterator[dict[Path, bytes | None]]:
-        return _batches(shards, images)
-
-    return load_contents(spec, base, list(parts.values()), listings, contents, notes)
+    return load_contents(spec, base, held, notes, may_wait=True)
 
 
-@pillow_quiet()
-def load_contents(
-    spec: PicturesSpec,
-    base: Path,
-    parts: list[list[Path]],
-    listings: list[Listing],
-    contents_of: Callable[[Sequence[Path]], Iterator[dict[Path, bytes | None]]],
+def _part(
+    files: Sequence[Path],
+    images: str,
+    labels: str | None,
+    names: list[str] | None,
     notes: list[str],
-) -> Source:
-    """The source of images that lie inside larger files, decoded into memory.
-
-    Args:
-        spec: How they are read.
-        base: Folder that names are given below.
-        parts: The larger files of each part.
-        listings: The images of each.
-        contents_of: What some images at a time hold, by the name of each; None where that is
-            nothing. It is asked twice.
-        notes: What is to be said first.
-
-    Raises:
-        NearfarError: Too many images cannot be read.
-        SettingError: They are larger than `in_memory_mib`.
-    """
-    files = [path for listing in listings for path in listing.files]
-    reader = FileReader(
-        base,
-        total=len(files),
-        kind=IMAGES.name,
-        max_corrupt=spec.max_corrupt,
-        threads=spec.workers,
-    )
-    headers: dict[Path, ImageHeader] = {}
-    for shards in parts:
-        for contents in contents_of(shards):
-
-            def header_of(row: Path, contents: dict[Path, bytes | None] = contents) -> ImageHeader:
-                return read_header(_there(contents[row]))
-
-            headers |= reader.keep_good(header_of, list(contents))
-    notes += pages_left_out(headers.values())
-    shape, shape_notes = common_shape(list(headers.values()), spec)
-    notes += shape_notes
-    size = len(headers) * prod(shape)
-    if size > spec.in_memory_mib * 2**20:
-        raise SettingError(
-            f"{spec.root}: {size / 2**20:.0f} MiB of decoded images, over data.in_memory_mib="
-            f"{spec.in_memory_mib}: raise it, lower data.image_size, or write the images to a "
-            "folder, which is streamed"
-        )
-    shards_of = dict(zip(map(id, listings), parts, strict=True))
-
-    def read(listing: Listing, rows: list[int]) -> tuple[torch.Tensor, list[int]]:
-        place = {listing.files[row]: at for at, row in enumerate(rows)}
-        pixels = np.empty((len(rows), *shape), dtype=np.uint8)
-        good: set[Path] = set()
-        for contents in contents_of(shards_of[id(listing)]):
-
-            def decode(row: Path, contents: dict[Path, bytes | None] = contents) -> None:
-                pixels[place[row]] = read_image(_there(contents[row]), shape, spec.fit)
-
-            good |= reader.keep_good(decode, [row for row in contents if row in place]).keys()
-        kept = [row for row in rows if listing.files[row] in good]
-        if len(kept) < len(rows):
-            pixels = pixels[[place[listing.files[row]] for row in kept]]
-        return torch.from_numpy(pixels), kept
-
-    return source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
-
-
-def _there(content: bytes | None) -> bytes:
-    if content is None:
-        raise UnreadableImageError("no bytes in this row")
-    return content
+) -> PartInShards:
+    """The images of the files of a part."""
+    where = places_in_parquet(files, images)
+    listing = _listing(files, labels, names)
+    # Told where it costs: each image that is drawn has its whole group read.
+    if len(listing.files) > late_checks.AT_ONCE and (told := costly_groups(files)):
+        notes.append(told)
+    return PartInShards(listing, functools.partial(_batches, files, images), where)
 
 
 def _batches(shards: Sequence[Path], column: str) -> Iterator[dict[Path, bytes | None]]:
@@ -200,9 +125,7 @@ def _batches(shards: Sequence[Path], column: str) -> Iterator[dict[Path, bytes |
         with opened_parquet(shard) as file:
             for batch in file.iter_batches(_ROWS, columns=[column]):
                 values = batch.column(0)
-                if values.type.num_fields:  # a struct of bytes and a path
-                    values = values.field("bytes")
-                yield {shard / str(done + at): value.as_py() for at, value in enumerate(values)}
+                yield {shard / str(done + at): bytes_of(value) for at, value in enumerate(values)}
                 done += len(values)
 
 
@@ -219,14 +142,14 @@ def _listing(shards: Sequence[Path], column: str | None, names: list[str] | None
             if column not in file.schema_arrow.names:
                 raise NearfarError(f"{shard.name} has no column {printable(column)}")
             values = text_or_numbers(column, file.read(columns=[column]).column(0))
-        labels += [_class_name(value, names) for value in values.tolist()]
+        labels += [class_name(value, names) for value in values.tolist()]
     if not rows:
         raise NearfarError("no row in it")
     labelled = f"column {printable(column or '')}"
     return Listing(rows, None if column is None else labels, [], labelled)
 
 
-def _class_name(value: int | str, names: list[str] | None) -> str:
+def class_name(value: int | str, names: list[str] | None) -> str:
     """The name of a class; without names its number, of so many digits that they sort."""
     if names is not None and isinstance(value, int):
         if not 0 <= value < len(names):
@@ -284,14 +207,14 @@ def shards_by_part(root: Path, ending: str, notes: list[str]) -> dict[PartName, 
     return {name: parts[name] for name in PARTS if name in parts}
 
 
-def _holds_bytes(kind: Any) -> bool:
+def holds_bytes(kind: Any) -> bool:
     """Whether a column holds the content of files: bytes, or a struct with a field of bytes."""
     import pyarrow as pa
 
     types = pa.types
     if types.is_struct(kind):
         names = [kind.field(at).name for at in range(kind.num_fields)]
-        return "bytes" in names and _holds_bytes(kind.field("bytes").type)
+        return "bytes" in names and holds_bytes(kind.field("bytes").type)
     return types.is_binary(kind) or types.is_large_binary(kind)
 
 

@@ -42,38 +42,63 @@ def read_saved_dataset(folder: Path, limit_mib: int) -> SavedColumns:
         NearfarError: It is no such folder, or a file of it is missing or damaged.
         SettingError: It is larger.
     """
-    if not (folder / _SPLITS).is_file():
-        cells = _columns(folder, limit_mib)
-        return SavedColumns(cells, len(next(iter(cells.values()))), ())
-    named = _json(folder / _SPLITS).get("splits", [])
-    by_part = {part_named(str(each)): str(each) for each in reversed(named)}
-    train, test = by_part.get("train"), by_part.get("test") or by_part.get("val")
-    if train is None:
-        raise NearfarError(f"no split train among {some([str(each) for each in named])}")
-    for each in filter(None, (train, test)):
-        _plain(each)
-    passed = [str(each) for each in named if each not in (train, test)]
+    train, test, passed = named_splits(folder)
     notes = (f"passed over the splits {some(passed)}",) if passed else ()
-    cells = _columns(folder / train, limit_mib)
+    cells = _columns(train, limit_mib)
     rows = len(next(iter(cells.values())))
     if test is not None:
-        others = _columns(folder / test, limit_mib)
+        others = _columns(test, limit_mib)
         cells = {name: [*cells[name], *others[name]] for name in cells if name in others}
     if not cells:
-        raise NearfarError(f"{printable(train)} and {printable(str(test))} share no column")
+        raise NearfarError(
+            f"{printable(train.name)} and {printable('' if test is None else test.name)} share no "
+            "column"
+        )
     return SavedColumns(cells, rows, notes)
 
 
-def _columns(folder: Path, limit_mib: int) -> dict[str, Sequence[object]]:
-    """The columns of one split."""
+def named_splits(folder: Path) -> tuple[Path, Path | None, list[str]]:
+    """The folders to learn from and, where there is one, to judge by, and what is passed over.
+
+    Args:
+        folder: Of one data set, which is learnt from, or of several splits.
+
+    Raises:
+        NearfarError: No split is called train, or one is no plain name.
+    """
+    if not (folder / _SPLITS).is_file():
+        return folder, None, []
+    named = [str(each) for each in _json(folder / _SPLITS).get("splits", [])]
+    by_part = {part_named(each): each for each in reversed(named)}
+    train, test = by_part.get("train"), by_part.get("test") or by_part.get("val")
+    if train is None:
+        raise NearfarError(f"no split train among {some(named)}")
+    for each in filter(None, (train, test)):
+        _plain(each)
+    passed = [each for each in named if each not in (train, test)]
+    return folder / train, None if test is None else folder / test, passed
+
+
+def data_files(folder: Path) -> list[Path]:
+    """The Arrow files of one data set, in their order.
+
+    Raises:
+        NearfarError: pyarrow is missing, or none is named.
+    """
     if find_spec("pyarrow") is None:
         raise NearfarError("reading Arrow files needs pyarrow: pip install 'nearfar[parquet]'")
-    import pyarrow as pa
-
     state = _json(folder / _STATE)
     files = [folder / _plain(str(each["filename"])) for each in state.get("_data_files", [])]
     if not files:
         raise NearfarError(f"{printable(folder.name)}/{_STATE} names no file of data")
+    return files
+
+
+def _columns(folder: Path, limit_mib: int) -> dict[str, Sequence[object]]:
+    """The columns of one split."""
+    files = data_files(folder)
+    import pyarrow as pa
+
     tables = []
     try:
         size = sum(file.stat().st_size for file in files)
@@ -88,7 +113,7 @@ def _columns(folder: Path, limit_mib: int) -> dict[str, Sequence[object]]:
     except (OSError, pa.ArrowException) as error:
         reason = first_line(error)
         raise NearfarError(f"not a readable Arrow file ({printable(reason)})") from None
-    classes = _class_names(folder)
+    classes = class_names(folder)
     found: dict[str, Sequence[object]] = {}
     for name, kind in zip(table.column_names, table.schema.types, strict=True):
         if not (_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
@@ -105,7 +130,7 @@ def _columns(folder: Path, limit_mib: int) -> dict[str, Sequence[object]]:
     return found
 
 
-def _class_names(folder: Path) -> dict[str, list[str]]:
+def class_names(folder: Path) -> dict[str, list[str]]:
     """The names of the classes of each column that holds such."""
     file = folder / _INFO
     features = _json(file).get("features") if file.is_file() else None

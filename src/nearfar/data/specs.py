@@ -1,17 +1,10 @@
 """Every source of examples: its settings, what it holds, whose it is. Imports no torch."""
 
-import string
-from collections.abc import Mapping
-from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from annotated_types import Ge, Le
+from typing import Literal
 
 from nearfar.data.source_spec import (
-    FilesSpec,
-    HeldOut,
     ImageFilesSpec,
     InMemory,
     OwnDataSpec,
@@ -20,10 +13,8 @@ from nearfar.data.source_spec import (
     Readers,
     SourceSpec,
     TrainPart,
-    held_out_count,
 )
 from nearfar.errors import SettingError
-from nearfar.paths import user_cache
 from nearfar.spec import Count, Share
 
 
@@ -210,96 +201,6 @@ class ImageTableSpec(PictureTableSpec):
     name: Literal["image-table"] = "image-table"
 
 
-class ImageParquetSpec(PicturesSpec):
-    """Images inside Parquet files, as the Hugging Face Hub keeps them."""
-
-    target, root_kind = "nearfar.data.image_parquet:load_image_parquet", "place"
-    summary = "Parquet files that hold images, as the Hugging Face Hub keeps them: one or a folder"
-    name: Literal["image-parquet"] = "image-parquet"
-    image_column: str | None = None
-    """Column of images; left out, the one that the file says it is, or the only one there is."""
-    label_column: str | None = None
-    """Column of labels; left out, the one that the file says it is, or one called label."""
-
-
-_CHARACTERS = {
-    10: string.digits,
-    26: string.ascii_uppercase,
-    62: string.digits + string.ascii_uppercase + string.ascii_lowercase,
-    94: "".join(map(chr, range(33, 127))),
-}
-"""What fonts draw, by the number of classes: 94 is all of ASCII that shows."""
-
-
-class FontsSpec(FilesSpec):
-    """The characters of a folder of fonts, drawn."""
-
-    target, root_needed = "nearfar.data.fonts:load_fonts", False
-    summary = "characters of any folder of font files, drawn in random colours on random grounds"
-    size = "data.image_size (32), RGB"
-    licence = "each font's own; those that `make fonts` collects are free by Debian's guidelines"
-    name: Literal["fonts"] = "fonts"
-    characters: Literal[10, 26, 62, 94] = 62
-    """Classes: digits (10), capitals (26), digits and letters (62), all printed ASCII (94)."""
-    image_size: Annotated[int, Ge(8), Le(256)] = 32
-    """Side of the images in pixels."""
-    examples: Annotated[int, Ge(20), Le(500_000)] = 25_000
-    """Images that are drawn, of both parts."""
-    test_fraction: HeldOut = 0.2
-    """Share of the families of fonts, and of the images, that are for test alone."""
-    grounds: Literal["plain", "textured"] = "textured"
-    """What lies behind: one colour, or also shades, stripes and blotches of two."""
-    only: str | None = None
-    """Some of these characters, as AEMS: they alone are drawn, by the faces that have all."""
-
-    def check(self) -> None:
-        """What is drawn of the characters is two or more of them, each once."""
-        super().check()
-        if self.only is None:
-            return
-        for character in self.only:
-            if character not in self.all_characters:
-                raise SettingError(
-                    f"data.only has {character!r}, which is none of the {self.characters} "
-                    f"characters: choose from {self.all_characters}, or another "
-                    "--data.characters"
-                )
-        if len(self.only) < 2 or len(set(self.only)) < len(self.only):
-            raise SettingError(
-                f"data.only is {self.only!r}: name two characters or more, and each once"
-            )
-
-    @property
-    def all_characters(self) -> str:
-        """What a face must have to be used."""
-        return _CHARACTERS[self.characters]
-
-    @property
-    def drawn(self) -> str:
-        """The characters that are drawn; each is a class."""
-        return self.all_characters if self.only is None else self.only
-
-    @property
-    def folder(self) -> Path:
-        """The fonts: `root`, else where `make fonts` puts them."""
-        return user_cache() / "fonts" if self.root is None else self.root.expanduser()
-
-    def require_root(self) -> None:
-        """Refuse a folder that is missing."""
-        super().require_root()
-        if self.root is None and not self.folder.is_dir():
-            raise SettingError(
-                f"fonts needs a folder of font files: there is no {self.folder}; `make fonts` "
-                "fills it from Debian's packages, or name another with --data.root (such as "
-                "/usr/share/fonts)"
-            )
-
-    def most_to_learn_from(self) -> int:
-        """What is drawn and neither for test nor held out."""
-        train = self.examples - round(self.examples * self.test_fraction)
-        return train - held_out_count(train, self.held_out)
-
-
 class NpzSpec(OwnDataSpec):
     """Images in an .npz file."""
 
@@ -482,36 +383,11 @@ class VectorsNpzSpec(OwnDataSpec):
     name: Literal["vectors-npz"] = "vectors-npz"
 
 
-_FORMAT_1: dict[str, Any] = {
-    "root": None,
-    "download": False,
-    "train_part": "train",
-    "image_size": None,
-    "fit": "crop",
-    "channels": None,
-    "length": None,
-    "label_column": None,
-}
-"""Settings that version 0.1 wrote for every source and refused where a source did not have them."""
-_WITHOUT_EFFECT = ("test_fraction", "max_corrupt", "in_memory_mib", "workers")
-"""Those that it wrote, took, and did not look at where a source did not have them."""
-
-
-def in_current_form(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a source as they are written now, from those that version 0.1 wrote.
-
-    It named the settings of all sources for each; those that the source has not go.
-    """
-    own = {each.name for each in fields(SourceSpec.named(str(values.get("name", "digits"))))}
-    return {
-        key: value
-        for key, value in values.items()
-        if key in own
-        or not (key in _WITHOUT_EFFECT or (key in _FORMAT_1 and value == _FORMAT_1[key]))
-    }
-
-
 # At the end, so that lists of sources begin with those that are at hand.
+from nearfar.data.font_specs import FontsSpec as FontsSpec  # noqa: E402
+from nearfar.data.shard_specs import ImageArrowSpec as ImageArrowSpec  # noqa: E402
+from nearfar.data.shard_specs import ImageParquetSpec as ImageParquetSpec  # noqa: E402
+from nearfar.data.shard_specs import ImageTarSpec as ImageTarSpec  # noqa: E402
 from nearfar.data.text_specs import TextLinesSpec as TextLinesSpec  # noqa: E402
 from nearfar.data.text_specs import TextTableSpec as TextTableSpec  # noqa: E402
 from nearfar.data.text_specs import WordNetSpec as WordNetSpec  # noqa: E402

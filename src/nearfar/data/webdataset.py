@@ -1,47 +1,23 @@
-"""A source from WebDataset's tar files: images with the text members of the same name."""
+"""Sources from WebDataset's tar files: images alone, or with the text members of the same name."""
 
-import json
-import tarfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from nearfar.data.captions import with_texts
 from nearfar.data.file_reading import name_below, shown
 from nearfar.data.folder_listing import Listing
 from nearfar.data.folder_tree import many, some
-from nearfar.data.image_files import SUFFIXES
-from nearfar.data.image_parquet import load_contents, shards_by_part
+from nearfar.data.image_parquet import shards_by_part
 from nearfar.data.paired_specs import WebDatasetSpec
+from nearfar.data.shard_contents import PartInShards, load_contents
+from nearfar.data.shard_images import Places
 from nearfar.data.source import Source
-from nearfar.errors import NearfarError, SettingError
+from nearfar.data.specs import ImageTarSpec
+from nearfar.data.tar_files import Sample, TarIndex, TarReader, Texts, images_of_tar, read_tar_index
+from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
-
-_IMAGES = 64
-"""Images that are held undecoded at a time."""
-_LARGEST = 2**28
-"""Bytes of a member at most: a tar file may be compressed, and declare any size."""
-_CALLED = ("caption", "text", "txt", "alt_text", "description", "title")
-_LABELLED = ("label", "class", "cls")
-
-
-@dataclass
-class _Sample:
-    """What a tar file holds under one name."""
-
-    image: str | None = None
-    text: str | None = None
-    label: str | None = None
-
-
-@dataclass
-class _Shard:
-    """What was read of a tar file, without its images."""
-
-    samples: dict[str, _Sample] = field(default_factory=dict)
-    keys: set[str] = field(default_factory=set)
 
 
 def load_webdataset(spec: WebDatasetSpec) -> Source:
@@ -53,143 +29,104 @@ def load_webdataset(spec: WebDatasetSpec) -> Source:
     unpacked, and what is no plain file is passed over.
 
     Returns:
-        The source, held in memory; an image is called by its file and its name in it.
+        The source, in memory or streamed; an image is called by its file and its name in it.
 
     Raises:
         NearfarError: If a file cannot be read, too many images cannot, or too many have no text.
-        SettingError: If the images are larger than `in_memory_mib`.
+        SettingError: If the images are larger than `in_memory_mib`, and a file is compressed.
     """
-    root = spec.root
-    assert root is not None
-    base = root if root.is_dir() else root.parent
-    notes: list[str] = []
+    root, base, notes = _place(spec.root)
     try:
-        parts = shards_by_part(root, ".tar", notes)
-        shards = {path: _read(path, spec) for each in parts.values() for path in each}
-        listings = [_listing(each, shards, spec, notes) for each in parts.values()]
+        parts, indices = _indices(root, notes, Texts(spec.text_key, spec.in_memory_mib))
+        held = [
+            _part(paths, indices, _with_texts(paths, indices, spec, notes), notes, base)
+            for paths in parts
+        ]
     except NearfarError as error:
         raise type(error)(f"{shown(root)}: {error}") from None
-
-    def contents(some_shards: Sequence[Path]) -> Iterator[dict[Path, bytes | None]]:
-        for path in some_shards:
-            yield from _batches(path, shards[path].samples)
-
-    source = load_contents(spec, base, list(parts.values()), listings, contents, notes)
+    source = load_contents(spec, base, held, notes)
     texts = {
         name_below(path / name, base): [sample.text]
-        for path, shard in shards.items()
-        for name, sample in shard.samples.items()
+        for path, index in indices.items()
+        for name, sample in index.samples.items()
         if sample.text
     }
     return with_texts(source, texts, spec.length, spec.in_memory_mib)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    """A tar file, compressed or not; what is wrong with it in one line."""
+def load_image_tar(spec: ImageTarSpec) -> Source:
+    """Read the images of one tar file, or of all in a folder, with labels where all have one.
+
+    Files, parts and names are those of `load_webdataset`; texts are not read.
+
+    Returns:
+        The source, in memory or streamed; an image is called by its file and its name in it.
+
+    Raises:
+        NearfarError: If a file cannot be read, holds no image, or too many images cannot be read.
+        SettingError: If the images are larger than `in_memory_mib`, and a file is compressed.
+    """
+    root, base, notes = _place(spec.root)
     try:
-        with tarfile.open(path, "r:*") as archive:
-            yield archive
-    except (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeError) as error:
-        raise NearfarError(f"{shown(Path(path.name))}: not a readable tar file ({error})") from None
+        parts, indices = _indices(root, notes, None)
+        held = [_part(paths, indices, _all_images(paths, indices), notes, base) for paths in parts]
+    except NearfarError as error:
+        raise type(error)(f"{shown(root)}: {error}") from None
+    return load_contents(spec, base, held, notes, may_wait=True)
 
 
-def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
-    """Name, ending and header of each plain file of the archive that is not hidden."""
-    for member in archive:
-        folder, _, file = member.name.rpartition("/")
-        stem, _, ending = file.partition(".")
-        if member.isfile() and stem and ending:
-            yield f"{folder}/{stem}" if folder else stem, ending.lower(), member
-    # A header that is cut off ends the archive without a word of tarfile's.
-    assert archive.fileobj is not None
-    archive.fileobj.seek(archive.offset)
-    if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
-        raise tarfile.ReadError("unexpected end of data")
+def _place(root: Path | None) -> tuple[Path, Path, list[str]]:
+    """Where the tar files are, the folder that names are given below, and no note yet."""
+    assert root is not None
+    return root, root if root.is_dir() else root.parent, []
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    if member.size > _LARGEST:
-        raise NearfarError(
-            f"{printable(member.name[:60])} has {member.size:,} bytes: over {_LARGEST // 2**20} MiB"
-        )
-    held = archive.extractfile(member)
-    assert held is not None
-    with held:
-        return held.read()
+def _indices(
+    root: Path, notes: list[str], texts: Texts | None
+) -> tuple[list[list[Path]], dict[Path, TarIndex]]:
+    """The tar files of each part, and what each holds."""
+    parts = list(shards_by_part(root, ".tar", notes).values())
+    return parts, {path: read_tar_index(path, texts) for paths in parts for path in paths}
 
 
-def _read(path: Path, spec: WebDatasetSpec) -> _Shard:
-    """Names, texts and labels of a tar file."""
-    shard, size = _Shard(), 0
-    with _opened(path) as archive:
-        for name, ending, member in _members(archive):
-            if f".{ending}" not in SUFFIXES and ending not in ("txt", "json", "cls"):
-                continue
-            sample = shard.samples.setdefault(name, _Sample())
-            if f".{ending}" in SUFFIXES:
-                if sample.image is not None:
-                    raise NearfarError(
-                        f"{shown(Path(path.name))}: {printable(sample.image)} and "
-                        f"{printable(member.name)} are two images of one name: give each its own"
-                    )
-                sample.image = member.name
-                continue
-            content = _content(archive, member)
-            size += len(content)
-            if size > spec.in_memory_mib * 2**20:
-                raise SettingError(
-                    f"over data.in_memory_mib={spec.in_memory_mib} of texts: raise it"
-                )
-            _add(shard, sample, ending, content.decode("utf-8", "replace"), spec)
-    return shard
+def _all_images(
+    paths: Sequence[Path], indices: Mapping[Path, TarIndex]
+) -> dict[Path, dict[str, Sample]]:
+    """The images of a part."""
+    found = {
+        path: {name: each for name, each in indices[path].samples.items() if each.image is not None}
+        for path in paths
+    }
+    if not any(found.values()):
+        raise NearfarError("no image in it")
+    return found
 
 
-def _add(shard: _Shard, sample: _Sample, ending: str, content: str, spec: WebDatasetSpec) -> None:
-    """Put what a member says into its sample."""
-    if ending == "cls":
-        sample.label = content.strip()
-    elif ending == "txt":
-        sample.text = " ".join(content.split()) or sample.text
-    else:
-        try:
-            found = json.loads(content)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(found, dict):
-            return
-        shard.keys |= found.keys()
-        keys = _CALLED if spec.text_key is None else (spec.text_key,)
-        texts = [found[key] for key in keys if isinstance(found.get(key), str)]
-        labels = [found[key] for key in _LABELLED if isinstance(found.get(key), str | int)]
-        if texts and sample.text is None:
-            sample.text = " ".join(texts[0].split()) or None
-        if labels and sample.label is None:
-            sample.label = str(labels[0])
-
-
-def _listing(
-    paths: Sequence[Path], shards: Mapping[Path, _Shard], spec: WebDatasetSpec, notes: list[str]
-) -> Listing:
-    """The images of a part that have a text, and their labels where all of these have one."""
+def _with_texts(
+    paths: Sequence[Path],
+    indices: Mapping[Path, TarIndex],
+    spec: WebDatasetSpec,
+    notes: list[str],
+) -> dict[Path, dict[str, Sample]]:
+    """The images of a part that have a text."""
     samples = {
         path / name: sample
         for path in paths
-        for name, sample in shards[path].samples.items()
+        for name, sample in indices[path].samples.items()
         if sample.image is not None
     }
-    kept = {name: sample for name, sample in samples.items() if sample.text}
     alone = sum(
         1
         for path in paths
-        for sample in shards[path].samples.values()
+        for sample in indices[path].samples.values()
         if sample.image is None and sample.text
     )
-    without = [shown(Path(*name.parts[-2:])) for name in samples if name not in kept]
+    without = [shown(Path(*name.parts[-2:])) for name, each in samples.items() if not each.text]
     told = [f"{many(len(without), 'image')} without a text ({some(without)})"] if without else []
     told += [f"{many(alone, 'text')} without an image"] if alone else []
+    kept = len(samples) - len(without)
     if not kept or len(without) + alone > spec.max_corrupt * len(samples):
-        keys = sorted({key for path in paths for key in shards[path].keys})
+        keys = sorted({key for path in paths for key in indices[path].keys})
         held = f"; .json members have {some([printable(key) for key in keys])}" if keys else ""
         raise NearfarError(
             f"{' and '.join(told) or 'no image in it'}{held}: an image and its text have the same "
@@ -197,24 +134,47 @@ def _listing(
             "data.max_corrupt leaves out what is alone"
         )
     notes += [f"left out {' and '.join(told)}"] if told else []
-    labels = [sample.label for sample in kept.values()]
+    return {
+        path: {
+            name: each
+            for name, each in indices[path].samples.items()
+            if each.image is not None and each.text
+        }
+        for path in paths
+    }
+
+
+def _part(
+    paths: Sequence[Path],
+    indices: Mapping[Path, TarIndex],
+    chosen: Mapping[Path, Mapping[str, Sample]],
+    notes: list[str],
+    base: Path,
+) -> PartInShards:
+    """The chosen images of a part, with labels where all of these have one."""
+    samples = [each for path in paths for each in chosen[path].values()]
+    labels = [sample.label for sample in samples]
     there = [label for label in labels if label]
     if there and len(there) < len(labels):
         notes.append(f"{len(labels) - len(there)} of {many(len(labels), 'image')} have no label")
-    return Listing(list(kept), there if len(there) == len(labels) else None, [], "members")
+    files = [path / name for path in paths for name in chosen[path]]
+    listing = Listing(files, there if len(there) == len(labels) else None, [], "members")
 
+    def contents() -> Iterator[dict[Path, bytes | None]]:
+        for path in paths:
+            yield from images_of_tar(path, chosen[path])
 
-def _batches(path: Path, samples: Mapping[str, _Sample]) -> Iterator[dict[Path, bytes | None]]:
-    """The images of a tar file that have a text, some at a time."""
-    held: dict[Path, bytes | None] = {}
-    with _opened(path) as archive:
-        for name, _, member in _members(archive):
-            sample = samples.get(name)
-            if sample is None or not sample.text or member.name != sample.image:
-                continue
-            held[path / name] = _content(archive, member)
-            if len(held) == _IMAGES:
-                yield held
-                held = {}
-    if held:
-        yield held
+    compressed = [path for path in paths if any(each.place < 0 for each in chosen[path].values())]
+    if compressed:
+        name = shown(compressed[0].relative_to(base))
+        why = f"{name} is compressed, or holds what cannot be read by itself"
+        return PartInShards(listing, contents, why)
+    counts = [len(chosen[path]) for path in paths]
+    where = Places(
+        [indices[path].shard for path in paths],
+        np.repeat(np.arange(len(paths)), counts),
+        np.array([sample.place for sample in samples], dtype=np.int64),
+        np.array([sample.size for sample in samples], dtype=np.int64),
+        TarReader,
+    )
+    return PartInShards(listing, contents, where)

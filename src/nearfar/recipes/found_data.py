@@ -12,6 +12,7 @@ import numpy as np
 from nearfar.data.column_names import called_labels
 from nearfar.data.csv_file import as_numbers, read_csv
 from nearfar.data.folder_tree import FileKind, counted, many, walk
+from nearfar.data.image_arrow import holds_saved_images
 from nearfar.data.image_files import IMAGES, UnreadableImageError, pillow_quiet, read_header
 from nearfar.data.image_parquet import image_columns
 from nearfar.data.image_table import is_image_name, path_columns
@@ -20,8 +21,10 @@ from nearfar.data.source_spec import SourceSpec
 from nearfar.data.specs import (
     CSVSpec,
     FolderSpec,
+    ImageArrowSpec,
     ImageParquetSpec,
     ImageTableSpec,
+    ImageTarSpec,
     NpzSpec,
     ParquetSpec,
     SeriesNpzSpec,
@@ -60,8 +63,8 @@ def find_data(path: Path) -> Found:
     """Which source reads a folder or a file.
 
     Args:
-        path: A folder of pictures, of sounds, of texts or of Parquet files, or a text, a table, an
-            .npz or an .npy file.
+        path: A folder of pictures, of sounds, of texts, of Parquet or of tar files, or a text, a
+            table, a .tar, an .npz or an .npy file.
 
     Raises:
         NearfarError: Nothing that any source reads is there.
@@ -78,6 +81,8 @@ def find_data(path: Path) -> Found:
             return _in_parquet(path)
         if suffix in TEXTS.suffixes:
             return Found(TextLinesSpec(root=path), "a file of text: a line each")
+        if suffix == ".tar":
+            return _in_tars(path, 1)
         if suffix == ".npz":
             return _in_npz(path)
         if suffix == ".npy":
@@ -86,12 +91,12 @@ def find_data(path: Path) -> Found:
         raise type(error)(f"{path}: {error}") from None
     raise NearfarError(
         f"{path}: not a kind of data that is known by its name: give a folder of pictures, sounds "
-        "or texts, or a .txt, .csv, .parquet, .npz or .npy file"
+        "or texts, or a .txt, .csv, .parquet, .tar, .npz or .npy file"
     )
 
 
 def _in_folder(path: Path) -> Found:
-    """Pictures, sounds, or Parquet files of pictures; whichever is most."""
+    """Pictures or sounds, whichever is more; else larger files that hold pictures, or texts."""
     pictures, _ = walk(path, IMAGES)
     images = len(pictures.all_files())
     sounds = _count(path, SOUNDS)
@@ -99,6 +104,10 @@ def _in_folder(path: Path) -> Found:
         if shards := list(path.rglob("*.parquet")):
             why = f"{many(len(shards), 'Parquet file')} of images"
             return Found(ImageParquetSpec(root=path), why)
+        if holds_saved_images(path):
+            return Found(ImageArrowSpec(root=path), "images that the library datasets saved")
+        if tars := list(path.rglob("*.tar")):
+            return _in_tars(path, len(tars))
         if texts := _count(path, TEXTS):
             return Found(TextLinesSpec(root=path), f"{many(texts, 'file')} of text: a line each")
         raise _nothing_in(path, pictures.all_left_out())
@@ -119,14 +128,18 @@ def _in_folder(path: Path) -> Found:
     return Found(FolderSpec(root=path), many(images, "picture") + beside, side)
 
 
+def _in_tars(path: Path, count: int) -> Found:
+    """Images inside tar files."""
+    return Found(
+        ImageTarSpec(root=path),
+        f"images in {many(count, 'tar file')}; texts beside them are read by --data webdataset, "
+        "with --method clip",
+    )
+
+
 def _nothing_in(path: Path, left_out: Counter[str]) -> NearfarError:
     """Says what a folder holds instead of what could be learnt from."""
     found = f"{path}: no picture, sound, text or Parquet file in it"
-    if left_out[".tar"]:
-        return NearfarError(
-            f"{found}, but {many(left_out['.tar'], 'tar file')}: pairs in them are read by --data "
-            "webdataset, with --method clip"
-        )
     if left_out:
         found += f", only {counted(left_out)}"
     return NearfarError(

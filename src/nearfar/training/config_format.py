@@ -7,7 +7,7 @@ of an evaluation's protocols side by side.
 from collections.abc import Mapping
 from typing import Any
 
-from nearfar.data.specs import in_current_form as data_in_current_form
+from nearfar.data.earlier_settings import in_current_form as data_in_current_form
 from nearfar.encoders.specs import in_current_form as encoder_in_current_form
 from nearfar.errors import NearfarError, SettingError
 from nearfar.run_folder.folder import CONFIG_FORMAT as FORMAT
