@@ -8,7 +8,6 @@ import tracemalloc
 import pyarrow as pa
 import pytest
 import torch
-from shards import COUNT, SPECS, picture, table_of, write, write_stream, write_tar
 
 from nearfar.data import late_checks, parquet_rows, tar_files
 from nearfar.data.batches import TrainingBatches, evaluation_batches
@@ -19,6 +18,7 @@ from nearfar.data.shard_images import ShardImages
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.errors import NearfarError, SettingError
+from shards import COUNT, SPECS, picture, table_of, write, write_stream, write_tar
 
 KINDS = sorted(SPECS)
 
