@@ -1,8 +1,8 @@
 import os
 
 import pytest
-from chromium import Chromium, find_chromium
 from digits_run import write_digits_run
+from tools.chromium import Chromium, find_chromium
 
 
 @pytest.fixture(scope="session")

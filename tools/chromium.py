@@ -36,6 +36,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 def find_chromium() -> str | None:
+    """The program, or None where there is none on the path."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -109,11 +110,13 @@ class Chromium:
         self.wait_for("[...document.querySelectorAll('.chart')].every(c => c.dataset.drawn)")
 
     def set_dark(self, dark: bool) -> None:
+        """Shows pages as on a device that is set to dark, or to light."""
         value = "dark" if dark else "light"
         features = [{"name": "prefers-color-scheme", "value": value}]
         self._call("Emulation.setEmulatedMedia", features=features)
 
     def evaluate(self, expression: str):
+        """The value of an expression of JavaScript, once it is there; none of an element."""
         answer = self._call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -121,17 +124,32 @@ class Chromium:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 30) -> None:
+        """Waits until an expression of JavaScript is true."""
         deadline = time.monotonic() + seconds
         while not self.evaluate(expression):
             assert time.monotonic() < deadline, f"never came true: {expression}"
             time.sleep(0.05)
 
     def move_mouse(self, x: float, y: float) -> None:
+        """Points at a place of the window."""
         self._call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
+        """Writes what the page shows as PNG: all of it, or what the window holds."""
         data = self._call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(data))
+
+    def webp(self, *, y: float, width: int, height: float) -> bytes:
+        """A part of the page over its whole width, from `y` pixels below its top, as WebP."""
+        clip = {"x": 0, "y": y, "width": width, "height": height, "scale": 1}
+        data = self._call(
+            "Page.captureScreenshot",
+            format="webp",
+            quality=80,
+            clip=clip,
+            captureBeyondViewport=True,
+        )["data"]
+        return base64.b64decode(data)
 
     def complaints(self) -> list[str]:
         """Console errors and warnings, uncaught exceptions, log entries since the page loaded."""
