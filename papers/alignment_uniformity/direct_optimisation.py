@@ -71,9 +71,9 @@ def draw(results: pd.DataFrame) -> Figure:
                 ls="none",
                 label=NAMES[name] if place == 0 else None,
             )
-    panel.set_xticks(range(len(YARDSTICKS)), list(YARDSTICKS))
+    panel.set_xticks(range(len(YARDSTICKS)), [name.replace(", ", ",\n") for name in YARDSTICKS])
     panel.set(ylabel="top-1 in %")
-    panel.legend(fontsize=7.5)
+    panel.legend(fontsize=7.5, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 

@@ -1,5 +1,6 @@
 """Sections of docs/results.md, made from the committed raw results alone."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -113,10 +114,12 @@ def _state(study: Reproduction, folder: Path) -> str:
     if done < total:
         return f"{done} of {total} runs"
     rows = results_of(study, folder).read()
-    verdicts = _verdicts(study, rows)
+    words = Counter(contrast.words for contrast in study.contrasts)
     return "; ".join(
-        f"{contrast.words}: **{verdict.outcome}**"
-        for contrast, verdict in zip(study.contrasts, verdicts, strict=True)
+        contrast.words
+        + (f" ({contrast.yardstick.title})" if words[contrast.words] > 1 else "")
+        + f": **{verdict.outcome}**"
+        for contrast, verdict in zip(study.contrasts, _verdicts(study, rows), strict=True)
     )
 
 
