@@ -1,6 +1,7 @@
 """Words and pictures that look for the other kind, asked for on the site."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,12 +9,19 @@ import torch
 from torch.nn.functional import cosine_similarity
 from web_runs import TOKEN, ask, begin_run, client_of, ids, leave_encoder, leave_pairs, until_ready
 
+from nearfar.data.source import Part, Partners
 from nearfar.data.sources import load_source
+from nearfar.encoders.head_specs import LinearHeadSpec
 from nearfar.encoders.saved import load_encoder
+from nearfar.encoders.specs import MLPSpec
 from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.recipes.config_json import read_recipe
-from nearfar.text_bytes import decoded
+from nearfar.text_bytes import decoded, encoded
+from nearfar.uses.neighbors import Searchable
 from nearfar.web import typed
+from nearfar.web.across import both_kinds
+from nearfar.web.shelves import Shelf
+from nearfar.web.sights import Sights
 
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m sea"
 TEXTS = [HOSTILE, "the sea", "a hill", "a road", "the sea", "a tree", "a stone", "snow"]
@@ -137,6 +145,45 @@ def test_pairs_without_a_test_part_are_looked_among_whole(tmp_path):
     assert until_ready(client, known)["asks"]["among"] == ["training"]
     found = ask(client, "api/nearest", known, row=0, among="training").json()["across"]
     assert found["own"].endswith("of 8.")
+
+
+@pytest.mark.parametrize("first", ["texts", "vectors"])
+def test_any_two_kinds_find_one_another_and_words_are_asked_of_the_one_that_is_texts(
+    tmp_path, first
+):
+    """As a plug-in's source may pair them: texts with vectors, or vectors with vectors."""
+    numbers = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    vectors = Part(numbers, modality="vectors")
+    texts = Part(encoded(TEXTS[:5], 40)[0], modality="texts")
+    rows = torch.tensor([[0, 1], [1, -1], [2, -1], [3, -1], [4, -1]])
+    partners = Partners(rows, vectors.examples, "vectors")
+    part = replace(texts if first == "texts" else vectors, partners=partners)
+    run = begin_run(tmp_path / "run")
+    spec = {"texts": TextBagSpec(width=16, buckets=64, dropout=0.0), "vectors": MLPSpec(width=8)}
+    leave_encoder(run, spec[first], part.example_shape, LinearHeadSpec(dim=6))
+    leave_encoder(run, spec["vectors"], (3,), LinearHeadSpec(dim=6), "second")
+    with torch.no_grad():
+        features = load_encoder(run.path)(part.examples)
+        cosines = cosine_similarity(
+            load_encoder(run.path, "embedding")(part.examples)[:, None],
+            load_encoder(run.path, "embedding", tower="second")(numbers)[None],
+            dim=2,
+        )
+    shelf = Shelf(part, (), Sights.fitting(part), Searchable(features))
+    across = both_kinds(run.path, {"training": shelf}, {"training": features}, lambda _: None)
+    assert across.finds == "vectors"
+    found = across.nearest(0, "training")
+    assert [near["row"] for near in found["nearest"]] == cosines[0].argsort(
+        descending=True
+    ).tolist()
+    assert {near["row"] for near in found["nearest"] if near.get("right")} == {0, 1}
+    place = int((cosines[0] > cosines[0, :2].max()).sum()) + 1
+    assert found["own"] == f"Its own stands at place {place} of 5."
+    if first == "vectors":
+        assert across.typed is None
+        return
+    answer = across.typed.nearest(TEXTS[2], "training")["nearest"]
+    assert [near["row"] for near in answer] == cosines[2].argsort(descending=True).tolist()
 
 
 def test_words_find_texts_in_a_run_of_texts(tmp_path):
