@@ -22,6 +22,7 @@ from nearfar.data.specs import FolderSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
+from nearfar.recipes.transfer import PROTOCOLS, transfer
 from nearfar.recipes.unreadable import UnreadableFiles
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.ranks import Ranks
@@ -198,3 +199,16 @@ def test_a_run_on_larger_files_goes_on_to_the_same_bits_and_only_on_the_same_one
     with pytest.raises(NearfarError, match=r"cannot go on from .*data \(content\)") as error:
         resume_run(tmp_path / "run", console=quiet, judge=False)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_transfer_tells_what_it_could_not_read(tmp_path):
+    run_recipe(light_recipe(tmp_path), tmp_path / "run", console=Console(quiet=True), judge=False)
+    root = spoil(write(tmp_path / "pictures"))
+    spec = FolderSpec(root=root, in_memory_mib=0, max_corrupt=0.1)
+    left_out = [name for name in PROTOCOLS if name != "linear"]
+    quiet = Console(quiet=True)
+    table = transfer(
+        [tmp_path / "run"], [spec], tmp_path / "out", leave_out=left_out, console=quiet
+    )
+    assert "4 of 80 images cannot be read, and another" in " ".join(table.notes)

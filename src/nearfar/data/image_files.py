@@ -330,7 +330,8 @@ def _plain(image: Image.Image, mode: str) -> Image.Image:
     """The image as L or RGB, with 8 bits a channel and nothing transparent."""
     image.load()
     if image.width * image.height <= _PIXELS_AT_ONCE:
-        return _in_eight_bits(image).convert(mode)
+        plain = _in_eight_bits(image)
+        return plain if plain.mode == mode else plain.convert(mode)  # which copies in any case
     # Band by band: no pixel depends on another, and steps between two modes are large.
     plain = Image.new(mode, image.size)
     rows = max(1, _PIXELS_AT_ONCE // image.width)

@@ -149,6 +149,9 @@ def transfer(
                 table.cells.append(cell)
                 pace = (time.monotonic() - begun) / judged if judged else 0.0
                 console.print(_line(cell, title, pace * left), highlight=False)
+        if source.faults is not None:
+            source.faults.refuse_too_many()
+            table.notes.extend(f"{source.name}: {note}" for note in source.faults.notes())
     _write(table, out)
     return table
 
