@@ -17,7 +17,8 @@ import optuna
 import torch
 
 from nearfar.data.source import Part, StreamedExamples
-from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
+from nearfar.encoders.saved import load_encoder, save_encoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.evaluation.knn import KNNBank
 from nearfar.objectives import nt_xent
@@ -26,7 +27,8 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.sweeps.digits_studies import simclr_digits_search
 from nearfar.sweeps.found_runs import find_runs
 from nearfar.sweeps.proposing import distributions, next_point
-from nearfar.uses.embed import Examples, embed
+from nearfar.uses.embed import embed
+from nearfar.uses.embeddable import Examples
 
 DIM, QUERIES, SIDE, CLASSES = 128, 256, 32, 10
 LEAST_S, MOST_ROUNDS = 0.5, 5

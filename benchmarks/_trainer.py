@@ -95,7 +95,7 @@ def nearfar(side: int, problem: Problem, device: torch.device) -> None:
     """The loop of `nearfar train`, whole."""
     from nearfar.data.batches import TrainingBatches
     from nearfar.encoders.specs import TimmSpec
-    from nearfar.methods.specs import SimCLRSpec
+    from nearfar.methods.unlabelled_specs import SimCLRSpec
     from nearfar.run_folder.folder import RunFolder
     from nearfar.spec import as_spec
     from nearfar.training.loop import train

@@ -28,9 +28,10 @@ from webdataset.compat import WebDataset
 from benchmarks._process import seconds_of_others
 from nearfar.data import late_checks
 from nearfar.data.batches import TrainingBatches, evaluation_batches
+from nearfar.data.shard_specs import ImageTarSpec
 from nearfar.data.source import Examples
 from nearfar.data.sources import load_source
-from nearfar.data.specs import FolderSpec, ImageTarSpec
+from nearfar.data.specs import FolderSpec
 
 COUNT, TARS, SIZE, QUALITY, BATCH, ROUNDS, WORKERS = 128, 4, (500, 375), 90, 32, 5, 2
 SIDES = (64, 224)

@@ -16,7 +16,7 @@ from tools.machine import processor, versions
 from torch import nn
 
 from nearfar.methods.simclr import SimCLR
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.testing import run_on_ranks
 from nearfar.training.averaging import StepAverage
 from nearfar.training.ranks import Ranks

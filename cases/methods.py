@@ -12,8 +12,10 @@ from nearfar.encoders.head_specs import LinearHeadSpec
 from nearfar.encoders.saved import save_encoder
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.clip_spec import CLIPSpec, SigmoidObjectiveSpec
+from nearfar.methods.distill_spec import DistillSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import DistillSpec, MethodSpec, MoCoSpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec, SimCLRSpec
 from nearfar.testing import MethodCase
 
 SMALL = {

@@ -9,7 +9,7 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet
 
-from nearfar.data.specs import ImageArrowSpec, ImageParquetSpec, ImageTarSpec
+from nearfar.data.shard_specs import ImageArrowSpec, ImageParquetSpec, ImageTarSpec
 
 SPECS = {"tar": ImageTarSpec, "parquet": ImageParquetSpec, "arrow": ImageArrowSpec}
 SIDE, SHARDS, IN_SHARD = 40, 3, 8

@@ -21,8 +21,8 @@ from nearfar.cli.arguments import option_names, parse
 from nearfar.data.specs import CIFAR10Spec, FolderSpec, SourceSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
-from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.config_json import read_recipe
 from nearfar.spec import Nested
 from nearfar.training.schedules import ScheduleSpec

@@ -15,7 +15,7 @@ from tools.distillation import (
 )
 from tools.run_records import read_records
 
-from nearfar.methods.specs import DistillSpec
+from nearfar.methods.distill_spec import DistillSpec
 from nearfar.run_folder.folder import RunFolder
 
 

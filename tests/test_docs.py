@@ -22,7 +22,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.testing.rank_processes import FORKS
 
 ROOT = Path(__file__).parent.parent

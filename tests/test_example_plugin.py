@@ -14,9 +14,9 @@ from nearfar import plugins
 from nearfar.cli import main
 from nearfar.data.specs import SourceSpec
 from nearfar.encoders.specs import EncoderSpec
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
-from nearfar.methods.specs import MethodSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import check_method, check_objective
 

@@ -17,8 +17,9 @@ from tools.head_room.sets import SETS, Places, without
 from tools.run_records import read_records
 
 from nearfar.data import drawn_characters, fonts
+from nearfar.data.font_specs import FontsSpec
 from nearfar.data.sources import load_source
-from nearfar.data.specs import FolderSpec, FontsSpec, NpzSpec
+from nearfar.data.specs import FolderSpec, NpzSpec
 
 SHIPPED = Path(matplotlib.get_data_path()) / "fonts/ttf"
 DOCS = Path(__file__).parents[1] / "docs"

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from nearfar.encoders.specs import MLPSpec, TimmSpec
 from nearfar.errors import SettingError
-from nearfar.methods.specs import BYOLSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec
 from nearfar.spec import (
     Above0,
     Choice,

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec, ProtocolSpec
-from nearfar.methods.specs import DistillSpec, MethodSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.methods.distill_spec import DistillSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.recipes.names import recipe_named
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import resume_run, run_recipe

@@ -14,14 +14,33 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 
 API = {
-    "Encoders": ("nearfar.contrastive_encoder", "nearfar.encoders.saved"),
+    "Encoders": (
+        "nearfar.contrastive_encoder",
+        "nearfar.encoders.saved",
+        "nearfar.encoders.saved_encoder",
+    ),
     "Runs": ("nearfar.recipes.recipe", "nearfar.recipes.run"),
     "Objectives": ("nearfar.objectives",),
     "Similarity": ("nearfar.similarity",),
     "Estimators": ("nearfar.estimators", "nearfar.information.estimate"),
-    "Methods": ("nearfar.methods.method", "nearfar.methods.specs"),
+    "Methods": (
+        "nearfar.methods.method",
+        "nearfar.methods.method_spec",
+        "nearfar.methods.unlabelled_specs",
+        "nearfar.methods.labelled_specs",
+        "nearfar.methods.cpc_spec",
+        "nearfar.methods.distill_spec",
+        "nearfar.methods.clip_spec",
+    ),
     "Data": ("nearfar.data.source", "nearfar.data.source_spec", "nearfar.data.arrays"),
-    "Evaluation": ("nearfar.evaluation.specs", "nearfar.evaluation.knn"),
+    "Evaluation": (
+        "nearfar.evaluation.protocol_spec",
+        "nearfar.evaluation.accuracy_specs",
+        "nearfar.evaluation.geometry_specs",
+        "nearfar.evaluation.retrieval_specs",
+        "nearfar.evaluation.trained_specs",
+        "nearfar.evaluation.knn",
+    ),
     "Training": ("nearfar.training.loop", "nearfar.training.specs", "nearfar.training.tracker"),
     "Features in use": (
         "nearfar.uses.neighbors",

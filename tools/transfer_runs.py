@@ -19,15 +19,15 @@ import pandas as pd
 
 from nearfar.data.source_spec import Metric
 from nearfar.evaluation.transfer import PROTOCOLS
-from nearfar.methods.objective_specs import AlignUniformSpec, DebiasedNegSpec, NTXentSpec
-from nearfar.methods.specs import (
-    BYOLSpec,
-    CrossEntropySpec,
-    MethodSpec,
-    MoCoSpec,
+from nearfar.methods.labelled_specs import CrossEntropySpec
+from nearfar.methods.method_spec import MethodSpec
+from nearfar.methods.objective_specs import (
+    AlignUniformSpec,
+    DebiasedNegSpec,
+    NTXentSpec,
     ObjectiveSpec,
-    SimCLRSpec,
 )
+from nearfar.methods.unlabelled_specs import BYOLSpec, MoCoSpec, SimCLRSpec
 from nearfar.recipes.fonts import CLASSES, fonts_setup
 from nearfar.recipes.run import resume_run, run_recipe
 from nearfar.recipes.transfer import transfer

@@ -17,9 +17,9 @@ from rich.console import Console
 from nearfar import Recipe, run_recipe
 from nearfar.data.specs import SeriesNpzSpec
 from nearfar.encoders.specs import SeriesResNetSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.specs import AdamWSpec, TrainingSpec
 from nearfar.views.specs import SeriesViewsSpec

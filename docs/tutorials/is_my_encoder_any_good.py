@@ -17,10 +17,10 @@ from nearfar import Recipe, run_recipe
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.features import raw_pixels
 from nearfar.evaluation.knn import KNNBank
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.report.uncertainty import wilson_interval
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.specs import AdamWSpec, TrainingSpec

@@ -23,9 +23,14 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.saved_classifier import load_classifier
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import LinearProbeSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import LinearProbeSpec
-from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec, PaCoSpec, SupConSpec
+from nearfar.methods.labelled_specs import (
+    BalancedSoftmaxSpec,
+    CrossEntropySpec,
+    PaCoSpec,
+    SupConSpec,
+)
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.specs import AdamWSpec, TrainingSpec
 from nearfar.views.specs import DigitsViewsSpec

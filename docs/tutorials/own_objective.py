@@ -21,10 +21,10 @@ import torch
 from nearfar import Recipe, run_recipe
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.objective_specs import ObjectiveSpec, Temperature
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.objectives.checks import require_pairs, require_several
 from nearfar.objectives.precision import unit_rows, without_autocast
 from nearfar.run_folder.folder import RunFolder

@@ -13,7 +13,7 @@ from tools.markdown import mean_and_sd, table
 
 from nearfar.evaluation.dense_specs import DepthSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.methods.objective_specs import AlignUniformSpec, NTXentSpec, ObjectiveSpec
 from nearfar.recipes.run import run_recipe
 from nearfar.recipes.scenes import scenes_setup

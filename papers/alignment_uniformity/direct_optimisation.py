@@ -5,8 +5,8 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.figure import Figure
 
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.objective_specs import AlignUniformSpec, NTXentSpec, ObjectiveSpec
 from nearfar.recipes.recipe import Recipe
 from papers.debiased_positives import setup

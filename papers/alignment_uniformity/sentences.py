@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from tools.markdown import mean_and_sd, table
 
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec, ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.evaluation.text_specs import SemanticSimilaritySpec
 from nearfar.methods.objective_specs import AlignUniformSpec, NTXentSpec, ObjectiveSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.paths import user_cache
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe

@@ -9,7 +9,7 @@ from nearfar.methods.objective_specs import (
     NTXentSpec,
     ObjectiveSpec,
 )
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.specs import AdamWSpec, TrainingSpec

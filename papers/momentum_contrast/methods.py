@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from nearfar.methods.specs import CrossEntropySpec
+from nearfar.methods.labelled_specs import CrossEntropySpec
 from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
 from papers.momentum_contrast import ablation

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from nearfar.methods.specs import MethodSpec, MoCoSpec
+from nearfar.methods.method_spec import MethodSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec
 from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import ScheduleSpec

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nearfar.methods.specs import BYOLSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec
 from nearfar.recipes.recipe import Recipe
 from papers.figures import panels
 from papers.mutual_information.setup import PILOT, SOURCE

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nearfar.methods.objective_specs import NPairSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from papers.figures import COLOURS, MARKERS, panels
 from papers.measurements import values

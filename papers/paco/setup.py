@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 
-from nearfar.data.specs import FontsSpec
+from nearfar.data.font_specs import FontsSpec
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec, LinearProbeSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec, LinearProbeSpec
-from nearfar.methods.specs import (
+from nearfar.methods.labelled_specs import (
     BalancedSoftmaxSpec,
     CrossEntropySpec,
-    MethodSpec,
     PaCoSpec,
     SupConQueueSpec,
     SupConSpec,
 )
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.specs import AdamWSpec, TrainingSpec

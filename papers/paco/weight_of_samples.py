@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from nearfar.methods.specs import PaCoSpec
+from nearfar.methods.labelled_specs import PaCoSpec
 from nearfar.recipes.recipe import Recipe
 from papers.paco.drawing import by_alpha
 from papers.paco.setup import (

@@ -1,10 +1,10 @@
 """The set-up that the reproductions share: each changes of it the one thing that it asks about."""
 
-from nearfar.data.specs import FontsSpec
+from nearfar.data.font_specs import FontsSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import DropsSpec

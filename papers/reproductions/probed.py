@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from nearfar.encoders.specs import EncoderSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec
-from nearfar.methods.specs import MethodSpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.fonts import VIEWS
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import ScheduleSpec

@@ -19,12 +19,13 @@ from nearfar.data.estimator_inputs import shapes_of, texts_in
 from nearfar.data.labels import encode_labels
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
-from nearfar.data.specs import NpzSpec, SeriesNpzSpec, TextLinesSpec, VectorsNpzSpec
+from nearfar.data.specs import NpzSpec, SeriesNpzSpec, VectorsNpzSpec
+from nearfar.data.text_specs import TextLinesSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import NearfarError
 from nearfar.evaluation.features import extract_features
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.paths import user_path
 from nearfar.recipes.assembly import as_saved, assemble
 from nearfar.recipes.recipe import Recipe
@@ -61,8 +62,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     Args:
         method: One of `nearfar methods`, by name with the settings below that it has, or a spec of
-            it, such as `nearfar.methods.specs.MoCoSpec(queue_size=1024)`, which holds them all.
-            Those that learn from labels take them from `fit(X, y)`.
+            it, such as `nearfar.methods.unlabelled_specs.MoCoSpec(queue_size=1024)`, which holds
+            them all. Those that learn from labels take them from `fit(X, y)`.
         modality: images, series, vectors or texts; None: strings are texts, rows are vectors and
             all else is images.
         image_shape: `(height, width)` or `(height, width, channels)` of rows that are images, or of

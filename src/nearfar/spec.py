@@ -6,6 +6,7 @@ and what builds it. Where one of several is chosen, each is a `Choice`, told apa
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, field, fields
+from importlib import import_module
 from pathlib import Path
 from typing import (
     Annotated,
@@ -114,29 +115,39 @@ class Named(Spec):
 
     Attributes:
         noun: What a person calls it; given for the base alone.
-        choices: All of the kind by name; what plug-ins add stands in `known()` too.
+        modules: Where those of ours are defined, in the order in which they are told; the base
+            names those beside its own.
+        choices: Those of the kind that are defined so far, by name; `known()` has all.
         target: "module:attribute" of what builds the thing; imported when it is built.
     """
 
     noun: ClassVar[str] = ""
+    modules: ClassVar[tuple[str, ...]] = ()
     choices: ClassVar[dict[str, Any]]
     target: ClassVar[str] = ""
 
-    def __init_subclass__(cls, noun: str = "", **arguments: Any) -> None:
+    def __init_subclass__(
+        cls, noun: str = "", modules: tuple[str, ...] = (), **arguments: Any
+    ) -> None:
         name = cls.__dict__.get("name")
         if name and not noun:
             require_free(cls.noun, name, cls, cls.choices.get(name))
         super().__init_subclass__(**arguments)
         if noun:
-            cls.noun, cls.choices = noun, {}
+            cls.noun, cls.choices, cls.modules = noun, {}, (cls.__module__, *modules)
         elif name:
             cls.choices[name] = cls
 
     @classmethod
     def known(cls: "type[AnyNamed]") -> "dict[str, type[AnyNamed]]":
-        """All of the kind by name, those of plug-ins among them."""
+        """All of the kind by name, those of plug-ins last, whichever was imported first."""
+        for module in cls.modules:
+            import_module(module)
         load_plugins()
-        return cls.choices
+        place = {module: number for number, module in enumerate(cls.modules)}
+        return dict(
+            sorted(cls.choices.items(), key=lambda pair: place.get(pair[1].__module__, len(place)))
+        )
 
     @classmethod
     def named(cls: "type[AnyNamed]", name: str) -> "type[AnyNamed]":
@@ -147,9 +158,10 @@ class Named(Spec):
         """
         if name in cls.choices:
             return cls.choices[name]
-        if name not in cls.known():
-            raise unknown_name(cls.noun, name, cls.choices)
-        return cls.choices[name]
+        known = cls.known()
+        if name not in known:
+            raise unknown_name(cls.noun, name, known)
+        return known[name]
 
     def build(self, *arguments: Any, **more: Any) -> Any:
         """What the spec describes: its target, called with the spec and what the run knows."""
@@ -249,10 +261,10 @@ def as_spec(kind: type[AnySpec], value: Any) -> AnySpec:
     if not isinstance(value, Mapping):
         where = kind.room.removesuffix(".") or "settings"
         raise SettingError(f"{where}: its settings must be an object, not {value!r}")
-    if issubclass(kind, Choice) and kind.choices and kind not in kind.choices.values():
+    if issubclass(kind, Choice) and "choices" in vars(kind):
         if "name" not in value:
             raise SettingError(
-                f"{kind.room}name is missing: choose one of {', '.join(kind.choices)}"
+                f"{kind.room}name is missing: choose one of {', '.join(kind.known())}"
             )
         return kind.named(str(value["name"]))(**value)
     return kind(**value)

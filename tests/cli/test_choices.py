@@ -6,7 +6,7 @@ from nearfar.cli.train import _read
 from nearfar.errors import SettingError
 from nearfar.methods.clip_spec import CLIPSpec
 from nearfar.methods.objective_specs import DebiasedNegSpec, NTXentSpec, VICRegSpec
-from nearfar.methods.specs import MoCoSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import as_spec
 from nearfar.sweeps.settings import value_of_word, with_settings

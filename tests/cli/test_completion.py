@@ -13,7 +13,7 @@ from nearfar.cli.completion_scripts import script
 from nearfar.cli.completion_table import Command, Option, Values, table
 from nearfar.cli.train_arguments import TrainArguments
 from nearfar.data.specs import SourceSpec
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.recipes.names import RECIPES
 
 SHELLS = ("bash", "zsh", "fish")

@@ -17,18 +17,18 @@ from nearfar.cli.choices import choose
 from nearfar.cli.setting_tables import options
 from nearfar.cli.train import TrainArguments
 from nearfar.data.specs import SourceSpec
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
-from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.names import RECIPES
 from nearfar.spec import Above0
 
 NAMES = {
     "data": list(SourceSpec.known()),
-    "methods": list(MethodSpec.choices),
+    "methods": list(MethodSpec.known()),
     "objectives": sorted(objectives.__all__),
-    "protocols": list(ProtocolSpec.choices),
+    "protocols": list(ProtocolSpec.known()),
     "recipes": list(RECIPES),
 }
 EACH = [(command, name) for command, names in NAMES.items() for name in names]
@@ -169,7 +169,7 @@ def test_a_methods_settings_have_default_bounds_and_help(capsys):
 
 def test_simclr_tells_the_objectives_it_may_use(capsys):
     said = told(capsys, "methods", "simclr")
-    assert all(name in said for name in ObjectiveSpec.choices)
+    assert all(name in said for name in ObjectiveSpec.known())
     assert "--method.objective" not in told(capsys, "methods", "moco")
 
 
@@ -206,7 +206,7 @@ def test_what_a_plug_in_adds_is_told_without_importing_it(tmp_path, monkeypatch,
     (package / "__init__.py").write_text(PLUGIN)
     (package / "losses.py").write_text(LOSSES)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(ObjectiveSpec, "choices", dict(ObjectiveSpec.choices))
+    monkeypatch.setattr(ObjectiveSpec, "choices", dict(ObjectiveSpec.known()))
 
     class Far(ObjectiveSpec):
         """Everything far."""

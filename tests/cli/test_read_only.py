@@ -76,7 +76,7 @@ def test_what_cannot_be_written_is_said_in_one_line_before_the_work(
     def worked(*_, **__):
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr("nearfar.uses.embed.of_folder", worked)
+    monkeypatch.setattr("nearfar.uses.embeddable.of_folder", worked)
     monkeypatch.setattr("nearfar.information.estimate.estimate_mi", worked)
     monkeypatch.setattr("nearfar.recipes.judging.evaluate", worked)
     monkeypatch.setattr("nearfar.recipes.run.train", worked)

@@ -12,7 +12,7 @@ from tools.comparison.records import CAME_LATER, RecordFile, fingerprint
 
 from nearfar.data.specs import STL10Spec
 from nearfar.errors import NearfarError
-from nearfar.evaluation.specs import LinearProbeSpec
+from nearfar.evaluation.accuracy_specs import LinearProbeSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.training.specs import AdamWSpec
 

@@ -10,8 +10,8 @@ from tools import debian_data
 
 from nearfar.data import drawn_characters, fonts
 from nearfar.data.font_faces import CAPITALS, DIGITS, SMALL, find_faces
+from nearfar.data.font_specs import FontsSpec
 from nearfar.data.sources import load_source
-from nearfar.data.specs import FontsSpec
 from nearfar.errors import NearfarError, SettingError
 
 SHIPPED = Path(matplotlib.get_data_path()) / "fonts/ttf"

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from nearfar.data.shard_specs import ImageParquetSpec
 from nearfar.data.sources import load_source
-from nearfar.data.specs import ImageParquetSpec, ImageTableSpec
+from nearfar.data.specs import ImageTableSpec
 from nearfar.errors import NearfarError, SettingError
 
 

@@ -10,7 +10,7 @@ from tools import novels
 
 from nearfar.data.scored_pairs import read_scored_pairs
 from nearfar.data.sources import load_source
-from nearfar.data.specs import TextLinesSpec
+from nearfar.data.text_specs import TextLinesSpec
 from nearfar.errors import NearfarError
 
 

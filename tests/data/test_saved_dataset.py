@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from nearfar.data.sources import load_source
-from nearfar.data.specs import TextTableSpec
+from nearfar.data.text_specs import TextTableSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.text_bytes import decoded
 

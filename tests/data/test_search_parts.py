@@ -14,8 +14,8 @@ from nearfar.data.specs import FolderSpec, WavSpec
 from nearfar.errors import NearfarError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import ProtocolSpec
-from nearfar.uses.embed import of_source
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.uses.embeddable import of_source
 
 ALL_BUT = tuple(name for name in ProtocolSpec.known() if name != "retrieval")
 

@@ -12,8 +12,8 @@ from tools import debian_data
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.data.source import Part, Partners, choose
 from nearfar.data.sources import load_source
-from nearfar.data.specs import TextLinesSpec, TextTableSpec, WordNetSpec
 from nearfar.data.splits import split_part
+from nearfar.data.text_specs import TextLinesSpec, TextTableSpec, WordNetSpec
 from nearfar.data.texts import neighbours
 from nearfar.data.wordnet import LEXICOGRAPHER_FILES
 from nearfar.errors import NearfarError, SettingError

@@ -10,12 +10,13 @@ from tests.uses.tiny_encoder import tiny_encoder
 
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.data.image_files import UnreadableImageError, read_header, read_image
+from nearfar.data.shard_specs import ImageParquetSpec
 from nearfar.data.sources import load_source
-from nearfar.data.specs import FolderSpec, ImageParquetSpec
+from nearfar.data.specs import FolderSpec
 from nearfar.data.tiff_files import page_path
 from nearfar.data.tolerant_files import all_images
 from nearfar.errors import NearfarError, SettingError
-from nearfar.uses.embed import of_image
+from nearfar.uses.embeddable import of_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tag data larger:UserWarning")
 rng = np.random.default_rng(0)

@@ -20,7 +20,7 @@ from nearfar.spec import as_spec
 
 
 def test_the_names_are_the_own_ones_and_all_of_timm():
-    assert set(backbone_names()) == set(EncoderSpec.choices) | {
+    assert set(backbone_names()) == set(EncoderSpec.known()) | {
         f"timm/{n}" for n in timm.list_models()
     }
 

@@ -12,7 +12,7 @@ from nearfar.encoders.freezing import training_mode
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.encoders.stages import layers, stages
 from nearfar.errors import SettingError
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.spec import as_spec
 from nearfar.testing.resuming import CLASSES, SHORT, resumes_to_the_same_bits
 

@@ -11,7 +11,7 @@ from nearfar.encoders.lora import LowRank, merged
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import MLPSpec, SmallResNetSpec, TimmSpec
 from nearfar.errors import SettingError
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.spec import as_spec
 from nearfar.testing.resuming import resumes_to_the_same_bits
 

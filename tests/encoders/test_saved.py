@@ -10,11 +10,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nearfar.cli.app import main
-from nearfar.encoders.saved import (
-    _read_description,
-    load_encoder,
-    save_encoder,
-)
+from nearfar.encoders.encoder_files import read_description
+from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import MLPSpec, SmallResNetSpec, TimmSpec
 from nearfar.errors import NearfarError
 from nearfar.run_folder.manifest import json_checksum
@@ -161,7 +158,7 @@ def test_impossible_statistics_are_refused(digits_encoder, tmp_path, changes):
 def test_every_flipped_bit_of_the_description_is_found_or_changes_nothing(digits_encoder, tmp_path):
     file = tmp_path / ENCODER_SETTINGS
     whole = file.read_bytes()
-    before = _read_description(file)
+    before = read_description(file)
     found = 0
     for place in range(len(whole)):
         for bit in range(8):
@@ -169,7 +166,7 @@ def test_every_flipped_bit_of_the_description_is_found_or_changes_nothing(digits
             content[place] ^= 1 << bit
             file.write_bytes(content)
             try:
-                assert _read_description(file) == before  # white space
+                assert read_description(file) == before  # white space
             except NearfarError:
                 found += 1
     assert found > 7 * len(whole)

@@ -11,7 +11,8 @@ from nearfar.encoders.head_specs import HeadSpec, IdentityHeadSpec, LinearHeadSp
 from nearfar.encoders.saved import load_encoder, load_head, save_encoder
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError
-from nearfar.methods.specs import BYOLSpec, MoCoSpec, PaCoSpec, SimCLRSpec, SupConSpec
+from nearfar.methods.labelled_specs import PaCoSpec, SupConSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec, MoCoSpec, SimCLRSpec
 from nearfar.run_folder.manifest import Manifest
 from nearfar.run_folder.names import ENCODER_SETTINGS, ENCODER_WEIGHTS, HEAD
 

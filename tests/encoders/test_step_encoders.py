@@ -12,7 +12,7 @@ from nearfar.spec import as_spec
 
 STEP_BACKBONES = [
     name
-    for name, each in EncoderSpec.choices.items()
+    for name, each in EncoderSpec.known().items()
     if each.gives_steps and each.takes != "texts"  # those: tests/methods/test_cpc_texts.py
 ]
 SHAPES = {"series-gru": (3, 21), "patch-gru": (2, 11, 11)}

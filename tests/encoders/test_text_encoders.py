@@ -15,7 +15,7 @@ from nearfar.encoders.text_specs import (
 )
 from nearfar.encoders.tokens import BPETokens, learn_merges
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.text_bytes import encoded
 from nearfar.training.generators import OwnDraws
 from nearfar.training.gradient_caching import cached_gradients

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
-from nearfar.encoders.saved import EncoderDescription, SavedEncoder
+from nearfar.encoders.encoder_files import EncoderDescription
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.encoders.stages import layers
 from nearfar.errors import SettingError
@@ -24,8 +25,9 @@ from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.finished_work import FinishedWork, fingerprint
 from nearfar.evaluation.judged import Judged
 from nearfar.evaluation.label_draws import draws_of
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.evaluation.sgd_probe import ProbeCourse, train_probes
-from nearfar.evaluation.specs import FineTuningSpec, ProtocolSpec, SGDProbeSpec
+from nearfar.evaluation.trained_specs import FineTuningSpec, SGDProbeSpec
 from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.generators import OwnDraws

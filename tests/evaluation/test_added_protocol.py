@@ -22,8 +22,8 @@ from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec, measures
 from nearfar.evaluation.judged import Found
 from nearfar.evaluation.measures import Measure
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.evaluation.records import Record
-from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.recipes import console
 from nearfar.recipes.config_json import recipe_from_json, recipe_to_json
 from nearfar.recipes.recipe import Recipe
@@ -31,7 +31,7 @@ from nearfar.report.build import write_report
 from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import NotNegative
 
-OWN = tuple(ProtocolSpec.choices)
+OWN = tuple(ProtocolSpec.known())
 
 
 def judge(spec, judged):

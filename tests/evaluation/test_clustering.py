@@ -14,7 +14,9 @@ from nearfar.evaluation.accuracy import LabelledFeatures
 from nearfar.evaluation.clustering import choose_transform, clusters_of
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import ClusteringSpec, EffectiveRankSpec, ProtocolSpec
+from nearfar.evaluation.geometry_specs import EffectiveRankSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.evaluation.retrieval_specs import ClusteringSpec
 from nearfar.training.spectrum import effective_rank
 
 

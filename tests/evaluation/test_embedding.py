@@ -13,11 +13,12 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import SettingError
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.features import extract_features
 from nearfar.evaluation.geometry import geometry
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec, ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.objectives import alignment
 from nearfar.recipes.run import evaluate_run, run_recipe
 from nearfar.run_folder.folder import RunFolder

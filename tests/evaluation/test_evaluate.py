@@ -13,9 +13,10 @@ from nearfar.data.source import Part, Source, StreamedExamples
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
 from nearfar.errors import NearfarError
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec, ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.views.specs import DigitsViewsSpec
 

@@ -11,9 +11,10 @@ from torch import nn
 from nearfar.data.source import Source, choose
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec, ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.recipes.console import print_scores
 from nearfar.recipes.recipe import Recipe

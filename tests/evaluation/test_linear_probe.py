@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from nearfar.errors import NearfarError
 from nearfar.evaluation import linear_probe as module
 from nearfar.evaluation.accuracy import LabelledFeatures
+from nearfar.evaluation.accuracy_specs import LinearProbeSpec
 from nearfar.evaluation.few_labels import FEW_LABELS_L2, draw_labels, few_label_hits
 from nearfar.evaluation.forms import Form, Transform
 from nearfar.evaluation.linear_probe import (
@@ -16,7 +17,6 @@ from nearfar.evaluation.linear_probe import (
     linear_probe,
     linear_probe_records,
 )
-from nearfar.evaluation.specs import LinearProbeSpec
 
 AS_IS = Transform("as is")
 

@@ -6,12 +6,12 @@ from nearfar.data.arrays import source_from_series, source_from_vectors
 from nearfar.data.source import Part
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import EncoderSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.features import MOST_RAW_STEPS, raw_features
 from nearfar.evaluation.judged import Judged
 from nearfar.evaluation.pictures import DRAWN_STEPS, thumbnails
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.spec import as_spec
 from nearfar.views.specs import ViewsSpec
 

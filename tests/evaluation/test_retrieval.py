@@ -19,8 +19,9 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation import retrieval
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.evaluation.retrieval import Retrieved, queries_asked, retrieve
-from nearfar.evaluation.specs import ProtocolSpec, RetrievalSpec
+from nearfar.evaluation.retrieval_specs import RetrievalSpec
 from nearfar.recipes.console import print_scores
 from nearfar.report.run_files import _check_identity
 from nearfar.report.score_tables import score_cell

@@ -15,8 +15,8 @@ from nearfar.data.source import Part, Source
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.evaluation.semantic_similarity import rank_correlation_interval
-from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.evaluation.text_specs import SemanticSimilaritySpec
 from nearfar.recipes.config_json import recipe_from_json, recipe_to_json
 from nearfar.recipes.recipe import Recipe

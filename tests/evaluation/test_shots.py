@@ -15,10 +15,10 @@ from nearfar.evaluation.accuracy import (
     class_accuracies,
     shot_groups,
 )
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.classifier import classifier_records
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 
 SIZES = (150, 101, 100, 20, 19, 4)
 """Training images of each class: two of many, two of medium, two of few."""

@@ -7,11 +7,11 @@ from torch import nn
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import DigitsSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.forms import transforms
 from nearfar.evaluation.knn import KNNBank
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 
 CONFIG = EvaluationSpec.by(
     KNNSpec(votes=((5, 0.07),)), FewLabelsSpec(labels_per_class=(5,), draws=2)

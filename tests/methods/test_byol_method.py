@@ -13,7 +13,7 @@ from nearfar.errors import SettingError
 from nearfar.methods.byol import BYOL
 from nearfar.methods.method import Method
 from nearfar.methods.momentum import rising_momentum
-from nearfar.methods.specs import BYOLSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import SHORT, resumes_to_the_same_bits
 from nearfar.training.averaging import StepAverage

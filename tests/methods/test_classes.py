@@ -6,9 +6,9 @@ from torch import nn
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.classes import NEVER_PREDICTED, build_classifier, require_labels_of
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 
-WITH_LABELS = [name for name, info in MethodSpec.choices.items() if info.needs_labels]
+WITH_LABELS = [name for name, info in MethodSpec.known().items() if info.needs_labels]
 
 
 def encoder() -> nn.Module:
@@ -29,7 +29,7 @@ def test_the_methods_with_labels_are_these():
 
 @pytest.mark.parametrize("name", WITH_LABELS)
 def test_no_labels_and_one_class_alone_are_refused_when_a_method_is_built(name):
-    spec = MethodSpec.choices[name]()
+    spec = MethodSpec.known()[name]()
     title = spec.title
     with pytest.raises(SettingError, match=f"{title} learns from labels, and there are none"):
         spec.build(encoder())
@@ -41,7 +41,7 @@ def test_no_labels_and_one_class_alone_are_refused_when_a_method_is_built(name):
 @pytest.mark.parametrize("name", ["cross-entropy", "balanced-softmax", "paco"])
 def test_a_class_without_an_example_is_never_predicted_and_moves_nothing(name):
     counts = torch.tensor([5, 0, 3])
-    method = MethodSpec.choices[name]().build(encoder(), class_counts=counts)
+    method = MethodSpec.known()[name]().build(encoder(), class_counts=counts)
     optimizer = torch.optim.AdamW(method.parameters(), lr=1e-2, weight_decay=0.0)
     labels = torch.tensor([0, 2, 0, 0, 2, 0])
     for step in range(20):

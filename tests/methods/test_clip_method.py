@@ -11,7 +11,7 @@ from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.encoders.text_specs import TextBagSpec, TextTransformerSpec
 from nearfar.errors import SettingError
 from nearfar.methods.clip_spec import ClipObjectiveSpec, CLIPSpec, SigmoidObjectiveSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.spec import as_spec, to_json
 from nearfar.text_bytes import encoded
 from nearfar.training.generators import OwnDraws

@@ -10,8 +10,10 @@ from torch import nn
 from nearfar.encoders.specs import EncoderSpec, PatchGRUSpec, SeriesGRUSpec, SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.cpc import CPC, jittered, moved_crops
+from nearfar.methods.cpc_spec import CPCSpec
+from nearfar.methods.labelled_specs import CrossEntropySpec
 from nearfar.methods.method import Method
-from nearfar.methods.specs import BYOLSpec, CPCSpec, CrossEntropySpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec, SimCLRSpec
 from nearfar.spec import as_spec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import resumes_to_the_same_bits

@@ -10,7 +10,7 @@ from nearfar.encoders.step_encoders import PartialStepEncoder
 from nearfar.encoders.text_specs import TextCausalTransformerSpec, TextGRUSpec
 from nearfar.errors import SettingError
 from nearfar.methods.cpc import CPC
-from nearfar.methods.specs import CPCSpec
+from nearfar.methods.cpc_spec import CPCSpec
 from nearfar.testing import run_on_ranks
 from nearfar.text_bytes import encoded
 from nearfar.training.averaging import StepAverage

@@ -19,8 +19,8 @@ from tests.methods.labelled_steps import (
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError
 from nearfar.methods.cross_entropy import CrossEntropy
+from nearfar.methods.labelled_specs import BalancedSoftmaxSpec, CrossEntropySpec
 from nearfar.methods.method import Method
-from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import resumes_to_the_same_bits
 

@@ -19,7 +19,7 @@ from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.specs import MLPSpec, SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.distill import Distill
-from nearfar.methods.specs import DistillSpec
+from nearfar.methods.distill_spec import DistillSpec
 from nearfar.methods.teacher_rows import TeacherRows
 from nearfar.objectives import byol, similarity_distillation
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe

@@ -9,16 +9,10 @@ from torch import nn
 
 from nearfar.errors import SettingError
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.methods.specs import (
-    BYOLSpec,
-    CPCSpec,
-    CrossEntropySpec,
-    MethodSpec,
-    MoCoSpec,
-    PaCoSpec,
-    SimCLRSpec,
-    SupConSpec,
-)
+from nearfar.methods.cpc_spec import CPCSpec
+from nearfar.methods.labelled_specs import CrossEntropySpec, PaCoSpec, SupConSpec
+from nearfar.methods.method_spec import MethodSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec, MoCoSpec, SimCLRSpec
 from nearfar.recipes.names import recipe_named
 from nearfar.testing import MethodCase
 from nearfar.testing.methods import takes_steps
@@ -57,9 +51,9 @@ def test_with_an_identity_head_the_loss_is_of_the_features():
     assert torch.equal(with_identity(views), with_identity.objective(features))
 
 
-@pytest.mark.parametrize("name", MethodSpec.choices)
+@pytest.mark.parametrize("name", MethodSpec.known())
 def test_a_method_has_a_head_or_says_why_not(name):
-    spec = sized(default(MethodSpec.choices[name]))
+    spec = sized(default(MethodSpec.known()[name]))
     modality = "images"
     method = MethodCase(name, spec).seeded(modality)
     assert (spec.projection is None) == (method.embedding_head is None)

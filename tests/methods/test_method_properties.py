@@ -6,7 +6,7 @@ from tools.markdown import section_of
 from tools.methods_table import COLUMNS, PAGE, learns, quick_cells
 
 from nearfar.errors import SettingError
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.testing.methods import (
     EXAMPLES,
     is_the_same_in_parts,
@@ -85,7 +85,7 @@ def test_it_learns_digits(case, tmp_path):
 
 
 def test_every_method_has_a_case_in_its_default_settings():
-    defaults = {sized(default(kind)) for kind in MethodSpec.choices.values()}
+    defaults = {sized(default(kind)) for kind in MethodSpec.known().values()}
     assert defaults <= {case.spec for case in CASES}
 
 

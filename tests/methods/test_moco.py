@@ -12,7 +12,7 @@ from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.moco import MoCo
-from nearfar.methods.specs import MoCoSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import SHORT, resumes_to_the_same_bits
 from nearfar.training.averaging import StepAverage

@@ -25,10 +25,10 @@ from torch import nn
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.embedding_scalars import shared_information
+from nearfar.methods.labelled_specs import PaCoSpec
 from nearfar.methods.method import Method
 from nearfar.methods.momentum import frozen_copy
 from nearfar.methods.paco import PaCo
-from nearfar.methods.specs import PaCoSpec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.methods import sgd
 from nearfar.testing.resuming import resumes_to_the_same_bits

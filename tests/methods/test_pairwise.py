@@ -19,14 +19,14 @@ from nearfar.methods.objective_specs import (
     TripletSpec,
 )
 from nearfar.methods.simclr import SimCLR
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.plugins import imported
 from nearfar.spec import as_spec, settings_of
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import resumes_to_the_same_bits
 from nearfar.training.gradient_caching import cached_gradients
 
-OBJECTIVES = ObjectiveSpec.choices
+OBJECTIVES = ObjectiveSpec.known()
 OF_PAIRS = [name for name, each in OBJECTIVES.items() if not each.of_all_views]
 DROPS_FALSE_NEGATIVES = ObjectiveSpec.owners("drop_false_negatives")
 VARIANTS = [{"name": name} for name in OBJECTIVES] + [

@@ -12,7 +12,7 @@ from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
 from nearfar.methods.simclr import SimCLR
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.digits import simclr_digits
 from nearfar.run_folder.folder import RunFolder
@@ -22,7 +22,7 @@ from nearfar.views.specs import DigitsViewsSpec
 DIGITS = load_digits(DigitsSpec())
 
 
-@pytest.mark.parametrize("objective", ObjectiveSpec.choices)
+@pytest.mark.parametrize("objective", ObjectiveSpec.known())
 def test_some_steps_on_three_views_lower_it(objective):
     encoder = SmallResNetSpec(width=4).build((1, 8, 8))
     config = SimCLRSpec(objective=objective, projection_hidden=16, projection_dim=8)
@@ -65,7 +65,7 @@ def one_label_accuracy(encoder: nn.Module, source, mean, std) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ObjectiveSpec.choices)
+@pytest.mark.parametrize("objective", ObjectiveSpec.known())
 def test_it_learns(objective, tmp_path):
     recipe = simclr_digits()
     recipe = replace(

@@ -8,20 +8,14 @@ from torch import nn
 
 from nearfar.methods.byol import BYOL
 from nearfar.methods.embedding_scalars import shared_information
+from nearfar.methods.labelled_specs import PaCoSpec, SupConQueueSpec, SupConSpec
 from nearfar.methods.moco import MoCo
 from nearfar.methods.objective_specs import AlignUniformSpec, NTXentSpec, ObjectiveSpec
 from nearfar.methods.paco import PaCo
 from nearfar.methods.simclr import SimCLR
-from nearfar.methods.specs import (
-    BYOLSpec,
-    MoCoSpec,
-    PaCoSpec,
-    SimCLRSpec,
-    SupConQueueSpec,
-    SupConSpec,
-)
 from nearfar.methods.supcon import SupCon
 from nearfar.methods.supcon_queue import SupConQueue
+from nearfar.methods.unlabelled_specs import BYOLSpec, MoCoSpec, SimCLRSpec
 
 BOUND, CEILING = "mutual_information_bound", "mutual_information_ceiling"
 
@@ -102,7 +96,7 @@ CRITICS = {
 }
 
 
-@pytest.mark.parametrize("name", ObjectiveSpec.choices)
+@pytest.mark.parametrize("name", ObjectiveSpec.known())
 def test_simclr_has_it_with_each_objectives_own_critic(name):
     torch.manual_seed(0)
     method = SimCLR(SimCLRSpec(objective=name, projection_dim=6), Rows())

@@ -10,7 +10,7 @@ from nearfar.errors import SettingError
 from nearfar.methods.method import Method
 from nearfar.methods.objective_specs import NTXentSpec
 from nearfar.methods.simclr import SimCLR
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.objectives import alignment, nt_xent, uniformity
 
 

@@ -19,8 +19,8 @@ from torch import nn
 
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.labelled_specs import SupConSpec
 from nearfar.methods.method import Method
-from nearfar.methods.specs import SupConSpec
 from nearfar.methods.supcon import SupCon
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import resumes_to_the_same_bits

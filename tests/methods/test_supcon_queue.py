@@ -23,9 +23,9 @@ from torch import nn
 
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.labelled_specs import PaCoSpec, SupConQueueSpec
 from nearfar.methods.momentum import frozen_copy
 from nearfar.methods.paco import PaCo
-from nearfar.methods.specs import PaCoSpec, SupConQueueSpec
 from nearfar.methods.supcon_queue import SupConQueue
 from nearfar.testing import run_on_ranks
 from nearfar.testing.methods import sgd

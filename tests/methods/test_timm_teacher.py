@@ -18,7 +18,7 @@ from tests.recipes.small_recipe import light_recipe, write_images
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.distill import Distill
-from nearfar.methods.specs import DistillSpec
+from nearfar.methods.distill_spec import DistillSpec
 from nearfar.recipes.run import resume_run, run_recipe
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import run_on_ranks

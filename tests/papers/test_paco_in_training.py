@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import SmallResNetSpec
-from nearfar.methods.specs import CrossEntropySpec, PaCoSpec, SupConQueueSpec, SupConSpec
+from nearfar.methods.labelled_specs import CrossEntropySpec, PaCoSpec, SupConQueueSpec, SupConSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.specs import AdamWSpec, TrainingSpec

@@ -7,9 +7,9 @@ import numpy as np
 
 from nearfar.data.specs import NpzSpec
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import CosineSpec
 from nearfar.training.specs import TrainingSpec

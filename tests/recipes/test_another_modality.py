@@ -17,9 +17,9 @@ from nearfar.data.specs import SourceSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
 from nearfar.training.specs import TrainingSpec

@@ -9,7 +9,7 @@ import pytest
 from nearfar.data.specs import DigitsSpec, FolderSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.objective_specs import DebiasedNegSpec
-from nearfar.methods.specs import MoCoSpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
 from nearfar.recipes.names import RECIPES
 from nearfar.recipes.run import resume_run

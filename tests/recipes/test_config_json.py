@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from nearfar.data.specs import CIFAR10Spec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.recipes.config_json import read_recipe, recipe_from_json, recipe_to_json
 from nearfar.recipes.names import RECIPES, recipe_named
 from nearfar.recipes.recipe import Recipe

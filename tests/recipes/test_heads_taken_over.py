@@ -19,16 +19,9 @@ from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.saved import load_head
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.labelled_specs import CrossEntropySpec, PaCoSpec, SupConQueueSpec, SupConSpec
 from nearfar.methods.method import Tower
-from nearfar.methods.specs import (
-    BYOLSpec,
-    CrossEntropySpec,
-    MoCoSpec,
-    PaCoSpec,
-    SimCLRSpec,
-    SupConQueueSpec,
-    SupConSpec,
-)
+from nearfar.methods.unlabelled_specs import BYOLSpec, MoCoSpec, SimCLRSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.experiment import experiment_of

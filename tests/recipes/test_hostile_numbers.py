@@ -17,7 +17,7 @@ from tests.recipes.small_recipe import small_recipe
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.information.specs import CriticSpec, EstimationSpec
-from nearfar.methods.specs import MoCoSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec
 from nearfar.recipes.assembly import (
     Format,
     _seeded_method,

@@ -16,13 +16,13 @@ from nearfar.data.specs import DigitsSpec, NpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.saved_classifier import load_classifier
 from nearfar.errors import SettingError
-from nearfar.methods.specs import (
+from nearfar.methods.labelled_specs import (
     BalancedSoftmaxSpec,
     CrossEntropySpec,
-    MethodSpec,
     PaCoSpec,
     SupConSpec,
 )
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.names import recipe_named
 from nearfar.recipes.recipe import Recipe

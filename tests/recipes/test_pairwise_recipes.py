@@ -9,7 +9,7 @@ from small_recipe import small_recipe
 from tests.data.source_files import write_cifar, write_fashion, write_stl10
 
 from nearfar.errors import SettingError
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.names import recipe_named
 from nearfar.run_folder.folder import RunFolder

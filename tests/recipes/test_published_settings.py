@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from nearfar.methods.labelled_specs import PaCoSpec
 from nearfar.methods.paco import PaCo
-from nearfar.methods.specs import PaCoSpec
 from nearfar.recipes.names import RECIPES, recipe_named
 
 WARM = {

@@ -19,8 +19,8 @@ from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.errors import NearfarError
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.experiment import experiment_of
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe

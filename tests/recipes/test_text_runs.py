@@ -7,13 +7,14 @@ import torch
 from rich.console import Console
 from tests.recipes.cut_run import goes_on_to_the_same_bits
 
-from nearfar.data.specs import TextLinesSpec
+from nearfar.data.text_specs import TextLinesSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.text_specs import TextBagSpec, TextGRUSpec, TextTransformerSpec
 from nearfar.errors import SettingError
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
-from nearfar.methods.specs import CrossEntropySpec, MoCoSpec, SimCLRSpec
+from nearfar.methods.labelled_specs import CrossEntropySpec
+from nearfar.methods.unlabelled_specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.assembly import Format, untrained_encoder
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe

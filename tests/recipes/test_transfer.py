@@ -16,14 +16,16 @@ from nearfar.data.arrays import source_from_arrays
 from nearfar.data.source import JoinedExamples, Part, Source
 from nearfar.data.source_spec import SourceSpec
 from nearfar.data.specs import DigitsSpec, NpzSpec
+from nearfar.encoders.encoder_files import EncoderDescription
 from nearfar.encoders.mlp import MLP
-from nearfar.encoders.saved import EncoderDescription, SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.specs import MLPSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation import transfer as protocols
 from nearfar.evaluation.transfer import Features, few, fine_tuned, linear
+from nearfar.methods.labelled_specs import CrossEntropySpec
 from nearfar.methods.objective_specs import DebiasedNegSpec
-from nearfar.methods.specs import CrossEntropySpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes import transfer as module
 from nearfar.recipes.run import run_recipe
 from nearfar.recipes.transfer import transfer

@@ -10,8 +10,8 @@ from rich.console import Console
 from torch import nn
 
 from nearfar.data.source import Part, Source
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, LinearProbeSpec
 from nearfar.evaluation.judged import Judged
-from nearfar.evaluation.specs import FewLabelsSpec, LinearProbeSpec
 from nearfar.recipes import under_way
 from nearfar.recipes.under_way import saying
 

@@ -26,7 +26,8 @@ from nearfar.recipes.transfer import PROTOCOLS, transfer
 from nearfar.recipes.unreadable import UnreadableFiles
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.ranks import Ranks
-from nearfar.uses.embed import features_of, of_source
+from nearfar.uses.embed import features_of
+from nearfar.uses.embeddable import of_source
 from shards import SPECS
 from shards import write as write_shards
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nearfar.methods.objective_specs import ObjectiveSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.report import charts
 from nearfar.report.map_chart import embedding_map
 from nearfar.report.run_files import RunFiles
@@ -45,13 +45,13 @@ def test_guessing_is_the_loss_of_equal_similarities():
     assert charts.chance_loss({}) is None
 
 
-@pytest.mark.parametrize("objective", ObjectiveSpec.choices)
+@pytest.mark.parametrize("objective", ObjectiveSpec.known())
 @pytest.mark.parametrize("views", [2, 3])
 @pytest.mark.parametrize("more", [{}, {"drop_false_negatives": "rescaled"}])
 def test_the_level_of_guessing_is_the_objective_of_equal_embeddings(objective, views, more):
     if more and objective not in ObjectiveSpec.owners("drop_false_negatives"):
         return
-    spec = ObjectiveSpec.choices[objective](**more)
+    spec = ObjectiveSpec.known()[objective](**more)
     method = to_json(SimCLRSpec(objective=spec))
     level = charts.chance_loss({"method": method, "training": {"batch_size": 8}})
     equal = spec.build()([torch.ones(8, 4) / 2] * views, torch.arange(8) % 2)

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 from tests.recipes.small_recipe import small_recipe
 
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.sweeps.axes import ValuesSpec
 from nearfar.sweeps.study import Study
 from nearfar.sweeps.sweep_page import sweep_page

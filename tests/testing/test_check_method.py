@@ -8,8 +8,10 @@ from cases.methods import sized
 from torch import nn
 
 from nearfar.encoders.mlp import ProjectionHead
+from nearfar.methods.labelled_specs import SupConSpec
 from nearfar.methods.method import Method
-from nearfar.methods.specs import MethodSpec, MoCoSpec, SimCLRSpec, SupConSpec
+from nearfar.methods.method_spec import MethodSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec, SimCLRSpec
 from nearfar.objectives import nt_xent
 from nearfar.similarity.gathering import gather_rows
 from nearfar.testing import check_method
@@ -102,7 +104,7 @@ class NoMethod(nn.Module):
 @pytest.fixture
 def spec_of(monkeypatch):
     """The spec of a method of this module, which is a choice as long as the test lasts."""
-    monkeypatch.setattr(MethodSpec, "choices", dict(MethodSpec.choices))
+    monkeypatch.setattr(MethodSpec, "choices", dict(MethodSpec.known()))
 
     def make(method: type) -> MethodSpec:
         class OwnSpec(MethodSpec):
@@ -143,7 +145,7 @@ for each in (OwnSpec, OwnScalarsSpec, RightSpec):
 def chosen(monkeypatch):
     """The three above are choices as long as the test lasts."""
     more = {each.name: each for each in (OwnSpec, OwnScalarsSpec, RightSpec)}
-    monkeypatch.setattr(MethodSpec, "choices", MethodSpec.choices | more)
+    monkeypatch.setattr(MethodSpec, "choices", MethodSpec.known() | more)
 
 
 def test_right_ones_pass(chosen):

@@ -18,8 +18,8 @@ from tiny_run import TINY, fake_knn, train_tiny
 from nearfar.data.specs import NpzSpec, STL10Spec
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.simclr import SimCLR
 from nearfar.recipes.extending import extend_run
 from nearfar.recipes.run import evaluate_run, run_recipe

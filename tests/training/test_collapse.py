@@ -12,7 +12,7 @@ from tiny_run import TINY, build_method, train_tiny
 from torch import nn
 
 from nearfar.methods.byol import BYOL
-from nearfar.methods.specs import BYOLSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec
 from nearfar.objectives.precision import unit_rows
 from nearfar.testing.methods import EXAMPLES
 from nearfar.testing.rank_processes import run_on_ranks

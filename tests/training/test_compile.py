@@ -14,7 +14,7 @@ from torch import nn
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.byol import BYOL
 from nearfar.methods.method import Method
-from nearfar.methods.specs import BYOLSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec
 from nearfar.training import compiled
 from nearfar.training.compiled import compiled_encoders, require_compiler
 from nearfar.training.generators import OwnDraws

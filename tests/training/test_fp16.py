@@ -15,7 +15,7 @@ from torch import nn
 
 from nearfar.errors import SettingError
 from nearfar.methods.simclr import SimCLR
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training import late, loss_scale
 from nearfar.training.ends import Diverged

@@ -7,7 +7,7 @@ from torch import nn
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.encoders.stages import layers
 from nearfar.errors import SettingError
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.spec import as_spec
 from nearfar.testing.resuming import resumes_to_the_same_bits
 from nearfar.training.parameter_groups import parameter_groups, set_learning_rate

@@ -18,7 +18,7 @@ from torch import nn
 
 from nearfar.data.batches import TrainingBatches
 from nearfar.encoders.specs import SmallResNetSpec
-from nearfar.methods.specs import MoCoSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec
 from nearfar.spec import as_spec
 from nearfar.testing import run_on_ranks
 from nearfar.testing.resuming import random_images as images

@@ -23,7 +23,7 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.byol import BYOL
 from nearfar.methods.clip_spec import CLIPSpec
 from nearfar.methods.method import Method
-from nearfar.methods.specs import BYOLSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec
 from nearfar.spec import as_spec
 from nearfar.testing import run_on_ranks
 from nearfar.training import sharding

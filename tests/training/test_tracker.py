@@ -71,7 +71,7 @@ def _nothing_kept(monkeypatch):
 @pytest.fixture
 def own_tracker(monkeypatch):
     """The spec of a tracker of another package."""
-    monkeypatch.setattr(TrackerSpec, "choices", dict(TrackerSpec.choices))
+    monkeypatch.setattr(TrackerSpec, "choices", dict(TrackerSpec.known()))
 
     class KeptSpec(TrackerSpec):
         target: ClassVar[str] = f"{__name__}:Kept"
@@ -217,7 +217,7 @@ def test_one_that_is_not_installed_is_refused_before_anything_is_written(tmp_pat
 
 
 def test_a_tracker_of_the_test_is_not_left_behind():
-    assert list(TrackerSpec.choices) == ["none", "wandb", "mlflow", "trackio"]
+    assert list(TrackerSpec.known()) == ["none", "wandb", "mlflow", "trackio"]
 
 
 def needs(module):

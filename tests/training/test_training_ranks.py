@@ -18,7 +18,7 @@ from torch import nn
 from nearfar.data.batches import TrainingBatches
 from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.simclr import SimCLR
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import as_spec
 from nearfar.testing import run_on_ranks

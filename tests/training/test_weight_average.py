@@ -12,7 +12,7 @@ from tiny_run import TINY, build_method, train_tiny
 
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
-from nearfar.methods.specs import CrossEntropySpec
+from nearfar.methods.labelled_specs import CrossEntropySpec
 from nearfar.recipes.run import run_recipe
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing import run_on_ranks

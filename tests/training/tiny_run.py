@@ -9,7 +9,7 @@ from torch import nn
 from nearfar.data.batches import TrainingBatches
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.methods.simclr import SimCLR
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.run_folder.folder import RunFolder
 from nearfar.testing.resuming import random_images as images
 from nearfar.training.loop import train

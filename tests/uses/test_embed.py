@@ -17,7 +17,8 @@ from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.features import extract_features
 from nearfar.testing.rank_processes import FORKS, run_on_ranks
-from nearfar.uses.embed import embed, features_of, of_folder, of_source
+from nearfar.uses.embed import embed, features_of
+from nearfar.uses.embeddable import of_folder, of_source
 from nearfar.uses.features_file import load_features
 from nearfar.uses.shards import Shards
 

@@ -11,7 +11,7 @@ from nearfar.cli import main
 from nearfar.contrastive_encoder import ContrastiveEncoder
 from nearfar.data.source import Part
 from nearfar.data.sources import load_source
-from nearfar.data.specs import TextLinesSpec, TextTableSpec
+from nearfar.data.text_specs import TextLinesSpec, TextTableSpec
 from nearfar.encoders.saved import load_encoder, save_encoder
 from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.errors import NearfarError, SettingError

@@ -12,7 +12,8 @@ from nearfar.cli import main
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.data.source import Part
 from nearfar.data.tolerant_files import all_images
-from nearfar.uses.embed import embed, of_folder
+from nearfar.uses.embed import embed
+from nearfar.uses.embeddable import of_folder
 from nearfar.uses.features_file import load_features
 
 HOSTILE = "<script>alert(1)</script> & é.png"

@@ -5,7 +5,8 @@ from typing import cast
 
 import torch
 
-from nearfar.encoders.saved import SavedEncoder, load_encoder, save_encoder
+from nearfar.encoders.saved import load_encoder, save_encoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.specs import EncoderSpec
 
 KINDS = {

@@ -12,7 +12,7 @@ from nearfar.views.specs import ViewsSpec
 
 PADDING = 10
 """More than any crop here lies beyond the edges."""
-IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
+IMAGE_PRESETS = [name for name, each in ViewsSpec.known().items() if each.takes == "images"]
 
 
 def _torchvision_view(image, draws, number, size, radius):

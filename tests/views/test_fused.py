@@ -13,7 +13,7 @@ from nearfar.views.fused import fused_views
 from nearfar.views.parameters import ViewParameters
 from nearfar.views.specs import BYOLViewsSpec, SimCLRViewsSpec, ViewsSpec
 
-IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
+IMAGE_PRESETS = [name for name, each in ViewsSpec.known().items() if each.takes == "images"]
 NOTHING = {"flip": 0.0, "jitter": 0.0}
 
 

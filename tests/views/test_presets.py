@@ -14,7 +14,7 @@ from nearfar.views.specs import (
     ViewsSpec,
 )
 
-IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
+IMAGE_PRESETS = [name for name, each in ViewsSpec.known().items() if each.takes == "images"]
 
 
 def _colour(parameters):

@@ -13,7 +13,7 @@ from nearfar.views.parameters import ViewParameters
 from nearfar.views.random_views import RandomViews
 from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec
 
-IMAGE_PRESETS = [name for name, each in ViewsSpec.choices.items() if each.takes == "images"]
+IMAGE_PRESETS = [name for name, each in ViewsSpec.known().items() if each.takes == "images"]
 IMPLEMENTATIONS = ("fused", "exact")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.fashion_mnist import long_tail_setup, shared_setup
 from nearfar.recipes.names import RECIPES
 from nearfar.recipes.recipe import Recipe

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import numpy as np
 
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec
 from nearfar.evaluation.records import FeatureKind
-from nearfar.evaluation.specs import FewLabelsSpec
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import settings_of
 from tools.comparison.experiments import (

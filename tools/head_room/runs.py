@@ -8,10 +8,12 @@ from typing import Any
 from rich.console import Console
 
 from nearfar.data.specs import NpzSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec, ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.methods.labelled_specs import CrossEntropySpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import CrossEntropySpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.fonts import fonts_setup
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import resume_run, run_recipe

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from nearfar.data.drawn_characters import draw_characters
 from nearfar.data.font_faces import find_faces
+from nearfar.data.font_specs import FontsSpec
 from nearfar.data.fonts import parted
 from nearfar.data.source import choose
 from nearfar.data.sources import load_source
-from nearfar.data.specs import FolderSpec, FontsSpec
+from nearfar.data.specs import FolderSpec
 from nearfar.data.splits import split_part
 from nearfar.durable_files import make_folder, written_durably
 from nearfar.errors import NearfarError

@@ -45,7 +45,7 @@ def run(words: Sequence[str]) -> None:
     if anew:
         chosen = _files_of_a_run(manifest)
 
-    from nearfar.encoders.saved import reseal
+    from nearfar.encoders.encoder_files import reseal
     from nearfar.run_folder.lock import locked
 
     with locked(folder, "accepting files"):

@@ -120,7 +120,7 @@ def _values_by_option(command: str) -> dict[str, Values]:
     """Names that options take whose type is any text."""
     from nearfar.data.specs import SourceSpec
     from nearfar.estimators.specs import BoundSpec
-    from nearfar.evaluation.specs import ProtocolSpec
+    from nearfar.evaluation.protocol_spec import ProtocolSpec
     from nearfar.recipes.transfer_sets import SUITES
 
     sources, protocols = _names(SourceSpec.known()), _names(ProtocolSpec.known())

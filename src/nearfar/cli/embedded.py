@@ -9,7 +9,8 @@ from nearfar.run_folder.names import tower_of
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.ranks import Ranks
 from nearfar.training.thread_choice import ThreadChoice
-from nearfar.uses.embed import Examples, features_of, of_image, of_text
+from nearfar.uses.embed import features_of
+from nearfar.uses.embeddable import Examples, of_image, of_text
 from nearfar.uses.encoder_fingerprint import encoder_fingerprint
 from nearfar.uses.features_file import Features, holds_features, load_features
 

@@ -12,7 +12,7 @@ from nearfar.durable_files import check_writable, make_folder, write_durably
 from nearfar.errors import NearfarError, SettingError
 
 if TYPE_CHECKING:
-    from nearfar.encoders.saved import SavedEncoder
+    from nearfar.encoders.saved_encoder import SavedEncoder
 
 
 @dataclass(frozen=True)

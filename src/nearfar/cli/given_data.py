@@ -17,9 +17,9 @@ from nearfar.paths import user_path
 from nearfar.spec import Nested, as_spec, to_json
 
 if TYPE_CHECKING:
-    from nearfar.encoders.saved import SavedEncoder
+    from nearfar.encoders.saved_encoder import SavedEncoder
     from nearfar.training.ranks import Ranks
-    from nearfar.uses.embed import Examples
+    from nearfar.uses.embeddable import Examples
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def examples_of(
         SettingError: There is nothing at the path, or not what the encoder takes.
     """
     from nearfar.data.sources import load_source
-    from nearfar.uses.embed import of_folder, of_source
+    from nearfar.uses.embeddable import of_folder, of_source
 
     spec = given.source
     if spec is None:

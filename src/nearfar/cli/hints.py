@@ -7,9 +7,9 @@ from pathlib import Path
 from nearfar.data.specs import SourceSpec
 from nearfar.errors import SettingError, unknown_name
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
-from nearfar.methods.specs import MethodSpec
 from nearfar.recipes.names import RECIPES, recipes_with
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
 from nearfar.cli.setting_tables import setting_facts, settings_grid
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.recipes.names import recipes_with
 from nearfar.spec import Choice, default_of
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nearfar.cli.listing import Grid, Listing, ListingArguments, Story, run_listing
 from nearfar.cli.setting_tables import setting_facts, settings_grid
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def _headline(figures: "Figures") -> str:
 
 def _method(known: "KnownRecipe") -> str:
     """The method's title; of SimCLR over another objective than its own, the objective."""
-    from nearfar.methods.specs import SimCLRSpec
+    from nearfar.methods.unlabelled_specs import SimCLRSpec
 
     method = known().method
     if isinstance(method, SimCLRSpec) and method.objective.name != SimCLRSpec().objective.name:

@@ -10,7 +10,8 @@ from nearfar.data.specs import DigitsSpec, SourceSpec
 from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.methods.specs import MethodSpec, SimCLRSpec
+from nearfar.methods.method_spec import MethodSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.names import DEFAULT_RECIPE
 from nearfar.recipes.recipe import Recipe
 from nearfar.spec import Nested

@@ -16,8 +16,8 @@ from nearfar.data.specs import PicturesSpec
 from nearfar.encoders.specs import MLPSpec, SeriesResNetSpec
 from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.errors import SettingError
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
-from nearfar.methods.specs import MethodSpec
 from nearfar.paths import user_path
 from nearfar.recipes.names import RECIPES
 from nearfar.recipes.quality import MINUTES, Quality

@@ -15,9 +15,9 @@ from nearfar.data.drawn_characters import draw_characters
 from nearfar.data.folder_listing import list_all
 from nearfar.data.folder_tree import many
 from nearfar.data.font_faces import FONTS, Face, Faces, find_faces
+from nearfar.data.font_specs import FontsSpec
 from nearfar.data.made_arrays import keep_made, read_made
 from nearfar.data.source import Part, Source
-from nearfar.data.specs import FontsSpec
 from nearfar.data.splits import stratified_split
 from nearfar.paths import user_cache
 

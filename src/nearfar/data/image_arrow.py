@@ -16,8 +16,8 @@ from nearfar.data.parquet_rows import bytes_of
 from nearfar.data.saved_dataset import class_names, data_files, named_splits
 from nearfar.data.shard_contents import PartInShards, load_contents
 from nearfar.data.shard_images import Places, Shard
+from nearfar.data.shard_specs import ImageArrowSpec
 from nearfar.data.source import Source
-from nearfar.data.specs import ImageArrowSpec
 from nearfar.errors import NearfarError, require_known
 from nearfar.outside_text import first_line, printable
 

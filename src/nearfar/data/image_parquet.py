@@ -15,8 +15,8 @@ from nearfar.data.folder_tree import many, some
 from nearfar.data.parquet import opened_parquet, text_or_numbers
 from nearfar.data.parquet_rows import bytes_of, costly_groups, places_in_parquet
 from nearfar.data.shard_contents import PartInShards, load_contents
+from nearfar.data.shard_specs import ImageParquetSpec
 from nearfar.data.source import Source
-from nearfar.data.specs import ImageParquetSpec
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 

@@ -49,7 +49,20 @@ def held_out_count(examples: int, share: float) -> int:
     return min(max(round(share * examples), 1), MOST_HELD_OUT) if share else 0
 
 
-class SourceSpec(Choice, noun="data source"):
+class SourceSpec(
+    Choice,
+    noun="data source",
+    # Lists of sources begin with those that are at hand.
+    modules=(
+        "nearfar.data.specs",
+        "nearfar.data.font_specs",
+        "nearfar.data.shard_specs",
+        "nearfar.data.text_specs",
+        "nearfar.data.dense_specs",
+        "nearfar.data.published_specs",
+        "nearfar.data.paired_specs",
+    ),
+):
     """A source of examples; these settings every source has.
 
     Attributes:

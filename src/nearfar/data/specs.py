@@ -1,6 +1,5 @@
 """Every source of examples: its settings, what it holds, whose it is. Imports no torch."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -381,17 +380,3 @@ class VectorsNpzSpec(OwnDataSpec):
     )
     size = "any number of features"
     name: Literal["vectors-npz"] = "vectors-npz"
-
-
-# At the end, so that lists of sources begin with those that are at hand.
-from nearfar.data.font_specs import FontsSpec as FontsSpec  # noqa: E402
-from nearfar.data.shard_specs import ImageArrowSpec as ImageArrowSpec  # noqa: E402
-from nearfar.data.shard_specs import ImageParquetSpec as ImageParquetSpec  # noqa: E402
-from nearfar.data.shard_specs import ImageTarSpec as ImageTarSpec  # noqa: E402
-from nearfar.data.text_specs import TextLinesSpec as TextLinesSpec  # noqa: E402
-from nearfar.data.text_specs import TextTableSpec as TextTableSpec  # noqa: E402
-from nearfar.data.text_specs import WordNetSpec as WordNetSpec  # noqa: E402
-
-import_module("nearfar.data.dense_specs")
-import_module("nearfar.data.published_specs")
-import_module("nearfar.data.paired_specs")

@@ -12,7 +12,7 @@ from nearfar.data.file_reading import FileReader, UnreadableFileError, name_belo
 from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
 from nearfar.data.folder_tree import FileKind, many, some
 from nearfar.data.source import Source
-from nearfar.data.specs import TextLinesSpec
+from nearfar.data.text_specs import TextLinesSpec
 from nearfar.data.texts import neighbours, rows_of, told_of_partners
 from nearfar.errors import NearfarError, SettingError
 

@@ -13,8 +13,8 @@ from nearfar.data.labels import encode_labels
 from nearfar.data.parquet import read_columns, table_columns, text_or_numbers
 from nearfar.data.saved_dataset import read_saved_dataset
 from nearfar.data.source import Part, Partners, Source, choose
-from nearfar.data.specs import TextTableSpec
 from nearfar.data.splits import split_with_note
+from nearfar.data.text_specs import TextTableSpec
 from nearfar.data.texts import rows_of, told_of_partners
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable

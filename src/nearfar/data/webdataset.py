@@ -13,8 +13,8 @@ from nearfar.data.image_parquet import shards_by_part
 from nearfar.data.paired_specs import WebDatasetSpec
 from nearfar.data.shard_contents import PartInShards, load_contents
 from nearfar.data.shard_images import Places
+from nearfar.data.shard_specs import ImageTarSpec
 from nearfar.data.source import Source
-from nearfar.data.specs import ImageTarSpec
 from nearfar.data.tar_files import Sample, TarIndex, TarReader, Texts, images_of_tar, read_tar_index
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from nearfar.data.source import Part, Partners, Source
-from nearfar.data.specs import WordNetSpec
 from nearfar.data.splits import SPLIT_SEED, split_with_note
+from nearfar.data.text_specs import WordNetSpec
 from nearfar.data.texts import neighbours, rows_of, told_of_partners
 from nearfar.errors import NearfarError
 

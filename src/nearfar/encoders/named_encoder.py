@@ -2,7 +2,8 @@
 
 from timm.models import PretrainedCfg, get_pretrained_cfg
 
-from nearfar.encoders.saved import EncoderDescription, SavedEncoder
+from nearfar.encoders.encoder_files import EncoderDescription
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.specs import RANDOM, TIMM_PREFIX, TimmSpec
 from nearfar.encoders.start_origin import Origin, fingerprint, read_start
 from nearfar.encoders.starting_weights import load_start

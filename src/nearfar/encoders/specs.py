@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -30,7 +29,11 @@ RANDOM = "random"
 _ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:", "http:", "https:", "file:")
 
 
-class EncoderSpec(ForExamples, noun="backbone"):
+class EncoderSpec(
+    ForExamples,
+    noun="backbone",
+    modules=("nearfar.encoders.text_specs", "nearfar.encoders.huggingface_specs"),
+):
     """A backbone with random weights, or with those of a start.
 
     Attributes:
@@ -304,8 +307,3 @@ def timm_models() -> dict[str, str]:
         for name in re.findall(r"^@register_model\s*\ndef (\w+)\(", source, re.MULTILINE):
             models[name] = file.stem
     return models
-
-
-# At the end, so that lists of backbones begin with those of images.
-import_module("nearfar.encoders.text_specs")
-import_module("nearfar.encoders.huggingface_specs")

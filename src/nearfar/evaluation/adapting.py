@@ -16,7 +16,7 @@ from nearfar.data.batches import TrainingBatches, evaluation_batches
 from nearfar.data.source import Part
 from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.freezing import training_mode
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.evaluation.features import frozen
 from nearfar.evaluation.judged import Told, silent
 from nearfar.training.generators import OwnDraws

@@ -5,9 +5,9 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from nearfar.evaluation.accuracy import LabelledFeatures, score_records
+from nearfar.evaluation.accuracy_specs import ClassifierSpec
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.records import Record
-from nearfar.evaluation.specs import ClassifierSpec
 
 
 def judge(_: ClassifierSpec, judged: Judged) -> Found:

@@ -14,7 +14,7 @@ from nearfar.evaluation.accuracy import LabelledFeatures
 from nearfar.evaluation.forms import Transform
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.records import Record, over_draws
-from nearfar.evaluation.specs import ClusteringSpec
+from nearfar.evaluation.retrieval_specs import ClusteringSpec
 from nearfar.objectives.precision import unit_rows
 
 MOST_ROUNDS = 100

@@ -13,7 +13,7 @@ from torch.optim import AdamW
 
 from nearfar.data.batches import TrainingBatches, evaluation_batches
 from nearfar.data.source import Examples, StreamedExamples, Targets, examples_at
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.evaluation.dense_specs import HeadKind
 from nearfar.evaluation.features import frozen
 from nearfar.evaluation.judged import Told, silent

@@ -10,7 +10,7 @@ from torch import Tensor
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import choose
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.errors import NearfarError
 from nearfar.evaluation.dense_heads import (
     Course,

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le
 
 from nearfar.errors import SettingError
 from nearfar.evaluation.measures import Measure
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.spec import Above0, Count, Share
 
 HeadKind = Literal["linear", "conv"]

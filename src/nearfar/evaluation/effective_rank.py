@@ -2,9 +2,9 @@
 
 import torch
 
+from nearfar.evaluation.geometry_specs import EffectiveRankSpec
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.records import Record
-from nearfar.evaluation.specs import EffectiveRankSpec
 from nearfar.training.spectrum import effective_rank
 
 

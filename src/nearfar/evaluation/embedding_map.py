@@ -7,8 +7,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from nearfar.evaluation.geometry_specs import MapSpec
 from nearfar.evaluation.judged import MOST_SHOWN, Found, Judged
-from nearfar.evaluation.specs import MapSpec
 from nearfar.objectives.precision import unit_rows
 
 FEWEST_FOR_TSNE = 20

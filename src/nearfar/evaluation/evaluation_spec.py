@@ -11,8 +11,8 @@ from annotated_types import Ge, Le
 from nearfar.bounds import HIGHEST_SEED
 from nearfar.errors import require_known
 from nearfar.evaluation.measures import Measure, UnknownMeasure
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.evaluation.records import FeatureKind
-from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.spec import Nested, Spec, to_json
 
 AnyProtocol = TypeVar("AnyProtocol", bound=ProtocolSpec)

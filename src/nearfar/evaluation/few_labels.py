@@ -8,12 +8,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from nearfar.evaluation.accuracy import LabelledFeatures, hits, notes_on_forms
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.forms import Form, forms
 from nearfar.evaluation.judged import Found, Judged, Told, silent, within
 from nearfar.evaluation.linear_probe import FORM_LIMIT, fit
 from nearfar.evaluation.records import FeatureKind, Record, over_draws
-from nearfar.evaluation.specs import FewLabelsSpec
 
 FEW_LABELS_L2 = 1e-4
 """The one penalty of every few-label probe: no label is spared to choose it."""

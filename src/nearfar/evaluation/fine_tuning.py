@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nearfar.data.fingerprint import source_fingerprint
 from nearfar.data.source import Part, choose
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.stages import tells_layers
 from nearfar.evaluation.accuracy import shot_groups
 from nearfar.evaluation.adapting import Course, adapt, answers
@@ -19,7 +19,7 @@ from nearfar.evaluation.finished_work import FinishedWork, fingerprint
 from nearfar.evaluation.judged import Found, Judged, Told, within
 from nearfar.evaluation.label_draws import draws_of
 from nearfar.evaluation.records import FEATURE_NAMES, Record, over_draws
-from nearfar.evaluation.specs import FineTuningSpec
+from nearfar.evaluation.trained_specs import FineTuningSpec
 
 
 @dataclass(frozen=True)

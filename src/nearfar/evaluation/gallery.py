@@ -5,10 +5,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from nearfar.data.source import choose
+from nearfar.evaluation.geometry_specs import GallerySpec
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.knn import KNNBank
 from nearfar.evaluation.pictures import PICTURED, thumbnails
-from nearfar.evaluation.specs import GallerySpec
 
 NEIGHBORS = 8
 QUERIES = 16

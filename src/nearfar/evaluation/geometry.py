@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from nearfar.data.batches import evaluation_batches
 from nearfar.evaluation.features import check_finite, frozen
+from nearfar.evaluation.geometry_specs import GeometrySpec
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.pictures import to_uint8
 from nearfar.evaluation.records import Record
-from nearfar.evaluation.specs import GeometrySpec
 from nearfar.objectives.alignment_uniformity import alignment, uniformity
 from nearfar.objectives.precision import unit_rows
 from nearfar.views.views import Views

@@ -15,12 +15,12 @@ from nearfar.evaluation.accuracy import (
     score_records,
     top_accuracy,
 )
+from nearfar.evaluation.accuracy_specs import KNNSpec, Vote
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.features import check_finite
 from nearfar.evaluation.forms import AS_IS, Transform
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.records import Record
-from nearfar.evaluation.specs import KNNSpec, Vote
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.top_k import Bank
 

@@ -5,7 +5,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from nearfar.evaluation.few_labels import draw_labels
-from nearfar.evaluation.specs import of_labels
+from nearfar.evaluation.trained_specs import of_labels
 
 
 def draws_of(

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from nearfar.errors import NearfarError
 from nearfar.evaluation.accuracy import LabelledFeatures, notes_on_forms, score_records
+from nearfar.evaluation.accuracy_specs import LinearProbeSpec
 from nearfar.evaluation.choice_split import choice_split
 from nearfar.evaluation.forms import Form, Transform, forms, transforms
 from nearfar.evaluation.judged import Found, Judged, Told, silent, within
 from nearfar.evaluation.records import FEATURE_NAMES, Record
 from nearfar.evaluation.softmax_regression import MAX_STEPS, SoftmaxFit, SoftmaxRegression
-from nearfar.evaluation.specs import LinearProbeSpec
 
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """L2 penalties tried, strongest first."""

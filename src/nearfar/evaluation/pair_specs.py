@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from nearfar.errors import SettingError
 from nearfar.evaluation.measures import Measure
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.evaluation.records import FeatureKind
-from nearfar.evaluation.specs import ProtocolSpec
 from nearfar.spec import Count
 
 

@@ -15,7 +15,7 @@ from nearfar.evaluation.features import check_finite
 from nearfar.evaluation.forms import Transform
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.records import FEATURE_NAMES, Record
-from nearfar.evaluation.specs import RetrievalSpec
+from nearfar.evaluation.retrieval_specs import RetrievalSpec
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.threads import results_of
 from nearfar.similarity.top_k import Bank

@@ -11,12 +11,12 @@ from torch.optim import SGD
 
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.source import Part, choose
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.evaluation.accuracy import LabelledFeatures, score_records, shot_groups
 from nearfar.evaluation.adapting import MOMENTUM, batches_of, viewed, zero_classifier
 from nearfar.evaluation.features import frozen
 from nearfar.evaluation.judged import Found, Judged, Told, silent, within
-from nearfar.evaluation.specs import SGDProbeSpec
+from nearfar.evaluation.trained_specs import SGDProbeSpec
 from nearfar.training.parameter_groups import set_learning_rate
 from nearfar.training.schedules import CosineSpec
 from nearfar.views.views import Views

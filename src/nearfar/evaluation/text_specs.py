@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nearfar.errors import SettingError
 from nearfar.evaluation.measures import Measure
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.paths import user_path
 from nearfar.plugins import imported
 

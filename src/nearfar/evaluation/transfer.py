@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nearfar.data.source import Examples, Part, Source, StreamedExamples, choose
 from nearfar.data.source_spec import Metric
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.errors import NearfarError
 from nearfar.evaluation.adapting import Course, adapt, answers
 from nearfar.evaluation.features import extract_features

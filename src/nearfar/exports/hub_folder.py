@@ -1,6 +1,6 @@
 """A folder as the Hugging Face Hub holds models: weights, configuration and a card."""
 
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.errors import NearfarError
 from nearfar.exports.model_card import model_card
 from nearfar.exports.timm_folder import timm_files, why_not_timm

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.modality import in_words
 from nearfar.recipes.recipe import Recipe
 from nearfar.report.scores import FEATURES, Row, score_rows, shown_interval

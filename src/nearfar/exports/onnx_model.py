@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nearfar.encoders.saved import Output, SavedEncoder
+from nearfar.encoders.saved import Output
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.errors import NearfarError
 from nearfar.modality import in_words
 

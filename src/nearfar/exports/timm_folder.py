@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.specs import TIMM_PREFIX, TimmSpec
 from nearfar.errors import NearfarError
 

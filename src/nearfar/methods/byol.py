@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nearfar.methods.method import Method, ViewsOfBatch
 from nearfar.methods.momentum import follow, frozen_copy, rising_momentum
-from nearfar.methods.specs import BYOLSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec
 from nearfar.objectives import byol, uniformity
 from nearfar.similarity.gathering import gather_rows
 

@@ -11,14 +11,14 @@ from nearfar.encoders.head_specs import HeadName, HeadSpec, HeadWidth, MLPHeadSp
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.encoders.text_specs import TextTransformerSpec
 from nearfar.errors import SettingError, told_at
-from nearfar.methods.objective_specs import Temperature
-from nearfar.methods.specs import (
+from nearfar.methods.method_spec import (
     SECOND_ADAPT,
     SECOND_ENCODER,
     MethodSpec,
     SecondSide,
     head_named,
 )
+from nearfar.methods.objective_specs import Temperature
 from nearfar.modality import ForExamples, Modality
 from nearfar.spec import Choice, Nested, Share
 from nearfar.views.specs import SimCSEViewsSpec, ViewsSpec

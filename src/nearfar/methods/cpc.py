@@ -15,8 +15,8 @@ from nearfar.encoders.step_encoders import (
     Steps,
 )
 from nearfar.errors import SettingError
+from nearfar.methods.cpc_spec import CPCSpec
 from nearfar.methods.method import Method, ViewsOfBatch
-from nearfar.methods.specs import CPCSpec
 from nearfar.objectives import n_pair
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest

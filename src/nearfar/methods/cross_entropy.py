@@ -7,8 +7,8 @@ from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from nearfar.methods.classes import build_classifier, require_labels_of
+from nearfar.methods.labelled_specs import BalancedSoftmaxSpec, CrossEntropySpec
 from nearfar.methods.method import Method, ViewsOfBatch
-from nearfar.methods.specs import BalancedSoftmaxSpec, CrossEntropySpec
 from nearfar.objectives import balanced_softmax
 from nearfar.objectives.precision import in_full_precision
 from nearfar.similarity.gathering import gather_rows

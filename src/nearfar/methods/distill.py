@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.data.source import Part
 from nearfar.encoders.head_specs import HeadSpec, IdentityHeadSpec
-from nearfar.encoders.saved import SavedEncoder, load_encoder
+from nearfar.encoders.saved import load_encoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.specs import PRETRAINED
 from nearfar.errors import NearfarError, SettingError
+from nearfar.methods.distill_spec import DistillSpec
 from nearfar.methods.method import Method
+from nearfar.methods.method_spec import ViewFormat
 from nearfar.methods.queue import Queue
-from nearfar.methods.specs import DistillSpec, ViewFormat
 from nearfar.methods.teacher_rows import TeacherRows
 from nearfar.modality import in_words
 from nearfar.objectives import byol, similarity_distillation

@@ -13,7 +13,7 @@ from nearfar.methods.method import ViewsOfBatch
 from nearfar.methods.momentum import frozen_copy
 from nearfar.methods.momentum_keys import MomentumKeys
 from nearfar.methods.queue import Queue
-from nearfar.methods.specs import MoCoSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec
 from nearfar.objectives import alignment, info_nce, uniformity
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.computing import computing

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nearfar.methods.embedding_scalars import nearest_is_of_own_group, shared_information
 from nearfar.methods.method import Method, ViewsOfBatch
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.objectives import alignment, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.gathering import gather_rows

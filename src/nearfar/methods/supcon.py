@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from nearfar.methods.classes import require_labels_of
 from nearfar.methods.embedding_scalars import nearest_is_of_own_group, shared_information
+from nearfar.methods.labelled_specs import SupConSpec
 from nearfar.methods.method import Method, ViewsOfBatch
-from nearfar.methods.specs import SupConSpec
 from nearfar.objectives import alignment, supcon, uniformity
 from nearfar.similarity.computing import computing
 from nearfar.similarity.gathering import gather_rows

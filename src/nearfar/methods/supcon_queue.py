@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from nearfar.methods.classes import require_labels_of
 from nearfar.methods.embedding_scalars import shared_information
+from nearfar.methods.labelled_specs import SupConQueueSpec
 from nearfar.methods.method import ViewsOfBatch
 from nearfar.methods.momentum import frozen_copy
 from nearfar.methods.momentum_keys import MomentumKeys
 from nearfar.methods.queue import Queue
-from nearfar.methods.specs import SupConQueueSpec
 from nearfar.objectives import alignment, supcon, uniformity
 from nearfar.objectives.precision import unit_rows
 from nearfar.similarity.computing import computing

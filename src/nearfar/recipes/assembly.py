@@ -15,13 +15,14 @@ from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
 from nearfar.data.sources import load_source, part_to_learn_from
 from nearfar.encoders.adapt_spec import AdaptSpec
+from nearfar.encoders.encoder_files import EncoderDescription
 from nearfar.encoders.head_specs import HeadSpec
-from nearfar.encoders.saved import EncoderDescription, SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError, told_at
 from nearfar.evaluation.judged import Towers
 from nearfar.methods.method import Method, Tower
-from nearfar.methods.specs import SECOND_ADAPT, SECOND_ENCODER, SECOND_VIEWS, MethodSpec
+from nearfar.methods.method_spec import SECOND_ADAPT, SECOND_ENCODER, SECOND_VIEWS, MethodSpec
 from nearfar.modality import channels_of
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe

@@ -5,15 +5,16 @@ from typing import Literal
 
 from nearfar.data.specs import CIFAR10Spec, CIFAR100Spec
 from nearfar.encoders.specs import CIFARResNet32Spec, TimmSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
+from nearfar.methods.labelled_specs import PaCoSpec, SupConSpec
 from nearfar.methods.objective_specs import (
     DebiasedNegSpec,
     DebiasedPosSpec,
     NTXentSpec,
     ObjectiveSpec,
 )
-from nearfar.methods.specs import BYOLSpec, MoCoSpec, PaCoSpec, SimCLRSpec, SupConSpec
+from nearfar.methods.unlabelled_specs import BYOLSpec, MoCoSpec, SimCLRSpec
 from nearfar.recipes.known import Family, Figure, knn, published, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import CosineSpec, DropsSpec

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.modality import in_words
 from nearfar.recipes.assembly import Assembly
 from nearfar.report.scores import FEATURES, SHOTS, SIZES, Row, score_rows

@@ -4,19 +4,13 @@ from dataclasses import replace
 
 from nearfar.data.specs import DigitsSpec
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
+from nearfar.methods.cpc_spec import CPCSpec
+from nearfar.methods.labelled_specs import CrossEntropySpec, PaCoSpec, SupConSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import (
-    BYOLSpec,
-    CPCSpec,
-    CrossEntropySpec,
-    MethodSpec,
-    MoCoSpec,
-    PaCoSpec,
-    SimCLRSpec,
-    SupConSpec,
-)
+from nearfar.methods.unlabelled_specs import BYOLSpec, MoCoSpec, SimCLRSpec
 from nearfar.recipes.known import Duration, Family, Figure, Figures, few_labels, knn, recipe
 from nearfar.recipes.known import measured as measured_on
 from nearfar.recipes.recipe import Recipe

@@ -6,7 +6,7 @@ from typing import Any
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.specs import EncoderSpec
-from nearfar.methods.specs import SECOND_ADAPT, SECOND_ENCODER
+from nearfar.methods.method_spec import SECOND_ADAPT, SECOND_ENCODER
 from nearfar.recipes.assembly import Assembly
 from nearfar.recipes.config_json import recipe_to_json
 from nearfar.spec import flat_settings, to_json

@@ -5,8 +5,16 @@ from typing import Any
 
 from nearfar.data.specs import FashionMNISTSpec
 from nearfar.encoders.specs import PatchGRUSpec, SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
+from nearfar.methods.cpc_spec import CPCSpec
+from nearfar.methods.labelled_specs import (
+    BalancedSoftmaxSpec,
+    CrossEntropySpec,
+    PaCoSpec,
+    SupConSpec,
+)
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import (
     AlignUniformSpec,
     BarlowTwinsSpec,
@@ -17,17 +25,7 @@ from nearfar.methods.objective_specs import (
     ObjectiveSpec,
     VICRegSpec,
 )
-from nearfar.methods.specs import (
-    BalancedSoftmaxSpec,
-    BYOLSpec,
-    CPCSpec,
-    CrossEntropySpec,
-    MethodSpec,
-    MoCoSpec,
-    PaCoSpec,
-    SimCLRSpec,
-    SupConSpec,
-)
+from nearfar.methods.unlabelled_specs import BYOLSpec, MoCoSpec, SimCLRSpec
 from nearfar.recipes.known import (
     Duration,
     Family,

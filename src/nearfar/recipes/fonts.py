@@ -1,11 +1,13 @@
 """Recipes for characters drawn from fonts, on two CPU cores. Imports nothing heavy."""
 
-from nearfar.data.specs import FontsSpec
+from nearfar.data.font_specs import FontsSpec
 from nearfar.encoders.specs import SmallResNetSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
+from nearfar.methods.labelled_specs import CrossEntropySpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import CrossEntropySpec, MethodSpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.known import Duration, Family, Figure, few_labels, knn, measured, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.specs import AdamWSpec, TrainingSpec

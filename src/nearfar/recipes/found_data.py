@@ -17,22 +17,20 @@ from nearfar.data.image_files import IMAGES, UnreadableImageError, pillow_quiet,
 from nearfar.data.image_parquet import image_columns
 from nearfar.data.image_table import is_image_name, path_columns
 from nearfar.data.parquet import columns_with_gaps, read_columns, table_columns
+from nearfar.data.shard_specs import ImageArrowSpec, ImageParquetSpec, ImageTarSpec
 from nearfar.data.source_spec import SourceSpec
 from nearfar.data.specs import (
     CSVSpec,
     FolderSpec,
-    ImageArrowSpec,
-    ImageParquetSpec,
     ImageTableSpec,
-    ImageTarSpec,
     NpzSpec,
     ParquetSpec,
     SeriesNpzSpec,
-    TextLinesSpec,
     VectorsNpzSpec,
     WavSpec,
 )
 from nearfar.data.text_files import TEXTS
+from nearfar.data.text_specs import TextLinesSpec
 from nearfar.data.wav import SOUNDS
 from nearfar.errors import NearfarError
 from nearfar.npy_headers import declared_shape

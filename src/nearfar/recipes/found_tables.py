@@ -7,7 +7,8 @@ import numpy as np
 from nearfar.data.column_names import called_labels, holds_classes, labels_among
 from nearfar.data.csv_file import as_numbers
 from nearfar.data.folder_tree import many
-from nearfar.data.specs import CSVSpec, ParquetSpec, TextTableSpec
+from nearfar.data.specs import CSVSpec, ParquetSpec
+from nearfar.data.text_specs import TextTableSpec
 from nearfar.data.text_table import text_columns
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable

@@ -7,14 +7,9 @@ from torch import nn
 
 from nearfar.data.source import Source
 from nearfar.encoders.lora import merged
-from nearfar.encoders.saved import (
-    SavedEncoder,
-    has_second,
-    load_encoder,
-    load_head,
-    save_encoder,
-)
+from nearfar.encoders.saved import has_second, load_encoder, load_head, save_encoder
 from nearfar.encoders.saved_classifier import save_classifier
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.judged import Towers

@@ -16,10 +16,10 @@ from nearfar.encoders.specs import (
 )
 from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.errors import SettingError
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.found_data import Found
 from nearfar.recipes.mirror_test import LIMIT, share_nearest_unmirrored
 from nearfar.recipes.quality import SIDES, SIDES_ON_A_GPU, WIDTHS, Quality

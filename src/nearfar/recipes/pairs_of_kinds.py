@@ -3,8 +3,8 @@
 from nearfar.data.paired_specs import OpenMojiSpec
 from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.encoders.text_specs import TextBagSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.clip_spec import CLIPSpec
 from nearfar.recipes.known import Duration, Family, Figure, knn, measured, recipe
 from nearfar.recipes.recipe import Recipe

@@ -2,10 +2,10 @@
 
 from nearfar.data.specs import FolderSpec
 from nearfar.encoders.specs import TimmSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.known import Family, Figures, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.specs import AdamWSpec, TrainingSpec

@@ -12,7 +12,8 @@ from nearfar.encoders.specs import EncoderSpec, SmallResNetSpec
 from nearfar.errors import SettingError
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.launch import launched
-from nearfar.methods.specs import MethodSpec, SimCLRSpec
+from nearfar.methods.method_spec import MethodSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.spec import Nested, Spec
 from nearfar.training.specs import TrainingSpec
 from nearfar.views.specs import SimCLRViewsSpec, ViewsSpec

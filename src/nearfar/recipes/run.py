@@ -14,9 +14,7 @@ from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.durable_files import check_writable, make_folder
-from nearfar.encoders.saved import (
-    load_encoder,
-)
+from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.saved_classifier import load_classifier
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluation_spec import EvaluationSpec

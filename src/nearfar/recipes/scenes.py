@@ -5,7 +5,7 @@ from nearfar.encoders.specs import SmallResNetSpec
 from nearfar.evaluation.dense_specs import DepthSpec, SegmentationSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.methods.objective_specs import NTXentSpec, ObjectiveSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.known import Duration, Family, Figure, measured, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.specs import AdamWSpec, TrainingSpec

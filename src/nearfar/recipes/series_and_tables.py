@@ -4,10 +4,12 @@ from typing import Any
 
 from nearfar.data.specs import SourceSpec
 from nearfar.encoders.specs import EncoderSpec, MLPSpec, SeriesGRUSpec, SeriesResNetSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
+from nearfar.methods.cpc_spec import CPCSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import CPCSpec, MethodSpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.known import Duration, Family, few_labels, knn, measured, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.specs import AdamWSpec, TrainingSpec

@@ -12,7 +12,7 @@ from nearfar.encoders.specs import EncoderSpec
 from nearfar.encoders.start_origin import Origin, State, fingerprint, is_run, read_start
 from nearfar.errors import NearfarError, told_at
 from nearfar.methods.method import Tower
-from nearfar.methods.specs import SECOND_ENCODER, MethodSpec
+from nearfar.methods.method_spec import SECOND_ENCODER, MethodSpec
 from nearfar.run_folder import records
 from nearfar.run_folder.folder import RunFolder
 from nearfar.spec import settings_of

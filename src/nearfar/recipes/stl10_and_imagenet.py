@@ -2,10 +2,10 @@
 
 from nearfar.data.specs import ImageNetSpec, STL10Spec
 from nearfar.encoders.specs import SmallAlexNetSpec, TimmSpec
+from nearfar.evaluation.accuracy_specs import KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import KNNSpec
 from nearfar.methods.objective_specs import AlignUniformSpec
-from nearfar.methods.specs import MoCoSpec, SimCLRSpec
+from nearfar.methods.unlabelled_specs import MoCoSpec, SimCLRSpec
 from nearfar.recipes.known import Family, Figure, published, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.schedules import CosineSpec, DropsSpec

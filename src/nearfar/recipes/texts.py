@@ -1,11 +1,11 @@
 """Recipes for texts: glosses of WordNet, sentences of novels. Imports nothing heavy."""
 
-from nearfar.data.specs import TextLinesSpec, WordNetSpec
+from nearfar.data.text_specs import TextLinesSpec, WordNetSpec
 from nearfar.encoders.text_specs import TextBagSpec
+from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
-from nearfar.evaluation.specs import FewLabelsSpec, KNNSpec
 from nearfar.methods.objective_specs import NTXentSpec
-from nearfar.methods.specs import SimCLRSpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.known import Duration, Family, Figure, knn, measured, recipe
 from nearfar.recipes.recipe import Recipe
 from nearfar.training.specs import AdamWSpec, TrainingSpec

@@ -15,12 +15,14 @@ from nearfar.data.source import Source
 from nearfar.data.source_spec import OwnDataSpec, SourceSpec
 from nearfar.data.sources import load_source
 from nearfar.durable_files import make_folder, remove_leftovers, write_durably
-from nearfar.encoders.saved import SavedEncoder, load_encoder
+from nearfar.encoders.saved import load_encoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.encoders.stages import tells_layers
 from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.transfer import PROTOCOLS, Features, features_of, some_of, unfit
-from nearfar.methods.specs import CrossEntropySpec, SimCLRSpec
+from nearfar.methods.labelled_specs import CrossEntropySpec
+from nearfar.methods.unlabelled_specs import SimCLRSpec
 from nearfar.recipes.assembly import Format, untrained_encoder
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.recipe import Recipe

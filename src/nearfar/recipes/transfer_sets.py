@@ -4,13 +4,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from nearfar.data.specs import (
-    FashionMNISTSpec,
-    FolderSpec,
-    FontsSpec,
-    MNIST5kSpec,
-    SourceSpec,
-)
+from nearfar.data.font_specs import FontsSpec
+from nearfar.data.specs import FashionMNISTSpec, FolderSpec, MNIST5kSpec, SourceSpec
 from nearfar.errors import SettingError
 from nearfar.paths import user_cache, user_path
 from nearfar.spec import as_spec

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.report.run_files import RunFiles
 from nearfar.report.scores import Row
 from nearfar.report.verdict import main_rows

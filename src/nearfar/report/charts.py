@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from nearfar.errors import SettingError
 from nearfar.evaluation.evaluation_spec import in_order, short_name
 from nearfar.evaluation.measures import Curve
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.report.run_files import RunFiles
 from nearfar.report.scores import FEATURES, Row, shown_interval
 from nearfar.spec import as_spec

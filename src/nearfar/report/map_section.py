@@ -7,8 +7,8 @@ import numpy as np
 
 from nearfar.data.specs import SourceSpec
 from nearfar.evaluation.evaluation_spec import giver_of
-from nearfar.evaluation.specs import ProtocolSpec
-from nearfar.methods.specs import MethodSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.modality import Modality, one
 from nearfar.report.map_chart import classes_in_colour, embedding_map
 from nearfar.report.pictures import contact_sheet

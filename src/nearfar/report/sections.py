@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nearfar.evaluation.specs import ProtocolSpec
-from nearfar.methods.specs import MethodSpec
+from nearfar.evaluation.protocol_spec import ProtocolSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.modality import one
 from nearfar.report import charts
 from nearfar.report.advice import advice

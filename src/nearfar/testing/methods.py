@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.methods.method import Method
-from nearfar.methods.specs import MethodSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.modality import Modality, channels_of
 from nearfar.spec import as_spec
 from nearfar.testing.named_checks import require_all

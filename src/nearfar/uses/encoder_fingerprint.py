@@ -5,7 +5,7 @@ import json
 
 import torch
 
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.spec import to_json
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from nearfar.data.source import Part
 from nearfar.encoders.saved import has_second, load_encoder, load_head
-from nearfar.uses.embed import Examples, features_of
+from nearfar.uses.embed import features_of
+from nearfar.uses.embeddable import Examples
 from nearfar.uses.neighbors import Searchable
 from nearfar.web.shelves import Shelf
 from nearfar.web.sights import Sights

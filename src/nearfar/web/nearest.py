@@ -11,12 +11,14 @@ import torch
 from nearfar.data.source import Part, Source, choose
 from nearfar.data.source_spec import PublicSpec, SourceSpec
 from nearfar.data.sources import load_source
-from nearfar.encoders.saved import SavedEncoder, load_encoder
+from nearfar.encoders.saved import load_encoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.evaluation.pictures import readable
 from nearfar.outside_text import printable
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.data_root import refuse_lost_data
-from nearfar.uses.embed import Examples, features_of
+from nearfar.uses.embed import features_of
+from nearfar.uses.embeddable import Examples
 from nearfar.uses.neighbors import Searchable
 from nearfar.web.across import Across, both_kinds
 from nearfar.web.shelves import NEAREST, Shelf

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from nearfar.encoders.saved import SavedEncoder
+from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.errors import SettingError, unknown_name
 from nearfar.outside_text import printable
-from nearfar.uses.embed import features_of, of_text
+from nearfar.uses.embed import features_of
+from nearfar.uses.embeddable import of_text
 from nearfar.web.shelves import Shelf
 
 MOST_LETTERS = 300

@@ -7,10 +7,10 @@ from annotated_types import Ge, Le
 from nearfar.data.source_spec import SourceSpec
 from nearfar.encoders.specs import OwnImageEncoderSpec
 from nearfar.evaluation.measures import Measure
+from nearfar.evaluation.protocol_spec import ProtocolSpec
 from nearfar.evaluation.records import FeatureKind
-from nearfar.evaluation.specs import ProtocolSpec
+from nearfar.methods.method_spec import MethodSpec
 from nearfar.methods.objective_specs import ObjectiveSpec
-from nearfar.methods.specs import MethodSpec
 from nearfar.modality import Modality
 from nearfar.spec import NotNegative
 
