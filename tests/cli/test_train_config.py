@@ -1,6 +1,7 @@
 """`nearfar train --config FILE` and `--print-config`: a recipe written down, and read again."""
 
 import json
+import sys
 
 import pytest
 import yaml
@@ -68,6 +69,13 @@ def test_a_file_is_trained_by(tmp_path, monkeypatch):
     assert [(recipe.seed, recipe.recipe, out) for recipe, out in trained] == [
         (8, "simclr-digits", tmp_path / "run")
     ]
+
+
+def test_json_is_read_without_a_reader_of_yaml(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    file = tmp_path / "a.json"
+    file.write_text('{"seed": 7}')
+    assert recipe_in(file).seed == 7
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -88,6 +89,12 @@ def test_parquet_tables_of_paths(tmp_path):
     parquet.write_table(pa.table(columns), path)
     spec = ImageTableSpec(root=path, images=tmp_path / "pictures", test_fraction=0.0)
     assert load_source(spec).class_names == ("1", "3")
+    # A missing path is an empty one, as in CSV; spaces around it are no part of it.
+    columns["path"] = ["0.png", None, " 2.png ", "3.png"]
+    parquet.write_table(pa.table(columns), path)
+    source = load_source(replace(spec, path_column="path"))
+    assert source.train.names == ["0.png", "2.png", "3.png"]
+    assert "left out 1 row without a path" in source.notes
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path):

@@ -209,7 +209,9 @@ def test_the_header_and_the_list_of_settings_tell_of_it(pairs, tmp_path, capsys)
     assert "second encoder  text-transformer, 0.01 M weights, 0.00 M of them trained" in told
     assert "second adapt (lora rank 2)" in " ".join(told.split())
     assert main(["methods", "clip"]) == 0
-    assert "second-adapt.lora-rank" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("second-adapt.NAME") == 1
+    assert main(["methods", "clip", "--json"]) == 0
+    assert '"second_adapt.lora_rank"' in capsys.readouterr().out
 
 
 def test_with_from_a_run_of_pairs_both_encoders_and_heads_go_on(run, tmp_path, capsys):

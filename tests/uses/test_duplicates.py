@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.uses.copy_threshold import histogram, suggested_threshold
+from nearfar.uses.duplicate_answers import kinds_in_words, page_of
 from nearfar.uses.duplicates import find_duplicates
+from nearfar.uses.features_file import About, Features
 
 
 def directions(angles) -> torch.Tensor:
@@ -61,14 +63,33 @@ def test_pairs_that_are_known_to_be_equal_say_why():
 
     def equal(rows):
         asked.extend(rows)
-        return [(1, 0, "bytes"), (4, 2, "pixels")]
+        return [(1, 0, "bytes"), (4, 2, "values")]
 
     found = find_duplicates(features, threshold=1e-6, equal=equal)
     assert asked == [0, 1, 2, 3]
     assert [(group.rows, group.kinds) for group in found.groups] == [
-        ((2, 3, 4), ("near", "pixels")),
+        ((2, 3, 4), ("near", "values")),
         ((0, 1), ("bytes",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("modality", "words"),
+    [
+        ("images", "equal pixels"),
+        ("series", "equal series"),
+        ("vectors", "equal vectors"),
+        ("texts", "equal texts"),
+        (None, "equal examples"),
+    ],
+)
+def test_what_is_equal_is_called_by_what_it_is(modality, words):
+    about = modality and About("", "", modality, {}, 3, 2, "", "", "")
+    features = Features(directions([0.0, 0.0, 1.0]), ["a", "b", "c"], about=about)
+    found = find_duplicates(features.features, threshold=1e-6, equal=lambda _: [(0, 1, "values")])
+    assert f"(1 {words})" in kinds_in_words(found, features)
+    shown = page_of(found, features, None, "").strips[0].others
+    assert [each.text for each in shown] == [words]
 
 
 def test_more_copies_than_are_looked_at_first_are_all_found():

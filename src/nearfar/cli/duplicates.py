@@ -16,7 +16,7 @@ _PRINTED = 10
 
 @dataclass(frozen=True)
 class DuplicatesArguments(FeaturesArguments):
-    """Find copies: files with equal bytes, equal pixels, and what is nearly the same.
+    """Find copies: files with equal bytes, equal pixels or values, and what is nearly the same.
 
     Each group is a star: all of it are near to its first. Without a threshold, one is suggested
     from the distances of all nearest neighbours; the page shows them.

@@ -61,14 +61,14 @@ def setting_facts(kind: type[Spec]) -> list[dict[str, Any]]:
 
 
 def settings_grid(kind: type[Spec], title: str) -> list[Grid]:
-    """The same as a table; none for a spec without settings."""
-    rows = [
-        (
-            each["name"].replace("_", "-"),
-            as_typed(each["default"]),
-            each["allowed"] if len(each["allowed"]) < 26 else "",
-            each["help"],
-        )
-        for each in setting_facts(kind)
-    ]
+    """The same as a table, a spec in it in one line; none for a spec without settings."""
+    texts, rows = setting_texts(kind), []
+    for each in setting_facts(kind):
+        name, _, within = each["name"].partition(".")
+        option, may_be = name.replace("_", "-"), each["allowed"]
+        row = option, as_typed(each["default"]), may_be if len(may_be) < 26 else "", each["help"]
+        if within:
+            row = f"{option}.NAME", "", "", texts.get(name, "")
+        if row not in rows:
+            rows.append(row)
     return [Grid(("setting", "default", "may be", ""), rows, title=title)] if rows else []

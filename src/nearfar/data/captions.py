@@ -14,13 +14,14 @@ from nearfar.data.folder import load_listed
 from nearfar.data.folder_listing import Listing, list_parts
 from nearfar.data.folder_tree import many, some
 from nearfar.data.image_files import IMAGES, pillow_quiet
-from nearfar.data.image_table import columns_of_paths, file_named, listings_of, path_columns
+from nearfar.data.image_table import file_named, listings_of, path_columns
 from nearfar.data.paired_specs import (
     CaptionedFolderSpec,
     CaptionedTableSpec,
     OpenMojiSpec,
 )
 from nearfar.data.source import Part, Partners, Source
+from nearfar.data.table_cells import table_cells
 from nearfar.data.text_files import read_texts
 from nearfar.data.text_table import text_columns
 from nearfar.data.texts import rows_of
@@ -44,7 +45,7 @@ def load_captioned_table(spec: CaptionedTableSpec) -> Source:
     assert table is not None
     base = spec.images or table.parent
     try:
-        columns = columns_of_paths(table, spec.in_memory_mib)
+        columns = table_cells(table, spec.in_memory_mib)
         paths = given(spec.path_column, "path_column", columns) or only(
             path_columns(columns), "paths of images", "path_column"
         )

@@ -16,13 +16,14 @@ from nearfar.data.folder import load_listed, pages_of, read_all
 from nearfar.data.folder_listing import Listing, list_parts
 from nearfar.data.folder_tree import many, some, walk
 from nearfar.data.image_files import IMAGES, pillow_quiet, read_header
-from nearfar.data.image_table import columns_of_paths, file_named, listings_of, path_columns
+from nearfar.data.image_table import file_named, listings_of, path_columns
 from nearfar.data.paired_specs import (
     ImagePairsFilesSpec,
     ImagePairsFolderSpec,
     ImagePairsTableSpec,
 )
 from nearfar.data.source import Part, Partners, Source
+from nearfar.data.table_cells import table_cells
 from nearfar.errors import NearfarError, SettingError
 from nearfar.outside_text import printable
 
@@ -44,7 +45,7 @@ def load_image_pairs_table(spec: ImagePairsTableSpec) -> Source:
     assert table is not None
     base = spec.images or table.parent
     try:
-        columns = columns_of_paths(table, spec.in_memory_mib)
+        columns = table_cells(table, spec.in_memory_mib)
         paths, seconds = _two_columns(columns, spec)
         named = [str(value) for value in columns[seconds]]
         files = [file_named(base, name) if name else None for name in named]

@@ -5,16 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nearfar.data.column_names import given, labels_among, only, split_among
-from nearfar.data.csv_file import read_csv
 from nearfar.data.file_reading import shown
 from nearfar.data.folder import load_listed
 from nearfar.data.folder_listing import Listing
 from nearfar.data.folder_parts import PartName, part_named
 from nearfar.data.folder_tree import many, some
 from nearfar.data.image_files import SUFFIXES, pillow_quiet
-from nearfar.data.parquet import read_columns, table_columns, text_or_numbers
 from nearfar.data.source import Source
 from nearfar.data.specs import ImageTableSpec, PictureTableSpec
+from nearfar.data.table_cells import table_cells
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 
@@ -41,7 +40,7 @@ def load_image_table(spec: ImageTableSpec) -> Source:
     assert table is not None
     base = spec.images or table.parent
     try:
-        listings, notes = listings_of(spec, columns_of_paths(table, spec.in_memory_mib), base)
+        listings, notes = listings_of(spec, table_cells(table, spec.in_memory_mib), base)
     except NearfarError as error:
         raise type(error)(f"{table}: {error}") from None
     with pillow_quiet():
@@ -66,27 +65,6 @@ def path_columns(columns: Mapping[str, Sequence[object]]) -> list[str]:
         return sum(not is_image_name(value) for value in looked_at) <= _MOST_OTHERS * len(looked_at)
 
     return [name for name, values in columns.items() if is_one(values)]
-
-
-def columns_of_paths(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
-    """The columns of a table by name: text as it stands, whole numbers of Parquet as such."""
-    if table.suffix.lower() != ".parquet":
-        return dict(read_csv(table, limit_mib).cells)
-    import pyarrow as pa
-
-    kinds = table_columns(table)
-    names = [
-        name
-        for name, kind in kinds.kinds.items()
-        if name in kinds.text or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-    ]
-    if not names:
-        raise NearfarError("no column of paths in it")
-    read = read_columns(table, names, kinds, limit_mib, "data.in_memory_mib")
-    return {
-        name: text_or_numbers(name, column).tolist()
-        for name, column in zip(names, read, strict=True)
-    }
 
 
 def listings_of(

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from nearfar.data.column_names import given
-from nearfar.data.csv_file import as_labels, as_numbers, read_csv
+from nearfar.data.csv_file import as_labels, as_numbers
 from nearfar.data.folder_tree import many
 from nearfar.data.labels import encode_labels
-from nearfar.data.parquet import read_columns, table_columns, text_or_numbers
 from nearfar.data.saved_dataset import read_saved_dataset
 from nearfar.data.source import Part, Partners, Source, choose
 from nearfar.data.splits import split_with_note
+from nearfar.data.table_cells import table_cells
 from nearfar.data.text_specs import TextTableSpec
 from nearfar.data.texts import rows_of, told_of_partners
 from nearfar.errors import NearfarError
@@ -65,37 +65,9 @@ def _words(value: str) -> int:
     return 0 if as_numbers([value]) is not None else len(value.split())
 
 
-def columns_of_text(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
-    """All columns of a table that may hold texts or labels, by name; a missing text is empty.
-
-    Raises:
-        NearfarError: The table is damaged.
-        SettingError: It is larger.
-    """
-    if table.suffix.lower() != ".parquet":
-        return dict(read_csv(table, limit_mib).cells)
-    import pyarrow as pa
-
-    columns = table_columns(table)
-    names = [
-        name
-        for name, kind in columns.kinds.items()
-        if name in columns.text or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-    ]
-    if not names:
-        raise NearfarError("no column of text in it")
-    read = read_columns(table, names, columns, limit_mib, "data.in_memory_mib")
-    return {
-        name: ["" if each is None else each.strip() for each in column.to_pylist()]
-        if name in columns.text
-        else text_or_numbers(name, column).tolist()
-        for name, column in zip(names, read, strict=True)
-    }
-
-
 def _source(spec: TextTableSpec, path: Path) -> Source:
     saved = read_saved_dataset(path, spec.in_memory_mib) if path.is_dir() else None
-    cells = columns_of_text(path, spec.in_memory_mib) if saved is None else saved.cells
+    cells = table_cells(path, spec.in_memory_mib) if saved is None else saved.cells
     labelled = given(spec.label_column, "label_column", cells)
     paired = given(spec.pair_column, "pair_column", cells)
     named = given(spec.text_column, "text_column", cells)

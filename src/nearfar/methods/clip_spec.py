@@ -102,7 +102,7 @@ class CLIPSpec(MethodSpec):
     second_encoder: Nested[EncoderSpec] = TextTransformerSpec()
     """Backbone of what is paired with the examples; text-bag is the quickest for texts."""
     second_adapt: Nested[AdaptSpec] = field(default=AdaptSpec(), kw_only=True)
-    """What of the second encoder stays as it is, as adapt says of the first."""
+    """What of the second encoder stays as it is: the settings of adapt."""
     second_views: Nested[ViewsSpec] = SimCSEViewsSpec(count=1)
     """Views of what is paired with them; simcse leaves texts as they are."""
     queue_size: Annotated[int, Ge(0)] = 0

@@ -51,20 +51,33 @@ def _is_of_run(file: Path) -> bool:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    import yaml
-
-    reading = yaml.safe_load if file.suffix.lower() in _YAML else json.loads
+    kind = "YAML" if file.suffix.lower() in _YAML else "JSON"
     try:
-        values = reading(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        values = _of_yaml(text) if kind == "YAML" else json.loads(text)
     except OSError as error:
         raise SettingError(f"--config {file}: {error.strerror}") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
-        kind = "YAML" if reading is yaml.safe_load else "JSON"
         raise SettingError(f"--config {file} is no {kind}: {why}") from error
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise SettingError(f"--config {file} holds no settings by name, such as seed: 3")
     return values
+
+
+def _of_yaml(text: str) -> Any:
+    """What YAML says.
+
+    Raises:
+        ValueError: It is none.
+    """
+    # Here, because JSON does without.
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,13 +14,17 @@ from nearfar.uses.page import MOST_STRIPS, Chart, Page, Shown, Strip
 from nearfar.uses.pictures import Sight, pictures_of
 
 _IN_A_STRIP = 20
-_WORDS = {"bytes": "equal files", "pixels": "equal pixels", "near": "nearly equal"}
+_WORDS = {"bytes": "equal files", "values": "equal examples", "near": "nearly equal"}
+_EQUAL = {"images": "equal pixels"}
+"""What equal examples of a kind are called, where that is not its own name."""
 
 
 def _words_for(features: Features) -> dict[str, str]:
-    """How equal examples are called."""
-    texts = features.about is not None and features.about.modality == "texts"
-    return _WORDS | {"pixels": "equal texts"} if texts else _WORDS
+    """What each kind of copy is called."""
+    if features.about is None:
+        return _WORDS
+    modality = features.about.modality
+    return _WORDS | {"values": _EQUAL.get(modality, f"equal {modality}")}
 
 
 def columns(found: Duplicates, features: Features) -> dict[str, list[Any]]:

@@ -20,7 +20,7 @@ MOST_COPIES = 1024
 EQUAL = 1e-5
 """1 − cosine of what may be equal: rounding alone gives a tenth of it."""
 
-Kind = Literal["bytes", "pixels", "near"]
+Kind = Literal["bytes", "values", "near"]
 Equal = Callable[[Sequence[int]], Sequence[tuple[int, int, Kind]]]
 """From rows that may be equal to others, pairs of them that are, and why."""
 
@@ -32,7 +32,7 @@ class Group:
     Attributes:
         rows: The one that the others are near to, then the others, nearest first.
         distances: Of each from the first, 1 − cosine; 0 of itself.
-        kinds: Of each but the first why it is a copy of it: equal bytes, equal pixels, or near.
+        kinds: Of each but the first why it is a copy of it: equal bytes, equal values, or near.
     """
 
     rows: tuple[int, ...]

@@ -22,7 +22,6 @@ from nearfar.uses.embeddable import Examples
 from nearfar.uses.shards import Shard, Shards, as_rows, slices
 
 BATCH = 512
-
 _MOST_NAMED = 20
 
 

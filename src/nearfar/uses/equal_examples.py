@@ -49,7 +49,7 @@ def equal_examples(
         first = firsts[digest]
         other = stands_for.get(first, first)
         if other != first:
-            pairs.append((other, row, "pixels"))
+            pairs.append((other, row, "values"))
     return pairs
 
 
@@ -62,7 +62,7 @@ def _of_memory(features: Features, rows: Sequence[int]) -> list[tuple[int, int, 
         row: hashlib.sha256(example.contiguous().numpy().tobytes()).hexdigest()
         for row, example in examples.items()
     }
-    return _pairs(digests, "pixels")
+    return _pairs(digests, "values")
 
 
 def _pairs(digests: Mapping[int, str], kind: Kind) -> list[tuple[int, int, Kind]]:
