@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from nearfar.data.specs import PicturesSpec
+from nearfar.data.source_spec import PicturesSpec
 
 
 class ColumnOfImagesSpec(PicturesSpec):

@@ -260,3 +260,14 @@ class OwnDataSpec(FilesSpec):
     """Share held out for test where there is no test part."""
     in_memory_mib: InMemory = 2048
     """Largest decoded size that is held in memory."""
+
+
+class PicturesSpec(ImageFilesSpec, OwnDataSpec):
+    """What pictures of one's own share, wherever they lie."""
+
+    channels: Literal[1, 3] | None = None
+    """1 turns images grey, 3 makes them RGB; left out, the images decide."""
+    in_memory_mib: InMemory = 2048
+    """Largest decoded size that is held in memory; larger folders and tables stream from disk."""
+    max_corrupt: Share = 0.01
+    """Largest share of unreadable images to skip before the run is refused."""

@@ -8,6 +8,7 @@ from nearfar.data.source_spec import (
     InMemory,
     OwnDataSpec,
     Pages,
+    PicturesSpec,
     PublicSpec,
     Readers,
     SourceSpec,
@@ -150,17 +151,6 @@ class ImageNetSpec(ImageFilesSpec):
     )
     home = "www.image-net.org"
     name: Literal["imagenet"] = "imagenet"
-
-
-class PicturesSpec(ImageFilesSpec, OwnDataSpec):
-    """What pictures of one's own share, wherever they lie."""
-
-    channels: Literal[1, 3] | None = None
-    """1 turns images grey, 3 makes them RGB; left out, the images decide."""
-    in_memory_mib: InMemory = 2048
-    """Largest decoded size that is held in memory; larger folders and tables stream from disk."""
-    max_corrupt: Share = 0.01
-    """Largest share of unreadable images to skip before the run is refused."""
 
 
 class PictureFilesSpec(PicturesSpec):
