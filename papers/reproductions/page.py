@@ -8,7 +8,7 @@ import pandas as pd
 from tools.markdown import mean_and_sd, table
 
 from papers.measurements import distinct, where
-from papers.reproductions.claim import Verdict
+from papers.reproductions.claim import Claim, Verdict
 from papers.reproductions.contrast import over
 from papers.reproductions.power import MOST_SEEDS, detectable, seeds_for
 from papers.reproductions.reproduction import PILOT_SEEDS, Reproduction
@@ -117,10 +117,14 @@ def _state(study: Reproduction, folder: Path) -> str:
     words = Counter(contrast.words for contrast in study.contrasts)
     return "; ".join(
         contrast.words
-        + (f" ({contrast.yardstick.title})" if words[contrast.words] > 1 else "")
+        + (f" ({_by(contrast)})" if words[contrast.words] > 1 else "")
         + f": **{verdict.outcome}**"
         for contrast, verdict in zip(study.contrasts, _verdicts(study, rows), strict=True)
     )
+
+
+def _by(claim: Claim) -> str:
+    return " and ".join(each.title for each in claim.yardsticks)
 
 
 def _verdicts(study: Reproduction, rows: pd.DataFrame) -> list[Verdict]:
@@ -138,7 +142,7 @@ def _answers(study: Reproduction, rows: pd.DataFrame) -> str:
         lines.append(
             [
                 contrast.words,
-                " and ".join(each.title for each in contrast.yardsticks),
+                _by(contrast),
                 contrast.claimed,
                 f"{verdict.mean:+.2f} ± {verdict.sd:.2f}".replace("-", "−"),
                 f"{low:+.2f} to {high:+.2f}".replace("-", "−"),
