@@ -45,7 +45,7 @@ def load_captioned_table(spec: CaptionedTableSpec) -> Source:
     assert table is not None
     base = spec.images or table.parent
     try:
-        columns = table_cells(table, spec.in_memory_mib)
+        columns = table_cells(table, spec.in_memory_mib, [spec.label_column])
         paths = given(spec.path_column, "path_column", columns) or only(
             path_columns(columns), "paths of images", "path_column"
         )

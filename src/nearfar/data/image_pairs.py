@@ -45,7 +45,7 @@ def load_image_pairs_table(spec: ImagePairsTableSpec) -> Source:
     assert table is not None
     base = spec.images or table.parent
     try:
-        columns = table_cells(table, spec.in_memory_mib)
+        columns = table_cells(table, spec.in_memory_mib, [spec.label_column])
         paths, seconds = _two_columns(columns, spec)
         named = [str(value) for value in columns[seconds]]
         files = [file_named(base, name) if name else None for name in named]

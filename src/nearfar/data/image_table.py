@@ -40,7 +40,8 @@ def load_image_table(spec: ImageTableSpec) -> Source:
     assert table is not None
     base = spec.images or table.parent
     try:
-        listings, notes = listings_of(spec, table_cells(table, spec.in_memory_mib), base)
+        cells = table_cells(table, spec.in_memory_mib, [spec.label_column])
+        listings, notes = listings_of(spec, cells, base)
     except NearfarError as error:
         raise type(error)(f"{table}: {error}") from None
     with pillow_quiet():

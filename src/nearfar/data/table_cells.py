@@ -1,25 +1,34 @@
 """The cells of a table of texts or of file names, CSV or Parquet: both are read alike."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from nearfar.data.column_names import called_labels
 from nearfar.data.csv_file import read_csv
-from nearfar.data.parquet import read_columns, table_columns, text_or_numbers
+from nearfar.data.parquet import columns_with_gaps, read_columns, table_columns, text_or_numbers
 from nearfar.errors import NearfarError
 
 
-def table_cells(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
+def table_cells(
+    table: Path, limit_mib: int, named: Collection[str | None] = ()
+) -> dict[str, Sequence[object]]:
     """The columns of text by name, without spaces around it, and whole numbers of Parquet as such.
+
+    Of Parquet's other columns of numbers only those are read that are named, or called as labels
+    are and whole: labels become fractions where one was once missing. A column of numbers with gaps
+    is left out, unless it is one of these.
 
     Args:
         table: A `.parquet` file, or one that is read as CSV.
         limit_mib: Largest size of what is read.
+        named: Columns that settings name; None where one does not.
 
     Returns:
         A value for each row; a text that is missing is empty.
 
     Raises:
-        NearfarError: The table is damaged, a number is missing, or there is no such column.
+        NearfarError: The table is damaged, a number of a column that is wanted is missing, or there
+            is no such column.
         SettingError: It is larger.
     """
     if table.suffix.lower() != ".parquet":
@@ -27,20 +36,30 @@ def table_cells(table: Path, limit_mib: int) -> dict[str, Sequence[object]]:
     import pyarrow as pa
 
     columns = table_columns(table)
+    wanted = {*named, *called_labels(columns.kinds)}
+    gaps = columns_with_gaps(table)
     names = [
         name
         for name, kind in columns.kinds.items()
-        if name in columns.text or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+        if name in columns.text
+        or (pa.types.is_floating(kind) and name in wanted)
+        or (
+            (pa.types.is_integer(kind) or pa.types.is_boolean(kind))
+            and (name in wanted or name not in gaps)
+        )
     ]
     if not names:
         raise NearfarError("no column of text in it")
     read = read_columns(table, names, columns, limit_mib, "data.in_memory_mib")
-    return {
-        name: _stripped(column.to_pylist())
-        if name in columns.text
-        else text_or_numbers(name, column).tolist()
-        for name, column in zip(names, read, strict=True)
-    }
+    cells: dict[str, Sequence[object]] = {}
+    for name, column in zip(names, read, strict=True):
+        if name in columns.text:
+            cells[name] = _stripped(column.to_pylist())
+            continue
+        numbers = text_or_numbers(name, column)
+        if numbers.dtype.kind != "f" or name in named:  # fractions are measured, and no classes
+            cells[name] = numbers.tolist()
+    return cells
 
 
 def _stripped(texts: Sequence[str | None]) -> list[str]:

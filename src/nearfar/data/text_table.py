@@ -67,7 +67,9 @@ def _words(value: str) -> int:
 
 def _source(spec: TextTableSpec, path: Path) -> Source:
     saved = read_saved_dataset(path, spec.in_memory_mib) if path.is_dir() else None
-    cells = table_cells(path, spec.in_memory_mib) if saved is None else saved.cells
+    cells = (
+        table_cells(path, spec.in_memory_mib, [spec.label_column]) if saved is None else saved.cells
+    )
     labelled = given(spec.label_column, "label_column", cells)
     paired = given(spec.pair_column, "pair_column", cells)
     named = given(spec.text_column, "text_column", cells)
