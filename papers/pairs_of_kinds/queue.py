@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -26,6 +27,7 @@ from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
 from papers.experiment import Experiment
 from papers.figures import COLOURS, panels
+from papers.measurements import distinct as distinct_in
 from papers.measurements import values, where
 from papers.reproductions.power import detectable, interval_reach
 from papers.reproductions.reproduction import FIRST_PILOT_SEED
@@ -130,20 +132,13 @@ def chosen(pilot: pd.DataFrame) -> Chosen:
     Args:
         pilot: What `piloted` gave.
     """
-    alone, queued = _best(where(pilot, queue=0)), _best(pilot[pilot["queue"] > 0])
-    took = [
-        float(
-            values(
-                where(
-                    pilot,
-                    figure=SECONDS,
-                    **{name: best[name] for name in ("rate", "queue", "momentum")},
-                ),
-                "value",
-            )[0]
-        )
-        for best in (alone, queued)
-    ]
+    queues = [length for length in distinct_in(pilot, "queue") if length]
+    alone = _best(where(pilot, queue=0))
+    queued = max((_best(where(pilot, queue=each)) for each in queues), key=lambda row: row["value"])
+    took = []
+    for best in (alone, queued):
+        setting = {name: best[name] for name in ("rate", "queue", "momentum")}
+        took.append(float(values(where(pilot, figure=SECONDS, **setting), "value")[0]))
     longer = round(int(alone["epochs"]) * took[1] / took[0])
     return Chosen(
         float(alone["rate"]), int(queued["queue"]), float(queued["momentum"]), max(1, longer)
@@ -182,10 +177,13 @@ def _arm(recipe: Recipe, rate: float, queue: int = 0, momentum: float | None = N
     )
 
 
-def _best(rows: pd.DataFrame) -> pd.Series:
+def _best(rows: pd.DataFrame) -> dict[str, Any]:
     """The row of the setting with the highest mean recall; of equals the first."""
-    means = where(rows, figure=MEAN)
-    return means.loc[means["value"].idxmax()]
+    return max(_means(rows), key=lambda row: row["value"])
+
+
+def _means(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return cast(list[dict[str, Any]], where(rows, figure=MEAN).to_dict("records"))
 
 
 def _rows(recipe: Recipe, source: Source, seed: int) -> list[dict[str, object]]:
@@ -271,7 +269,7 @@ def findings(data: pd.DataFrame) -> str:
         f"The pilot (seed {FIRST_PILOT_SEED}, judged by every fourth training pair, which it did "
         f"not learn from) chose a learning rate of {best.rate:g}, a queue of {best.queue} and a "
         f"momentum of {best.momentum:g}; {best.longer} epochs without a queue take the time of "
-        f"{int(where(rows, arm=QUEUED)['epochs'].iloc[0])} with it."
+        f"{int(values(where(rows, arm=QUEUED), 'epochs')[0])} with it."
     )
     figures = [f"{asks}@{k}" for asks in ASKS for k in RANKS]
     head = ["", "epochs", *(f"{asks}, @{k}" for asks in ASKS.values() for k in RANKS)]
@@ -280,7 +278,7 @@ def findings(data: pd.DataFrame) -> str:
     for name in ARMS:
         of_arm = where(rows, arm=name)
         cells = [values(where(of_arm, figure=each), "value") for each in (*figures, MEAN, SECONDS)]
-        epochs = str(int(of_arm["epochs"].iloc[0]))
+        epochs = str(int(values(of_arm, "epochs")[0]))
         lines.append([name, epochs, *(mean_and_sd(each, ".1f") for each in cells)])
     tried = [
         [
@@ -289,7 +287,7 @@ def findings(data: pd.DataFrame) -> str:
             f"{row['rate']:g}",
             f"{row['value']:.1f}",
         ]
-        for _, row in where(pilot, figure=MEAN).iterrows()
+        for row in _means(pilot)
     ]
     piloted_head = ["queue, in the pilot", "momentum", "learning rate", "mean recall, %"]
     return f"{told} {picked}\n\n{table(head, lines)}\n{table(piloted_head, tried)}"
