@@ -1,5 +1,8 @@
 """Settings that are valid or do not exist."""
 
+import json
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, field, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -195,3 +198,21 @@ def test_the_target_is_called_with_the_spec():
 
 def built(spec, count, *, more):
     return spec, count, more
+
+
+@pytest.mark.parametrize("first", ["nearfar.methods.clip_spec", "nearfar.evaluation.pair_specs"])
+def test_lists_have_one_order_whichever_file_of_specs_is_imported_first(first):
+    code = (
+        f"import {first}, json, sys; from nearfar.recipes.recipe import *; "
+        "from nearfar.evaluation.protocol_spec import ProtocolSpec; "
+        "kinds = MethodSpec, ProtocolSpec, EncoderSpec, SourceSpec; "
+        "assert 'torch' not in sys.modules; "
+        "print(json.dumps([list(each.known()) for each in kinds]))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    methods, protocols, encoders, sources = json.loads(told.stdout)
+    assert (methods[0], methods[-1]) == ("simclr", "clip")
+    assert (protocols[0], protocols[-1]) == ("few_labels", "across_kinds")
+    assert encoders[:2] == ["small-resnet", "cifar-resnet20"]
+    assert encoders[-1] == "huggingface"
+    assert (sources[0], sources[-1]) == ("digits", "vector-pairs-npz")
