@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.data.source_spec import Fit, SourceSpec
-from nearfar.data.specs import DigitsSpec, FolderSpec, NpzSpec
+from nearfar.data.specs import DigitsSpec, NpzSpec, PicturesSpec
 from nearfar.errors import SettingError
 from nearfar.paths import user_path
 from nearfar.spec import Nested, as_spec, to_json
@@ -117,17 +117,12 @@ def examples_of(
     spec = given.source
     if spec is None:
         path = user_path(given.word)
-        if path.is_dir() and encoder.modality == "images":
+        if path.is_dir() and encoder.modality == "images" and not _holds_shards(path):
             check_takes_files(encoder)
             return of_folder(encoder, path, fit=fit, max_corrupt=max_corrupt), 2
         spec = _source_at(path, encoder)
-    elif isinstance(spec, FolderSpec):
-        channels = 1 if encoder.shape[0] == 1 else 3
-        spec = replace(
-            spec,
-            channels=spec.channels or channels,
-            image_size=spec.image_size or encoder.shape[1],
-        )
+    elif isinstance(spec, PicturesSpec):
+        spec = _of_encoders_shape(spec, encoder)
     spec.require_root()
     source = ranks.one_by_machine(lambda: load_source(spec))
     settings = to_json(spec if spec.place is None else spec.at(user_path(spec.place).absolute()))
@@ -137,8 +132,6 @@ def examples_of(
 
 def _source_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
     """The source that a file or folder is, for an encoder of such examples."""
-    from nearfar.modality import in_words
-
     takes = encoder.modality
     kind = path.suffix if path.is_file() else "folder" if path.is_dir() else None
     if kind is None:
@@ -149,7 +142,6 @@ def _source_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
         ("series", ".npz"): "series-npz",
         ("series", "folder"): "wav",
         ("vectors", ".npz"): "vectors-npz",
-        ("vectors", ".parquet"): "parquet",
         ("texts", ".txt"): "text-lines",
         ("texts", ".text"): "text-lines",
         ("texts", "folder"): "text-lines",
@@ -159,14 +151,49 @@ def _source_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
     }
     name = others.get((takes, kind))
     if name is None:
-        raise SettingError(
-            f"{path}: this encoder takes {in_words(takes, encoder.shape)}, and it cannot be told "
-            "what of it is here: name a source, as --data npz --data.root FILE (nearfar data)"
-        )
+        return _found_at(path, encoder)
     settings = {"name": name, "root": path, "test_fraction": 0}
     if name in SourceSpec.owners("length"):
         settings["length"] = encoder.shape[-1]
     return as_spec(SourceSpec, settings)
+
+
+def _found_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
+    """What `nearfar train` would read there, all of it, for an encoder of such examples.
+
+    Raises:
+        SettingError: It is of another kind.
+        NearfarError: Nothing that any source reads is there.
+    """
+    from nearfar.modality import in_words
+    from nearfar.recipes.found_data import find_data
+
+    found = find_data(path)
+    if found.data.modality != encoder.modality:
+        raise SettingError(
+            f"{path}: this encoder takes {in_words(encoder.modality, encoder.shape)}, and the path "
+            f"holds {found.why.partition(';')[0]}: give such examples, or name a source, as --data "
+            "npz --data.root FILE (nearfar data)"
+        )
+    spec = replace(found.data, test_fraction=0)  # pyright: ignore[reportCallIssue]  all have it
+    return _of_encoders_shape(spec, encoder) if isinstance(spec, PicturesSpec) else spec
+
+
+def _holds_shards(path: Path) -> bool:
+    """Whether there are files right in a folder that hold images, and none that are images."""
+    from nearfar.data.image_files import SUFFIXES
+
+    endings = {entry.suffix.lower() for entry in path.iterdir()}
+    return bool(endings & {".tar", ".parquet", ".arrow"}) and not endings & SUFFIXES
+
+
+def _of_encoders_shape(spec: PicturesSpec, encoder: "SavedEncoder") -> PicturesSpec:
+    """The source whose images have the encoder's size and channels, unless it names its own."""
+    return replace(
+        spec,
+        channels=spec.channels or (1 if encoder.shape[0] == 1 else 3),
+        image_size=spec.image_size or encoder.shape[1],
+    )
 
 
 def fit_for(encoder: Path, asked: Fit | None) -> Fit:
