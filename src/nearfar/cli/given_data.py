@@ -121,7 +121,7 @@ def examples_of(
             check_takes_files(encoder)
             return of_folder(encoder, path, fit=fit, max_corrupt=max_corrupt), 2
         spec = _source_at(path, encoder)
-    elif isinstance(spec, PicturesSpec):
+    elif isinstance(spec, PicturesSpec) and encoder.modality == "images" and tower == "first":
         spec = _of_encoders_shape(spec, encoder)
     spec.require_root()
     source = ranks.one_by_machine(lambda: load_source(spec))
