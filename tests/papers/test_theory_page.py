@@ -13,7 +13,7 @@ from tools.figure_file import save
 from tools.machine import made_on
 
 FOLDER = ROOT / "docs" / THEORY
-TO_MEASURE = ["clip_queue"]
+TO_MEASURE = []
 """Experiments that are there and not yet measured."""
 
 
