@@ -1,6 +1,7 @@
 """The page is what the measurements say, and the command refuses what it cannot do."""
 
 import io
+import re
 
 import pandas as pd
 import pytest
@@ -63,3 +64,12 @@ def test_figures_are_the_same_bytes_again(tmp_path):
         with style():
             save(experiment.draw(data), tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_differences_that_the_results_quote_are_those_of_the_page():
+    results = (ROOT / "docs" / "results.md").read_text()
+    section = results.split("\n## Sentences and depth\n")[1].split("\n## ")[0]
+    quoted = re.findall(r"−[0-9.]+ ± [0-9.]+", section)
+    assert len(quoted) == 4
+    theory = FOLDER.with_suffix(".md").read_text()
+    assert [each for each in quoted if each not in theory] == []
