@@ -175,7 +175,7 @@ def _found_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
             f"holds {found.why.partition(';')[0]}: give such examples, or name a source, as --data "
             "npz --data.root FILE (nearfar data)"
         )
-    spec = replace(found.data, test_fraction=0)  # pyright: ignore[reportCallIssue]  all have it
+    spec = replace(found.data, test_fraction=0)
     return _of_encoders_shape(spec, encoder) if isinstance(spec, PicturesSpec) else spec
 
 

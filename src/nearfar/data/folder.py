@@ -18,11 +18,11 @@ from nearfar.data.image_files import (
     read_header,
     read_image,
 )
-from nearfar.data.late_checks import load_late
+from nearfar.data.late_checks import ANY_SHAPE, load_late
 from nearfar.data.source import Examples, Source
 from nearfar.data.specs import FolderSpec, PictureFilesSpec
 from nearfar.data.streamed_files import StreamedFiles
-from nearfar.data.tiff_files import page_path
+from nearfar.data.tiff_files import TIFF_SUFFIXES, page_path
 from nearfar.errors import SettingError
 
 
@@ -65,11 +65,20 @@ def load_listed(
     """
     for listing in listings:
         notes += listing.notes
-    if may_wait and spec.pages in (None, "first"):
-        late = load_late(spec, root, listings, notes)
+    files = [path for listing in listings for path in listing.files]
+    # Bands and pages of TIFF files must be known.
+    if (
+        may_wait
+        and spec.pages in (None, "first")
+        and not any(path.suffix.lower() in TIFF_SUFFIXES for path in files)
+    ):
+
+        def images_of(listing: Listing) -> StreamedFiles:
+            return StreamedFiles(listing.files, ANY_SHAPE, spec.fit, root=root)
+
+        late = load_late(spec, root, listings, images_of, notes)
         if late is not None:
             return late
-    files = [path for listing in listings for path in listing.files]
     reader = FileReader(
         root,
         total=len(files),

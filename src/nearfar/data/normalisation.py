@@ -32,9 +32,9 @@ def channel_statistics(part: Part) -> tuple[tuple[float, ...], tuple[float, ...]
     if isinstance(part.examples, StreamedExamples):
         return _of_levels(
             _histograms(part.examples[index][None])
-            for index in _evenly_spread(len(part), MOST_STREAMED).tolist()
+            for index in evenly_spread(len(part), MOST_STREAMED).tolist()
         )
-    chosen = part.examples[_evenly_spread(len(part), MOST_EXAMPLES)]
+    chosen = part.examples[evenly_spread(len(part), MOST_EXAMPLES)]
     if chosen.dtype != torch.uint8:
         return _of_floats(chosen)
     batches = evaluation_batches(chosen, batch_size=256, device="cpu")
@@ -64,7 +64,7 @@ def _of_floats(
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def _evenly_spread(count: int, most: int) -> Int64[Tensor, " n"]:
+def evenly_spread(count: int, most: int) -> Int64[Tensor, " n"]:
     """At most so many indices, evenly spread from the first on."""
     chosen = min(count, most)
     return torch.arange(chosen) * count // chosen

@@ -94,6 +94,17 @@ class TableColumns:
         return [name for name, kind in self.kinds.items() if _is_text(kind)]
 
     @property
+    def countable(self) -> list[str]:
+        """The columns of strings, whole numbers and booleans, whose values may be classes."""
+        import pyarrow as pa
+
+        return [
+            name
+            for name, kind in self.kinds.items()
+            if _is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+        ]
+
+    @property
     def data(self) -> list[str]:
         """The columns that are no index and no `names` of text."""
         if self.embedded:

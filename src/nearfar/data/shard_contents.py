@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nearfar.data import late_checks
-from nearfar.data.checked_when_read import CheckedWhenRead
 from nearfar.data.common_shape import common_shape
-from nearfar.data.file_faults import Faults
 from nearfar.data.file_reading import FileReader
 from nearfar.data.folder_listing import Listing, source_of_parts
 from nearfar.data.image_faults import UnreadableImageError
@@ -23,13 +20,11 @@ from nearfar.data.image_files import (
     read_header,
     read_image,
 )
+from nearfar.data.late_checks import ANY_SHAPE, load_late
 from nearfar.data.shard_images import Places, ShardImages
 from nearfar.data.source import Examples, Source
 from nearfar.data.specs import PicturesSpec
 from nearfar.errors import SettingError
-
-_ANY_SHAPE = (3, 1, 1)
-"""Of images whose bytes alone are asked for."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +74,14 @@ def load_contents(
         max_corrupt=spec.max_corrupt,
         threads=spec.workers,
     )
-    if may_wait and reader.total > late_checks.AT_ONCE:
-        late = _late(spec, base, parts, reader, notes)
+    places = {id(part.listing): part.where for part in parts if isinstance(part.where, Places)}
+    if may_wait and len(places) == len(parts):
+
+        def images_of(listing: Listing) -> ShardImages:
+            where = places[id(listing)]
+            return ShardImages(where, listing.files, ANY_SHAPE, spec.fit, base)
+
+        late = load_late(spec, base, listings, images_of, notes)
         if late is not None:
             return late
     headers: dict[Path, ImageHeader] = {}
@@ -109,48 +110,6 @@ def load_contents(
     for part in () if keep else parts:
         _places(part, spec, size)  # refused before they are decoded
     return source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
-
-
-def _late(
-    spec: PicturesSpec,
-    base: Path,
-    parts: Sequence[PartInShards],
-    reader: FileReader,
-    notes: list[str],
-) -> Source | None:
-    """The source of which some headers alone are read; None where all are decoded beforehand."""
-    held: dict[Path, tuple[ShardImages, int]] = {}
-    for part in parts:
-        if isinstance(part.where, str):
-            return None
-        files = part.listing.files
-        images = ShardImages(part.where, files, _ANY_SHAPE, spec.fit, base)
-        held |= {path: (images, row) for row, path in enumerate(files)}
-
-    def header_of(path: Path) -> ImageHeader:
-        images, row = held[path]
-        return read_header(images.content(row))
-
-    looked_at = late_checks.spread(list(held))
-    headers = reader.keep_good(header_of, looked_at)
-    late_checks.refuse_by_sample(reader, len(looked_at))
-    shape, shape_notes = common_shape(list(headers.values()), spec)
-    reader.faults.clear()  # told of when they are read
-    if reader.total * prod(shape) <= spec.in_memory_mib * 2**20:
-        return None
-    faults = Faults(str(base), total=reader.total, kind=IMAGES.name, max_corrupt=spec.max_corrupt)
-    where_of = {id(part.listing): part.where for part in parts}
-
-    def read(listing: Listing, rows: list[int]) -> tuple[Examples, list[int]]:
-        where = where_of[id(listing)]
-        assert isinstance(where, Places)
-        images = ShardImages(where, listing.files, shape, spec.fit, base)
-        return CheckedWhenRead(images, listing.labels, faults), rows
-
-    notes += [late_checks.late_note(reader.total, faults.kind), *shape_notes]
-    listings = [part.listing for part in parts]
-    everything = late_checks.Everything()
-    return source_of_parts(spec, IMAGES, listings, reader, everything, read, notes)
 
 
 def _decoded(

@@ -78,6 +78,12 @@ class StreamedImages(StreamedExamples):
         chosen.rows = self.rows[np.asarray(indices)]
         return chosen
 
+    def brought_to(self, shape: tuple[int, int, int]) -> "StreamedImages":
+        """The same images, each brought to another shape."""
+        other = copy.copy(self)
+        other.shape = shape
+        return other
+
     def content(self, row: int) -> Content:
         """What is decoded: the path of a file, or bytes.
 

@@ -38,22 +38,20 @@ def table_cells(
     columns = table_columns(table)
     wanted = {*named, *called_labels(columns.kinds)}
     gaps = columns_with_gaps(table)
+    text, countable = columns.text, columns.countable
     names = [
         name
         for name, kind in columns.kinds.items()
-        if name in columns.text
-        or (pa.types.is_floating(kind) and name in wanted)
-        or (
-            (pa.types.is_integer(kind) or pa.types.is_boolean(kind))
-            and (name in wanted or name not in gaps)
-        )
+        if name in text
+        or (name in countable and name not in gaps)
+        or (name in wanted and (name in countable or pa.types.is_floating(kind)))
     ]
     if not names:
         raise NearfarError("no column of text in it")
     read = read_columns(table, names, columns, limit_mib, "data.in_memory_mib")
     cells: dict[str, Sequence[object]] = {}
     for name, column in zip(names, read, strict=True):
-        if name in columns.text:
+        if name in text:
             cells[name] = _stripped(column.to_pylist())
             continue
         numbers = text_or_numbers(name, column)

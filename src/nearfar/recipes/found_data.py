@@ -18,7 +18,7 @@ from nearfar.data.image_parquet import image_columns
 from nearfar.data.image_table import is_image_name, path_columns
 from nearfar.data.parquet import columns_with_gaps, read_columns, table_columns
 from nearfar.data.shard_specs import ImageArrowSpec, ImageParquetSpec, ImageTarSpec
-from nearfar.data.source_spec import SourceSpec
+from nearfar.data.source_spec import OwnDataSpec
 from nearfar.data.specs import (
     CSVSpec,
     FolderSpec,
@@ -52,7 +52,7 @@ class Found:
         side: Median of the images' shorter sides in pixels; None where no file says it.
     """
 
-    data: SourceSpec
+    data: OwnDataSpec
     why: str
     side: int | None = None
 
@@ -196,7 +196,7 @@ def _in_csv(path: Path) -> Found:
             _side_of(files),
         )
     numbers = [name for name, values in cells.items() if as_numbers(values) is not None]
-    gaps = [name for name, values in cells.items() if numbers_missing(values)]
+    gaps = [name for name in cells if name not in numbers and numbers_missing(cells[name])]
     return Found(*columns_of_table(CSVSpec(root=path), cells, numbers, gaps))
 
 
@@ -211,9 +211,7 @@ def _in_parquet(path: Path) -> Found:
     plain = [
         name
         for name, kind in kinds.items()
-        if name in columns.text
-        or pa.types.is_integer(kind)
-        or pa.types.is_boolean(kind)
+        if name in columns.countable
         or (pa.types.is_floating(kind) and called_labels([name], among=kinds))
     ]
     cells: dict[str, Sequence[object]] = {}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nearfar.data.batches import evaluation_batches
 from nearfar.data.common_shape import fit_note
+from nearfar.data.file_faults import MOST_NAMED, named
 from nearfar.data.source import Part, StreamedExamples, choose
 from nearfar.data.tolerant_files import TolerantImages
 from nearfar.encoders.saved_encoder import SavedEncoder
@@ -22,7 +23,6 @@ from nearfar.uses.embeddable import Examples
 from nearfar.uses.shards import Shard, Shards, as_rows, slices
 
 BATCH = 512
-_MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def rows_of(
     labels: list[np.ndarray] = []
     parts: list[str] = []
     kept: list[Tensor] = []
-    faults: list[str] = []
+    faults: list[tuple[str, str]] = []
     skipped = 0
     for job in jobs:
         part, shard = examples.parts[job.part], read(job)
@@ -173,13 +173,13 @@ def rows_of(
         kept.append(shard.kept[shard.kept > 0])
         lost = sorted(set(as_rows(job.taken).tolist()) - set(shard.rows.tolist()))
         skipped += len(lost)
-        faults += [_fault(part, row) for row in lost[: _MOST_NAMED - len(faults)]]
+        faults += [_fault(part, row) for row in lost[: MOST_NAMED - len(faults)]]
     total = sum(len(part) for part in examples.parts.values())
-    more = f" and {skipped - len(faults)} more" if skipped > len(faults) else ""
-    _refuse_corrupt(examples, skipped, total, f": {', '.join(faults)}{more}")
+    told = named(faults, skipped)
+    _refuse_corrupt(examples, skipped, total, f": {told}")
     notes = fit_note(torch.cat(kept).tolist(), examples.fit) if kept else []
     if skipped:
-        notes.append(f"skipped {skipped} of {total} images: {', '.join(faults)}{more}")
+        notes.append(f"skipped {skipped} of {total} images: {told}")
     every = np.concatenate(labels)
     has_labels, several = bool((every >= 0).any()), len(examples.parts) > 1
     return Rows(names, every if has_labels else None, parts if several else None), notes
@@ -189,7 +189,7 @@ def _name(part: Part, part_name: str, row: int) -> str:
     return f"{part_name or 'row'}/{row}" if part.names is None else part.names[row]
 
 
-def _fault(part: Part, row: int) -> str:
+def _fault(part: Part, row: int) -> tuple[str, str]:
     assert isinstance(part.examples, TolerantImages)
     why = part.examples.fault(row) or "unreadable a moment ago"
-    return f"{printable(_name(part, '', row))} ({why})"
+    return printable(_name(part, "", row)), why
