@@ -8,12 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from nearfar.data.arrays import UNREADABLE
-from nearfar.data.parquet import (
-    column_features,
-    read_columns,
-    table_columns,
-    text_or_numbers,
-)
+from nearfar.data.parquet import column_features, read_columns, text_or_numbers
+from nearfar.data.parquet_columns import table_columns
 from nearfar.errors import NearfarError, SettingError, unknown_name
 from nearfar.npy_headers import declared_bytes, declared_in
 from nearfar.outside_text import first_line

@@ -12,7 +12,8 @@ from nearfar.data.column_names import given, labels_among, only
 from nearfar.data.folder_listing import Listing
 from nearfar.data.folder_parts import PARTS, PartName, part_named
 from nearfar.data.folder_tree import many, some
-from nearfar.data.parquet import opened_parquet, text_or_numbers
+from nearfar.data.parquet import text_or_numbers
+from nearfar.data.parquet_columns import opened_parquet
 from nearfar.data.parquet_rows import bytes_of, costly_groups, places_in_parquet
 from nearfar.data.shard_contents import PartInShards, load_contents
 from nearfar.data.shard_specs import ImageParquetSpec

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nearfar.data.image_faults import UnreadableImageError
-from nearfar.data.parquet import opened_parquet
+from nearfar.data.parquet_columns import opened_parquet
 from nearfar.data.shard_images import Places, Shard
 from nearfar.outside_text import first_line
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from nearfar.data.csv_file import read_csv
 from nearfar.data.folder_tree import many
-from nearfar.data.parquet import read_columns, table_columns
+from nearfar.data.parquet import read_columns
+from nearfar.data.parquet_columns import table_columns
 from nearfar.errors import NearfarError, SettingError, unknown_name
 from nearfar.outside_text import printable
 

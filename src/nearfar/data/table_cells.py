@@ -5,7 +5,8 @@ from pathlib import Path
 
 from nearfar.data.column_names import called_labels
 from nearfar.data.csv_file import read_csv
-from nearfar.data.parquet import columns_with_gaps, read_columns, table_columns, text_or_numbers
+from nearfar.data.parquet import read_columns, text_or_numbers
+from nearfar.data.parquet_columns import columns_with_gaps, table_columns
 from nearfar.errors import NearfarError
 
 

@@ -16,7 +16,8 @@ from nearfar.data.image_arrow import holds_saved_images
 from nearfar.data.image_files import IMAGES, UnreadableImageError, pillow_quiet, read_header
 from nearfar.data.image_parquet import image_columns
 from nearfar.data.image_table import is_image_name, path_columns
-from nearfar.data.parquet import columns_with_gaps, read_columns, table_columns
+from nearfar.data.parquet import read_columns
+from nearfar.data.parquet_columns import columns_with_gaps, table_columns
 from nearfar.data.shard_specs import ImageArrowSpec, ImageParquetSpec, ImageTarSpec
 from nearfar.data.source_spec import OwnDataSpec
 from nearfar.data.specs import (

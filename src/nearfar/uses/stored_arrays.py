@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from nearfar.data.arrays import UNREADABLE
-from nearfar.data.parquet import EMBEDDED
+from nearfar.data.parquet_columns import EMBEDDED
 from nearfar.durable_files import written_durably
 from nearfar.errors import NearfarError, SettingError
 from nearfar.npy_headers import declared_in
