@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.peak_memory import peak_growth
 
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.knn import KNNBank, top_accuracy, vote
@@ -126,9 +127,6 @@ def test_impossible_settings_are_refused():
 
 
 def test_memory_stays_within_a_block_of_similarities():
-    import resource
-
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    KNNBank(torch.randn(200_000, 4)).neighbors(torch.randn(1000, 4), 5)
-    # All similarities at once would be 800 MB; a block is 30.
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000
+    bank, queries = torch.randn(200_000, 4), torch.randn(1000, 4)
+    growth = peak_growth(lambda: KNNBank(bank).neighbors(queries, 5))
+    assert growth < 400e6  # all similarities at once would be 800 MB; a block is 30

@@ -4,7 +4,6 @@ It is refused by name before anything is read, or the run that has it ends in wo
 """
 
 import contextlib
-import resource
 import types
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Union, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
+from tests.peak_memory import peak_growth
 from tests.recipes.small_recipe import small_recipe
 
 from nearfar.errors import NearfarError, SettingError
@@ -130,13 +130,14 @@ def test_what_no_memory_holds_is_refused_before_it_is_built(room, changes, said,
     settings = changes if room == "method" and not isinstance(changes, dict) else None
     settings = settings or replace(getattr(recipe, room), **changes)
     recipe = replace(recipe, **{room: settings})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(
-        SettingError, match=r"the run needs [\d,.]+ GiB of memory, and there are"
-    ) as no:
-        assemble(recipe)
-    assert said in str(no.value)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # KiB
+
+    def refused() -> None:
+        message = r"the run needs [\d,.]+ GiB of memory, and there are"
+        with pytest.raises(SettingError, match=message) as no:
+            assemble(recipe)
+        assert said in str(no.value)
+
+    assert peak_growth(refused) < 2**28
 
 
 @pytest.mark.parametrize("recipe", of_every_method())
