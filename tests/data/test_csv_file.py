@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nearfar.data.csv_file import read_csv
 from nearfar.data.sources import load_source
 from nearfar.data.specs import CSVSpec
 from nearfar.errors import NearfarError, SettingError
@@ -25,6 +26,49 @@ def test_columns_of_numbers_are_features(tmp_path):
 def test_without_a_heading_all_rows_are_read(tmp_path):
     source = load(tmp_path, "1,2\n3,4\n5,6\n")
     np.testing.assert_array_equal(source.train.examples, [[1, 2], [3, 4], [5, 6]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,2\n3,4\n",
+        "5,0,0,0\n4,0,0,255\n",  # digits, labels first
+        "1,2,3\n4,5,6\n7,8,9\n",  # counts up, and so does what is beneath
+        "0.0,1.0,2.0\n5,1,0\n",
+        "0,1\n0,2\n",  # two count up by chance
+        "1,,3\n4,5,6\n",
+        "1,nan,3\n4,5,6\n",
+        "5.1,3.5,setosa\n4.9,3.0,virginica\n",
+        "a.png,1\nb.png,2\n",
+        "1,2,3\n",
+    ],
+)
+def test_rows_of_values_are_no_heading(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    columns = read_csv(path, 1)
+    assert not columns.headed
+    assert columns.rows == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,1,2,target\n0.5,7,9,a\n",  # as pandas writes a frame whose columns have no names
+        ",0,1,2\n0,5.5,7,9\n1,5.5,7,9\n",  # and its index
+        "country,1990,1991,1992\nPeru,3,4,6\n",
+        "400.1,400.7,kind\n5,6,1\n5,7,\n",  # wavelengths
+        "a,b\nx,y\n",
+        "a,v1.0\n3,4.0\n",
+        "nan,b\n1,2\n",
+    ],
+)
+def test_headings_may_hold_numbers(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    columns = read_csv(path, 1)
+    assert columns.headed
+    assert list(columns.cells) == text.splitlines()[0].split(",")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ LABELS = (
 """Names of columns of labels, the likeliest first."""
 SPLITS = ["split", "subset", "partition", "part", "set", "fold", "data_split"]
 """Names of columns that say which part a row is of."""
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "?"))
+"""How tables of text write a value that is missing, in lower case."""
 _MOST_LABELS = 0.5
 """Different values over rows from which on a column holds no classes."""
 

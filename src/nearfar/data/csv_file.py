@@ -10,6 +10,7 @@ import numpy as np
 
 from nearfar.data.arrays import source_from_vectors
 from nearfar.data.column_names import answers_among, given
+from nearfar.data.csv_heading import is_heading
 from nearfar.data.source import Source
 from nearfar.data.specs import CSVSpec
 from nearfar.errors import NearfarError, SettingError, require_known
@@ -44,8 +45,7 @@ def read_csv(path: Path, limit_mib: int) -> Columns:
     """Read a CSV file in UTF-8, its cells divided by commas, semicolons, tabs or bars.
 
     Where tabs divide cells and quotes cannot be read as such, they are characters, as TSV files
-    have them. The first row is a heading where none of its cells is a number and none has the
-    ending of a file that other cells of its column have.
+    have them. `is_heading` tells whether the first row holds names.
 
     Args:
         path: The file.
@@ -80,9 +80,9 @@ def read_csv(path: Path, limit_mib: int) -> Columns:
         raise NearfarError(f"not a readable CSV file ({printable(str(error))})") from None
     finally:
         csv.field_size_limit(longest)
-    headed = len(rows) > 1 and not any(map(_no_name, rows[0], rows[1]))
     if not rows:
         raise NearfarError("no row in it")
+    headed = is_heading(rows)
     names = rows.pop(0) if headed else [str(number) for number in range(1, len(rows[0]) + 1)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -183,11 +183,3 @@ def _delimiter(beginning: list[str]) -> str:
         if len(counts) == 1 and max(counts) > max(most, 1):
             best, most = delimiter, max(counts)
     return best
-
-
-def _no_name(first: str, second: str) -> bool:
-    """Whether a cell of the first row is a value as that below it is: a number, or a file."""
-    if as_numbers([first]) is not None:
-        return True
-    ending = Path(first).suffix.lower()
-    return bool(ending) and ending == Path(second).suffix.lower()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nearfar.data.column_names import MISSING
 from nearfar.data.csv_file import read_csv
 from nearfar.data.folder_tree import many
 from nearfar.data.parquet import read_columns
@@ -27,7 +28,6 @@ _TEXTS = (
     *(("text1", "text2"), ("text_1", "text_2"), ("text_a", "text_b"), ("first", "second")),
     *(("s1", "s2"), ("word1", "word2"), ("word_1", "word_2"), ("question1", "question2")),
 )
-_MISSING = ("", "nan", "na", "n/a", "null", "none")
 _WORDS = 2
 """Words of a value on average from which on a column is one of sentences, and not of names."""
 
@@ -195,7 +195,7 @@ def _numbers(name: str, values: Sequence[Any]) -> list[float | None]:
 
 def _number(value: Any) -> float | None:
     """The number that a cell holds, None where it is missing; infinite where it is none."""
-    if value is None or str(value).strip().lower() in _MISSING:
+    if value is None or str(value).strip().lower() in MISSING:
         return None
     try:
         return float(value)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nearfar.data.column_names import called_labels, holds_classes, labels_among
+from nearfar.data.column_names import MISSING, called_labels, holds_classes, labels_among
 from nearfar.data.csv_file import as_numbers
 from nearfar.data.folder_tree import many
 from nearfar.data.specs import CSVSpec, ParquetSpec
@@ -15,15 +15,13 @@ from nearfar.outside_text import printable
 
 _NUMBERS_OF_ROWS = frozenset(("id", "index", "row", "no", "number", "unnamed:_0", ""))
 _ENDS_OF_NUMBERS = ("_id", " id", "Id", "ID")
-_MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "?"))
-"""How tables of text write a number that is missing, in lower case."""
 
 Cells = Mapping[str, Sequence[object]]
 
 
 def numbers_missing(cells: Sequence[str]) -> bool:
     """Whether a column of text would be one of numbers if some of them were not missing."""
-    there = [cell for cell in cells if cell.lower() not in _MISSING]
+    there = [cell for cell in cells if cell.lower() not in MISSING]
     return 0 < len(there) < len(cells) and as_numbers(there) is not None
 
 
