@@ -11,7 +11,8 @@ from PIL import Image
 from nearfar.data import late_checks, streamed_images
 from nearfar.data.batches import TrainingBatches, evaluation_batches
 from nearfar.data.checked_when_read import CheckedWhenRead
-from nearfar.data.fingerprint import part_fingerprint
+from nearfar.data.file_paths import FilePaths
+from nearfar.data.fingerprint import part_fingerprint, source_fingerprint
 from nearfar.data.held_out import hold_out
 from nearfar.data.source import choose
 from nearfar.data.sources import load_source
@@ -90,6 +91,30 @@ def test_an_opening_reads_some_headers_and_decodes_nothing(root, monkeypatch):
         "when it is first read"
     )
     assert (len(source.train), len(source.test), source.class_names) == (32, 8, ("cat", "dog"))
+
+
+def test_an_opening_makes_no_path_of_each_file(root, monkeypatch):
+    monkeypatch.setattr(late_checks, "LOOKED_AT", 8)
+    made, one = [], FilePaths.__getitem__
+    monkeypatch.setattr(FilePaths, "__getitem__", lambda *asked: made.append(1) or one(*asked))
+    monkeypatch.setattr(FilePaths, "__iter__", lambda _: pytest.fail("a path of each file"))
+    assert len(load(root).train) == 32
+    assert len(made) < 32  # those that are looked at, and one a call that beartype checks
+
+
+def test_each_opening_sees_the_folder_as_it_is_then(root, tmp_path):
+    load(root)
+    (root / "cat" / "00.png").unlink()
+    (root / "cat" / "01.png").rename(root / "cat" / "zz.png")
+    shutil.copy(root / "dog" / "05.png", root / "dog" / "new.png")
+    write(tmp_path / "beside", ["eel"])
+    (root / "eel").symlink_to(tmp_path / "beside" / "eel")
+    source = load(root, test_fraction=0.0)
+    copy = load(shutil.copytree(root, tmp_path / "copy"), test_fraction=0.0)
+    assert source.train.names == copy.train.names
+    assert {"cat/zz.png", "dog/new.png", "eel/19.png"} <= set(source.train.names)
+    assert (source.class_names, len(source.train)) == (("cat", "dog", "eel"), 60)
+    assert source_fingerprint(source) == source_fingerprint(copy)
 
 
 @pytest.mark.parametrize("held", ["few", "in memory", "pages"])

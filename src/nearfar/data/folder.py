@@ -9,8 +9,9 @@ import torch
 
 from nearfar.data.checked_files import CheckedFiles
 from nearfar.data.common_shape import common_shape
+from nearfar.data.file_paths import FilePaths
 from nearfar.data.file_reading import FileReader, shown
-from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
+from nearfar.data.folder_listing import Listing, list_parts
 from nearfar.data.image_files import (
     IMAGES,
     ImageHeader,
@@ -19,6 +20,7 @@ from nearfar.data.image_files import (
     read_image,
 )
 from nearfar.data.late_checks import ANY_SHAPE, load_late
+from nearfar.data.listed_source import source_of_parts
 from nearfar.data.source import Examples, Source
 from nearfar.data.specs import FolderSpec, PictureFilesSpec
 from nearfar.data.streamed_files import StreamedFiles
@@ -65,12 +67,11 @@ def load_listed(
     """
     for listing in listings:
         notes += listing.notes
-    files = [path for listing in listings for path in listing.files]
     # Bands and pages of TIFF files must be known.
     if (
         may_wait
         and spec.pages in (None, "first")
-        and not any(path.suffix.lower() in TIFF_SUFFIXES for path in files)
+        and not any(FilePaths.of(each.files).ending_in(TIFF_SUFFIXES) for each in listings)
     ):
 
         def images_of(listing: Listing) -> StreamedFiles:
@@ -79,6 +80,7 @@ def load_listed(
         late = load_late(spec, root, listings, images_of, notes)
         if late is not None:
             return late
+    files = [path for listing in listings for path in listing.files]
     reader = FileReader(
         root,
         total=len(files),

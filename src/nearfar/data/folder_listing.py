@@ -1,17 +1,14 @@
 """The image or sound files under a folder, and the classes that its sub-folders make."""
 
 import unicodedata
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfar.data.file_reading import FileReader, name_below, shown
+from nearfar.data.file_paths import FilePaths
+from nearfar.data.file_reading import shown
 from nearfar.data.folder_parts import Layout, PartName, SearchName, find_layout, only_folder
 from nearfar.data.folder_tree import FileKind, Folder, counted, many, some, walk
-from nearfar.data.labels import encode_labels
-from nearfar.data.source import Examples, Part, Search, Source
-from nearfar.data.source_spec import OwnDataSpec
-from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError
 
 
@@ -28,7 +25,7 @@ class Listing:
             first or second of its source's listings is that and nothing else.
     """
 
-    files: list[Path]
+    files: Sequence[Path]
     labels: list[str] | None
     notes: list[str] = field(default_factory=list)
     labelled_by: str = "folders"
@@ -109,7 +106,7 @@ def _keep_findable(layout: Layout, gallery: Listing, queries: Listing) -> None:
             f"left out {len(asked) - len(rows)} of {query}/: {searched}/ has nothing of "
             f"{some(strange)}"
         )
-    queries.files = [queries.files[row] for row in rows]
+    queries.files = FilePaths.of(queries.files).at(rows)
     queries.labels = [asked[row] for row in rows]
 
 
@@ -169,130 +166,7 @@ def list_all(folder: Path, kind: FileKind) -> Listing:
     return Listing(_some_files(top, kind), None, notes)
 
 
-def source_of_parts(
-    spec: OwnDataSpec,
-    kind: FileKind,
-    listings: Sequence[Listing],
-    reader: FileReader,
-    good: Container[Path],
-    read: Callable[[Listing, list[int]], tuple[Examples, list[int]]],
-    notes: list[str],
-) -> Source:
-    """The source of the readable files of some listings, each a part: train, and perhaps test.
-
-    Args:
-        spec: Its name, and the share held out where there is no test part.
-        kind: What a file holds.
-        listings: Of the parts; what `list_parts` gives.
-        reader: Keeps account of the files that cannot be read.
-        good: The others, as far as is known.
-        read: From a listing and the rows of such files, what they hold and the rows that it took.
-        notes: What is to be said first.
-
-    Raises:
-        NearfarError: No file of a part can be read, or a folder is of no class of the training
-            part.
-    """
-    parts: list[Part] = []
-    classes: list[str] | None = None
-    searched: dict[SearchName, Part] = {}
-    apart = [listing for listing in listings[1:] if listing.search and not listings[0].search]
-    names = sorted({name for listing in apart for name in listing.labels or ()})
-    for listing in listings:
-        rows = [row for row, path in enumerate(listing.files) if path in good]
-        examples, rows = read(listing, rows) if rows else (None, rows)
-        if examples is None or not rows:
-            which = listing.search or ("test" if parts else "train")
-            raise NearfarError(
-                f"{reader.root}: not one {kind.name} of the {which} part can be read"
-            )
-        notes += _lost_classes(listing, rows, kind)
-        is_apart = any(listing is other for other in apart)
-        part, known = _part_of(
-            listing,
-            rows,
-            examples,
-            root=reader.root,
-            classes=names if is_apart else classes,
-            kind=kind,
-        )
-        if listing.search is not None:
-            searched[listing.search] = part
-        if not is_apart:
-            parts.append(part)
-            classes = known
-    notes += reader.notes()
-    train, test = parts[0], parts[1] if len(parts) > 1 else None
-    if test is None:
-        train, test, note = split_with_note(
-            train, spec.test_fraction, missing="no test part", examples=f"{kind.name}s"
-        )
-        notes += note
-    class_names = None if classes is None else tuple(classes)
-    search = None
-    if searched:
-        search = Search(
-            searched["query"], searched["gallery"], tuple(names) if apart else class_names or ()
-        )
-    return Source(
-        spec.name, train, test, class_names=class_names, notes=tuple(notes), search=search
-    )
-
-
-def _part_of(
-    listing: Listing,
-    rows: Sequence[int],
-    examples: Examples,
-    *,
-    root: Path,
-    classes: list[str] | None,
-    kind: FileKind,
-) -> tuple[Part, list[str] | None]:
-    """The part that the readable files of a listing make, and the classes of its folders.
-
-    Args:
-        listing: Of the part.
-        rows: Places in the listing of the files that could be read.
-        examples: What they hold, in the order of `rows`.
-        root: Folder that names are given below.
-        classes: Those of the training part, or None where this is it.
-        kind: What a file holds.
-
-    Returns:
-        The part with the files' names, and its classes; without labels and classes where the
-        listing has none.
-
-    Raises:
-        NearfarError: A folder is of no class of the training part.
-    """
-    names = [name_below(listing.files[row], root) for row in rows]
-    if listing.labels is None:
-        return Part(examples, None, names, kind.modality), None
-    labels, classes = encode_labels(
-        [listing.labels[row] for row in rows],
-        len(rows),
-        what=f"{listing.labelled_by} of {root}",
-        classes=classes,
-        examples=f"{kind.name}s",
-    )
-    return Part(examples, labels, names, kind.modality), classes
-
-
-def _lost_classes(listing: Listing, rows: Sequence[int], kind: FileKind) -> list[str]:
-    """A note on classes of which not one file could be read.
-
-    Args:
-        listing: Of a part.
-        rows: Places in the listing of the files that could be read.
-        kind: What a file holds.
-    """
-    if listing.labels is None:
-        return []
-    lost = sorted(set(listing.labels) - {listing.labels[row] for row in rows})
-    return [f"not one {kind.name} can be read of {some(lost)}"] if lost else []
-
-
-def _some_files(folder: Folder, kind: FileKind) -> list[Path]:
+def _some_files(folder: Folder, kind: FileKind) -> FilePaths:
     """All its files, refused where there are none."""
     files = folder.all_files()
     if not files:
@@ -317,10 +191,10 @@ def _by_class(
     if folder.files:
         raise NearfarError(
             f"{shown(folder.path)}: {len(folder.files)} {kind.name}s lie beside the sub-folders, "
-            f"such as {shown(Path(folder.files[0].name))} beside {classes[0].name}: move them into "
+            f"such as {shown(Path(folder.files[0]))} beside {classes[0].name}: move them into "
             "a class or away"
         )
-    labels = [name for each in classes for name in [_class_name(each)] * len(each.all_files())]
+    labels = [name for each in classes for name in [_class_name(each)] * each.count()]
     if len(set(labels)) > 1 or labels[0] in known:
         return Listing(files, labels)
     where = shown(classes[0].path.relative_to(root))
@@ -379,7 +253,7 @@ def _told(
             read += ", for there is no test folder" if "test" not in parts else ""
     for name, folder in parts.items():
         if name not in ("train", test_name):
-            held = many(len(folder.all_files()), kind.name)
+            held = many(folder.count(), kind.name)
             why = f"{unlike[name]}; " if name in unlike else ""
             notes.append(
                 f"left out {folder.name}/ ({held}): {why}neither learnt from nor judged by"

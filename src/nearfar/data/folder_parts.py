@@ -295,7 +295,7 @@ def _pass_over(
             f"{shown(base.path)}: {read} hold {kind}s without classes, and {beside} lie beside "
             "them: move what is no part away"
         )
-    count = sum(len(other.all_files()) for other in others)
+    count = sum(other.count() for other in others)
     notes.append(f"passed over {beside} ({many(count, kind)}): only {read} are read")
 
 

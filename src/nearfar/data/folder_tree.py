@@ -6,8 +6,10 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
+from nearfar.data.file_paths import FilePaths
 from nearfar.data.file_reading import shown
 from nearfar.errors import NearfarError
 from nearfar.modality import Modality
@@ -54,13 +56,13 @@ class Folder:
 
     Attributes:
         path: Where it is.
-        files: Wanted files right in it, sorted by name.
+        files: Names of the wanted files right in it, sorted.
         folders: Its sub-folders, sorted by name.
         left_out: How many other things lie right in it, by what they are (`.txt`, hidden…).
     """
 
     path: Path
-    files: list[Path] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     folders: list["Folder"] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -77,9 +79,17 @@ class Folder:
             yield folder
             waiting.extend(reversed(folder.folders))
 
-    def all_files(self) -> list[Path]:
+    def all_files(self) -> FilePaths:
         """Wanted files in it and below it, those of a folder before those of its sub-folders."""
-        return [file for folder in self.tree() for file in folder.files]
+        texts: list[str] = []
+        for folder in self.tree():
+            before = os.fspath(folder.path / "_")[:-1]
+            texts += [before + name for name in folder.files]
+        return FilePaths(texts)
+
+    def count(self) -> int:
+        """How many wanted files are in it and below it."""
+        return sum(len(folder.files) for folder in self.tree())
 
     def any_files(self) -> bool:
         """Whether a wanted file is in it or below it."""
@@ -125,27 +135,32 @@ def walk(root: Path, kind: FileKind) -> tuple[Folder, list[str]]:
                 notes.append(f"passed over {shown(folder.path)}: a link to a folder already read")
                 continue
             seen.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(folder.path), key=lambda entry: entry.name)
+            inner = _fill(folder, kind)
         except OSError as error:
             raise NearfarError(f"{shown(folder.path)}: cannot be read ({error.strerror})") from None
         if parent is not None:
             parent.folders.append(folder)
-        inner: list[tuple[Folder, Folder | None]] = []
-        for entry in entries:
-            what = _what(entry, kind)
-            if what is None:
-                continue
-            if what == "folder":
-                inner.append((Folder(Path(entry.path)), folder))
-            elif what == "wanted":
-                folder.files.append(Path(entry.path))
-            else:
-                folder.left_out[what] += 1
-        waiting += reversed(inner)
+        waiting += [(Folder(folder.path / name), folder) for name in reversed(inner)]
     left_out = top.all_left_out()
     if left_out:
         notes.append(f"left out, as no {kind.name}s: {counted(left_out)}")
     return top, notes
+
+
+def _fill(folder: Folder, kind: FileKind) -> list[str]:
+    """Put what lies right in a folder into it, but for its sub-folders, whose names are given."""
+    inner: list[str] = []
+    with os.scandir(folder.path) as entries:
+        for entry in entries:
+            what = _what(entry, kind)
+            if what == "wanted":
+                folder.files.append(entry.name)
+            elif what == "folder":
+                inner.append(entry.name)
+            elif what is not None:
+                folder.left_out[what] += 1
+    folder.files.sort()
+    return sorted(inner)
 
 
 def counted(left_out: Counter[str]) -> str:
@@ -179,12 +194,11 @@ def _what(entry: os.DirEntry, kind: FileKind) -> str | None:
     name = entry.name
     if name.lower() in _OF_THE_SYSTEM or name.startswith("._"):
         return None
-    suffix = os.path.splitext(name)[1]
-    ending = suffix.lower() if _ENDING.fullmatch(suffix) else ""
     if name.startswith("."):
         if os.path.isdir(entry.path):
             return "hidden folder"
-        return "hidden" if ending in kind.suffixes else None
+        return "hidden" if _ending(os.path.splitext(name)[1]) in kind.suffixes else None
+    ending = _ending(name[dot:]) if (dot := name.rfind(".")) > 0 else ""
     try:
         # Of what is no link the listing itself says it, which spares a million calls.
         if not entry.is_file():
@@ -194,3 +208,9 @@ def _what(entry: os.DirEntry, kind: FileKind) -> str | None:
     if ending in kind.suffixes or (not ending and kind.recognised(Path(entry.path))):
         return "wanted"
     return ending or "without an ending"
+
+
+@lru_cache(maxsize=1024)
+def _ending(suffix: str) -> str:
+    """A suffix in lower case where it counts as one; else nothing."""
+    return suffix.lower() if _ENDING.fullmatch(suffix) else ""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nearfar.data.file_paths import FilePaths
 from nearfar.data.folder_listing import Listing, list_by_class
 from nearfar.data.image_files import IMAGES
 from nearfar.data.labels import encode_labels
@@ -83,7 +84,7 @@ def _part(
     labels, classes = encode_labels(
         listing.labels, len(listing.files), what=f"folders of {root / 'val'}", classes=wnids
     )
-    names = [path.relative_to(root).as_posix() for path in listing.files]
+    names = FilePaths.of(listing.files).names_below(root)
     return Part(StreamedFiles(listing.files, (3, side, side), fit), labels, names), classes
 
 

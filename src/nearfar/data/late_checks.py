@@ -1,7 +1,7 @@
 """Many images that are not decoded before training: what is judged of them by a few, and how."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from itertools import accumulate
 from math import prod
 from pathlib import Path
@@ -10,8 +10,9 @@ from nearfar.data.checked_when_read import CheckedWhenRead
 from nearfar.data.common_shape import common_shape
 from nearfar.data.file_faults import Faults
 from nearfar.data.file_reading import FileReader
-from nearfar.data.folder_listing import Listing, source_of_parts
+from nearfar.data.folder_listing import Listing
 from nearfar.data.image_files import IMAGES, ImageHeader, read_header
+from nearfar.data.listed_source import source_of_parts
 from nearfar.data.normalisation import evenly_spread
 from nearfar.data.source import Source
 from nearfar.data.source_spec import PicturesSpec
@@ -83,15 +84,7 @@ def load_late(
         *shape_notes,
     ]
     reader.faults.clear()  # told of when they are read
-    return source_of_parts(spec, IMAGES, listings, reader, _Everything(), read, notes)
-
-
-class _Everything(Container[Path]):
-    """Holds whatever is asked for."""
-
-    def __contains__(self, thing: object) -> bool:
-        """Yes."""
-        return True
+    return source_of_parts(spec, IMAGES, listings, reader, None, read, notes)
 
 
 def _spread(listings: list[Listing]) -> dict[Path, tuple[Listing, int]]:

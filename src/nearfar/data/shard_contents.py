@@ -10,7 +10,7 @@ import torch
 
 from nearfar.data.common_shape import common_shape
 from nearfar.data.file_reading import FileReader
-from nearfar.data.folder_listing import Listing, source_of_parts
+from nearfar.data.folder_listing import Listing
 from nearfar.data.image_faults import UnreadableImageError
 from nearfar.data.image_files import (
     IMAGES,
@@ -21,6 +21,7 @@ from nearfar.data.image_files import (
     read_image,
 )
 from nearfar.data.late_checks import ANY_SHAPE, load_late
+from nearfar.data.listed_source import source_of_parts
 from nearfar.data.shard_images import Places, ShardImages
 from nearfar.data.source import Examples, Source
 from nearfar.data.specs import PicturesSpec

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
+from nearfar.data.file_paths import FilePaths
 from nearfar.data.file_reading import name_below
 from nearfar.data.image_faults import told
 from nearfar.data.source_spec import Fit, Pages
@@ -38,7 +39,7 @@ class StreamedFiles(StreamedImages):
         super().__init__(len(files), shape, fit, pages)
         # One block of bytes, not a million objects: worker processes share it without copying,
         # where counting references to objects would copy the whole list into each of them.
-        self._paths = np.array([os.fsencode(path) for path in files], dtype=np.bytes_)
+        self._paths = FilePaths.of(files).encoded()
         self._root = root
 
     def content(self, row: int) -> Path:

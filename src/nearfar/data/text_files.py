@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from nearfar.data.file_reading import FileReader, UnreadableFileError, name_below, shown
-from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
+from nearfar.data.folder_listing import Listing, list_parts
 from nearfar.data.folder_tree import FileKind, many, some
+from nearfar.data.listed_source import source_of_parts
 from nearfar.data.source import Source
 from nearfar.data.text_specs import TextLinesSpec
 from nearfar.data.texts import neighbours, rows_of, told_of_partners

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from nearfar.data.file_paths import FilePaths
 from nearfar.data.folder_listing import list_all
 from nearfar.data.image_faults import UnreadableImageError
 from nearfar.data.image_files import IMAGES, pages_left_out, pillow_quiet, read_header
@@ -88,7 +89,7 @@ class TolerantImages(StreamedExamples):
 
 def all_images(
     root: Path, shape: tuple[int, int, int], fit: Fit
-) -> tuple[TolerantImages, list[Path], list[str]]:
+) -> tuple[TolerantImages, FilePaths, list[str]]:
     """Every image below a folder, however it is laid out; nothing is decoded yet.
 
     Args:
@@ -104,11 +105,11 @@ def all_images(
         NearfarError: There is no image.
     """
     listing = list_all(root, IMAGES)
+    paths = FilePaths.of(listing.files)
     headers = []
-    for path in listing.files:
+    for path in paths.ending_in(TIFF_SUFFIXES):
         # What cannot be read is told of when it is decoded.
-        if path.suffix.lower() in TIFF_SUFFIXES:
-            with contextlib.suppress(UnreadableImageError), pillow_quiet():
-                headers.append(read_header(path))
+        with contextlib.suppress(UnreadableImageError), pillow_quiet():
+            headers.append(read_header(path))
     notes = [*listing.notes, *pages_left_out(headers, _ALL_PAGES)]
-    return TolerantImages(StreamedFiles(listing.files, shape, fit)), listing.files, notes
+    return TolerantImages(StreamedFiles(paths, shape, fit)), paths, notes

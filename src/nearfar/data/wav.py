@@ -14,8 +14,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from nearfar.data.file_reading import FileReader, UnreadableFileError, shown
-from nearfar.data.folder_listing import Listing, list_parts, source_of_parts
+from nearfar.data.folder_listing import Listing, list_parts
 from nearfar.data.folder_tree import FileKind
+from nearfar.data.listed_source import source_of_parts
 from nearfar.data.source import Source
 from nearfar.data.specs import WavSpec
 from nearfar.errors import NearfarError, SettingError

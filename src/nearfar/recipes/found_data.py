@@ -97,7 +97,7 @@ def find_data(path: Path) -> Found:
 def _in_folder(path: Path) -> Found:
     """Pictures or sounds, whichever is more; else larger files that hold pictures, or texts."""
     pictures, _ = walk(path, IMAGES)
-    images = len(pictures.all_files())
+    images = pictures.count()
     sounds = _count(path, SOUNDS)
     if max(images, sounds) == 0:
         if shards := list(path.rglob("*.parquet")):
@@ -147,7 +147,7 @@ def _nothing_in(path: Path, left_out: Counter[str]) -> NearfarError:
 
 
 def _count(path: Path, kind: FileKind) -> int:
-    return len(walk(path, kind)[0].all_files())
+    return walk(path, kind)[0].count()
 
 
 def _side_of(files: Sequence[Path]) -> int | None:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from nearfar.data.checked_when_read import CheckedWhenRead
-from nearfar.data.file_reading import name_below
 from nearfar.data.image_files import pages_left_out, pillow_quiet, read_header, read_image
 from nearfar.data.source import Part, Source
 from nearfar.data.source_spec import Fit
@@ -88,7 +87,7 @@ def of_folder(
     """
     channels, side, _ = encoder.shape
     files, paths, notes = all_images(root, (channels, side, side), fit)
-    names = [name_below(path, root) for path in paths]
+    names = paths.names_below(root)
     origin = {"folder": str(root.absolute()), "fit": fit}
     return Examples({"": Part(files, None, names)}, None, origin, fit, max_corrupt, tuple(notes))
 
