@@ -66,11 +66,11 @@ def test_the_teacher_sees_the_students_own_views(teacher, output):
 def test_views_of_other_statistics_and_size_are_brought_to_the_teachers(teacher):
     images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
     normalised = (images / 255 - 0.2) / 0.7
-    seen = SimpleNamespace(shape=(1, 8, 8), mean=(0.2,), std=(0.7,))
+    seen = SimpleNamespace(shape=(1, 8, 8), mean=(0.2,), std=(0.7,), columns=None)
     (_, rows) = student(teacher, views=seen).embed((normalised,))
     with torch.no_grad():
         torch.testing.assert_close(rows, load_encoder(teacher)(images), rtol=1e-4, atol=1e-5)
-    larger = SimpleNamespace(shape=(1, 16, 16), mean=(0.2,), std=(0.7,))
+    larger = SimpleNamespace(shape=(1, 16, 16), mean=(0.2,), std=(0.7,), columns=None)
     flat = torch.full((2, 1, 16, 16), (100 / 255 - 0.2) / 0.7)
     (_, rows) = student(teacher, views=larger).embed((flat,))
     with torch.no_grad():
@@ -148,11 +148,14 @@ def test_what_is_no_teacher_is_refused_in_one_line(teacher, tmp_path):
         DistillSpec().build(SmallResNetSpec(width=4).build((1, 8, 8)))
     with pytest.raises(NearfarError, match=r"no trained encoder in"):
         student(tmp_path)
-    seen = SimpleNamespace(shape=(3, 8, 8), mean=(0.2,) * 3, std=(0.7,) * 3)
+    seen = SimpleNamespace(shape=(3, 8, 8), mean=(0.2,) * 3, std=(0.7,) * 3, columns=None)
     with pytest.raises(SettingError, match=r"method.teacher does not fit these data: .*1 channels"):
         student(teacher, views=seen)
     with pytest.raises(SettingError, match=r"method.teacher does not fit these data"):
-        student(teacher, views=SimpleNamespace(shape=(7,), mean=(0.0,) * 7, std=(1.0,) * 7))
+        student(
+            teacher,
+            views=SimpleNamespace(shape=(7,), mean=(0.0,) * 7, std=(1.0,) * 7, columns=None),
+        )
 
 
 ROWS = torch.randn(96, 5, generator=torch.Generator().manual_seed(2))
@@ -253,7 +256,7 @@ def test_any_backbone_learns_from_any_other(tmp_path):
     spec = MLPSpec(width=12, depth=1)
     shared = {"shape": (5,), "mean": [1e12] * 5, "std": [2.0] * 5}
     save_encoder(tmp_path, spec.build((5,)), spec, **shared)
-    seen = SimpleNamespace(shape=(5,), mean=(1e12,) * 5, std=(4.0,) * 5)
+    seen = SimpleNamespace(shape=(5,), mean=(1e12,) * 5, std=(4.0,) * 5, columns=None)
     method = Distill(
         DistillSpec(teacher=tmp_path, projection_hidden=8), MLPSpec(width=3).build((5,)), seen
     )

@@ -111,6 +111,7 @@ def examples_of(
     Raises:
         SettingError: There is nothing at the path, or not what the encoder takes.
     """
+    from nearfar.data.columns import in_columns
     from nearfar.data.sources import load_source
     from nearfar.uses.embeddable import of_folder, of_source
 
@@ -124,7 +125,7 @@ def examples_of(
     elif isinstance(spec, PicturesSpec) and encoder.modality == "images" and tower == "first":
         spec = _of_encoders_shape(spec, encoder)
     spec.require_root()
-    source = ranks.one_by_machine(lambda: load_source(spec))
+    source = ranks.one_by_machine(lambda: in_columns(load_source(spec), encoder.columns))
     settings = to_json(spec if spec.place is None else spec.at(user_path(spec.place).absolute()))
     second = tower == "second" and source.second_modality is not None
     return of_source(source, settings, second=second), spec.readers

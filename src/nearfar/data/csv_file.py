@@ -120,7 +120,8 @@ def load_csv(spec: CSVSpec) -> Source:
     path = spec.root
     assert path is not None
     try:
-        cells = read_csv(path, spec.in_memory_mib).cells
+        table = read_csv(path, spec.in_memory_mib)
+        cells = table.cells
         labelled = given(spec.label_column, "label_column", cells)
         require_known("column in data.leave_out", spec.leave_out, cells)
         kept = [name for name in cells if name not in (labelled, *spec.leave_out)]
@@ -138,7 +139,8 @@ def load_csv(spec: CSVSpec) -> Source:
         source = source_from_vectors(
             np.stack(features, axis=1), labels, test_fraction=spec.test_fraction, name="csv"
         )
-        return replace(source, notes=answers_among(kept, labelled) + source.notes)
+        notes = answers_among(kept, labelled) + source.notes
+        return replace(source, notes=notes, columns=tuple(kept) if table.headed else None)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
 

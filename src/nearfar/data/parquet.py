@@ -53,7 +53,13 @@ def load_parquet(spec: ParquetSpec) -> Source:
             test_fraction=spec.test_fraction,
             name="parquet",
         )
-        return replace(source, notes=notes + answers_among(kept, labelled) + source.notes)
+        names = [
+            each
+            for name, values in zip(kept, features, strict=True)
+            for each in _names(name, values)
+        ]
+        notes += answers_among(kept, labelled) + source.notes
+        return replace(source, notes=notes, columns=tuple(names))
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
 
@@ -195,6 +201,12 @@ def column_features(name: str, column: Any) -> np.ndarray:
         for chunk in column.chunks
     ]
     return np.concatenate(rows)
+
+
+def _names(name: str, values: np.ndarray) -> list[str]:
+    """Of the features of one column."""
+    width = values.shape[1]
+    return [name] if width == 1 else [f"{name}[{place}]" for place in range(width)]
 
 
 def _declared_bytes(metadata: Any, names: Sequence[str], columns: TableColumns) -> int:

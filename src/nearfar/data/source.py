@@ -214,6 +214,7 @@ class Source:
         notes: What a person should know of this load: skipped files, a made split.
         search: What retrieval is judged on, where the data say so; None where the test part is.
         mask_names: Name of each class of pixels, or None where there are no masks.
+        columns: Name of each feature of vectors, or None where they have none.
     """
 
     name: str
@@ -224,6 +225,7 @@ class Source:
     notes: tuple[str, ...] = field(default=())
     search: Search | None = None
     mask_names: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
 
     @property
     def modality(self) -> Modality:

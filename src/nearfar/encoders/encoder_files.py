@@ -79,6 +79,7 @@ class EncoderDescription:
         num_features: Width of the features.
         weights_sha256: Of the weights' file, so that damage shows and no two runs' files mix.
         head: The projection head that was trained with it; None where the method has none.
+        columns: Name of each feature of vectors, in their order; None where they had none.
     """
 
     encoder: Nested[EncoderSpec]
@@ -88,6 +89,7 @@ class EncoderDescription:
     num_features: int
     weights_sha256: str
     head: HeadDescription | None = None
+    columns: tuple[str, ...] | None = None
 
 
 DESCRIPTION = TypeAdapter(EncoderDescription)
@@ -137,6 +139,8 @@ def read_description(file: Path) -> EncoderDescription:
         raise NearfarError(f"{file} is damaged: a mean is not finite")
     if not all(math.isfinite(value) and value > 0 for value in description.std):
         raise NearfarError(f"{file} is damaged: a std is not above 0 and finite")
+    if description.columns is not None and len(description.columns) != channels:
+        raise NearfarError(f"{file} is damaged: not one name for each of {channels} columns")
     return description
 
 

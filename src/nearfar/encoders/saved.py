@@ -56,6 +56,7 @@ def save_encoder(
     std: Sequence[float],
     head: tuple[HeadSpec, nn.Module] | None = None,
     tower: TowerName = "first",
+    columns: tuple[str, ...] | None = None,
 ) -> None:
     """Write `encoder.safetensors` and `encoder.json` into a folder, each whole or not at all.
 
@@ -72,6 +73,7 @@ def save_encoder(
         std: Standard deviation of each channel or feature, likewise.
         head: How the projection head is built, and the trained one; None where there is none.
         tower: Which encoder of the run it is.
+        columns: Name of each feature of vectors; None where they have none.
     """
     named = EncoderFiles(folder, *names.TOWERS[tower])
     data = _weights_of(encoder)
@@ -82,6 +84,7 @@ def save_encoder(
         std=tuple(float(value) for value in std),
         num_features=cast(int, encoder.num_features),
         weights_sha256=hashlib.sha256(data).hexdigest(),
+        columns=columns,
     )
     make_folder(folder)
     record = json.loads(DESCRIPTION.dump_json(description)) | {"encoder": to_json(config)}

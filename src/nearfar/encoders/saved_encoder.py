@@ -39,6 +39,8 @@ class SavedEncoder(nn.Module):
         num_features: Width of what it gives: of the features, or of the head's embeddings.
         mean: Mean of each channel or feature, of images in 0..1 units, float64 on the CPU whatever
             the network's own type and device; `std` likewise.
+        columns: Name of each feature of the vectors that it learnt from, in their order; None where
+            they had none.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class SavedEncoder(nn.Module):
         # No buffers: `.bfloat16()` would leave 8 bits of an offset of any size.
         self.mean = torch.tensor(description.mean, dtype=torch.float64)
         self.std = torch.tensor(description.std, dtype=torch.float64)
+        self.columns = description.columns
         self._description = description
         self.eval()
 

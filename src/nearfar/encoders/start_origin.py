@@ -45,6 +45,8 @@ class Origin:
         std: Likewise.
         head: Of the projection head beside them, as sha256 is of the encoder, where it is to be
             taken over too; None where it is not, or there is none.
+        columns: Names of the features of the vectors that they were trained on, in their order;
+            None where that is not known.
     """
 
     title: str
@@ -53,6 +55,7 @@ class Origin:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     head: str | None = None
+    columns: tuple[str, ...] | None = None
 
     def statistics(
         self, channels: int, modality: Modality
@@ -85,9 +88,10 @@ class Origin:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Origin":
         """What `as_json` gave."""
-        known = (record.get(name) for name in ("shape", "mean", "std"))
-        shape, mean, std = (None if each is None else tuple(each) for each in known)
-        return cls(record["title"], record["sha256"], shape, mean, std, record.get("head"))
+        known = (record.get(name) for name in ("shape", "mean", "std", "columns"))
+        shape, mean, std, columns = (None if each is None else tuple(each) for each in known)
+        head = record.get("head")
+        return cls(record["title"], record["sha256"], shape, mean, std, head, columns)
 
 
 def read_start(spec: EncoderSpec, setting: str = "encoder.start") -> tuple[Origin, State]:
@@ -142,6 +146,7 @@ def _of_run(path: Path) -> tuple[Origin, State]:
         encoder.shape,
         tuple(encoder.mean.tolist()),
         tuple(encoder.std.tolist()),
+        columns=encoder.columns,
     ), state
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from nearfar.data.columns import in_columns
 from nearfar.data.source import Examples, Part, Source, StreamedExamples, choose
 from nearfar.data.source_spec import Metric
 from nearfar.encoders.saved_encoder import SavedEncoder
@@ -68,6 +69,7 @@ def features_of(
     Raises:
         NearfarError: The set has no labels or no test part, or the encoder cannot take it.
     """
+    source = in_columns(source, encoder.columns)
     why = unfit(source)
     if why:
         raise NearfarError(f"{source.name} {why}")

@@ -79,7 +79,7 @@ class Distill(Method):
             width = teacher.num_features
             self._told = {} if told is None else {"teacher": told}
             if views is not None:
-                _require_taken(teacher, views.shape)
+                _require_taken(teacher, views.shape, views.columns)
         own = cast(int, encoder.num_features)
         self.encoder = encoder
         self.head_spec = _as_wide(spec.projection, own, width)
@@ -220,12 +220,19 @@ def _teacher(spec: DistillSpec, views: ViewFormat | None) -> tuple[SavedEncoder,
     return teacher.requires_grad_(False), told
 
 
-def _require_taken(teacher: SavedEncoder, shape: tuple[int, ...]) -> None:
-    """Refuse examples that the teacher does not take."""
+def _require_taken(
+    teacher: SavedEncoder, shape: tuple[int, ...], columns: tuple[str, ...] | None = None
+) -> None:
+    """Refuse examples that it does not take, or whose columns it knows in another order."""
     try:
         teacher.check(shape)
     except NearfarError as error:
         raise SettingError(f"method.teacher does not fit these data: {error}") from None
+    if None not in (columns, teacher.columns) and columns != teacher.columns:
+        raise SettingError(
+            "method.teacher has learnt from a table with other columns, or with these in another "
+            "order: give the columns as they were there"
+        )
 
 
 def _as_wide(spec: HeadSpec, own: int, width: int) -> HeadSpec:

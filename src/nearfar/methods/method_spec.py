@@ -61,6 +61,11 @@ class ViewFormat(Protocol):
         """Of each, likewise."""
         ...
 
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Name of each feature of vectors; None where they have none."""
+        ...
+
 
 class MethodSpec(
     Choice,

@@ -1,7 +1,7 @@
 """Puts the rooms together: from a recipe to everything that training and evaluation take."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -9,6 +9,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from nearfar.data.batches import TrainingBatches
+from nearfar.data.columns import in_columns
 from nearfar.data.held_out import Taught, hold_out
 from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
@@ -47,6 +48,7 @@ class Format:
         learnt: What the encoder has learnt of the data before its first step, a tokeniser for one,
             by the names of its buffers.
         second: The same of what is paired with the examples; None where nothing is.
+        columns: Name of each feature of vectors; None where they have none.
     """
 
     shape: tuple[int, ...]
@@ -54,6 +56,7 @@ class Format:
     std: tuple[float, ...]
     learnt: Mapping[str, Tensor] = field(default_factory=dict)
     second: "Format | None" = None
+    columns: tuple[str, ...] | None = None
 
     @classmethod
     def of_encoder(cls, encoder: SavedEncoder, second: SavedEncoder | None = None) -> "Format":
@@ -62,7 +65,7 @@ class Format:
         mean, std = tuple(encoder.mean.tolist()), tuple(encoder.std.tolist())
         learnt = {name: each.cpu() for name, each in learnt.items()}
         paired = None if second is None else cls.of_encoder(second)
-        return cls(encoder.shape, mean, std, learnt, paired)
+        return cls(encoder.shape, mean, std, learnt, paired, encoder.columns)
 
 
 @dataclass(frozen=True)
@@ -125,12 +128,15 @@ def assemble(
     start = start or start_of(recipe.encoder, recipe.adapt, ranks)
     second_start = second_start or second_start_of(recipe.method, ranks)
     source = source or load_source(recipe.data)
+    if start is not None:
+        source = in_columns(source, start.origin.columns)
     taught = hold_out(source, recipe.data)
     part = part_to_learn_from(taught.source, recipe.data)
     recipe.training.require_examples(len(part), labelled=part.labels is not None)
     recipe.method.require_labels(part.labels is not None, source.name)
     recipe.method.require_kinds(source.second_modality, source.name)
     example_format = format_of(recipe, part, start, second_start)
+    example_format = replace(example_format, columns=source.columns)
     counts = None
     if part.labels is not None and source.num_classes is not None:
         # Of all classes that there are: one may have no example to learn from.
@@ -403,6 +409,7 @@ def as_saved(
             std=example_format.std,
             num_features=encoder.num_features,  # type: ignore[arg-type]
             weights_sha256="",
+            columns=example_format.columns,
         ),
         head,
     )

@@ -57,6 +57,7 @@ def save_encoders(assembly: Assembly, run_folder: RunFolder) -> None:
         mean=assembly.format.mean,
         std=assembly.format.std,
         head=None if spec is None or head is None else (spec, head),
+        columns=assembly.format.columns,
     )
 
 

@@ -10,6 +10,7 @@ from typing import cast
 
 from rich.console import Console
 
+from nearfar.data.columns import in_columns
 from nearfar.data.source import Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
@@ -220,7 +221,7 @@ def evaluate_run(
     judged = replace(trained, data=data, evaluation=evaluation)
     _refuse_unwritable(run_folder, out)
     encoder = load_encoder(run_folder.path)
-    source = load_source(judged.data)
+    source = in_columns(load_source(judged.data), encoder.columns)
     try:
         encoder.check(source.train.example_shape, source.modality)
     except NearfarError as error:

@@ -1,0 +1,130 @@
+"""Tables whose columns stand in another order, or are others, than the encoder has learnt from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tests.recipes.small_recipe import light_recipe
+
+from nearfar.cli.given_data import GivenData, examples_of
+from nearfar.data.columns import in_columns
+from nearfar.data.sources import load_source
+from nearfar.data.specs import CSVSpec, ParquetSpec
+from nearfar.encoders.saved import load_encoder
+from nearfar.encoders.specs import MLPSpec
+from nearfar.errors import SettingError
+from nearfar.methods.distill_spec import DistillSpec
+from nearfar.recipes.assembly import assemble
+from nearfar.recipes.run import evaluate_run, run_recipe
+from nearfar.training.ranks import Ranks
+from nearfar.views.specs import VectorViewsSpec
+
+NAMES = ["height", "width", "age", "class"]
+
+
+def frame(rows=60):
+    random = np.random.default_rng(0)
+    held = pd.DataFrame(random.normal(size=(rows, 3)) * [1, 100, 1e4], columns=NAMES[:3])
+    return held.assign(**{"class": np.arange(rows) % 2})
+
+
+def written(path, columns=NAMES, **more):
+    table = frame().assign(**more)[list(columns)]
+    table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path)
+    return path
+
+
+def recipe_of(folder, path, **changes):
+    spec = CSVSpec if path.suffix == ".csv" else ParquetSpec
+    return light_recipe(
+        folder,
+        data=spec(root=path, label_column="class"),
+        views=VectorViewsSpec(),
+        encoder=MLPSpec(width=8, depth=1),
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module", params=["csv", "parquet"])
+def trained(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    path = written(folder / f"table.{request.param}")
+    return run_recipe(recipe_of(folder, path), folder / "run").parent, path
+
+
+def features(run, path):
+    encoder = load_encoder(run)
+    found, _ = examples_of(
+        GivenData(str(path), None), encoder, Ranks.now(), fit="squash", max_corrupt=0.01
+    )
+    (part,) = found.parts.values()
+    return encoder(part.examples), found.notes
+
+
+def test_columns_are_taken_by_their_names(trained, tmp_path):
+    run, path = trained
+    expected, _ = features(run, path)
+    mixed = written(
+        tmp_path / path.name, ["class", "age", "more", "height", "width"], more=np.arange(60.0)
+    )
+    found, notes = features(run, mixed)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert any(
+        note.startswith("1 column the encoder does not know, and so not read: more")
+        for note in notes
+    )
+
+
+def test_a_table_that_lacks_some_is_refused(trained, tmp_path):
+    run, path = trained
+    lacking = written(tmp_path / path.name, ["age", "girth", "width"], girth=1.0)
+    with pytest.raises(SettingError, match="no column height, which the encoder has learnt from"):
+        features(run, lacking)
+
+
+def test_a_judgement_reads_them_by_name_too(trained, tmp_path):
+    run, path = trained
+    mixed = written(tmp_path / path.name, ["age", "class", "width", "height"])
+    data = replace(recipe_of(tmp_path, path).data, root=mixed)
+
+    def judged(data, out):
+        return evaluate_run(run, data=data, out=out).read_evaluation()
+
+    assert judged(data, tmp_path / "mixed") == judged(replace(data, root=path), tmp_path / "own")
+
+
+def test_a_run_that_begins_with_it_learns_from_them_in_its_order(trained, tmp_path):
+    run, path = trained
+    mixed = written(tmp_path / path.name, ["age", "class", "width", "height"])
+    begun = recipe_of(tmp_path, mixed)
+    begun = replace(begun, encoder=replace(begun.encoder, start=str(run)))
+    assembly = assemble(begun)
+    assert assembly.format.columns == ("height", "width", "age")
+    known = load_encoder(run)
+    torch.testing.assert_close(assembly.format.mean, tuple(known.mean.tolist()))
+    assert assembly.part.example_shape == (3,)
+
+
+def test_a_teacher_of_another_order_is_refused(trained, tmp_path):
+    run, path = trained
+    mixed = written(tmp_path / path.name, ["age", "class", "width", "height"])
+    with pytest.raises(SettingError, match=r"method\.teacher has learnt from a table"):
+        assemble(recipe_of(tmp_path, mixed, method=DistillSpec(teacher=str(run))))
+    assemble(recipe_of(tmp_path, path, method=DistillSpec(teacher=str(run))))
+
+
+def test_features_without_names_are_taken_as_they_stand(tmp_path):
+    path = tmp_path / "table.csv"
+    np.savetxt(path, np.random.default_rng(0).normal(size=(9, 3)), delimiter=",")
+    source = load_source(CSVSpec(root=path))
+    assert source.columns is None
+    assert in_columns(source, ("b", "a", "c")) is source
+
+
+def test_the_values_of_a_list_have_names_of_their_own(tmp_path):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({"a": [1.0, 2.0], "rows": [[1.0, 2.0], [3.0, 4.0]]}).to_parquet(path)
+    source = load_source(ParquetSpec(root=path, test_fraction=0))
+    assert source.columns == ("a", "rows[0]", "rows[1]")
