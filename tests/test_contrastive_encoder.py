@@ -471,3 +471,18 @@ def test_a_collapsed_representation_is_a_warning(spread, monkeypatch):
         said = str(each.message)
         assert said.startswith("collapse: the features and embeddings that the loss compares")
         assert "try a lower learning_rate" in said
+
+
+@pytest.mark.parametrize("none", [-1, None, np.nan, ""])
+def test_examples_without_a_label_are_left_out_by_a_method_that_reads_labels(none):
+    rows = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
+    names = ["b", "a", "c"] if none == "" else [4, 0, 9]
+    y = [none if row % 4 == 3 else names[row % 3] for row in range(24)]
+    there = [row for row in range(24) if row % 4 != 3]
+    with pytest.warns(UserWarning, match="6 of 24 examples have no label: SupCon learns from the"):
+        some = ContrastiveEncoder(**ROWS, method="supcon").fit(rows, y)
+    alone = ContrastiveEncoder(**ROWS, method="supcon").fit(rows[there], [y[row] for row in there])
+    assert some.classes_ == alone.classes_ == sorted(names)
+    np.testing.assert_array_equal(some.transform(rows), alone.transform(rows))
+    with pytest.raises(ValueError, match="not one of 24 examples has a label"):
+        ContrastiveEncoder(**ROWS, method="supcon").fit(rows, [none] * 24)

@@ -15,8 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nearfar.data.array_likes import refuse_masked, vectors_of
-from nearfar.data.estimator_inputs import shapes_of, texts_in
-from nearfar.data.labels import encode_labels
+from nearfar.data.estimator_inputs import labelled_by, shapes_of, texts_in
 from nearfar.data.pixel_range import PixelRange
 from nearfar.data.source import Part, Source
 from nearfar.data.specs import NpzSpec, SeriesNpzSpec, VectorsNpzSpec
@@ -146,9 +145,11 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Args:
             X: `(n, height, width[, channels])`, `(n, channels, steps)`, `(n, features)` or n
                 strings, n ≥ 2.
-            y: A label for each; not used by a method that learns without.
+            y: A label for each; not used by a method that learns without. Where it is −1, None,
+                NaN or an empty string, a method that learns from labels leaves the example out.
 
         Warns:
+            UserWarning: Some have no label, and the method learns from labels.
             ConvergenceWarning: Features or embeddings have become nearly the same for all examples.
 
         Raises:
@@ -299,11 +300,15 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 "labels"
             )
         try:
-            labels, self.classes_ = encode_labels(y, len(part), what="y", examples="examples")
+            part, self.classes_, told = labelled_by(part, y)
         except NearfarError as error:
             raise ValueError(str(error)) from None
+        if told:
+            warnings.warn(
+                f"{told}: {method.title} learns from the others", UserWarning, stacklevel=4
+            )
         names = tuple(str(each) for each in self.classes_)
-        return Source("array", replace(part, labels=labels), class_names=names)
+        return Source("array", part, class_names=names)
 
     def _part(self, rows: np.ndarray) -> Part:
         """Rows as uint8 images `(n, channels, height, width)`, as series or as vectors."""

@@ -77,7 +77,6 @@ def test_headings_may_hold_numbers(tmp_path, text):
         ("a,b\n1,x\n2,3\n", {}, NearfarError, r"column b: 1 of 2 values are no .*'x'"),
         ("a,b\n1,\n2,3\n", {}, NearfarError, r"column b: 1 of 2 values are no numbers \(empty"),
         ("a,b\n1,nan\n2,3\n", {}, NearfarError, "such as 'nan'"),
-        ("a,k\n1,\n2,3\n", {"label_column": "k"}, NearfarError, "column k: 1 of 2 are missing"),
         ("a,k\n1,1\n", {"label_column": "b"}, SettingError, "unknown data.label_column 'b'"),
         ("a,k\n1,1\n", {"leave_out": ("b",)}, SettingError, "leave_out"),
         ("k\n1\n", {"label_column": "k"}, NearfarError, "no column of features"),

@@ -45,12 +45,6 @@ def test_a_column_of_lists_gives_all_its_values_and_names_are_passed_over(tmp_pa
         ({"a": [[1.0], [None]]}, {}, NearfarError, "NaN"),
         ({"kind": [1, 2]}, {"label_column": "kind"}, NearfarError, "no column of features"),
         ({"kind": [1, 2]}, {"label_column": "kin"}, SettingError, "did you mean 'kind'"),
-        (
-            {"a": [1.0, 2.0], "kind": ["x", None]},
-            {"label_column": "kind"},
-            NearfarError,
-            "column kind: 1 of 2 are missing",
-        ),
         ({"a": [1.0, 2.0]}, {"in_memory_mib": 0}, SettingError, "over data.in_memory_mib=0"),
     ],
 )

@@ -73,6 +73,8 @@ def test_what_is_no_such_folder_is_refused_in_one_line(tmp_path):
     (folder / "dataset_dict.json").write_text(json.dumps({"splits": ["other"]}))
     with pytest.raises(NearfarError, match="no split train among other"):
         _load(folder)
-    missing = _saved(tmp_path / "missing", labels=(1, -1, 1, 0))
-    with pytest.raises(NearfarError, match=r"column kind: 1 of 3 are missing"):
-        _load(missing)
+
+
+def test_a_class_of_minus_1_is_none(tmp_path):
+    source = _load(_saved(tmp_path / "missing", labels=(1, -1, 1, 0)), test_fraction=0.0)
+    assert (len(source.train), len(source.unlabelled)) == (2, 1)

@@ -53,7 +53,9 @@ def test_a_source_has_its_own_settings_and_those_of_every_source():
     arrays = ["image-pairs-npz", "series-pairs-npz", "vector-pairs-npz"]
     of_texts = ["wav", "text-lines", "text-table", "wordnet", *paired, *arrays]
     assert SourceSpec.owners("length") == of_texts
-    assert SourceSpec.owners("train_part") == ["stl10"]
+    tables = ["parquet", "csv", "vectors-npz", "image-parquet", "image-arrow", "image-tar"]
+    partly = ["stl10", "image-table", "npz", "series-npz", *tables, "text-table", *arrays]
+    assert SourceSpec.owners("train_part") == partly
 
 
 def test_the_specs_and_their_checks_need_no_heavy_import():

@@ -13,13 +13,17 @@ from tests.uses.tiny_encoder import tiny_encoder, write_encoder
 
 from nearfar.cli.app import main
 from nearfar.data.source import Part, Source, StreamedExamples
+from nearfar.data.sources import load_source
+from nearfar.data.specs import NpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.features import extract_features
+from nearfar.spec import to_json
 from nearfar.testing.rank_processes import FORKS, run_on_ranks
 from nearfar.uses.embed import embed, features_of
 from nearfar.uses.embeddable import of_folder, of_source
+from nearfar.uses.examples import examples_in_memory
 from nearfar.uses.features_file import load_features
 from nearfar.uses.shards import Shards
 
@@ -334,3 +338,22 @@ def test_an_embedding_without_a_head_is_refused_in_one_line(tmp_path, capsys):
     assert said.count("\n") == 1
     assert "holds no head.safetensors, so it has no embedding" in said
     assert not (tmp_path / "x.npz").exists()
+
+
+def test_rows_without_a_label_stay_where_they_stood(encoder, tmp_path):
+    images, labels = pixels(12).permute(0, 2, 3, 1), np.array([2, -1, 7, -1, -1, 2] * 2)
+    np.savez(tmp_path / "images.npz", images=images.numpy(), labels=labels)
+    spec = NpzSpec(root=tmp_path / "images.npz", test_fraction=0.0)
+    embed(encoder, of_source(load_source(spec), to_json(spec)), tmp_path / "f.npz")
+    found = load_features(tmp_path / "f.npz")
+    assert (found.parts, found.class_names) == (None, ("2", "7"))
+    assert found.labels.tolist() == [0, -1, 1, -1, -1, 0] * 2
+    expected = extract_features(encoder, Part(pixels(12)))
+    torch.testing.assert_close(found.features, expected)
+    shown = examples_in_memory(found, [1, 5, 8])
+    assert all(torch.equal(shown[row], pixels(12)[row]) for row in (1, 5, 8))
+    split = load_source(NpzSpec(root=tmp_path / "images.npz", test_fraction=0.5))
+    embed(encoder, of_source(split, {}), tmp_path / "split.npz")
+    parts = load_features(tmp_path / "split.npz")
+    assert (parts.parts.count("unlabelled"), len(parts.names)) == (6, 12)
+    assert [part == "unlabelled" for part in parts.parts] == (parts.labels < 0).tolist()

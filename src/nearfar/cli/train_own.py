@@ -171,7 +171,8 @@ def _read(
     source = load_source(data)
     coloured = source.modality == "images" and source.train.example_shape[0] == 3
     decides = isinstance(data, PicturesSpec) and data.channels is None
-    if coloured and decides and is_grey(source.train):
+    parts = [part for part in (source.train, source.unlabelled) if part is not None]
+    if coloured and decides and all(map(is_grey, parts)):
         data = replace(data, channels=1)
         source = load_source(data)
         why = "red, green and blue are the same in all that were looked at"

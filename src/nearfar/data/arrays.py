@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from nearfar.data.array_likes import as_array, series_of, vectors_of
-from nearfar.data.labels import encode_labels
+from nearfar.data.labelled_source import with_labels
 from nearfar.data.source import Part, Source
 from nearfar.data.source_spec import OwnDataSpec
-from nearfar.data.splits import split_with_note
 from nearfar.errors import NearfarError, SettingError, unknown_name
-from nearfar.modality import Modality, in_words
+from nearfar.modality import Modality
 from nearfar.npy_headers import declared_bytes, declared_in
 from nearfar.outside_text import first_line
 
@@ -36,7 +35,8 @@ def source_from_arrays(
     Args:
         images: uint8, `(n, height, width, channels)` with any number of channels, or
             `(n, height, width)` for one channel.
-        labels: One whole number (0 or more) or string for each image, or None.
+        labels: One whole number (0 or more) or string for each image, or None. Images without a
+            label, which is −1, None, NaN or an empty string, become the unlabelled part.
         test_images: Images for test, of the same height, width and channels. Where left out, a
             stratified part of `images` is held out, always the same.
         test_labels: Their labels; needed where both `labels` and `test_images` are given.
@@ -89,6 +89,7 @@ def source_from_vectors(
     *,
     test_fraction: float = 0.2,
     name: str = "arrays",
+    minus_one: bool = True,
 ) -> Source:
     """Make a source of vectors that are held in arrays: rows of a table, or embeddings.
 
@@ -97,13 +98,22 @@ def source_from_vectors(
             they come in a wider type.
         labels: As `source_from_arrays` takes them, and so all others.
         test_vectors: Vectors for test, of the same features; else a part is held out.
+        minus_one: Whether a label of −1 is none; in tables gaps are, and −1 may be a class.
 
     Raises:
         NearfarError: If an array has another shape or type, is ragged or not finite, or labels do
             not fit.
     """
     return source_of(
-        "vectors", vectors_of, vectors, labels, test_vectors, test_labels, test_fraction, name
+        "vectors",
+        vectors_of,
+        vectors,
+        labels,
+        test_vectors,
+        test_labels,
+        test_fraction,
+        name,
+        minus_one=minus_one,
     )
 
 
@@ -117,60 +127,20 @@ def source_of(
     test_fraction: float,
     name: str,
     *,
-    named: str | None = None,
+    minus_one: bool = True,
 ) -> Source:
     """The source of arrays that hold `what`, each made a tensor by `read`.
 
     Args:
-        what: They hold, and are called in messages where `named` is None.
-        named: What they are called else.
+        minus_one: Whether a label of −1 is none.
     """
-    called = named or what
-    train_examples = read(examples, called)
-    train_labels, classes = None, None
-    notes: list[str] = []
-    if labels is not None:
-        train_labels, classes = encode_labels(labels, len(train_examples), examples=what)
-        if not isinstance(classes[0], str) and classes != list(range(len(classes))):
-            notes.append(
-                f"the {len(classes)} labels from {classes[0]} to {classes[-1]} have gaps: "
-                f"classes are numbered 0 to {len(classes) - 1} in the same order"
-            )
-    train = Part(train_examples, train_labels, modality=what)
-
+    train = Part(read(examples, what), modality=what)
+    test = None
     if test_examples is not None:
-        test = _given_test_part(
-            train, classes, read(test_examples, f"test_{called}"), test_labels, what
-        )
-    elif test_labels is not None:
-        raise NearfarError(f"test_labels without test_{called}: give both or neither")
-    else:
-        train, test, note = split_with_note(
-            train, test_fraction, missing=f"no test {what} given", examples=what
-        )
-        notes += note
-    class_names = None if classes is None else tuple(str(value) for value in classes)
-    return Source(name, train, test, class_names=class_names, notes=tuple(notes))
-
-
-def _given_test_part(
-    train: Part, classes: list | None, test: Tensor, labels: ArrayLike | None, what: str
-) -> Part:
-    """The test part as given, if it fits the training part."""
-    if test.shape[1:] != train.example_shape:
-        raise NearfarError(
-            f"test_{what} holds {in_words(what, test.shape[1:])}, and {what} holds "
-            f"{in_words(what, train.example_shape)}; both must be alike"
-        )
-    if (labels is None) != (classes is None):
-        missing, given = ("test_labels", "labels") if labels is None else ("labels", "test_labels")
-        raise NearfarError(f"{given} without {missing}: give both or neither")
-    if labels is None:
-        return Part(test, modality=what)
-    encoded, _ = encode_labels(
-        labels, len(test), what="test_labels", classes=classes, examples=f"test {what}"
+        test = Part(read(test_examples, f"test_{what}"), modality=what)
+    return with_labels(
+        name, train, test, labels, test_labels, test_fraction, called=what, minus_one=minus_one
     )
-    return Part(test, encoded, modality=what)
 
 
 def images_of(images: ArrayLike, what: str) -> UInt8[Tensor, "n channels height width"]:

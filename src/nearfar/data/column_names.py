@@ -48,7 +48,7 @@ def labels_among(
         others: Whether one that is called otherwise may be it, if it is the only one.
         among: Names of all columns, where these are not all.
     """
-    some_again = {name: each for name, each in columns.items() if 1 < len(set(each)) < len(each)}
+    some_again = {name: each for name, each in columns.items() if _may_be_labels(each)}
     if called := called_labels(some_again, among=(*columns, *among)):
         return called[0]
     classes = {name: each for name, each in columns.items() if holds_classes(each)}
@@ -87,8 +87,23 @@ def answers_among(features: Sequence[str], labelled: str | None) -> tuple[str, .
 
 
 def holds_classes(values: Sequence[object]) -> bool:
-    """Whether values come again often enough to be classes."""
-    return 1 < len(set(values)) <= max(2, _MOST_LABELS * len(values))
+    """Whether values come again often enough to be classes; gaps are none of them."""
+    there = _there(values)
+    # Of a column of few remarks, each is another one.
+    least = 2 if len(there) == len(values) else 0
+    return 1 < len(set(there)) <= max(least, _MOST_LABELS * len(there))
+
+
+def _may_be_labels(values: Sequence[object]) -> bool:
+    """Whether a column that is called as labels are may be it: not of one value, nor of names."""
+    kinds = set(there := _there(values))
+    gaps = len(there) < len(values)
+    return (len(kinds) > 1 or (gaps and len(kinds) == 1)) and len(kinds) < len(values)
+
+
+def _there(values: Sequence[object]) -> list[object]:
+    """The values of a column that are no gap: neither empty, null nor NaN."""
+    return [each for each in values if each is not None and each != "" and each == each]
 
 
 def only(names: Sequence[str], what: str, setting: str) -> str:

@@ -2,14 +2,14 @@
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from nearfar.data.arrays import source_from_vectors
-from nearfar.data.column_names import answers_among, given
+from nearfar.data.column_names import MISSING, answers_among, given
 from nearfar.data.csv_heading import is_heading
 from nearfar.data.source import Source
 from nearfar.data.specs import CSVSpec
@@ -19,6 +19,7 @@ from nearfar.outside_text import printable
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 20
 _WHOLE = re.compile(r"[0-9]{1,18}(\.0*)?")
+_NO_WORD = MISSING - {""}
 _BYTES_OF_A_CELL = 64
 """Of memory that a cell takes beside its text."""
 
@@ -111,7 +112,8 @@ def _rows(reader: Iterable[list[str]], limit_mib: int) -> list[list[str]]:
 def load_csv(spec: CSVSpec) -> Source:
     """Read the rows of a CSV table as vectors.
 
-    Columns of numbers are features, in the order of the table; one column may hold the labels.
+    Columns of numbers are features, in the order of the table; one column may hold the labels, and
+    rows whose cell in it is empty become the unlabelled part.
 
     Raises:
         NearfarError: If the file is damaged, or a column holds what is no number.
@@ -128,18 +130,16 @@ def load_csv(spec: CSVSpec) -> Source:
         if not kept:
             raise NearfarError("no column of features in it")
         features = [_features(name, cells[name]) for name in kept]
-        labels = None
-        if labelled is not None:
-            labels = as_labels(cells[labelled])
-            if missing := sum(label == "" for label in labels):
-                raise NearfarError(
-                    f"column {printable(labelled)}: {missing} of {len(labels)} are missing; leave "
-                    "those rows out"
-                )
+        labels = None if labelled is None else as_labels(cells[labelled])
         source = source_from_vectors(
-            np.stack(features, axis=1), labels, test_fraction=spec.test_fraction, name="csv"
+            np.stack(features, axis=1),
+            labels,
+            test_fraction=spec.test_fraction,
+            name="csv",
+            minus_one=False,
         )
-        notes = answers_among(kept, labelled) + source.notes
+        told = [] if labels is None else told_of_words(labels)
+        notes = (*answers_among(kept, labelled), *told, *source.notes)
         return replace(source, notes=notes, columns=tuple(kept) if table.headed else None)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
@@ -167,11 +167,27 @@ def as_numbers(cells: list[str]) -> np.ndarray | None:
     return values if np.isfinite(values).all() else None
 
 
-def as_labels(cells: list[str]) -> list[int] | list[str]:
-    """Cells as whole numbers where all are, written as `2` or as `2.0`, else as they stand."""
-    if all(map(_WHOLE.fullmatch, cells)):
-        return [int(cell.partition(".")[0]) for cell in cells]
-    return cells
+def as_labels(cells: Sequence[str]) -> list[int | str]:
+    """Cells as whole numbers where all are, written as `2` or as `2.0`, else as they stand.
+
+    An empty cell is none. Beside whole numbers, what stands for a number that is missing is none
+    either, and becomes empty.
+    """
+    there = [cell for cell in cells if cell.lower() not in MISSING]
+    if not there or not all(map(_WHOLE.fullmatch, there)):
+        return list(cells)
+    return ["" if cell.lower() in MISSING else int(cell.partition(".")[0]) for cell in cells]
+
+
+def told_of_words(labels: Iterable[object]) -> list[str]:
+    """That a word which often means no label is the name of a class here."""
+    words = sorted({each for each in labels if isinstance(each, str) and each.lower() in _NO_WORD})
+    if not words:
+        return []
+    return [
+        f"{printable(words[0])} is read as the name of a class: leave a cell empty where there is "
+        "no label"
+    ]
 
 
 def _delimiter(beginning: list[str]) -> str:

@@ -1,9 +1,13 @@
 """What `ContrastiveEncoder` is given: texts, images, series or rows of a table."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from nearfar.data.arrays import looks_channels_first
-from nearfar.errors import unknown_name
+from nearfar.data.labels import encode_labels
+from nearfar.data.missing_labels import labels_there, nothing_there, told_apart
+from nearfar.data.source import Part
+from nearfar.errors import NearfarError, unknown_name
 
 MODALITIES = ["images", "series", "vectors", "texts"]
 
@@ -36,6 +40,29 @@ def texts_in(X: Any, modality: str | None) -> list[str] | None:
             "what is missing"
         )
     return [str(each) for each in values]
+
+
+def labelled_by(part: Part, y: Any) -> tuple[Part, list, str]:
+    """The examples that have a label, with their labels, and the classes as they were given.
+
+    Args:
+        part: All examples, without labels.
+        y: What `fit` is given; −1, None, NaN and an empty string are none.
+
+    Returns:
+        Part, classes, and how many have no label, in words; empty where all have one.
+
+    Raises:
+        NearfarError: There is not one label for each example, or none at all, or they do not fit.
+    """
+    values, there = labels_there(y, len(part), "y", minus_one=True)
+    if nothing_there(there):
+        raise NearfarError(f"y: not one of {len(part)} examples has a label")
+    chosen = told_apart(part, there).labelled
+    labels, classes = encode_labels(values, len(chosen), what="y", examples="examples")
+    missing = len(part) - len(chosen)
+    told = f"{missing} of {len(part)} examples have no label" if missing else ""
+    return replace(chosen, labels=labels), classes, told
 
 
 def shapes_of(

@@ -56,7 +56,7 @@ def encode_labels(
     if present and not text and present[0] < 0:
         raise NearfarError(
             f"{what}: {int((values < 0).sum())} of {count} are negative (such as {present[0]}); "
-            f"labels are whole numbers from 0: leave out {examples} without a label"
+            "labels are whole numbers from 0: where these are classes, name them by strings"
         )
     known = present if classes is None else list(classes)
     if known and isinstance(known[0], str) != text:
@@ -93,7 +93,7 @@ def label_values(labels: ArrayLike, what: str) -> np.ndarray:
         return values
     if values.dtype.kind in "UTO":
         return _of_one_kind(values.astype(object), what)
-    _refuse_missing([value for value in values if _is_missing(value)], len(values), what)
+    _refuse_missing([value for value in values if is_missing(value)], len(values), what)
     raise _no_labels(str(values.dtype), what)
 
 
@@ -113,7 +113,7 @@ def _of_one_kind(values: np.ndarray, what: str) -> np.ndarray:
             f"{what}: whole numbers from {min(whole)} to {max(whole)} do not fit into 64 bits; "
             "number the classes from 0"
         )
-    _refuse_missing([value for value in values if _is_missing(value)], len(values), what)
+    _refuse_missing([value for value in values if is_missing(value)], len(values), what)
     raise _no_labels(" and ".join(sorted({type(value).__name__ for value in values})), what)
 
 
@@ -126,7 +126,7 @@ def _refuse_missing(missing: list, count: int, what: str) -> None:
         )
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
     """None, NaN, or what stands for it in pandas."""
     if isinstance(value, float | np.floating):
         return bool(np.isnan(value))

@@ -70,7 +70,7 @@ def long_tail(
         f"{len(source.train)} training examples are kept, {_told(sizes, order)} "
         f"(data.seed {seed})"
     )
-    return replace(source, train=train, notes=(*source.notes, note))
+    return replace(source, train=train, notes=(*source.notes, note), order=None)
 
 
 def _told(sizes: Int64[np.ndarray, " classes"], order: TailOrder) -> str:

@@ -15,11 +15,10 @@ from nearfar.data.arrays import (
     UNREADABLE,
     images_of,
     require_room,
-    source_of,
 )
+from nearfar.data.labelled_source import with_labels
 from nearfar.data.paired_specs import PairsNpzSpec
 from nearfar.data.source import Part, Partners, Source
-from nearfar.data.splits import split_with_note
 from nearfar.data.texts import rows_of
 from nearfar.errors import NearfarError, unknown_name
 from nearfar.modality import Modality, in_words
@@ -53,7 +52,8 @@ def source_from_pairs(
         first: Images, series or vectors, as `source_from_arrays`, `source_from_series` and
             `source_from_vectors` take them.
         second: What belongs to each of them: likewise, or strings.
-        labels: One whole number (0 or more) or string for each pair, or None.
+        labels: One whole number (0 or more) or string for each pair, or None; some may be missing,
+            as in `source_from_arrays`.
         test_first: For test, with `test_second`; else a part is held out, always the same.
         test_second: What belongs to these.
         test_labels: Their labels.
@@ -71,22 +71,19 @@ def source_from_pairs(
     if (test_first is None) != (test_second is None):
         raise NearfarError("test_first and test_second belong together: give both or neither")
     kind, second_kind = kinds
-    source = source_of(
-        kind, _READ[kind], first, labels, test_first, test_labels, 0.0, name, named="first"
+    read, notes = _READ[kind], list[str]()
+    train = _paired(
+        Part(read(first, "first"), modality=kind), second, second_kind, length, "", notes
     )
-    notes = list(source.notes)
-    train = _paired(source.train, second, second_kind, length, "", notes)
-    test = source.test
-    if test is not None:
-        assert test_second is not None
+    test = None
+    if test_first is not None and test_second is not None:
+        test = Part(read(test_first, "test_first"), modality=kind)
         test = _paired(test, test_second, second_kind, length, "test_", notes)
         _require_alike(train, test)
-    else:
-        train, test, note = split_with_note(
-            train, test_fraction, missing="no test_first given", examples="pairs"
-        )
-        notes += note
-    return replace(source, train=train, test=test, notes=tuple(notes))
+    source = with_labels(
+        name, train, test, labels, test_labels, test_fraction, called="first", examples="pairs"
+    )
+    return replace(source, notes=(*notes, *source.notes))
 
 
 def _paired(

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
-from nearfar.data.source_spec import FilesSpec, OwnDataSpec
+from nearfar.data.source_spec import FilesSpec, PartlyLabelledSpec
 from nearfar.data.specs import PictureFilesSpec, PicturesSpec, PictureTableSpec
 from nearfar.data.text_specs import Length
 from nearfar.errors import SettingError
@@ -148,7 +148,7 @@ class OpenMojiSpec(FilesSpec):
             )
 
 
-class PairsNpzSpec(OwnDataSpec):
+class PairsNpzSpec(PartlyLabelledSpec):
     """What paired arrays share."""
 
     target, root_kind = "nearfar.data.paired_arrays:load_pairs_npz", "file"

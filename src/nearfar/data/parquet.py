@@ -20,9 +20,9 @@ def load_parquet(spec: ParquetSpec) -> Source:
     """Read the rows of a Parquet table as vectors.
 
     Columns of numbers are features, side by side in the order of the table; a column of lists of
-    one length gives as many. One column may hold the labels, also one of pandas' index. All other
-    index columns are left out, with a note, and so is a column `names` of text, as `nearfar embed`
-    writes it.
+    one length gives as many. One column may hold the labels, also one of pandas' index; rows
+    without a value in it become the unlabelled part. All other index columns are left out, with a
+    note, and so is a column `names` of text, as `nearfar embed` writes it.
 
     Raises:
         NearfarError: If pyarrow is missing, the file is damaged, a column holds no numbers, or a
@@ -49,9 +49,10 @@ def load_parquet(spec: ParquetSpec) -> Source:
         features = [column_features(name, read[place]) for place, name in enumerate(kept)]
         source = source_from_vectors(
             np.concatenate(features, axis=1),
-            None if labelled is None else text_or_numbers(labelled, read[-1]),
+            None if labelled is None else labels_or_gaps(labelled, read[-1]),
             test_fraction=spec.test_fraction,
             name="parquet",
+            minus_one=False,
         )
         names = [
             each
@@ -155,6 +156,25 @@ def text_or_numbers(name: str, column: Any) -> np.ndarray:
             words = chunk.dictionary.to_numpy(zero_copy_only=False)
         parts.append(words[chunk.indices.to_numpy()])
     return np.concatenate(parts)
+
+
+def labels_or_gaps(name: str, column: Any) -> np.ndarray:
+    """The labels of a column as `text_or_numbers` gives them; empty strings where there is none.
+
+    Args:
+        name: Of the column, for messages.
+        column: As `read_columns` gives it; a label that is null or NaN is none.
+    """
+    from pyarrow.compute import call_function
+
+    missing = column.is_null(nan_is_null=True)
+    if not call_function("any", [missing]).as_py():
+        return text_or_numbers(name, column)
+    gaps = missing.to_numpy()
+    labels = np.full(len(gaps), "", dtype=object)
+    if not gaps.all():
+        labels[~gaps] = text_or_numbers(name, column.filter(call_function("invert", [missing])))
+    return labels
 
 
 def column_features(name: str, column: Any) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from nearfar.data.source_spec import PicturesSpec
+from nearfar.data.source_spec import PartlyLabelledSpec, PicturesSpec
 
 
-class ColumnOfImagesSpec(PicturesSpec):
+class ColumnOfImagesSpec(PicturesSpec, PartlyLabelledSpec):
     """What images in a column of tables share."""
 
     image_column: str | None = None
@@ -30,7 +30,7 @@ class ImageArrowSpec(ColumnOfImagesSpec):
     name: Literal["image-arrow"] = "image-arrow"
 
 
-class ImageTarSpec(PicturesSpec):
+class ImageTarSpec(PicturesSpec, PartlyLabelledSpec):
     """Images inside tar files, as WebDataset writes them."""
 
     target, root_kind = "nearfar.data.webdataset:load_image_tar", "place"

@@ -100,6 +100,12 @@ class Partners:
             rows = torch.where(rows < 0, rows, places[rows.clamp(min=0)])
         return replace(self, rows=rows)
 
+    def and_those_of(self, following: "Partners") -> "Partners":
+        """The same of more examples, which are beside others of the same ones."""
+        assert self.others is not None
+        assert self.others is following.others
+        return replace(self, rows=torch.cat([self.rows, following.rows]))
+
     def used(self) -> "Partners":
         """The same without those of `others` that stand beside no example."""
         assert self.others is not None
@@ -215,6 +221,8 @@ class Source:
         search: What retrieval is judged on, where the data say so; None where the test part is.
         mask_names: Name of each class of pixels, or None where there are no masks.
         columns: Name of each feature of vectors, or None where they have none.
+        order: Where the unlabelled examples stood among those of `train`, and no other was taken
+            from these: the place of each of `train` and then of each unlabelled one among all.
     """
 
     name: str
@@ -226,6 +234,7 @@ class Source:
     search: Search | None = None
     mask_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
+    order: Int64[Tensor, " n"] | None = None
 
     @property
     def modality(self) -> Modality:
@@ -301,6 +310,27 @@ def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:
         depths=None if part.depths is None else examples_at(part.depths, indices),
         masks=None if part.masks is None else examples_at(part.masks, indices),
     )
+
+
+def joined(first: Part, second: Part) -> Part:
+    """The examples of two parts one after the other, without labels.
+
+    Args:
+        first: In memory or streamed.
+        second: Of the same modality, and with partners among the same examples where `first` has.
+    """
+    names = None
+    if first.names is not None and second.names is not None:
+        names = [*first.names, *second.names]
+    partners = None
+    if first.partners is not None and second.partners is not None:
+        partners = first.partners.and_those_of(second.partners)
+    ours, theirs = first.examples, second.examples
+    if isinstance(ours, StreamedExamples) or isinstance(theirs, StreamedExamples):
+        together: Examples = JoinedExamples(ours, theirs)
+    else:
+        together = torch.cat([ours, theirs])
+    return Part(together, names=names, modality=first.modality, partners=partners)
 
 
 def examples_at(examples: Examples, indices: Int64[Tensor, " m"]) -> "Tensor | StreamedExamples":

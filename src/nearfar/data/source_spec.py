@@ -107,11 +107,16 @@ class SourceSpec(
     """Chooses examples and order of a long tail and of label noise: the same in every run."""
 
     def check(self) -> None:
-        """An order is that of a long tail."""
+        """An order is that of a long tail; wrong labels are some that are learnt from."""
         if self.tail_order != "listed" and self.imbalance_factor is None:
             raise SettingError(
                 f"data.tail_order is {self.tail_order}: it is the order of a long tail, which "
                 "data.imbalance_factor makes; set both, or leave it out"
+            )
+        if self.label_noise and self.learns_from in ("unlabelled", "both"):
+            raise SettingError(
+                f"data.label_noise is {self.label_noise:g}: with data.train_part "
+                f"{self.learns_from} nothing is learnt from labels; leave one of the two out"
             )
 
     @classmethod
@@ -142,8 +147,8 @@ class SourceSpec(
         return False
 
     @property
-    def learns_from(self) -> TrainPart:
-        """The part that is learnt from."""
+    def learns_from(self) -> TrainPart | None:
+        """The part that is learnt from; None: all that the method can learn from."""
         return "train"
 
     @property
@@ -260,6 +265,18 @@ class OwnDataSpec(FilesSpec):
     """Share held out for test where there is no test part."""
     in_memory_mib: InMemory = 2048
     """Largest decoded size that is held in memory."""
+
+
+class PartlyLabelledSpec(OwnDataSpec):
+    """What those of the user's own data share in which some examples may have no label."""
+
+    train_part: TrainPart | None = None
+    """Where some have no label: left out, labels are learnt from (train), or no labels (both)."""
+
+    @property
+    def learns_from(self) -> TrainPart | None:
+        """`train_part`."""
+        return self.train_part
 
 
 class PicturesSpec(ImageFilesSpec, OwnDataSpec):

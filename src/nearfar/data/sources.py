@@ -1,12 +1,10 @@
 """A source as its spec asks for it: loaded, thinned to a long tail, and the part to learn from."""
 
-import torch
-
 from nearfar.data.held_out import held_out_rows
 from nearfar.data.label_noise import noted_label_noise, with_label_noise
 from nearfar.data.long_tail import long_tail
-from nearfar.data.source import JoinedExamples, Part, Source, StreamedExamples
-from nearfar.data.source_spec import SourceSpec
+from nearfar.data.source import Part, Source, joined
+from nearfar.data.source_spec import SourceSpec, TrainPart
 from nearfar.errors import NearfarError, SettingError
 from nearfar.paths import user_path
 
@@ -46,12 +44,26 @@ def load_source(spec: SourceSpec) -> Source:
     return source
 
 
-def part_to_learn_from(source: Source, spec: SourceSpec) -> Part:
+def train_part_of(source: Source, spec: SourceSpec, *, labelled: bool) -> TrainPart:
+    """Which part is learnt from: as the settings say, else all that a method can learn from.
+
+    Args:
+        source: Loaded.
+        spec: `learns_from`.
+        labelled: Whether labels are learnt from.
+    """
+    if spec.learns_from is not None:
+        return spec.learns_from
+    return "train" if labelled or source.unlabelled is None else "both"
+
+
+def part_to_learn_from(source: Source, spec: SourceSpec, *, labelled: bool = False) -> Part:
     """The part that the encoder learns from.
 
     Args:
         source: The loaded source, without what `hold_out` took from its training part.
         spec: `learns_from`: train, unlabelled, or both one after the other; `label_noise`.
+        labelled: Whether labels are learnt from; it decides where `learns_from` does not.
 
     Returns:
         The part; without labels where unlabelled examples are in it.
@@ -59,17 +71,11 @@ def part_to_learn_from(source: Source, spec: SourceSpec) -> Part:
     Raises:
         SettingError: If the source has no unlabelled part, or no labels to mix up.
     """
-    if spec.learns_from == "train":
+    which = train_part_of(source, spec, labelled=labelled)
+    if which == "train":
         if not spec.label_noise:
             return source.train
         return with_label_noise(source, spec.label_noise, seed=spec.seed)
     if source.unlabelled is None:
-        raise SettingError(
-            f"data.train_part is {spec.learns_from}: {source.name} has no unlabelled part"
-        )
-    if spec.learns_from == "unlabelled":
-        return source.unlabelled
-    first, second = source.train.examples, source.unlabelled.examples
-    if isinstance(first, StreamedExamples) or isinstance(second, StreamedExamples):
-        return Part(JoinedExamples(first, second), modality=source.modality)
-    return Part(torch.cat([first, second]), modality=source.modality)
+        raise SettingError(f"data.train_part is {which}: {source.name} has no unlabelled part")
+    return source.unlabelled if which == "unlabelled" else joined(source.train, source.unlabelled)

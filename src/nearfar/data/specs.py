@@ -8,13 +8,13 @@ from nearfar.data.source_spec import (
     InMemory,
     OwnDataSpec,
     Pages,
+    PartlyLabelledSpec,
     PicturesSpec,
     PublicSpec,
     Readers,
     SourceSpec,
     TrainPart,
 )
-from nearfar.errors import SettingError
 from nearfar.spec import Count, Share
 
 
@@ -124,15 +124,6 @@ class STL10Spec(PublicSpec):
         """`workers`."""
         return self.workers
 
-    def check(self) -> None:
-        """Label noise needs labels that are learnt from."""
-        super().check()
-        if self.label_noise and self.train_part != "train":
-            raise SettingError(
-                f"data.label_noise is {self.label_noise:g}: with data.train_part {self.train_part} "
-                "nothing is learnt from labels; leave one of the two out"
-            )
-
 
 class ImageNetSpec(ImageFilesSpec):
     """ImageNet (ILSVRC 2012), always streamed from its image files."""
@@ -182,7 +173,7 @@ class PictureTableSpec(PictureFilesSpec):
     """Folder that paths begin at; left out, that of the table."""
 
 
-class ImageTableSpec(PictureTableSpec):
+class ImageTableSpec(PictureTableSpec, PartlyLabelledSpec):
     """Image files that a table names."""
 
     target = "nearfar.data.image_table:load_image_table"
@@ -190,7 +181,7 @@ class ImageTableSpec(PictureTableSpec):
     name: Literal["image-table"] = "image-table"
 
 
-class NpzSpec(OwnDataSpec):
+class NpzSpec(PartlyLabelledSpec):
     """Images in an .npz file."""
 
     target, root_kind = "nearfar.data.arrays:load_npz", "file"
@@ -295,7 +286,7 @@ class WavSpec(OwnDataSpec):
     """Threads that read files; 0 is one."""
 
 
-class SeriesNpzSpec(OwnDataSpec):
+class SeriesNpzSpec(PartlyLabelledSpec):
     """Series in an .npz file."""
 
     target, root_kind, modality = "nearfar.data.arrays:load_npz", "file", "series"
@@ -334,7 +325,7 @@ class BreastCancerSpec(SourceSpec):
     name: Literal["breast-cancer"] = "breast-cancer"
 
 
-class TableSpec(OwnDataSpec):
+class TableSpec(PartlyLabelledSpec):
     """What tables of numbers share."""
 
     root_kind, modality = "file", "vectors"
@@ -361,7 +352,7 @@ class CSVSpec(TableSpec):
     name: Literal["csv"] = "csv"
 
 
-class VectorsNpzSpec(OwnDataSpec):
+class VectorsNpzSpec(PartlyLabelledSpec):
     """Vectors in an .npz file."""
 
     target, root_kind, modality = "nearfar.data.arrays:load_npz", "file", "vectors"

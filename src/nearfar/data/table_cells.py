@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nearfar.data.column_names import called_labels
 from nearfar.data.csv_file import read_csv
-from nearfar.data.parquet import read_columns, text_or_numbers
+from nearfar.data.parquet import labels_or_gaps, read_columns
 from nearfar.data.parquet_columns import columns_with_gaps, table_columns
 from nearfar.errors import NearfarError
 
@@ -25,11 +25,10 @@ def table_cells(
         named: Columns that settings name; None where one does not.
 
     Returns:
-        A value for each row; a text that is missing is empty.
+        A value for each row, empty where there is none.
 
     Raises:
-        NearfarError: The table is damaged, a number of a column that is wanted is missing, or there
-            is no such column.
+        NearfarError: The table is damaged, or there is no such column.
         SettingError: It is larger.
     """
     if table.suffix.lower() != ".parquet":
@@ -55,9 +54,10 @@ def table_cells(
         if name in text:
             cells[name] = _stripped(column.to_pylist())
             continue
-        numbers = text_or_numbers(name, column)
-        if numbers.dtype.kind != "f" or name in named:  # fractions are measured, and no classes
-            cells[name] = numbers.tolist()
+        numbers = labels_or_gaps(name, column).tolist()
+        # Fractions are measured, and no classes.
+        if name in named or not any(isinstance(each, float) for each in numbers):
+            cells[name] = numbers
     return cells
 
 

@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from nearfar.data.source_spec import FilesSpec, HeldOut, OwnDataSpec, held_out_count
+from nearfar.data.source_spec import (
+    FilesSpec,
+    HeldOut,
+    OwnDataSpec,
+    PartlyLabelledSpec,
+    held_out_count,
+)
 from nearfar.errors import SettingError
 from nearfar.paths import user_cache
 from nearfar.spec import Share
@@ -51,7 +57,7 @@ class TextLinesSpec(OwnTextsSpec):
             )
 
 
-class TextTableSpec(OwnTextsSpec):
+class TextTableSpec(OwnTextsSpec, PartlyLabelledSpec):
     """A column of texts."""
 
     target, root_kind = "nearfar.data.text_table:load_text_table", "place"

@@ -7,12 +7,11 @@ from pathlib import Path
 import torch
 
 from nearfar.data.column_names import given
-from nearfar.data.csv_file import as_labels, as_numbers
+from nearfar.data.csv_file import as_labels, as_numbers, told_of_words
 from nearfar.data.folder_tree import many
-from nearfar.data.labels import encode_labels
+from nearfar.data.labelled_source import with_labels
 from nearfar.data.saved_dataset import read_saved_dataset
 from nearfar.data.source import Part, Partners, Source, choose
-from nearfar.data.splits import split_with_note
 from nearfar.data.table_cells import table_cells
 from nearfar.data.text_specs import TextTableSpec
 from nearfar.data.texts import rows_of, told_of_partners
@@ -32,7 +31,8 @@ def load_text_table(spec: TextTableSpec) -> Source:
     """Read the texts of a column of a CSV or Parquet table, or of a data set of Hugging Face's.
 
     Returns:
-        The source, held in memory; rows without a text, or without its pair, are left out.
+        The source, held in memory; rows without a text, or without its pair, are left out. Texts
+        whose cell in the column of labels is empty are the unlabelled part.
 
     Raises:
         NearfarError: If the table is damaged, or it cannot be told which column holds texts.
@@ -92,34 +92,31 @@ def _source(spec: TextTableSpec, path: Path) -> Source:
         raise NearfarError(f"column {printable(named)}: there is no text in it")
     examples, cut = rows_of([texts[row] for row in kept], spec.length, spec.in_memory_mib)
     notes += cut
-    labels, classes = None, None
-    if labelled is not None:
-        values = [cells[labelled][row] for row in kept]
-        if missing := sum(value == "" for value in values):
-            raise NearfarError(
-                f"column {printable(labelled)}: {missing} of {len(values)} are missing; leave "
-                "those rows out"
-            )
-        plain = as_labels([str(value) for value in values])
-        labels, known = encode_labels(plain, len(kept), what="labels", examples="texts")
-        classes = tuple(str(each) for each in known)
     partners = None
     if paired is not None:
         others, also = rows_of([pairs[row] for row in kept], spec.length, spec.in_memory_mib)
         partners = Partners(torch.arange(len(kept))[:, None], others)
         notes += [f"column {printable(paired)}: {note}" for note in also]
         notes += told_of_partners(partners, f"column {printable(paired)}")
-    whole = Part(examples, labels, modality="texts", partners=partners)
+    whole = Part(examples, modality="texts", partners=partners)
     learnt = len(kept) if saved is None else sum(row < saved.train_rows for row in kept)
     if not learnt:
         raise NearfarError(f"column {printable(named)}: there is no text in the training part")
-    if learnt < len(kept):
-        rows = torch.arange(len(kept))
-        train, test, note = choose(whole, rows[:learnt]), choose(whole, rows[learnt:]), []
-    else:
-        train, test, note = split_with_note(
-            whole, spec.test_fraction, missing="no test part", examples="texts"
-        )
-    if test is not None:
-        test = replace(test, partners=None)
-    return Source(spec.name, train, test, None, classes, (*notes, *note))
+    labels: list[int | str] | None = None
+    if labelled is not None:
+        labels = as_labels([str(cells[labelled][row]) for row in kept])
+        notes += told_of_words(labels)
+    rows = torch.arange(len(kept))
+    source = with_labels(
+        spec.name,
+        whole if learnt == len(kept) else choose(whole, rows[:learnt]),
+        None if learnt == len(kept) else choose(whole, rows[learnt:]),
+        None if labels is None else labels[:learnt],
+        None if labels is None or learnt == len(kept) else labels[learnt:],
+        spec.test_fraction,
+        called="texts",
+        classes=None if labels is None else sorted({each for each in labels if each != ""}),
+        minus_one=False,
+    )
+    test = None if source.test is None else replace(source.test, partners=None)
+    return replace(source, test=test, notes=(*notes, *source.notes))

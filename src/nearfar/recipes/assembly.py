@@ -14,7 +14,7 @@ from nearfar.data.held_out import Taught, hold_out
 from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
 from nearfar.data.source import Part, Source
-from nearfar.data.sources import load_source, part_to_learn_from
+from nearfar.data.sources import load_source, part_to_learn_from, train_part_of
 from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.encoder_files import EncoderDescription
 from nearfar.encoders.head_specs import HeadSpec
@@ -131,7 +131,8 @@ def assemble(
     if start is not None:
         source = in_columns(source, start.origin.columns)
     taught = hold_out(source, recipe.data)
-    part = part_to_learn_from(taught.source, recipe.data)
+    labelled = recipe.learns_from_labels
+    part = part_to_learn_from(taught.source, recipe.data, labelled=labelled)
     recipe.training.require_examples(len(part), labelled=part.labels is not None)
     recipe.method.require_labels(part.labels is not None, source.name)
     recipe.method.require_kinds(source.second_modality, source.name)
@@ -149,7 +150,8 @@ def assemble(
         method = _seeded_method(
             recipe, example_format, counts, hardware.device, start, second_start
         )
-        whole = {"train": source.train, "unlabelled": part}.get(recipe.data.learns_from)
+        which = train_part_of(source, recipe.data, labelled=labelled)
+        whole = {"train": source.train, "unlabelled": part}.get(which)
         method.check_examples(whole)
     return Assembly(
         recipe=recipe,

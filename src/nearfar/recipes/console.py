@@ -33,6 +33,7 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     lines = {
         "recipe": f"{recipe.recipe}, seed {recipe.seed}",
         "data": f"{assembly.source.name}: {len(part):,} {examples}"
+        + _without_labels(assembly)
         + _held_out(assembly)
         + f", views {recipe.views.name}"
         + (f" at {assembly.format.shape[1]} px" if part.modality == "images" else ""),
@@ -89,6 +90,17 @@ def _start(assembly: Assembly, tower: str) -> list[str]:
         title += f", of {in_words(spec.takes, shape)}"
     known = [] if start.origin.mean is None else ["examples are normalised as they were there"]
     return [title, *start.lines, *known]
+
+
+def _without_labels(assembly: Assembly) -> str:
+    """How many of the examples to learn from have no label, where others have one."""
+    source, part = assembly.source, assembly.part
+    if source.train.labels is None or source.unlabelled is None:
+        return ""
+    if part.labels is not None:
+        return ", all with labels"
+    count = len(source.unlabelled)
+    return f", {count:,} of them without labels" if count < len(part) else ", none with labels"
 
 
 def _held_out(assembly: Assembly) -> str:

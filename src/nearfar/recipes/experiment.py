@@ -19,6 +19,7 @@ _FREE_TO_CHANGE = frozenset(
 are, they say themselves."""
 _UNTOLD = {
     "adapt.head": "fresh",
+    "data.train_part": None,
     "method.queue_size": 0,
     **flat_settings(to_json(AdaptSpec()), SECOND_ADAPT),
 }

@@ -6,6 +6,7 @@ import torch
 
 from nearfar.data.source import Part, Source
 from nearfar.data.source_spec import SourceSpec, held_out_count
+from nearfar.data.sources import train_part_of
 from nearfar.data.specs import PicturesSpec
 from nearfar.encoders.specs import (
     EncoderSpec,
@@ -110,11 +111,11 @@ def choose_recipe(
         SettingError: Nothing here learns from such examples, or there are fewer than four.
     """
     part = source.train
-    if len(part) < 4:
-        raise SettingError(f"{source.name}: {len(part)} examples to learn from; it takes 4 or more")
+    if (there := learnt_from(replace(data, held_out=0.0), source, labelled=False)) < 4:
+        raise SettingError(f"{source.name}: {there} examples to learn from; it takes 4 or more")
     data, choices = _held_out(data, part)
     if source.modality == "images":
-        views, encoder, more = _for_images(part, quality, gpu=gpu)
+        views, encoder, more = _for_images(larger_part(source), quality, gpu=gpu)
     elif source.modality == "series":
         views, encoder, more = _for_series(quality)
     elif source.modality == "vectors":
@@ -124,7 +125,7 @@ def choose_recipe(
     else:
         raise SettingError(f"{source.name} holds {source.modality}: name a recipe for them")
     choices += more
-    learnt = learnt_from(data, part)
+    learnt = learnt_from(data, source, labelled=False)
     batch = batch_of(learnt)
     # By the square root, as fits Adam (Malladi et al. 2022).
     rate = 3e-3 * (batch / _BATCH) ** 0.5
@@ -165,9 +166,27 @@ def choose_recipe(
     return recipe, choices
 
 
-def learnt_from(data: SourceSpec, part: Part) -> int:
-    """Examples of a part that are left to learn from: of labelled ones some may be held out."""
-    return len(part) - (0 if part.labels is None else held_out_count(len(part), data.held_out))
+def learnt_from(data: SourceSpec, source: Source, *, labelled: bool) -> int:
+    """How many examples are learnt from: of labelled ones some may be held out.
+
+    Args:
+        data: The source's spec.
+        source: Loaded.
+        labelled: Whether labels are learnt from.
+    """
+    train, unlabelled = source.train, source.unlabelled
+    held_out = 0 if train.labels is None else held_out_count(len(train), data.held_out)
+    counts = {
+        "train": len(train) - held_out,
+        "unlabelled": 0 if unlabelled is None else len(unlabelled),
+    }
+    which = train_part_of(source, data, labelled=labelled)
+    return sum(counts.values()) if which == "both" else counts[which]
+
+
+def larger_part(source: Source) -> Part:
+    """The training part, or the unlabelled one where that has more examples to look at."""
+    return max(source.train, source.unlabelled or source.train, key=len)
 
 
 def batch_of(examples: int) -> int:

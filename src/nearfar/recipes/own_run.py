@@ -182,15 +182,17 @@ def hints_for(source: Source, path: Path, recipe: Recipe) -> list[str]:
         recipe: What will be trained.
     """
     hints = []
-    if source.train.labels is not None and not recipe.method.needs_labels:
+    whole = source.unlabelled is None
+    if source.train.labels is not None and whole and not recipe.method.needs_labels:
         hints.append(
             f"nearfar train {shlex.quote(str(path))} --method supcon learns from the labels of "
             f"these {source.num_classes} classes, too"
         )
-    few = source.modality == "images" and len(source.train) < _FEW_PICTURES
+    count = len(source.train) + len(source.unlabelled or ())
+    few = source.modality == "images" and count < _FEW_PICTURES
     if few and recipe.encoder.start is None:
         hints.append(
-            f"{len(source.train):,} pictures are few: --encoder timm/resnet18 --encoder.start "
+            f"{count:,} pictures are few: --encoder timm/resnet18 --encoder.start "
             "pretrained begins from weights that timm knows (fetched once)"
         )
     return hints
@@ -203,7 +205,7 @@ def fitted_batch(recipe: Recipe, source: Source) -> tuple[Recipe, list[str]]:
         recipe: With the batch that was asked for.
         source: The data.
     """
-    there = max(2, learnt_from(recipe.data, source.train))
+    there = max(2, learnt_from(recipe.data, source, labelled=recipe.learns_from_labels))
     if recipe.training.batch_size <= there:
         return recipe, []
     training = replace(recipe.training, batch_size=there, micro_batch_size=None)

@@ -34,6 +34,11 @@ class Recipe(Spec):
     training: Nested[TrainingSpec] = field(default_factory=TrainingSpec)
     evaluation: Nested[EvaluationSpec] = field(default_factory=EvaluationSpec)
 
+    @property
+    def learns_from_labels(self) -> bool:
+        """Whether labels change what is learnt; then examples without one teach nothing."""
+        return self.method.reads_labels or bool(self.training.false_positives)
+
     def check(self) -> None:
         """What one room needs of another; what only the data can tell is refused with them."""
         self.views.require_modality(self.data.modality)

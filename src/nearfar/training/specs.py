@@ -206,8 +206,8 @@ class TrainingSpec(Spec):
             )
         if self.online_probe and not labelled:
             raise SettingError(
-                "training.online_probe is True: it learns labels, and these data have none: leave "
-                "it out"
+                "training.online_probe is True: it learns labels, and what is learnt from has "
+                "none, or not of all examples: leave it out, or set data.train_part to train"
             )
         if self.false_positives and not labelled:
             raise SettingError(

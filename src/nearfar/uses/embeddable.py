@@ -15,7 +15,7 @@ from nearfar.data.tolerant_files import TolerantImages, all_images
 from nearfar.encoders.saved_encoder import SavedEncoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.text_bytes import encoded
-from nearfar.uses.examples import SIDE, second_sides
+from nearfar.uses.examples import SIDE, parts_in_order, second_sides
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def of_source(source: Source, settings: Mapping[str, Any], *, second: bool = Fal
         sides = second_sides(source)
         origin = {"source": dict(settings), SIDE: "second"}
         return Examples(sides, None, origin, notes=source.notes)
-    held = {name: part for name, part in source.parts.items() if len(part)}
+    held = {name: part for name, part in parts_in_order(source).items() if len(part)}
     class_names, search = source.class_names, source.search
     if search is not None and search.gallery is not source.train:
         # Its classes are numbered by themselves: behind the others, each name once.

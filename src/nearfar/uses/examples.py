@@ -1,13 +1,14 @@
 """The examples that features are of, found where they came from by the names of the rows."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nearfar.data.source import Part, Source, choose
+from nearfar.data.source import Part, Source, choose, joined
 from nearfar.data.sources import load_source
 from nearfar.data.specs import SourceSpec
 from nearfar.spec import as_spec
@@ -19,11 +20,25 @@ SIDE = "side"
 with; of others it is absent."""
 
 
+def parts_in_order(source: Source) -> dict[str, Part]:
+    """The parts of a source by name; examples without a label among the others, as they stood.
+
+    What has names is found by them, and stays as it is.
+    """
+    parts, first, second = source.parts, source.train, source.unlabelled
+    if source.order is None or second is None or first.labels is None or first.names is not None:
+        return parts
+    labels = torch.cat([first.labels, torch.full((len(second),), -1)])
+    together = replace(joined(first, second), labels=labels)
+    del parts["unlabelled"]
+    return parts | {"train": choose(together, source.order.argsort())}
+
+
 def second_sides(source: Source) -> dict[str, Part]:
     """What the examples of each part of a source of pairs stand beside, each once, by its name."""
     return {
         name: part.partners.used().as_part()
-        for name, part in source.parts.items()
+        for name, part in parts_in_order(source).items()
         if part.partners is not None and len(part)
     }
 
@@ -97,7 +112,7 @@ def parts_of(features: Features, rows: Sequence[int]) -> list[tuple[Part, list[i
         return []
     source = load_source(as_spec(SourceSpec, settings))
     found = []
-    sides = source.parts
+    sides = parts_in_order(source)
     if _data(features).get(SIDE) == "second":
         sides = second_sides(source)
     for name, part in sides.items():
