@@ -1,11 +1,14 @@
 """Retrieval across kinds, zero-shot classes, alignment and gap against slow loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from nearfar.data.source import Part, Partners, Source
+from nearfar.data.file_faults import Faults
+from nearfar.data.source import Part, Partners, Source, StreamedExamples
 from nearfar.errors import SettingError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
@@ -134,6 +137,36 @@ def test_perfect_encoders_find_everything_and_blind_ones_guess(several):
     assert found["pair_alignment", "encoder", "mean"] < 0.01
     assert found["modality_gap", "encoder", "mean"] < 0.05
     assert found["modality_gap", "untrained", "mean"] > 0.5
+
+
+class _Damaged(StreamedExamples):
+    """Images of which one cannot be read, and the next stands in for it."""
+
+    def __init__(self, images, lost, name):
+        self.images, self.lost, self.shape = images, lost, tuple(images.shape[1:])
+        self.faults, self.name = Faults("x", total=40, kind="image", max_corrupt=0.1), name
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        if index == self.lost:
+            self.faults.add([(self.name, "cut short")])
+        return self.images[index + (index == self.lost)]
+
+
+def test_a_pair_for_which_another_stood_in_judges_nothing():
+    whole = source(count=10)
+    names = [f"{number}.png" for number in range(10)]
+    examples = _Damaged(whole.train.examples, 3, names[3])
+    part = replace(whole.train, examples=examples, names=names)
+    data = replace(whole, train=part, test=part)
+    found = judged(data, _Images(), _Texts(), workers=0)
+    for asks in ("images", "texts"):
+        assert figures(found)["pair_recall", "encoder", "mean", 1, asks, 9] == 1.0
+    counts = {each.n for each in found.records if each.protocol.startswith("pair_")}
+    assert counts == {9}
+    assert figures(found)["pair_alignment", "encoder", "mean"] < 0.01
 
 
 def test_nothing_is_asked_of_pairs_where_there_are_none():

@@ -17,10 +17,13 @@ from small_recipe import light_recipe
 
 from launched_ranks import end_of
 from nearfar.data import late_checks
+from nearfar.data.paired_specs import CaptionedFolderSpec
 from nearfar.data.sources import load_source
 from nearfar.data.specs import FolderSpec
 from nearfar.encoders.saved import load_encoder
+from nearfar.encoders.text_specs import TextBagSpec
 from nearfar.errors import NearfarError
+from nearfar.methods.clip_spec import CLIPSpec
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
 from nearfar.recipes.transfer import PROTOCOLS, transfer
 from nearfar.recipes.unreadable import UnreadableFiles
@@ -28,6 +31,7 @@ from nearfar.run_folder.folder import RunFolder
 from nearfar.training.ranks import Ranks
 from nearfar.uses.embed import features_of
 from nearfar.uses.embeddable import of_source
+from nearfar.views.specs import DigitsViewsSpec
 from shards import SPECS
 from shards import write as write_shards
 
@@ -64,6 +68,27 @@ def recipe_of(root, workers=0, **changes):
         recipe,
         training=replace(recipe.training, batch_size=16),
         evaluation=replace(recipe.evaluation, leave_out=left_out, baselines=False),
+    )
+
+
+def with_texts(root):
+    """A text beside each image that tells its name."""
+    for path in root.rglob("*.png"):
+        path.with_suffix(".txt").write_text(f"{path.parent.name} number {path.stem}")
+    return root
+
+
+def recipe_of_pairs(root, workers=0):
+    """CLIP on images of more bytes than the memory that is allowed."""
+    data = CaptionedFolderSpec(
+        root=root, in_memory_mib=1, image_size=128, workers=workers, max_corrupt=0.1, held_out=0.0
+    )
+    text = TextBagSpec(width=8, buckets=64, dropout=0.0)
+    return replace(
+        recipe_of(root),
+        data=data,
+        views=DigitsViewsSpec(count=1, size=8),
+        method=CLIPSpec(projection_dim=4, second_encoder=text),
     )
 
 
@@ -114,6 +139,28 @@ def test_the_bits_are_those_of_a_folder_that_holds_the_stand_ins(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_bits_of_pairs_are_those_of_a_folder_that_holds_the_pairs_that_stand_in(tmp_path):
+    root, quiet = with_texts(spoil(write(tmp_path / "pictures"))), Console(quiet=True)
+    copy = shutil.copytree(root, tmp_path / "copy")
+    part = load_source(recipe_of_pairs(root).data).train
+    for row, name in enumerate(part.names):
+        other = part.examples.given(row)[1]
+        for suffix in (".png", ".txt") if other != row else ():
+            path = root / part.names[other]
+            shutil.copy(path.with_suffix(suffix), (copy / name).with_suffix(suffix))
+    for name, folder, workers in (("lost", root, 2), ("mended", copy, 0)):
+        recipe = recipe_of_pairs(folder, workers)
+        run_recipe(recipe, tmp_path / name, console=quiet, judge=False)
+    assert weights(tmp_path / "lost") == weights(tmp_path / "mended")
+    second = "second_encoder.safetensors"
+    assert (tmp_path / "lost" / second).read_bytes() == (tmp_path / "mended" / second).read_bytes()
+    assert account(tmp_path / "lost")
+    goes_on_to_the_same_bits(recipe_of_pairs(root, 2), tmp_path)
+    evaluate_run(tmp_path / "lost", console=quiet)
+    assert account(tmp_path / "lost") == list(LOST)
+
+
+@pytest.mark.slow
 def test_a_run_that_is_cut_goes_on_to_the_same_bits(tmp_path):
     goes_on_to_the_same_bits(recipe_of(spoil(write(tmp_path / "pictures")), 2), tmp_path)
 
@@ -154,18 +201,20 @@ def test_too_many_end_a_run_that_is_saved_and_goes_on_when_they_are_allowed(tmp_
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
-def run_on_a_rank(root: Path, ranks: Ranks) -> None:
+def run_on_a_rank(root: Path, pairs: bool, ranks: Ranks) -> None:
     late_checks.AT_ONCE = 10
-    recipe = recipe_of(root)
+    recipe = (recipe_of_pairs if pairs else recipe_of)(root)
     run_recipe(recipe, root.parent / "run", console=Console(quiet=True), judge=False)
 
 
 @pytest.mark.slow
-def test_two_ranks_write_one_account(tmp_path):
-    root = spoil(write(tmp_path / "pictures"))
+@pytest.mark.parametrize("pairs", [False, True])
+def test_two_ranks_write_one_account(tmp_path, pairs):
+    root = with_texts(spoil(write(tmp_path / "pictures")))
     light_recipe(tmp_path)
-    assert end_of(functools.partial(run_on_a_rank, root), tmp_path) == ([0, 0], [])
-    run_recipe(recipe_of(root), tmp_path / "alone", console=Console(quiet=True), judge=False)
+    assert end_of(functools.partial(run_on_a_rank, root, pairs), tmp_path) == ([0, 0], [])
+    recipe = (recipe_of_pairs if pairs else recipe_of)(root)
+    run_recipe(recipe, tmp_path / "alone", console=Console(quiet=True), judge=False)
     assert account(tmp_path / "run") == account(tmp_path / "alone")
     assert account(tmp_path / "run")
 

@@ -84,6 +84,7 @@ class TrainingBatches:
         self.numbers = torch.arange(len(examples)) if numbers is None else numbers
         self.modality = modality
         self.partners = partners
+        self._stands_in: dict[int, int] = {}
         streamed = isinstance(examples, StreamedExamples)
         if not streamed and examples.dtype == torch.float64 and self.device.type == NO_FLOAT64:
             raise SettingError(
@@ -118,16 +119,23 @@ class TrainingBatches:
         # Moved there at once: a copy for each batch would wait for all that the device has to do.
         on_device = order.to(self.device)
         batches_there = [on_device[first : first + share] for first in firsts]
-        for examples, indices, there in zip(
+        for (examples, given), indices, there in zip(
             self._gathered(batches, batches_there), batches, batches_there, strict=True
         ):
+            others = (given != indices).nonzero().squeeze(1)
+            self._stands_in |= zip(indices[others].tolist(), given[others].tolist(), strict=True)
             labels = None if self.labels is None else self.labels[there]
             yield examples, labels, self.numbers[indices]
 
-    def _gathered(self, batches: list[Tensor], batches_there: list[Tensor]) -> Iterator[Tensor]:
+    def _gathered(
+        self, batches: list[Tensor], batches_there: list[Tensor]
+    ) -> Iterator[tuple[Tensor, Int64[Tensor, " _"]]]:
         """The examples of each batch of indices, which are given on the CPU and on the device."""
-        chosen = batches if isinstance(self.examples, StreamedExamples) else batches_there
-        return _gathered(self.examples, chosen, self.device, self.workers)
+        if isinstance(self.examples, StreamedExamples):
+            yield from _streamed(self.examples, batches, self.device, self.workers)
+            return
+        for indices, there in zip(batches, batches_there, strict=True):
+            yield self.examples[there], indices
 
     def beside(self, indices: Int64[Tensor, " _"], generator: torch.Generator) -> Tensor | None:
         """What second views are of, or what is paired with the examples; not these themselves.
@@ -137,12 +145,23 @@ class TrainingBatches:
             generator: Draws one of several.
 
         Returns:
-            One example each, on the device; None where the data put nothing beside them.
+            One example each, on the device: where another example stood in for one that could not
+            be read, of that other; None where the data put nothing beside them.
+
+        Raises:
+            NearfarError: What stood in is no example of the part, and has nothing beside it.
         """
         if self.partners is None:
             return None
         # Numbers ascend: what is held out leaves gaps.
         places = torch.searchsorted(self.numbers, indices)
+        if self._stands_in:
+            places.apply_(lambda place: self._stands_in.get(place, place))
+            if (places < 0).any():
+                raise NearfarError(
+                    "an image cannot be read, nor any of 40 that were to stand in for it with what "
+                    "is beside them: see whether all are there, then go on with --resume"
+                )
         return self.partners.drawn(self.examples, places, generator).to(self.device)
 
 
@@ -163,9 +182,12 @@ def evaluation_batches(
     if batch_size < 1:
         raise SettingError(f"batch_size={batch_size}: at least 1")
     batches = list(torch.arange(len(examples)).split(batch_size)) if len(examples) else []
-    yield from zip(
-        _gathered(examples, batches, torch.device(device), workers), batches, strict=True
-    )
+    device = torch.device(device)
+    if isinstance(examples, StreamedExamples):
+        found = (batch for batch, _ in _streamed(examples, batches, device, workers))
+    else:
+        found = (examples[indices.to(examples.device)].to(device) for indices in batches)
+    yield from zip(found, batches, strict=True)
 
 
 def _shuffled(count: int, seed: int, epoch: int) -> Int64[Tensor, " n"]:
@@ -176,14 +198,13 @@ def _shuffled(count: int, seed: int, epoch: int) -> Int64[Tensor, " n"]:
     return torch.randperm(count, generator=generator)
 
 
-def _gathered(
-    examples: Examples, batches: Sequence[Int64[Tensor, " _"]], device: torch.device, workers: int
-) -> Iterator[Tensor]:
-    """The examples of each batch of indices, on the device."""
-    if not isinstance(examples, StreamedExamples):
-        for indices in batches:
-            yield examples[indices.to(examples.device)].to(device)
-        return
+def _streamed(
+    examples: StreamedExamples,
+    batches: Sequence[Int64[Tensor, " _"]],
+    device: torch.device,
+    workers: int,
+) -> Iterator[tuple[Tensor, Int64[Tensor, " _"]]]:
+    """What each batch of indices gives, on the device, and the indices of the examples it is."""
     loader = DataLoader(
         _ErrorsAsItems(examples),
         batch_sampler=[indices.tolist() for indices in batches],
@@ -194,17 +215,18 @@ def _gathered(
         # Its own generator: the loader must not draw from the one that a checkpoint restores.
         generator=torch.Generator(),
     )
-    for batch, faults in loader:
+    for batch, given, faults in loader:
         if examples.faults is not None:
             examples.faults.add(faults)
         if isinstance(batch, NearfarError):
             raise batch
-        yield batch.to(device, non_blocking=True)
+        yield batch.to(device, non_blocking=True), torch.tensor(given)
 
 
-_Item = tuple[Tensor | NearfarError, list[tuple[str, str]]]
-"""An example or a batch, or what is wrong with it; and name and fault of files that others stand in
-for."""
+_Faults = list[tuple[str, str]]
+_Item = tuple[Tensor | NearfarError, int, _Faults]
+"""An example, or what is wrong with it; the index of the example that it is; and name and fault of
+files that others stand in for."""
 
 
 def _prepare_worker(worker: int) -> None:  # noqa: ARG001  (the loader passes it)
@@ -226,20 +248,21 @@ class _ErrorsAsItems(Dataset):
 
     def __getitem__(self, index: int) -> _Item:
         try:
-            example = self.examples[index]
+            example, given = self.examples.given(index)
         except NearfarError as error:
-            example = error
+            example, given = error, index
         faults = self.examples.faults
         # Found in this process, and told to the main one with the batch that they were met in.
-        return example, [] if faults is None else faults.news()
+        return example, given, [] if faults is None else faults.news()
 
 
-def _stack_or_error(items: list[_Item]) -> _Item:
-    """The batch, or the first error in it, and all faults."""
-    faults = [fault for _, found in items for fault in found]
+def _stack_or_error(items: list[_Item]) -> tuple[Tensor | NearfarError, list[int], _Faults]:
+    """The batch, or the first error in it; the index of each example; and all faults."""
+    faults = [fault for _, _, found in items for fault in found]
+    given = [index for _, index, _ in items]
     examples: list[Tensor] = []
-    for example, _ in items:
+    for example, _, _ in items:
         if isinstance(example, NearfarError):
-            return example, faults
+            return example, given, faults
         examples.append(example)
-    return torch.stack(examples), faults
+    return torch.stack(examples), given, faults

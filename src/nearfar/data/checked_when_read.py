@@ -57,6 +57,15 @@ class CheckedWhenRead(StreamedExamples):
             PassingImageError: The system did not give it this time.
             UnreadableImageError: Nothing could be read in its place.
         """
+        return self.given(index)[0]
+
+    def given(self, index: int) -> tuple[UInt8[Tensor, "channels height width"], int]:
+        """What an index gives, and the index of the image that it is; −1 where it is of no index.
+
+        Raises:
+            PassingImageError: The system did not give it this time.
+            UnreadableImageError: Nothing could be read in its place.
+        """
         row = int(self.images.rows[index])
         faults: dict[int, str] = {}
         for each, same_class in self._tries(row):
@@ -70,7 +79,7 @@ class CheckedWhenRead(StreamedExamples):
             if faults and not same_class:
                 faults[row] += _OTHER_CLASS
             self.account.add((self.images.called(each), fault) for each, fault in faults.items())
-            return pixels
+            return pixels, index if each == row else self._index_of(each)
         raise UnreadableImageError(
             f"{self.account.where}: {self.images.called(row)} cannot be read ({faults[row]}), nor "
             f"any of {len(faults) - 1} images that were to stand in for it: see whether they are "
@@ -82,6 +91,11 @@ class CheckedWhenRead(StreamedExamples):
         chosen = copy.copy(self)
         chosen.images = self.images.take(indices)
         return chosen
+
+    def _index_of(self, row: int) -> int:
+        """Where a row of the listing is among these images; −1 where it is no part of them."""
+        places = np.flatnonzero(self.images.rows == row)
+        return int(places[0]) if len(places) else -1
 
     def _tries(self, row: int) -> Iterator[tuple[int, bool]]:
         """The image itself, then what may stand in for it, and whether that is of its class.

@@ -41,13 +41,23 @@ class Faults:
         total: Number of files that `max_corrupt` is a share of.
         kind: What a file holds, for messages.
         max_corrupt: Largest share of unreadable files.
+        stands_in: What stands in for one, in words.
     """
 
-    def __init__(self, where: str, *, total: int, kind: str, max_corrupt: float) -> None:
+    def __init__(
+        self,
+        where: str,
+        *,
+        total: int,
+        kind: str,
+        max_corrupt: float,
+        stands_in: str = "another of the same class",
+    ) -> None:
         self.where = where
         self.total = total
         self.kind = kind
         self.max_corrupt = max_corrupt
+        self.stands_in = stands_in
         self._found: dict[str, str] = {}
         self._news: dict[str, str] = {}
 
@@ -90,8 +100,8 @@ class Faults:
         if not self._found:
             return []
         return [
-            f"{len(self)} of {self.total} {self.kind}s cannot be read, and another of the same "
-            f"class stands in for each: {self._named()}"
+            f"{len(self)} of {self.total} {self.kind}s cannot be read, and {self.stands_in} stands "
+            f"in for each: {self._named()}"
         ]
 
     def _named(self) -> str:

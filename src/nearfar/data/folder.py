@@ -44,7 +44,7 @@ def load_folder(spec: FolderSpec) -> Source:
     """
     assert spec.root is not None
     with pillow_quiet():
-        return load_listed(spec, spec.root, *list_parts(spec.root, IMAGES), may_wait=True)
+        return load_listed(spec, spec.root, *list_parts(spec.root, IMAGES))
 
 
 def load_listed(
@@ -52,8 +52,6 @@ def load_listed(
     root: Path,
     listings: list[Listing],
     notes: list[str],
-    *,
-    may_wait: bool = False,
 ) -> Source:
     """Read the files of some listings, each a part.
 
@@ -62,16 +60,12 @@ def load_listed(
         root: Folder that names are given below.
         listings: Of the training part and, where there is one, the test part.
         notes: What is to be said first.
-        may_wait: Whether many files may be checked when they are first read. Not where each has
-            something beside it that no other image can stand for.
     """
     for listing in listings:
         notes += listing.notes
     # Bands and pages of TIFF files must be known.
-    if (
-        may_wait
-        and spec.pages in (None, "first")
-        and not any(FilePaths.of(each.files).ending_in(TIFF_SUFFIXES) for each in listings)
+    if spec.pages in (None, "first") and not any(
+        FilePaths.of(each.files).ending_in(TIFF_SUFFIXES) for each in listings
     ):
 
         def images_of(listing: Listing) -> StreamedFiles:

@@ -61,7 +61,7 @@ def load_image_arrow(spec: ImageArrowSpec) -> Source:
         parts = [_part(folder, images, labels) for folder in folders]
     except NearfarError as error:
         raise type(error)(f"{root}: {error}") from None
-    return load_contents(spec, root, parts, notes, may_wait=True)
+    return load_contents(spec, root, parts, notes)
 
 
 def holds_saved_images(folder: Path) -> bool:

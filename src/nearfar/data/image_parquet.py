@@ -100,7 +100,7 @@ def load_image_parquet(spec: ImageParquetSpec) -> Source:
         held = [_part(files, images, labels, names, notes) for files in parts.values()]
     except NearfarError as error:
         raise type(error)(f"{root}: {error}") from None
-    return load_contents(spec, base, held, notes, may_wait=True)
+    return load_contents(spec, base, held, notes)
 
 
 def _part(

@@ -45,7 +45,7 @@ def load_image_table(spec: ImageTableSpec) -> Source:
     except NearfarError as error:
         raise type(error)(f"{table}: {error}") from None
     with pillow_quiet():
-        return load_listed(spec, base, listings, notes, may_wait=True)
+        return load_listed(spec, base, listings, notes)
 
 
 def is_image_name(value: object) -> bool:

@@ -72,7 +72,16 @@ def load_late(
     shape, shape_notes = common_shape(list(headers.values()), spec)
     if total * prod(shape) <= spec.in_memory_mib * 2**20:
         return None
-    faults = Faults(str(root), total=total, kind=IMAGES.name, max_corrupt=spec.max_corrupt)
+    stands_in = "another of the same class"
+    if spec.second_modality is not None:
+        stands_in = "another, with what is beside it,"
+    faults = Faults(
+        str(root),
+        total=total,
+        kind=IMAGES.name,
+        max_corrupt=spec.max_corrupt,
+        stands_in=stands_in,
+    )
 
     def read(listing: Listing, rows: list[int]) -> tuple[CheckedWhenRead, list[int]]:
         shaped = images[id(listing)].brought_to(shape)

@@ -50,8 +50,6 @@ def load_contents(
     base: Path,
     parts: Sequence[PartInShards],
     notes: list[str],
-    *,
-    may_wait: bool = False,
 ) -> Source:
     """The source of images that lie inside larger files.
 
@@ -60,8 +58,6 @@ def load_contents(
         base: Folder that names are given below.
         parts: The training part and, where there is one, the test part.
         notes: What is to be said first.
-        may_wait: Whether many images may be checked when they are first read, as `load_listed`
-            takes it.
 
     Raises:
         NearfarError: Too many images cannot be read.
@@ -76,7 +72,7 @@ def load_contents(
         threads=spec.workers,
     )
     places = {id(part.listing): part.where for part in parts if isinstance(part.where, Places)}
-    if may_wait and len(places) == len(parts):
+    if len(places) == len(parts):
 
         def images_of(listing: Listing) -> ShardImages:
             where = places[id(listing)]

@@ -32,6 +32,14 @@ class StreamedExamples(Dataset[Tensor]):
         """One example; an image is uint8, 0 to 255."""
         raise NotImplementedError
 
+    def given(self, index: int) -> tuple[Tensor, int]:
+        """What an index gives, and the index of the example that it is.
+
+        They differ where another example stands in for one that cannot be read; −1: it is of no
+        index of these.
+        """
+        return self[index], index
+
     def take(self, indices: Int64[Tensor, " m"]) -> "StreamedExamples":
         """The chosen examples, in the order of `indices`."""
         return _Chosen(self, indices)
@@ -62,6 +70,15 @@ class JoinedExamples(StreamedExamples):
         if index < len(self.first):
             return self.first[index]
         return self.second[index - len(self.first)]
+
+    def given(self, index: int) -> tuple[Tensor, int]:
+        """One example, and the index that it is of."""
+        before = 0 if index < len(self.first) else len(self.first)
+        held = self.second if before else self.first
+        if not isinstance(held, StreamedExamples):
+            return self[index], index
+        example, given = held.given(index - before)
+        return example, given if given < 0 else given + before
 
 
 Examples = Shaped[Tensor, "n *shape"] | StreamedExamples
@@ -290,6 +307,13 @@ class _Chosen(StreamedExamples):
 
     def __getitem__(self, index: int) -> Tensor:
         return self.examples[int(self.indices[index])]
+
+    def given(self, index: int) -> tuple[Tensor, int]:
+        example, given = self.examples.given(int(self.indices[index]))
+        if given == self.indices[index]:
+            return example, index
+        places = (self.indices == given).nonzero()
+        return example, int(places[0]) if len(places) else -1
 
 
 def choose(part: Part, indices: Int64[Tensor, " m"]) -> Part:

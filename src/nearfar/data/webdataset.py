@@ -72,7 +72,7 @@ def load_image_tar(spec: ImageTarSpec) -> Source:
         held = [_part(paths, indices, _all_images(paths, indices), notes, base) for paths in parts]
     except NearfarError as error:
         raise type(error)(f"{shown(root)}: {error}") from None
-    return load_contents(spec, base, held, notes, may_wait=True)
+    return load_contents(spec, base, held, notes)
 
 
 def _place(root: Path | None) -> tuple[Path, Path, list[str]]:

@@ -6,10 +6,10 @@ from math import comb
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from nearfar.data.source import Part, choose
+from nearfar.data.source import Part, StreamedExamples, choose
 from nearfar.evaluation.accuracy import top_accuracy
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.pair_specs import AcrossKindsSpec, PairRetrievalSpec, ZeroShotSpec
@@ -125,8 +125,12 @@ class _Pairs:
 
 
 def _pairs_of(judged: Judged) -> _Pairs:
-    """Those that judge: of the test part, or of the training part where there is none."""
+    """Those that judge: of the test part, or of the training part where there is none.
+
+    A pair whose image could not be read, for which another one stood in, judges nothing.
+    """
     part = judged.judging
+    first, second = judged.embedded_pairs  # by now every image was read
     assert part.partners is not None
     partners = part.partners.used()
     paired = partners.as_part()
@@ -135,9 +139,13 @@ def _pairs_of(judged: Judged) -> _Pairs:
     firsts, first_of = torch.arange(len(part)), torch.arange(len(part))
     if isinstance(part.examples, Tensor):
         firsts, first_of = distinct(part.examples)
-    rows, columns = (partners.rows >= 0).nonzero(as_tuple=True)
+    there = (partners.rows >= 0) & _could_be_read(part)[:, None]
+    rows, columns = there.nonzero(as_tuple=True)
     places = torch.stack([first_of[rows], second_of[partners.rows[rows, columns]]], dim=1)
-    first, second = judged.embedded_pairs
+    left, places[:, 0] = places[:, 0].unique(return_inverse=True)
+    firsts = firsts[left]
+    left, places[:, 1] = places[:, 1].unique(return_inverse=True)
+    seconds = seconds[left]
     return _Pairs(
         first[firsts],
         second[seconds],
@@ -146,6 +154,15 @@ def _pairs_of(judged: Judged) -> _Pairs:
         torch.unique(places, dim=0),
         (part.modality, paired.modality),
     )
+
+
+def _could_be_read(part: Part) -> Bool[Tensor, " n"]:
+    """Which examples of a part are no others' that stand in for them, once all were read."""
+    faults = part.examples.faults if isinstance(part.examples, StreamedExamples) else None
+    if faults is None or part.names is None:
+        return torch.ones(len(part), dtype=torch.bool)
+    lost = {name for name, _ in faults.all()}
+    return torch.tensor([name not in lost for name in part.names])
 
 
 def judge_retrieval(spec: PairRetrievalSpec, judged: Judged) -> Found:
