@@ -28,7 +28,10 @@ def picture(number):
 def write_tar(path, contents, labels):
     with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
         for number, (content, label) in enumerate(zip(contents, labels, strict=True)):
-            for ending, held in (("png", content), ("cls", str(label).encode())):
+            members = [("png", content)]
+            if label is not None:
+                members.append(("cls", str(label).encode()))
+            for ending, held in members:
                 info = tarfile.TarInfo(f"a/{number:03}.{ending}")
                 info.size = len(held)
                 archive.addfile(info, io.BytesIO(held))
@@ -44,14 +47,15 @@ def write_stream(path, table):
         to.write_table(table, max_chunksize=3)
 
 
-def write(kind, root, lost=()):
-    """Three files of eight pictures of two classes; some of them are cut short."""
+def write(kind, root, lost=(), bare=()):
+    """Three files of eight pictures of two classes; some are cut short, some have no label."""
     root.mkdir(parents=True, exist_ok=True)
     names = []
     for shard in range(SHARDS):
         numbers = range(IN_SHARD * shard, IN_SHARD * (shard + 1))
         contents = [picture(n)[: -400 if n in lost else None] for n in numbers]
-        labels = [n % 2 for n in numbers]
+        none = -1 if kind == "arrow" else None
+        labels = [none if n in bare else n % 2 for n in numbers]
         if kind == "tar":
             write_tar(root / f"{shard}.tar", contents, labels)
         elif kind == "parquet":

@@ -11,7 +11,7 @@ from nearfar.data.column_names import given, labels_among, only
 from nearfar.data.folder_listing import Listing
 from nearfar.data.folder_tree import some
 from nearfar.data.image_parquet import class_name, holds_bytes
-from nearfar.data.parquet import text_or_numbers
+from nearfar.data.parquet import labels_or_gaps
 from nearfar.data.parquet_rows import bytes_of
 from nearfar.data.saved_dataset import class_names, data_files, named_splits
 from nearfar.data.shard_contents import PartInShards, load_contents
@@ -32,7 +32,8 @@ def load_image_arrow(spec: ImageArrowSpec) -> Source:
     are the column that holds bytes; classes have the names that the data set says.
 
     Returns:
-        The source, in memory or streamed; an image is called by its file and its row.
+        The source, in memory or streamed; an image is called by its file and its row. Images
+        without a label are the unlabelled part where others have one.
 
     Raises:
         NearfarError: If it is no such folder, a file is missing or damaged, too many images cannot
@@ -150,7 +151,7 @@ def _part(folder: Path, images: str, labels: str | None) -> PartInShards:
         numbers.append(np.full(table.num_rows, number))
         sizes.append(_lengths(table.column(images)))
         if labels is not None:
-            values = text_or_numbers(labels, table.column(labels)).tolist()
+            values = labels_or_gaps(labels, table.column(labels)).tolist()
             found += [class_name(value, names) for value in values]
     if not rows:
         raise NearfarError("no row in it")

@@ -12,7 +12,7 @@ from nearfar.data.column_names import given, labels_among, only
 from nearfar.data.folder_listing import Listing
 from nearfar.data.folder_parts import PARTS, PartName, part_named
 from nearfar.data.folder_tree import many, some
-from nearfar.data.parquet import text_or_numbers
+from nearfar.data.parquet import labels_or_gaps
 from nearfar.data.parquet_columns import opened_parquet
 from nearfar.data.parquet_rows import bytes_of, costly_groups, places_in_parquet
 from nearfar.data.shard_contents import PartInShards, load_contents
@@ -73,7 +73,8 @@ def load_image_parquet(spec: ImageParquetSpec) -> Source:
     that the file says.
 
     Returns:
-        The source, in memory or streamed; an image is called by its file and its row.
+        The source, in memory or streamed; an image is called by its file and its row. Images
+        without a label are the unlabelled part where others have one.
 
     Raises:
         NearfarError: If a file cannot be read, too many images cannot, or a column cannot be told.
@@ -142,7 +143,7 @@ def _listing(shards: Sequence[Path], column: str | None, names: list[str] | None
                 continue
             if column not in file.schema_arrow.names:
                 raise NearfarError(f"{shard.name} has no column {printable(column)}")
-            values = text_or_numbers(column, file.read(columns=[column]).column(0))
+            values = labels_or_gaps(column, file.read(columns=[column]).column(0))
         labels += [class_name(value, names) for value in values.tolist()]
     if not rows:
         raise NearfarError("no row in it")
@@ -151,15 +152,15 @@ def _listing(shards: Sequence[Path], column: str | None, names: list[str] | None
 
 
 def class_name(value: int | str, names: list[str] | None) -> str:
-    """The name of a class; without names its number, of so many digits that they sort."""
-    if names is not None and isinstance(value, int):
-        if not 0 <= value < len(names):
-            raise NearfarError(
-                f"label {value}: the file names {len(names)} classes, from 0; leave out images "
-                "without a label"
-            )
-        return names[value]
-    return str(value)
+    """The name of a class, or its number where there are no names; empty where there is none.
+
+    Of classes that have names, `datasets` writes −1 where it is none.
+    """
+    if names is None or not isinstance(value, int):
+        return str(value) if str(value).strip() else ""
+    if not -1 <= value < len(names):
+        raise NearfarError(f"label {value}: the file names {len(names)} classes, from 0")
+    return "" if value == -1 else names[value]
 
 
 def _labels_of(path: Path, columns: ImageColumns) -> str | None:

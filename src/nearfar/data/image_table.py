@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nearfar.data.column_names import given, labels_among, only, split_among
+from nearfar.data.csv_file import as_labels, told_of_words
 from nearfar.data.file_reading import shown
 from nearfar.data.folder import load_listed
 from nearfar.data.folder_listing import Listing
@@ -29,7 +30,8 @@ def load_image_table(spec: ImageTableSpec) -> Source:
     no setting names are told by their names and values, and a note says which was taken for what.
 
     Returns:
-        The source, in memory or streamed, with file names relative to that folder.
+        The source, in memory or streamed, with file names relative to that folder. Files whose cell
+        in the column of labels is empty are the unlabelled part.
 
     Raises:
         NearfarError: If the table or too many images cannot be read, a column cannot be told, or
@@ -111,12 +113,21 @@ def listings_of(
             f"left out the val part ({many(len(val), 'image')}): neither learnt from nor judged by"
         )
     listings = []
+    classes = None if labels is None else _classes(columns[labels], notes)
     for chosen in (train, test or val):
         if chosen:
-            named = None if labels is None else [str(columns[labels][row]) for row in chosen]
+            named = None if classes is None else [classes[row] for row in chosen]
             files = [rows[row] for row in chosen]
             listings.append(Listing(files, named, [], f"column {printable(labels or '')}"))
     return listings, notes
+
+
+def _classes(labels: Sequence[object], notes: list[str]) -> list[str]:
+    """The name of the class of each row; empty where there is none."""
+    named = [str(label) for label in labels]
+    read = as_labels(named)
+    notes += told_of_words(read)
+    return ["" if label == "" else name for name, label in zip(named, read, strict=True)]
 
 
 def _told(paths: str, labels: str | None, split: str | None, rest: list[str]) -> str:
@@ -153,7 +164,7 @@ def _rows(
                 "images first"
             )
         path = file_named(base, name)
-        if labels is not None and columns[labels][row] == "":
+        if several and labels is not None and columns[labels][row] == "":
             raise NearfarError(
                 f"column {printable(labels)}: row {row + 1} has no label; leave such rows out"
             )

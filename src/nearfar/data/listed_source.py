@@ -1,9 +1,12 @@
 """The source that the files of some listings make, each listing a part."""
 
 from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool
+from numpy import ndarray
 
 from nearfar.data.file_paths import FilePaths
 from nearfar.data.file_reading import FileReader
@@ -11,6 +14,7 @@ from nearfar.data.folder_listing import Listing
 from nearfar.data.folder_parts import SearchName
 from nearfar.data.folder_tree import FileKind, some
 from nearfar.data.labels import encode_labels
+from nearfar.data.missing_labels import nothing_there, told_apart, told_of, told_of_test
 from nearfar.data.source import Examples, Part, Search, Source
 from nearfar.data.source_spec import OwnDataSpec
 from nearfar.data.splits import split_with_note
@@ -31,7 +35,8 @@ def source_of_parts(
     Args:
         spec: Its name, and the share held out where there is no test part.
         kind: What a file holds.
-        listings: Of the parts; what `list_parts` gives.
+        listings: Of the parts; what `list_parts` gives. Where a label is empty, the file has none:
+            of the training part it is one of the unlabelled part, of the test part it is left out.
         reader: Keeps account of the files that cannot be read.
         good: The others, as far as is known; None where nothing is known of any.
         read: From a listing and the rows of such files, what they hold and the rows that it took.
@@ -46,6 +51,8 @@ def source_of_parts(
     searched: dict[SearchName, Part] = {}
     apart = [listing for listing in listings[1:] if listing.search and not listings[0].search]
     names = sorted({name for listing in apart for name in listing.labels or ()})
+    unlabelled: Part | None = None
+    missing = "no test part"
     for listing in listings:
         rows = list(range(len(listing.files)))
         if good is not None:
@@ -68,14 +75,28 @@ def source_of_parts(
         )
         if listing.search is not None:
             searched[listing.search] = part
-        if not is_apart:
-            parts.append(part)
-            classes = known
+        if is_apart:
+            continue
+        there = _there(part)
+        if parts and classes is None:
+            part = replace(part, labels=None)
+        elif parts and there is not None:
+            notes += told_of_test(there, f"{kind.name}s")
+            missing = "no label in the test part"
+            if not nothing_there(there):
+                parts.append(told_apart(part, there).labelled)
+            continue
+        elif there is not None:
+            notes += told_of(there, f"{kind.name}s")
+            part, unlabelled = _apart(part, there)
+        parts.append(part)
+        classes = known
     notes += reader.notes()
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     if test is None:
+        some = f"{kind.name}s" if unlabelled is None else f"labelled {kind.name}s"
         train, test, note = split_with_note(
-            train, spec.test_fraction, missing="no test part", examples=f"{kind.name}s"
+            train, spec.test_fraction, missing=missing, examples=some
         )
         notes += note
     class_names = None if classes is None else tuple(classes)
@@ -84,9 +105,7 @@ def source_of_parts(
         search = Search(
             searched["query"], searched["gallery"], tuple(names) if apart else class_names or ()
         )
-    return Source(
-        spec.name, train, test, class_names=class_names, notes=tuple(notes), search=search
-    )
+    return Source(spec.name, train, test, unlabelled, class_names, tuple(notes), search)
 
 
 def _part_of(
@@ -109,8 +128,9 @@ def _part_of(
         kind: What a file holds.
 
     Returns:
-        The part with the files' names, and its classes; without labels and classes where the
-        listing has none.
+        The part with the files' names, and its classes; a label is −1 where the listing has an
+        empty one. Without labels and classes where it has none, without classes where all are
+        empty.
 
     Raises:
         NearfarError: A folder is of no class of the training part.
@@ -119,7 +139,9 @@ def _part_of(
     if listing.labels is None:
         return Part(examples, None, names, kind.modality), None
     labels = [listing.labels[row] for row in rows]
-    present = sorted(set(labels))  # each class is looked at once, not once a file
+    present = sorted(set(labels) - {""})  # each class is looked at once, not once a file
+    if not present:
+        return Part(examples, torch.full((len(labels),), -1), names, kind.modality), None
     numbers, classes = encode_labels(
         present,
         len(present),
@@ -127,9 +149,24 @@ def _part_of(
         classes=classes,
         examples=f"{kind.name}s",
     )
-    number_of = dict(zip(present, numbers.tolist(), strict=True))
+    number_of = {"": -1, **dict(zip(present, numbers.tolist(), strict=True))}
     numbered = torch.tensor([number_of[name] for name in labels])
     return Part(examples, numbered, names, kind.modality), classes
+
+
+def _there(part: Part) -> Bool[ndarray, " n"] | None:
+    """Whether each example has a label; None where all have, or there are none."""
+    there = None if part.labels is None else (part.labels >= 0).numpy()
+    return None if there is None or there.all() else there
+
+
+def _apart(part: Part, there: Bool[ndarray, " n"]) -> tuple[Part, Part | None]:
+    """What has a label and what has none; one part without labels where nothing has one."""
+    if nothing_there(there):
+        return replace(part, labels=None), None
+    apart = told_apart(part, there)
+    assert apart.unlabelled is not None
+    return apart.labelled, replace(apart.unlabelled, labels=None)
 
 
 def _lost_classes(listing: Listing, rows: Sequence[int], kind: FileKind) -> list[str]:
@@ -142,5 +179,5 @@ def _lost_classes(listing: Listing, rows: Sequence[int], kind: FileKind) -> list
     """
     if listing.labels is None:
         return []
-    lost = sorted(set(listing.labels) - {listing.labels[row] for row in rows})
+    lost = sorted(set(listing.labels) - {"", *(listing.labels[row] for row in rows)})
     return [f"not one {kind.name} can be read of {some(lost)}"] if lost else []

@@ -23,7 +23,7 @@ class Apart:
     """Examples told apart by whether they have a label.
 
     Attributes:
-        labelled: Those that have one; its labels are still to be set.
+        labelled: Those that have one.
         unlabelled: The others, or None where there are none.
         order: `(n,)`, the place that each of the first and then of the others had among all; None
             where all have a label.
@@ -115,7 +115,7 @@ def told_apart(whole: Part, there: Bool[ndarray, " n"] | None) -> Apart:
     """The examples with a label and those without, each in their order.
 
     Args:
-        whole: All of them, without labels.
+        whole: All of them.
         there: Whether each has a label; None where all have. One has, at least.
     """
     if there is None:

@@ -55,12 +55,13 @@ def load_webdataset(spec: WebDatasetSpec) -> Source:
 
 
 def load_image_tar(spec: ImageTarSpec) -> Source:
-    """Read the images of one tar file, or of all in a folder, with labels where all have one.
+    """Read the images of one tar file, or of all in a folder, with their labels.
 
     Files, parts and names are those of `load_webdataset`; texts are not read.
 
     Returns:
-        The source, in memory or streamed; an image is called by its file and its name in it.
+        The source, in memory or streamed; an image is called by its file and its name in it. Those
+        without a label are the unlabelled part where others have one.
 
     Raises:
         NearfarError: If a file cannot be read, holds no image, or too many images cannot be read.
@@ -69,7 +70,10 @@ def load_image_tar(spec: ImageTarSpec) -> Source:
     root, base, notes = _place(spec.root)
     try:
         parts, indices = _indices(root, notes, None)
-        held = [_part(paths, indices, _all_images(paths, indices), notes, base) for paths in parts]
+        held = [
+            _part(paths, indices, _all_images(paths, indices), notes, base, gaps=True)
+            for paths in parts
+        ]
     except NearfarError as error:
         raise type(error)(f"{shown(root)}: {error}") from None
     return load_contents(spec, base, held, notes)
@@ -150,15 +154,18 @@ def _part(
     chosen: Mapping[Path, Mapping[str, Sample]],
     notes: list[str],
     base: Path,
+    *,
+    gaps: bool = False,
 ) -> PartInShards:
-    """The chosen images of a part, with labels where all of these have one."""
+    """The chosen images of a part, with labels where all of these have one, or some, with gaps."""
     samples = [each for path in paths for each in chosen[path].values()]
-    labels = [sample.label for sample in samples]
-    there = [label for label in labels if label]
-    if there and len(there) < len(labels):
-        notes.append(f"{len(labels) - len(there)} of {many(len(labels), 'image')} have no label")
+    labels = [sample.label or "" for sample in samples]
+    missing = labels.count("")
+    if 0 < missing < len(labels) and not gaps:
+        notes.append(f"{missing} of {many(len(labels), 'image')} have no label")
     files = [path / name for path in paths for name in chosen[path]]
-    listing = Listing(files, there if len(there) == len(labels) else None, [], "members")
+    known = missing < len(labels) if gaps else not missing
+    listing = Listing(files, labels if known else None, [], "members")
 
     def contents() -> Iterator[dict[Path, bytes | None]]:
         for path in paths:
