@@ -43,11 +43,16 @@ def test_files_without_a_label_are_a_part_or_left_out_of_the_test_part(tmp_path)
 def test_a_part_of_which_nothing_has_a_label(tmp_path):
     hidden = table(tmp_path, SIX.replace("4.png,b", "4.png,"), count=6, test_fraction=0.4)
     assert (len(hidden.train), len(hidden.unlabelled), hidden.test) == (2, 2, None)
-    bare = SIX.replace(",a,", ",,").replace("2.png,b", "2.png,")
-    source = table(tmp_path, bare, count=6, label_column="kind")
-    assert [part.labels for part in (source.train, source.test)] == [None, None]
-    assert (len(source.train), len(source.test), source.unlabelled) == (4, 2, None)
-    assert any("not one of 4 images has a label" in note for note in source.notes)
+    one = SIX.replace(",a,", ",,")
+    for text, told in (
+        (one.replace("2.png,b", "2.png,"), "not one of 4 images has a label"),
+        (one, "1 of 4 images have a label, all of one class"),
+    ):
+        source = table(tmp_path, text, count=6, label_column="kind")
+        assert [part.labels for part in (source.train, source.test)] == [None, None]
+        assert (len(source.train), len(source.test), source.unlabelled) == (4, 2, None)
+        assert source.class_names is None
+        assert any(told in note for note in source.notes)
 
 
 def test_beside_numbers_a_word_for_nothing_is_none(tmp_path):

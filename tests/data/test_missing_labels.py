@@ -97,6 +97,16 @@ def test_without_one_label_they_are_data_without_labels():
                             *bare.notes)  # fmt: skip
 
 
+@pytest.mark.parametrize("labels", [[4, *[-1] * 19], [*[None] * 17, "a", "a", "a"]])
+def test_labels_of_one_class_tell_nothing_apart(labels):
+    source = source_from_vectors(ROWS, labels)
+    assert source_fingerprint(source) == source_fingerprint(source_from_vectors(ROWS))
+    assert (source.train.labels, source.unlabelled, source.class_names) == (None, None, None)
+    assert "have a label, all of one class" in source.notes[0]
+    whole = source_from_vectors(ROWS, ["a"] * 20)
+    assert whole.class_names == ("a",)
+
+
 def test_test_examples_without_a_label_are_left_out():
     images = np.zeros((20, 2, 2), np.uint8)
     source = source_from_arrays(images, SOME, images, SOME)

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from numpy.typing import ArrayLike
 
 from nearfar.data.labels import encode_labels
 from nearfar.data.missing_labels import (
     labels_there,
     nothing_there,
+    tell_nothing,
     told_apart,
     told_of,
     told_of_test,
@@ -35,7 +37,8 @@ def with_labels(
     """The source of two parts and of arrays of their labels, of which some may be missing.
 
     Training examples without a label become the unlabelled part, and test examples without one are
-    left out. A test part that is held out is one of labelled examples, where there are such.
+    left out. A test part that is held out is one of labelled examples, where there are such. Where
+    the labels that are there are of one class, which tells nothing apart, there are none.
 
     Args:
         name: What to call the source.
@@ -50,18 +53,20 @@ def with_labels(
         minus_one: Whether a label of −1 is none.
     """
     examples = examples or called
-    known, unlabelled, order = None, None, None
+    known: list | None = None
+    unlabelled, order = None, None
     notes: list[str] = []
     if labels is not None:
         values, there = labels_there(labels, len(train), "labels", minus_one=minus_one)
-        notes += told_of(there, examples)
-        if nothing_there(there):
-            test_labels = None  # no class has a training example
+        encoded = torch.arange(0)
+        if not nothing_there(there):
+            count = len(train) if there is None else int(there.sum())
+            encoded, known = encode_labels(values, count, classes=classes, examples=examples)
+        notes += told_of(there, encoded, examples)
+        if tell_nothing(there, encoded):
+            known, test_labels = None, None
         else:
             apart = told_apart(train, there)
-            encoded, known = encode_labels(
-                values, len(apart.labelled), classes=classes, examples=examples
-            )
             train, unlabelled = replace(apart.labelled, labels=encoded), apart.unlabelled
             order = apart.order
             notes += _told_of_gaps(known)
@@ -81,9 +86,9 @@ def with_labels(
     return Source(name, train, test, unlabelled, class_names, tuple(notes), order=order)
 
 
-def _told_of_gaps(classes: list) -> list[str]:
+def _told_of_gaps(classes: list | None) -> list[str]:
     """That numbers of classes are not those of the labels."""
-    if isinstance(classes[0], str) or classes == list(range(len(classes))):
+    if not classes or isinstance(classes[0], str) or classes == list(range(len(classes))):
         return []
     return [
         f"the {len(classes)} labels from {classes[0]} to {classes[-1]} have gaps: "

@@ -14,7 +14,13 @@ from nearfar.data.folder_listing import Listing
 from nearfar.data.folder_parts import SearchName
 from nearfar.data.folder_tree import FileKind, some
 from nearfar.data.labels import encode_labels
-from nearfar.data.missing_labels import nothing_there, told_apart, told_of, told_of_test
+from nearfar.data.missing_labels import (
+    nothing_there,
+    tell_nothing,
+    told_apart,
+    told_of,
+    told_of_test,
+)
 from nearfar.data.source import Examples, Part, Search, Source
 from nearfar.data.source_spec import OwnDataSpec
 from nearfar.data.splits import split_with_note
@@ -52,7 +58,7 @@ def source_of_parts(
     apart = [listing for listing in listings[1:] if listing.search and not listings[0].search]
     names = sorted({name for listing in apart for name in listing.labels or ()})
     unlabelled: Part | None = None
-    missing = "no test part"
+    missing, bare = "no test part", False
     for listing in listings:
         rows = list(range(len(listing.files)))
         if good is not None:
@@ -78,8 +84,8 @@ def source_of_parts(
         if is_apart:
             continue
         there = _there(part)
-        if parts and classes is None:
-            part = replace(part, labels=None)
+        if parts and bare:
+            part, known = replace(part, labels=None), None
         elif parts and there is not None:
             notes += told_of_test(there, f"{kind.name}s")
             missing = "no label in the test part"
@@ -87,8 +93,13 @@ def source_of_parts(
                 parts.append(told_apart(part, there).labelled)
             continue
         elif there is not None:
-            notes += told_of(there, f"{kind.name}s")
-            part, unlabelled = _apart(part, there)
+            assert part.labels is not None
+            labels = part.labels[torch.from_numpy(there)]
+            notes += told_of(there, labels, f"{kind.name}s")
+            if tell_nothing(there, labels):
+                part, known, bare = replace(part, labels=None), None, True
+            else:
+                part, unlabelled = _apart(part, there)
         parts.append(part)
         classes = known
     notes += reader.notes()
@@ -160,10 +171,8 @@ def _there(part: Part) -> Bool[ndarray, " n"] | None:
     return None if there is None or there.all() else there
 
 
-def _apart(part: Part, there: Bool[ndarray, " n"]) -> tuple[Part, Part | None]:
-    """What has a label and what has none; one part without labels where nothing has one."""
-    if nothing_there(there):
-        return replace(part, labels=None), None
+def _apart(part: Part, there: Bool[ndarray, " n"]) -> tuple[Part, Part]:
+    """What has a label and what has none."""
     apart = told_apart(part, there)
     assert apart.unlabelled is not None
     return apart.labelled, replace(apart.unlabelled, labels=None)

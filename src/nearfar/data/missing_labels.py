@@ -127,11 +127,24 @@ def told_apart(whole: Part, there: Bool[ndarray, " n"] | None) -> Apart:
     )
 
 
-def told_of(there: Bool[ndarray, " n"] | None, examples: str) -> list[str]:
+def tell_nothing(there: Bool[ndarray, " n"] | None, labels: Int64[Tensor, " m"]) -> bool:
+    """Whether labels are missing, and those that are not are of one class at most.
+
+    Args:
+        there: Whether each example has one; None where all have.
+        labels: Of those that have one.
+    """
+    return there is not None and len(labels.unique()) < 2
+
+
+def told_of(
+    there: Bool[ndarray, " n"] | None, labels: Int64[Tensor, " m"], examples: str
+) -> list[str]:
     """What a person should know of training examples without a label.
 
     Args:
         there: Whether each has one; None where all have.
+        labels: Of those that have one.
         examples: What they are.
     """
     if there is None:
@@ -139,6 +152,11 @@ def told_of(there: Bool[ndarray, " n"] | None, examples: str) -> list[str]:
     count, missing = len(there), int((~there).sum())
     if missing == count:
         return [f"not one of {count:,} {examples} has a label: they are data without labels"]
+    if tell_nothing(there, labels):
+        return [
+            f"{count - missing:,} of {count:,} {examples} have a label, all of one class, which "
+            "tells nothing apart: they are read as data without labels"
+        ]
     return [
         f"{missing:,} of {count:,} {examples} have no label: methods that learn without labels "
         "learn from these too (data.train_part), and nothing is judged by them"
