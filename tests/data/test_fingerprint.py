@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nearfar.data.fingerprint import part_fingerprint, source_fingerprint
-from nearfar.data.source import JoinedExamples, Part, Source
+from nearfar.data.fingerprint import part_fingerprint, part_fingerprints, source_fingerprint
+from nearfar.data.source import JoinedExamples, Part, Partners, Source
 from nearfar.data.sources import load_source
 from nearfar.data.specs import FolderSpec
 
@@ -18,6 +18,16 @@ def part(seed: int = 0, count: int = 6, labels: bool = True) -> Part:
 
 def whole() -> Source:
     return Source("made", part(0), part(1), class_names=("cat", "dog"))
+
+
+def test_both_fingerprints_of_a_part_are_those_of_the_part_without_and_with_its_labels():
+    others = Partners(torch.arange(6)[:, None], torch.ones(6, 4, dtype=torch.uint8), "texts")
+    for each in (part(), part(labels=False), replace(part(), partners=others)):
+        bare = replace(each, labels=None)
+        assert part_fingerprints(each) == (part_fingerprint(bare), part_fingerprint(each))
+    assert (
+        len({*part_fingerprints(part()), part_fingerprint(replace(part(), partners=others))}) == 3
+    )
 
 
 def test_the_same_data_have_the_same_fingerprint_under_any_name():

@@ -11,7 +11,9 @@ from scipy.io import savemat
 from source_files import write_images
 from torchvision.datasets import ImageFolder, imagenet
 
+from nearfar.data import fingerprint
 from nearfar.data.batches import evaluation_batches
+from nearfar.data.fingerprint import part_fingerprints
 from nearfar.data.source import StreamedExamples
 from nearfar.data.sources import load_source
 from nearfar.data.specs import ImageNetSpec
@@ -72,6 +74,23 @@ def test_a_damaged_file_met_while_streaming_is_named_in_one_line(tmp_path):
         with pytest.raises(NearfarError, match=rf"{bad.name}.*--resume") as caught:
             list(evaluation_batches(images, batch_size=2, device="cpu", workers=workers))
         assert "\n" not in str(caught.value)
+
+
+def test_a_good_copy_is_the_same_data_where_it_has_the_same_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(fingerprint, "_SPREAD", 2)  # the first and the last file
+    _write(tmp_path)
+    bad = tmp_path / "train" / WNIDS[1] / f"{WNIDS[1]}_0.JPEG"
+    good = bad.read_bytes()
+
+    def data():
+        return part_fingerprints(load_source(_config(tmp_path, image_size=32)).train)
+
+    whole = data()
+    bad.write_bytes(bytes(len(good)))
+    assert data() == whole
+    bad.write_bytes(good[:300])
+    assert data()[0] != whole[0]
+    assert data()[1] != whole[1]
 
 
 def test_what_is_missing_is_said(tmp_path):

@@ -165,6 +165,38 @@ def test_a_compressed_tar_file_is_read_into_memory_or_refused(tmp_path):
     assert len(load("tar", root, in_memory_mib=64).train) == COUNT
     with pytest.raises(SettingError, match=r"0\.tar is compressed.*images are streamed"):
         load("tar", root)
+    (root / "0.tar").rename(root / "0.tar.gz")
+    with pytest.raises(SettingError, match=r"0\.tar\.gz is compressed \(`gzip -d 0\.tar\.gz` und"):
+        load("tar", root / "0.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "how"),
+    [
+        ("2.tar.gz", "2.tar", "gzip"),
+        ("2.tgz", "2.tar", "gzip"),
+        ("a.train.tar.zst", "a.train.tar", "zstd"),
+    ],
+)
+def test_a_compressed_file_in_a_folder_is_not_passed_over(tmp_path, name, plain, how):
+    root = write("tar", tmp_path / "data")
+    (root / "2.tar").rename(root / name)
+    with pytest.raises(NearfarError, match=rf"1 tar file compressed.*{name}.*`{how} -d {name}`"):
+        load("tar", root)
+    shutil.copy(root / name, root / plain)
+    assert len(load("tar", root).train) == COUNT
+
+
+def test_what_zstd_wrote_is_told_in_one_line(tmp_path):
+    for name, how in (("a.tar.zst", "`zstd -d a.tar.zst`"), ("a.tar", "`zstd -d`")):
+        (tmp_path / name).write_bytes(b"\x28\xb5\x2f\xfd" + bytes(600))
+        with pytest.raises(NearfarError) as error:
+            load("tar", tmp_path / name)
+        assert str(error.value).endswith(f"{name} is compressed by zstd: decompress it ({how})")
+    (tmp_path / "b.tar").write_bytes(bytes(range(1, 201)) * 4)
+    with pytest.raises(NearfarError, match=r"b\.tar: not a readable tar file") as error:
+        load("tar", tmp_path / "b.tar")
+    assert "\n" not in str(error.value)
 
 
 def test_images_with_texts_stream(tmp_path):

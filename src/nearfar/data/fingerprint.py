@@ -44,13 +44,30 @@ def part_fingerprint(part: Part) -> str:
     Returns:
         64 hexadecimal digits.
     """
+    return part_fingerprints(part)[1]
+
+
+def part_fingerprints(part: Part) -> tuple[str, str]:
+    """The fingerprints of a part without its labels and with them; its files are asked once.
+
+    Returns:
+        Twice 64 hexadecimal digits, as `part_fingerprint` gives them.
+    """
     digest = hashlib.sha256(repr((len(part), part.example_shape)).encode())
     for bits in _bits_of(part.examples):
         digest.update(bits)
     if isinstance(part.examples, StreamedExamples) and part.names is not None:
         digest.update("\0".join(part.names).encode("utf-8", "surrogateescape"))
-    if part.labels is not None:
-        digest.update(_bits(part.labels))
+    if part.labels is None:
+        unlabelled = _with_the_rest(digest, part)
+        return unlabelled, unlabelled
+    unlabelled = _with_the_rest(digest.copy(), part)
+    digest.update(_bits(part.labels))
+    return unlabelled, _with_the_rest(digest, part)
+
+
+def _with_the_rest(digest: "hashlib._Hash", part: Part) -> str:
+    """The digest of what comes behind the labels too."""
     if part.multi_labels is not None:
         digest.update(_bits(part.multi_labels))
     if part.partners is not None:

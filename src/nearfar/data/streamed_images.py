@@ -49,7 +49,8 @@ class StreamedImages(StreamedExamples):
             raise
         except UnreadableImageError as error:
             raise UnreadableImageError(
-                f"{error}; put a good copy in its place, then go on with --resume"
+                f"{error}; put a good copy in its place, then go on with --resume; a copy of "
+                "another size makes other data, which need a new run"
             ) from None
 
     def read(self, row: int) -> UInt8[Tensor, "channels height width"]:

@@ -17,7 +17,7 @@ from nearfar.data.image_files import SUFFIXES
 from nearfar.data.shard_images import Shard
 from nearfar.durable_files import write_durably
 from nearfar.errors import NearfarError, SettingError
-from nearfar.outside_text import printable
+from nearfar.outside_text import first_line, printable
 from nearfar.paths import user_cache
 
 _FORMAT = 1
@@ -27,6 +27,19 @@ _LARGEST = 2**28
 """Bytes of a member at most: a tar file may be compressed, and declare any size."""
 _CALLED = ("caption", "text", "txt", "alt_text", "description", "title")
 _LABELLED = ("label", "class", "cls")
+_COMPRESSED = {
+    ending: command
+    for command, endings in {
+        "gzip": (".tar.gz", ".tgz"),
+        "bzip2": (".tar.bz2", ".tbz2", ".tbz"),
+        "xz": (".tar.xz", ".txz"),
+        "zstd": (".tar.zst", ".tzst"),
+    }.items()
+    for ending in endings
+}
+"""What writes files of some endings."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""A file that zstd wrote begins so."""
 
 
 @dataclass
@@ -155,6 +168,16 @@ class TarReader:
         os.close(self._file)
 
 
+def undone(path: Path) -> tuple[Path, str] | None:
+    """Of a file that its name says is compressed the one that is not, and the command for it."""
+    name = path.name
+    for ending, command in _COMPRESSED.items():
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            plain = path.with_name(f"{name[: -len(ending)]}.tar")
+            return plain, f"`{command} -d {shown(Path(name))}`"
+    return None
+
+
 @contextmanager
 def opened_tar(path: Path) -> Iterator[tarfile.TarFile]:
     """A tar file, compressed or not; what is wrong with it in one line."""
@@ -162,7 +185,19 @@ def opened_tar(path: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(path, "r:*") as archive:
             yield archive
     except (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeError) as error:
-        raise NearfarError(f"{shown(Path(path.name))}: not a readable tar file ({error})") from None
+        name = shown(Path(path.name))
+        if _begins_with(path, _ZSTD):
+            named = undone(path)
+            how = "`zstd -d`" if named is None else named[1]
+            raise NearfarError(f"{name} is compressed by zstd: decompress it ({how})") from None
+        why = first_line(error).rstrip(":")
+        raise NearfarError(f"{name}: not a readable tar file ({why})") from None
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(magic)) == magic
+    return False
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:

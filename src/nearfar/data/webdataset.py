@@ -15,7 +15,15 @@ from nearfar.data.shard_contents import PartInShards, load_contents
 from nearfar.data.shard_images import Places
 from nearfar.data.shard_specs import ImageTarSpec
 from nearfar.data.source import Source
-from nearfar.data.tar_files import Sample, TarIndex, TarReader, Texts, images_of_tar, read_tar_index
+from nearfar.data.tar_files import (
+    Sample,
+    TarIndex,
+    TarReader,
+    Texts,
+    images_of_tar,
+    read_tar_index,
+    undone,
+)
 from nearfar.errors import NearfarError
 from nearfar.outside_text import printable
 
@@ -89,8 +97,26 @@ def _indices(
     root: Path, notes: list[str], texts: Texts | None
 ) -> tuple[list[list[Path]], dict[Path, TarIndex]]:
     """The tar files of each part, and what each holds."""
+    if root.is_dir():
+        _refuse_compressed(root)
     parts = list(shards_by_part(root, ".tar", notes).values())
     return parts, {path: read_tar_index(path, texts) for paths in parts for path in paths}
+
+
+def _refuse_compressed(root: Path) -> None:
+    """Refuse a folder with compressed tar files that nothing would be read of.
+
+    Raises:
+        NearfarError: There is one, and beside it no file of its name without the compression.
+    """
+    compressed = [(path, undone(path)) for path in sorted(root.rglob("*.t*"))]
+    left = [(path, how[1]) for path, how in compressed if how and not how[0].exists()]
+    if left:
+        path, command = left[0]
+        raise NearfarError(
+            f"{many(len(left), 'tar file')} compressed, such as {shown(path.relative_to(root))}: "
+            f"decompress each ({command}), so that its images can be read one by one"
+        )
 
 
 def _all_images(
@@ -174,7 +200,9 @@ def _part(
     compressed = [path for path in paths if any(each.place < 0 for each in chosen[path].values())]
     if compressed:
         name = shown(compressed[0].relative_to(base))
-        why = f"{name} is compressed, or holds what cannot be read by itself"
+        how = undone(compressed[0])
+        why = f"{name} is compressed" + (f" ({how[1]} undoes that)" if how else "")
+        why += ", or holds what cannot be read by itself"
         return PartInShards(listing, contents, why)
     counts = [len(chosen[path]) for path in paths]
     where = Places(

@@ -1,9 +1,8 @@
 """What makes a run this experiment and no other: its settings and its data."""
 
-from dataclasses import replace
 from typing import Any
 
-from nearfar.data.fingerprint import part_fingerprint
+from nearfar.data.fingerprint import part_fingerprints
 from nearfar.encoders.adapt_spec import AdaptSpec
 from nearfar.encoders.specs import EncoderSpec
 from nearfar.methods.method_spec import SECOND_ADAPT, SECOND_ENCODER
@@ -53,10 +52,11 @@ def experiment_of(assembly: Assembly) -> dict[str, Any]:
         if f"{adapt}head" in settings:
             settings[f"{adapt}head (content)"] = start.origin.head
     part = assembly.part
+    unlabelled, labelled = part_fingerprints(part)
     data = {
         "data (number of examples)": len(part),
         "data (shape)": list(part.example_shape),
-        "data (content)": part_fingerprint(replace(part, labels=None)),
-        "data (labels)": None if part.labels is None else part_fingerprint(part),
+        "data (content)": unlabelled,
+        "data (labels)": None if part.labels is None else labelled,
     }
     return settings | data | assembly.method.fingerprints
