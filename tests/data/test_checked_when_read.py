@@ -117,11 +117,13 @@ def test_each_opening_sees_the_folder_as_it_is_then(root, tmp_path):
     assert source_fingerprint(source) == source_fingerprint(copy)
 
 
-@pytest.mark.parametrize("held", ["few", "in memory"])
-def test_what_is_few_or_fits_is_still_decoded_when_it_is_opened(root, monkeypatch, held):
+@pytest.mark.parametrize("held", ["few", "in memory", "pages"])
+def test_what_is_few_fits_or_has_pages_is_still_decoded_when_it_is_opened(root, monkeypatch, held):
     spoil(root, *LOST)
     if held == "few":
         monkeypatch.setattr(late_checks, "AT_ONCE", 40)
+    if held == "pages":
+        Image.new("L", (6, 6)).save(root / "cat" / "page.tif")
     source = load(root, in_memory_mib=int(held == "in memory"))
     assert source.faults is None
     assert "skipped 3 of 4" in " ".join(source.notes)

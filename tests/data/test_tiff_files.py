@@ -5,19 +5,16 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import tifffile
-import torch
 from PIL import Image
 from tests.uses.tiny_encoder import tiny_encoder
 
-from nearfar.data import folder, late_checks, streamed_images
-from nearfar.data.checked_when_read import CheckedWhenRead
 from nearfar.data.fingerprint import part_fingerprint
 from nearfar.data.image_files import UnreadableImageError, read_header, read_image
 from nearfar.data.shard_specs import ImageParquetSpec
 from nearfar.data.sources import load_source
 from nearfar.data.specs import FolderSpec
 from nearfar.data.tiff_files import page_path
-from nearfar.data.tolerant_files import TolerantImages, all_images
+from nearfar.data.tolerant_files import all_images
 from nearfar.errors import NearfarError, SettingError
 from nearfar.uses.embeddable import of_image
 
@@ -53,43 +50,6 @@ def test_each_page_is_an_image(tmp_path, in_memory_mib):
     assert any("1 files hold several pages: 4 images in all" in note for note in source.notes)
     other = load(tmp_path, pages="first", in_memory_mib=in_memory_mib)
     assert part_fingerprint(other.train) != part_fingerprint(source.train)
-
-
-def test_many_pages_and_bands_are_decoded_when_they_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(late_checks, "AT_ONCE", 4)
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        for number in range(3):
-            stack(tmp_path / name / f"{number}.tif", 2)
-    (tmp_path / "a" / "gone.tif").write_bytes(b"no image")
-    whole = load(tmp_path, pages="each", in_memory_mib=1, max_corrupt=0.2)
-    with monkeypatch.context() as context:
-        context.setattr(streamed_images, "read_image", lambda *_: pytest.fail("decoded"))
-        context.setattr(folder, "read_image", lambda *_: pytest.fail("decoded"))
-        source = load(tmp_path, pages="each", in_memory_mib=0, max_corrupt=0.2)
-    assert isinstance(source.train.examples, CheckedWhenRead)
-    assert source.train.names == whole.train.names
-    assert "12 images, more than 4: each is checked when it is first read" in source.notes
-    assert "skipped 1 of 13 images: a/gone.tif" in " ".join(source.notes)
-    for row in range(12):
-        assert torch.equal(source.train.examples[row], whole.train.examples[row])
-
-    def failing(content, *rest):
-        if str(content).endswith("b/0.tif/1"):
-            raise UnreadableImageError("cut short")
-        return read_image(content, *rest)
-
-    monkeypatch.setattr(streamed_images, "read_image", failing)
-    found, given = source.train.examples.given(row := source.train.names.index("b/0.tif/1"))
-    assert given != row
-    assert torch.equal(found, whole.train.examples[given])
-    assert source.train.labels[given] == 1
-    assert source.faults.all() == [("b/0.tif/1", "cut short")]
-    opened, shares = TolerantImages(source.train.examples.images).opened(
-        torch.stack([TolerantImages(source.train.examples.images)[each] for each in (row, given)])
-    )
-    assert torch.equal(opened[1], found)
-    assert shares[0] == 0 < shares[1]
 
 
 def test_pages_keep_the_class_of_their_file(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from scipy.io import wavfile
 
@@ -11,6 +12,7 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import NpzSpec, VectorsNpzSpec
 from nearfar.errors import NearfarError, SettingError
 from nearfar.recipes.found_data import find_data
+from nearfar.table_features import TableFeature
 
 
 def picture(path, side=8):
@@ -139,15 +141,65 @@ def test_beside_an_x_a_y_is_a_coordinate(tmp_path, kind):
 
 
 @KINDS
-def test_columns_with_gaps_are_told_and_not_read(tmp_path, kind):
+def test_gaps_are_filled_in_where_most_numbers_are_there(tmp_path, kind):
     numbers = np.linspace(0, 1, 12)
-    gaps = np.where(numbers > 0.5, numbers, np.nan)
-    path = written({"a": numbers, "gaps": gaps}, tmp_path / f"table.{kind}")
+    few, most = np.where(numbers > 0.9, np.nan, numbers), np.where(numbers > 0.5, np.nan, numbers)
+    most[0] = np.nan
+    path = written({"a": numbers, "few": few, "most": most}, tmp_path / f"table.{kind}")
     found = find_data(path)
-    assert found.why.endswith("not read: gaps (values are missing)")
-    assert found.data.build().train.examples.shape[1] == 1
-    with pytest.raises(NearfarError, match=r"values that are missing \(the first is gaps"):
-        find_data(written({"gaps": gaps, "word": ["a", "b", "c"] * 4}, path))
+    assert found.why == (
+        "a table of 2 columns of numbers, no column known as labels; filled in where numbers are "
+        "missing: few; not read: most (values are missing)"
+    )
+    source = found.data.build()
+    assert source.columns == (
+        TableFeature("a"),
+        TableFeature("few"),
+        TableFeature("few", missing=True),
+    )
+    assert "stands for numbers that are missing in few" in " ".join(source.notes)
+    with pytest.raises(NearfarError, match=r"most values are missing .* \(the first is most"):
+        find_data(written({"most": most, "word": [f"w{n}" for n in range(12)]}, path))
+
+
+@KINDS
+def test_columns_of_few_words_are_categories(tmp_path, kind):
+    rows = np.arange(40)
+    words = {
+        "a": rows / 7,
+        "day": np.where(rows % 2 == 0, "workday", "day off"),
+        "colour": [("red", "green", None, "blue")[row % 4] for row in rows],
+        "kind": np.where(rows % 3 == 0, "x", "y"),
+        "note": [f"words of row {row}" for row in rows],
+        "class": rows % 2,
+    }
+    path = written(words, tmp_path / f"table.{kind}")
+    found = find_data(path)
+    assert found.why == (
+        "a table of 1 column of numbers and 2 columns of categories (day, colour), labels in "
+        "class; not read: kind (called as labels are), note"
+    )
+    source = found.data.build()
+    assert [str(feature) for feature in source.columns] == [
+        "a",
+        "day=day off",
+        "day=workday",
+        "colour=blue",
+        "colour=green",
+        "colour=red",
+    ]
+    values = torch.cat([source.train.examples, source.test.examples])
+    assert values[:, 1:3].sum(1).eq(1).all()
+    assert values[:, 3:].sum(1).eq(0).sum() == 10  # those without a colour
+
+
+@KINDS
+def test_a_table_of_words_alone_is_one_of_categories(tmp_path, kind):
+    rows = np.arange(24)
+    words = {"odour": np.array(["a", "b"])[rows % 2], "cap": np.array(["c", "d"])[rows % 2]}
+    path = written({**words, "class": rows % 2}, tmp_path / f"table.{kind}")
+    assert find_data(path).data.categories == ("odour", "cap")
+    assert find_data(path).data.build().train.example_shape == (4,)
 
 
 def test_decimal_commas_are_told(tmp_path):

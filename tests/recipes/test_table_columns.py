@@ -14,14 +14,20 @@ from nearfar.data.sources import load_source
 from nearfar.data.specs import CSVSpec, ParquetSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.encoders.specs import MLPSpec
-from nearfar.errors import SettingError
+from nearfar.errors import NearfarError, SettingError
 from nearfar.methods.distill_spec import DistillSpec
 from nearfar.recipes.assembly import assemble
+from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.run import evaluate_run, run_recipe
+from nearfar.table_features import TableFeature
 from nearfar.training.ranks import Ranks
 from nearfar.views.specs import VectorViewsSpec
 
 NAMES = ["height", "width", "age", "class"]
+
+
+def plain(*names):
+    return tuple(map(TableFeature, names))
 
 
 def frame(rows=60):
@@ -72,7 +78,7 @@ def test_columns_are_taken_by_their_names(trained, tmp_path):
     found, notes = features(run, mixed)
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
     assert any(
-        note.startswith("1 column the encoder does not know, and so not read: more")
+        note.startswith("1 feature the encoder does not know, and so not read: more")
         for note in notes
     )
 
@@ -101,7 +107,7 @@ def test_a_run_that_begins_with_it_learns_from_them_in_its_order(trained, tmp_pa
     begun = recipe_of(tmp_path, mixed)
     begun = replace(begun, encoder=replace(begun.encoder, start=str(run)))
     assembly = assemble(begun)
-    assert assembly.format.columns == ("height", "width", "age")
+    assert assembly.format.columns == plain("height", "width", "age")
     known = load_encoder(run)
     torch.testing.assert_close(assembly.format.mean, tuple(known.mean.tolist()))
     assert assembly.part.example_shape == (3,)
@@ -120,11 +126,89 @@ def test_features_without_names_are_taken_as_they_stand(tmp_path):
     np.savetxt(path, np.random.default_rng(0).normal(size=(9, 3)), delimiter=",")
     source = load_source(CSVSpec(root=path))
     assert source.columns is None
-    assert in_columns(source, ("b", "a", "c")) is source
+    assert in_columns(source, plain("b", "a", "c")) is source
 
 
 def test_the_values_of_a_list_have_names_of_their_own(tmp_path):
     path = tmp_path / "table.parquet"
     pd.DataFrame({"a": [1.0, 2.0], "rows": [[1.0, 2.0], [3.0, 4.0]]}).to_parquet(path)
     source = load_source(ParquetSpec(root=path, test_fraction=0))
-    assert source.columns == ("a", "rows[0]", "rows[1]")
+    assert source.columns == plain("a", "rows[0]", "rows[1]")
+
+
+def mixed(folder, rows=60):
+    random = np.random.default_rng(1)
+    city = random.choice(["Bern", "Oslo", "Rome"], rows)
+    age = np.where(np.arange(rows) % 9 == 0, np.nan, random.normal(40, 9, rows))
+    table = pd.DataFrame({"age": age, "income": random.normal(size=rows), "city": city})
+    return written_as(folder / "mixed.csv", table.assign(**{"class": np.arange(rows) % 2}))
+
+
+def written_as(path, table):
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def of_words(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words")
+    path = mixed(folder)
+    recipe = recipe_of(folder, path)
+    data = replace(recipe.data, categories=("city",), fill_missing=True)
+    return run_recipe(replace(recipe, data=data), folder / "run").parent, path
+
+
+def test_words_and_gaps_are_read_as_the_encoder_has_learnt_them(of_words, tmp_path):
+    run, path = of_words
+    assert [str(each) for each in load_encoder(run).columns] == [
+        *("age", "age missing", "income", "city=Bern", "city=Oslo", "city=Rome")
+    ]
+    whole, _ = features(run, path)
+    few = pd.read_csv(path).iloc[8:11, ::-1]  # one gap, and not every city
+    assert few.city.nunique() < 3
+    found, notes = features(run, written_as(tmp_path / "few.csv", few))
+    assert (
+        "the mean that the encoder has learnt stands for numbers that are missing in age" in notes
+    )
+    torch.testing.assert_close(found, whole[8:11], rtol=1e-5, atol=1e-6)
+
+
+def test_a_word_that_it_has_not_learnt_is_none(of_words, tmp_path):
+    run, path = of_words
+    table = pd.read_csv(path).iloc[:3]
+    none, other = table.assign(city=""), table.assign(city=["Wien", "Wien", "Bern"])
+    encoded, notes = features(run, written_as(tmp_path / "other.csv", other))
+    assert any(note.endswith("city=Wien") for note in notes)
+    none = none.assign(city=["", "", "Bern"])
+    expected, _ = features(run, written_as(tmp_path / "none.csv", none))
+    torch.testing.assert_close(encoded, expected, rtol=0, atol=0)
+
+
+def test_views_of_words_hold_one_of_them(of_words):
+    run, _ = of_words
+    assembly = assemble(read_recipe(run))
+    generator = torch.Generator().manual_seed(0)
+    view = assembly.views.draw(assembly.part.examples, generator)
+    words = view[:, 3:] * assembly.views._std[3:] + assembly.views._mean[3:]
+    assert (words.double().sum(1) - 1).abs().max() < 0.6  # noise alone, no second word
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, r"city: 60 of 60 values are no numbers .* read it as words by data\.categories"),
+        ({"categories": ("city",)}, r"age: 7 of 60 .*\(empty\).* data\.fill_missing"),
+        ({"categories": ("town",)}, r"unknown column in data\.categories 'town'"),
+    ],
+)
+def test_what_is_no_number_is_refused_and_told_how_to_read(tmp_path, changes, said):
+    path = mixed(tmp_path)
+    with pytest.raises(NearfarError, match=said):
+        load_source(CSVSpec(root=path, leave_out=() if changes else ("age",), **changes))
+
+
+def test_names_of_rows_are_no_categories(tmp_path):
+    table = pd.DataFrame({"a": np.arange(1200.0), "name": [f"n{row}" for row in range(1200)]})
+    path = written_as(tmp_path / "names.csv", table)
+    with pytest.raises(NearfarError, match=r"has 1,200 different words.*leave it out"):
+        load_source(CSVSpec(root=path, categories=("name",)))

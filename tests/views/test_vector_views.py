@@ -74,3 +74,18 @@ def test_scarf_leaves_the_first_view_as_it_is():
 def test_settings_that_cannot_be_are_refused_before_data_are_read(settings, words):
     with pytest.raises(SettingError, match=words):
         as_spec(ViewsSpec, settings)
+
+
+def test_words_of_one_column_are_replaced_together():
+    words = torch.nn.functional.one_hot(torch.arange(64) % 5, 5)
+    rows = torch.cat([words, torch.arange(64)[:, None] % 7, 1 - words], dim=1).float()
+    columns = torch.tensor([0] * 5 + [1] + [2] * 5)
+    parameters = VectorParameters(corruption=0.5)
+    view = vector_view(rows, parameters, torch.Generator().manual_seed(0), columns)
+    assert view[:, :5].sum(1).eq(1).all()
+    assert view[:, 6:].sum(1).eq(4).all()
+    changed = [view[:, part].ne(rows[:, part]).any(1) for part in (slice(5), slice(6, 11))]
+    assert 15 < changed[0].sum() < 40  # a half of 64, of which a fifth draws its own word
+    assert changed[0].ne(changed[1]).any()  # columns are drawn apart
+    alone = vector_view(rows, parameters, torch.Generator().manual_seed(0))
+    assert not alone[:, :5].sum(1).eq(1).all()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nearfar.cli.arguments import parse
 from nearfar.cli.choices import choose
 from nearfar.data.source_spec import Fit, SourceSpec
-from nearfar.data.specs import DigitsSpec, NpzSpec, PicturesSpec
+from nearfar.data.specs import DigitsSpec, NpzSpec, PicturesSpec, TableSpec
 from nearfar.errors import SettingError
 from nearfar.paths import user_path
 from nearfar.spec import Nested, as_spec, to_json
@@ -125,7 +125,9 @@ def examples_of(
     elif isinstance(spec, PicturesSpec) and encoder.modality == "images" and tower == "first":
         spec = _of_encoders_shape(spec, encoder)
     spec.require_root()
-    source = ranks.one_by_machine(lambda: in_columns(load_source(spec), encoder.columns))
+    source = ranks.one_by_machine(
+        lambda: in_columns(load_source(spec), encoder.columns, encoder.means)
+    )
     settings = to_json(spec if spec.place is None else spec.at(user_path(spec.place).absolute()))
     second = tower == "second" and source.second_modality is not None
     return of_source(source, settings, second=second), spec.readers
@@ -177,7 +179,27 @@ def _found_at(path: Path, encoder: "SavedEncoder") -> SourceSpec:
             "npz --data.root FILE (nearfar data)"
         )
     spec = replace(found.data, test_fraction=0)
+    if isinstance(spec, TableSpec):
+        return _of_encoders_columns(spec, encoder)
     return _of_encoders_shape(spec, encoder) if isinstance(spec, PicturesSpec) else spec
+
+
+def _of_encoders_columns(spec: TableSpec, encoder: "SavedEncoder") -> TableSpec:
+    """The table whose columns are read as those were that the encoder has learnt from.
+
+    What few rows hold does not tell categories from other words.
+    """
+    if encoder.columns is None:
+        return spec
+    known = {feature.column for feature in encoder.columns}
+    words = {feature.column for feature in encoder.columns if feature.value is not None}
+    return replace(
+        spec,
+        label_column=None if spec.label_column in known else spec.label_column,
+        leave_out=tuple(name for name in (*spec.leave_out, *spec.categories) if name not in known),
+        categories=tuple(sorted(words)),
+        fill_missing=True,
+    )
 
 
 def _holds_shards(path: Path) -> bool:

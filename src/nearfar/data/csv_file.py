@@ -13,6 +13,7 @@ from nearfar.data.column_names import MISSING, answers_among, given
 from nearfar.data.csv_heading import is_heading
 from nearfar.data.source import Source
 from nearfar.data.specs import CSVSpec
+from nearfar.data.table_values import Features, features_of_words, features_with_gaps, gaps_among
 from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.outside_text import printable
 
@@ -112,11 +113,12 @@ def _rows(reader: Iterable[list[str]], limit_mib: int) -> list[list[str]]:
 def load_csv(spec: CSVSpec) -> Source:
     """Read the rows of a CSV table as vectors.
 
-    Columns of numbers are features, in the order of the table; one column may hold the labels, and
-    rows whose cell in it is empty become the unlabelled part.
+    Columns of numbers are features, in the order of the table, and so is each word of the columns
+    of `categories`; one column may hold the labels, and rows whose cell in it is empty become the
+    unlabelled part.
 
     Raises:
-        NearfarError: If the file is damaged, or a column holds what is no number.
+        NearfarError: If the file is damaged, or another column holds what is no number.
         SettingError: If the table has no such column or is larger than `in_memory_mib`.
     """
     path = spec.root
@@ -126,45 +128,60 @@ def load_csv(spec: CSVSpec) -> Source:
         cells = table.cells
         labelled = given(spec.label_column, "label_column", cells)
         require_known("column in data.leave_out", spec.leave_out, cells)
+        require_known("column in data.categories", spec.categories, cells)
         kept = [name for name in cells if name not in (labelled, *spec.leave_out)]
         if not kept:
             raise NearfarError("no column of features in it")
-        features = [_features(name, cells[name]) for name in kept]
+        read = [
+            features_of_words(name, cells[name])
+            if name in spec.categories
+            else _features(name, cells[name], spec.fill_missing)
+            for name in kept
+        ]
         labels = None if labelled is None else as_labels(cells[labelled])
         source = source_from_vectors(
-            np.stack(features, axis=1),
+            np.concatenate([values for _, values in read], axis=1),
             labels,
             test_fraction=spec.test_fraction,
             name="csv",
             minus_one=False,
         )
         told = [] if labels is None else told_of_words(labels)
-        notes = (*answers_among(kept, labelled), *told, *source.notes)
-        return replace(source, notes=notes, columns=tuple(kept) if table.headed else None)
+        columns = tuple(feature for features, _ in read for feature in features)
+        notes = (*answers_among(kept, labelled), *gaps_among(columns), *told, *source.notes)
+        return replace(source, notes=notes, columns=columns if table.headed else None)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
 
 
-def _features(name: str, cells: list[str]) -> np.ndarray:
+def _features(name: str, cells: list[str], fill: bool) -> Features:
     """A column of numbers."""
-    values = as_numbers(cells)
+    there = ["nan" if cell.lower() in MISSING else cell for cell in cells] if fill else cells
+    values = as_numbers(there, missing=fill)
     if values is not None:
-        return values
-    wrong = [cell for cell in cells if as_numbers([cell]) is None]
+        return features_with_gaps(name, values)
+    wrong = [cell for cell in there if as_numbers([cell], missing=fill) is None]
     told = "empty" if wrong[0] == "" else f"such as {printable(wrong[0][:40])!r}"
     raise NearfarError(
         f"column {printable(name)}: {len(wrong)} of {len(cells)} values are no numbers ({told}); "
-        "mend them, or leave it out by data.leave_out (labels are named by data.label_column)"
+        "mend them, leave it out by data.leave_out, let its mean stand for what is missing by "
+        "data.fill_missing, or read it as words by data.categories (labels are named by "
+        "data.label_column)"
     )
 
 
-def as_numbers(cells: list[str]) -> np.ndarray | None:
-    """Cells as float64; None where one of them is no number, or is not finite."""
+def as_numbers(cells: Sequence[str], missing: bool = False) -> np.ndarray | None:
+    """Cells as float64; None where one of them is no number, or is not finite.
+
+    Args:
+        cells: As they stand.
+        missing: Whether `nan` may be among them.
+    """
     try:
         values = np.array(cells, dtype=np.float64)
     except ValueError:
         return None
-    return values if np.isfinite(values).all() else None
+    return values if (np.isfinite(values) | (missing & np.isnan(values))).all() else None
 
 
 def as_labels(cells: Sequence[str]) -> list[int | str]:

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nearfar.data import late_checks
 from nearfar.data.checked_files import CheckedFiles
-from nearfar.data.checked_when_read import CheckedWhenRead
 from nearfar.data.common_shape import common_shape
 from nearfar.data.file_paths import FilePaths
 from nearfar.data.file_reading import FileReader, shown
@@ -21,6 +19,7 @@ from nearfar.data.image_files import (
     read_header,
     read_image,
 )
+from nearfar.data.late_checks import ANY_SHAPE, load_late
 from nearfar.data.listed_source import source_of_parts
 from nearfar.data.source import Examples, Source
 from nearfar.data.specs import FolderSpec, PictureFilesSpec
@@ -64,17 +63,17 @@ def load_listed(
     """
     for listing in listings:
         notes += listing.notes
-    # Bands and pages of TIFF files must be known: of many the headers are all read.
+    # Bands and pages of TIFF files must be known.
     if spec.pages in (None, "first") and not any(
         FilePaths.of(each.files).ending_in(TIFF_SUFFIXES) for each in listings
     ):
 
         def images_of(listing: Listing) -> StreamedFiles:
-            return StreamedFiles(listing.files, late_checks.ANY_SHAPE, spec.fit, root=root)
+            return StreamedFiles(listing.files, ANY_SHAPE, spec.fit, root=root)
 
-        source = late_checks.load_late(spec, root, listings, images_of, notes)
-        if source is not None:
-            return source
+        late = load_late(spec, root, listings, images_of, notes)
+        if late is not None:
+            return late
     files = [path for listing in listings for path in listing.files]
     reader = FileReader(
         root,
@@ -97,25 +96,10 @@ def load_listed(
     plain = shape[0] in (1, 3) and spec.pages in (None, "first")
     passed = frozenset(known) if plain and not in_memory else frozenset[Path]()
 
-    late = not in_memory and len(headers) > late_checks.AT_ONCE
-    account = late_checks.account_of(spec, root, len(headers))
-
     def read(listing: Listing, rows: list[int]) -> tuple[Examples, list[int]]:
-        if not late:
-            return read_all(reader, listing, rows, shape, spec, in_memory, passed)
-        paths = FilePaths.of(listing.files).at(rows)
-        images = StreamedFiles(paths, shape, spec.fit, spec.pages or "first", root)
-        labels = None if listing.labels is None else [listing.labels[row] for row in rows]
-        return CheckedWhenRead(images, labels, account), rows
+        return read_all(reader, listing, rows, shape, spec, in_memory, passed)
 
-    if late:
-        notes.append(
-            f"{len(headers):,} images, more than {late_checks.AT_ONCE:,}: each is checked when it "
-            "is first read"
-        )
     source = source_of_parts(spec, IMAGES, listings, reader, headers, read, notes)
-    if late:
-        return source
     if plain and not in_memory and (len(passed) < len(headers)):
         checked.keep({path: each for path, each in headers.items() if path not in reader.faults})
     return source

@@ -72,7 +72,16 @@ def load_late(
     shape, shape_notes = common_shape(list(headers.values()), spec)
     if total * prod(shape) <= spec.in_memory_mib * 2**20:
         return None
-    faults = account_of(spec, root, total)
+    stands_in = "another of the same class"
+    if spec.second_modality is not None:
+        stands_in = "another, with what is beside it,"
+    faults = Faults(
+        str(root),
+        total=total,
+        kind=IMAGES.name,
+        max_corrupt=spec.max_corrupt,
+        stands_in=stands_in,
+    )
 
     def read(listing: Listing, rows: list[int]) -> tuple[CheckedWhenRead, list[int]]:
         shaped = images[id(listing)].brought_to(shape)
@@ -85,26 +94,6 @@ def load_late(
     ]
     reader.faults.clear()  # told of when they are read
     return source_of_parts(spec, IMAGES, listings, reader, None, read, notes)
-
-
-def account_of(spec: PicturesSpec, root: Path, total: int) -> Faults:
-    """The account, empty yet, of images that are checked when they are first read.
-
-    Args:
-        spec: How they are read.
-        root: What they are read from.
-        total: How many there are.
-    """
-    stands_in = "another of the same class"
-    if spec.second_modality is not None:
-        stands_in = "another, with what is beside it,"
-    return Faults(
-        str(root),
-        total=total,
-        kind=IMAGES.name,
-        max_corrupt=spec.max_corrupt,
-        stands_in=stands_in,
-    )
 
 
 def _spread(listings: list[Listing]) -> dict[Path, tuple[Listing, int]]:

@@ -12,17 +12,20 @@ from nearfar.data.column_names import answers_among, given
 from nearfar.data.parquet_columns import NAMES, TableColumns, is_text, opened_parquet, table_columns
 from nearfar.data.source import Source
 from nearfar.data.specs import ParquetSpec
+from nearfar.data.table_values import Features, features_of_words, features_with_gaps, gaps_among
 from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.outside_text import printable
+from nearfar.table_features import TableFeature
 
 
 def load_parquet(spec: ParquetSpec) -> Source:
     """Read the rows of a Parquet table as vectors.
 
     Columns of numbers are features, side by side in the order of the table; a column of lists of
-    one length gives as many. One column may hold the labels, also one of pandas' index; rows
-    without a value in it become the unlabelled part. All other index columns are left out, with a
-    note, and so is a column `names` of text, as `nearfar embed` writes it.
+    one length gives as many, and one of `categories` one for each of its words. One column may hold
+    the labels, also one of pandas' index; rows in which it is missing become the unlabelled part.
+    All other index columns are left out, with a note, and so is a column `names` of text, as
+    `nearfar embed` writes it.
 
     Raises:
         NearfarError: If pyarrow is missing, the file is damaged, a column holds no numbers, or a
@@ -35,6 +38,7 @@ def load_parquet(spec: ParquetSpec) -> Source:
         columns = table_columns(path)
         labelled = given(spec.label_column, "label_column", columns.kinds)
         require_known("column in data.leave_out", spec.leave_out, columns.kinds)
+        require_known("column in data.categories", spec.categories, columns.kinds)
         index = tuple(name for name in columns.index if name != labelled)
         notes = replace(columns, index=index).index_note()
         if columns.embedded:
@@ -46,21 +50,22 @@ def load_parquet(spec: ParquetSpec) -> Source:
             raise NearfarError("no column of features in it")
         wanted = kept if labelled is None else [*kept, labelled]
         read = read_columns(path, wanted, columns, spec.in_memory_mib, "data.in_memory_mib")
-        features = [column_features(name, read[place]) for place, name in enumerate(kept)]
+        features = [
+            _words_of(name, column)
+            if name in spec.categories
+            else _numbers_of(name, column, spec.fill_missing)
+            for name, column in zip(kept, read, strict=False)
+        ]
         source = source_from_vectors(
-            np.concatenate(features, axis=1),
+            np.concatenate([values for _, values in features], axis=1),
             None if labelled is None else labels_or_gaps(labelled, read[-1]),
             test_fraction=spec.test_fraction,
             name="parquet",
             minus_one=False,
         )
-        names = [
-            each
-            for name, values in zip(kept, features, strict=True)
-            for each in _names(name, values)
-        ]
-        notes += answers_among(kept, labelled) + source.notes
-        return replace(source, notes=notes, columns=tuple(names))
+        known = tuple(feature for names, _ in features for feature in names)
+        notes += answers_among(kept, labelled) + gaps_among(known) + source.notes
+        return replace(source, notes=notes, columns=known)
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
 
@@ -190,22 +195,21 @@ def column_features(name: str, column: Any) -> np.ndarray:
     Raises:
         NearfarError: It holds no numbers, a value is missing, or lists differ in length.
     """
-    import pyarrow as pa
     from pyarrow.compute import call_function
 
     name = printable(name)
     kind = column.type
     listed = _is_list(kind)
     values = kind.value_type if listed else kind
-    if not (pa.types.is_floating(values) or pa.types.is_integer(values)):
+    if not _holds_numbers(values):
         raise NearfarError(
-            f"column {name} holds {_in_words(kind)}, no numbers: drop it or turn it into numbers "
-            "(labels are named by data.label_column)"
+            f"column {name} holds {_in_words(kind)}, no numbers: drop it, turn it into numbers, or "
+            "read it as words by data.categories (labels are named by data.label_column)"
         )
     if column.null_count:
         raise NearfarError(
-            f"column {name}: {column.null_count} of {len(column)} values are missing; fill them in "
-            "or leave those rows out"
+            f"column {name}: {column.null_count} of {len(column)} values are missing; fill them "
+            "in, leave those rows out, or let the mean stand for them by data.fill_missing"
         )
     if not listed:
         return column.to_numpy().reshape(-1, 1)
@@ -223,10 +227,27 @@ def column_features(name: str, column: Any) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def _names(name: str, values: np.ndarray) -> list[str]:
-    """Of the features of one column."""
+def _words_of(name: str, column: Any) -> Features:
+    """The features of a column of words, of truths, or of whole numbers that are names."""
+    words = column.to_pylist()
+    return features_of_words(name, [None if word is None else str(word).strip() for word in words])
+
+
+def _numbers_of(name: str, column: Any, fill: bool) -> Features:
+    """The features of a column of numbers, or of lists of them."""
+    if fill and _holds_numbers(column.type):
+        return features_with_gaps(name, column.to_numpy().astype(np.float64))
+    values = column_features(name, column)
     width = values.shape[1]
-    return [name] if width == 1 else [f"{name}[{place}]" for place in range(width)]
+    if not _is_list(column.type):
+        return [TableFeature(name)], values
+    return [TableFeature(f"{name}[{place}]") for place in range(width)], values
+
+
+def _holds_numbers(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
 def _declared_bytes(metadata: Any, names: Sequence[str], columns: TableColumns) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,8 +86,9 @@ def table_columns(path: Path) -> TableColumns:
     return TableColumns(kinds, tuple(index), embedded)
 
 
-def columns_with_gaps(path: Path) -> set[str]:
-    """The columns of which the file says that values are missing; no value is read.
+def columns_with_gaps(path: Path) -> dict[str, float]:
+    """The share of values that are missing, by the file's word, of each column with such; no value
+    is read.
 
     Raises:
         NearfarError: pyarrow is missing, or the file is damaged.
@@ -98,11 +100,11 @@ def columns_with_gaps(path: Path) -> set[str]:
             for group in range(about.num_row_groups)
             for column in range(about.num_columns)
         ]
-    return {
-        chunk.path_in_schema
-        for chunk in chunks
-        if chunk.statistics is not None and chunk.statistics.null_count
-    }
+    missing: Counter[str] = Counter()
+    for chunk in chunks:
+        if chunk.statistics is not None and chunk.statistics.null_count:
+            missing[chunk.path_in_schema] += chunk.statistics.null_count
+    return {name: count / about.num_rows for name, count in missing.items()}
 
 
 @contextmanager

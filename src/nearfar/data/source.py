@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from nearfar.data.file_faults import Faults
 from nearfar.modality import Modality
+from nearfar.table_features import TableFeature
 
 
 class StreamedExamples(Dataset[Tensor]):
@@ -237,7 +238,7 @@ class Source:
         notes: What a person should know of this load: skipped files, a made split.
         search: What retrieval is judged on, where the data say so; None where the test part is.
         mask_names: Name of each class of pixels, or None where there are no masks.
-        columns: Name of each feature of vectors, or None where they have none.
+        columns: What each feature of vectors is of a table, or None where that is not known.
         order: Where the unlabelled examples stood among those of `train`, and no other was taken
             from these: the place of each of `train` and then of each unlabelled one among all.
     """
@@ -250,7 +251,7 @@ class Source:
     notes: tuple[str, ...] = field(default=())
     search: Search | None = None
     mask_names: tuple[str, ...] | None = None
-    columns: tuple[str, ...] | None = None
+    columns: tuple[TableFeature, ...] | None = None
     order: Int64[Tensor, " n"] | None = None
 
     @property

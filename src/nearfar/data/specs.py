@@ -334,6 +334,10 @@ class TableSpec(PartlyLabelledSpec):
     """Column that holds the labels; left out, there are none."""
     leave_out: tuple[str, ...] = ()
     """Columns that are not read, such as names and numbers of rows."""
+    categories: tuple[str, ...] = ()
+    """Columns of words, each different one of which becomes a feature that is 1 or 0."""
+    fill_missing: bool = False
+    """Let a column's mean stand for numbers that are missing, and a feature say where."""
 
 
 class ParquetSpec(TableSpec):

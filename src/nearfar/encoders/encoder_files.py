@@ -22,6 +22,7 @@ from nearfar.paths import user_path
 from nearfar.run_folder import names
 from nearfar.run_folder.manifest import json_checksum, read_beside_manifest, read_file
 from nearfar.spec import Nested
+from nearfar.table_features import TableFeature
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class EncoderDescription:
         num_features: Width of the features.
         weights_sha256: Of the weights' file, so that damage shows and no two runs' files mix.
         head: The projection head that was trained with it; None where the method has none.
-        columns: Name of each feature of vectors, in their order; None where they had none.
+        columns: What each feature of vectors is of a table; None where that is not known.
     """
 
     encoder: Nested[EncoderSpec]
@@ -89,7 +90,7 @@ class EncoderDescription:
     num_features: int
     weights_sha256: str
     head: HeadDescription | None = None
-    columns: tuple[str, ...] | None = None
+    columns: tuple[TableFeature, ...] | None = None
 
 
 DESCRIPTION = TypeAdapter(EncoderDescription)
@@ -140,7 +141,9 @@ def read_description(file: Path) -> EncoderDescription:
     if not all(math.isfinite(value) and value > 0 for value in description.std):
         raise NearfarError(f"{file} is damaged: a std is not above 0 and finite")
     if description.columns is not None and len(description.columns) != channels:
-        raise NearfarError(f"{file} is damaged: not one name for each of {channels} columns")
+        raise NearfarError(
+            f"{file} is damaged: it must say of each of {channels} features what it is"
+        )
     return description
 
 

@@ -37,6 +37,7 @@ from nearfar.paths import user_path
 from nearfar.run_folder import names
 from nearfar.run_folder.manifest import write_beside_manifest
 from nearfar.spec import to_json
+from nearfar.table_features import TableFeature
 from nearfar.torch_defaults import own_defaults
 
 Output = Literal["features", "embedding"]
@@ -56,7 +57,7 @@ def save_encoder(
     std: Sequence[float],
     head: tuple[HeadSpec, nn.Module] | None = None,
     tower: TowerName = "first",
-    columns: tuple[str, ...] | None = None,
+    columns: tuple[TableFeature, ...] | None = None,
 ) -> None:
     """Write `encoder.safetensors` and `encoder.json` into a folder, each whole or not at all.
 
@@ -73,7 +74,7 @@ def save_encoder(
         std: Standard deviation of each channel or feature, likewise.
         head: How the projection head is built, and the trained one; None where there is none.
         tower: Which encoder of the run it is.
-        columns: Name of each feature of vectors; None where they have none.
+        columns: What each feature of vectors is of a table; None where that is not known.
     """
     named = EncoderFiles(folder, *names.TOWERS[tower])
     data = _weights_of(encoder)

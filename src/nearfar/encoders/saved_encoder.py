@@ -39,8 +39,8 @@ class SavedEncoder(nn.Module):
         num_features: Width of what it gives: of the features, or of the head's embeddings.
         mean: Mean of each channel or feature, of images in 0..1 units, float64 on the CPU whatever
             the network's own type and device; `std` likewise.
-        columns: Name of each feature of the vectors that it learnt from, in their order; None where
-            they had none.
+        columns: What each feature of the vectors that it learnt from is of a table; None where that
+            is not known.
     """
 
     def __init__(
@@ -63,6 +63,11 @@ class SavedEncoder(nn.Module):
         self.columns = description.columns
         self._description = description
         self.eval()
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """`mean` as numbers."""
+        return self._description.mean
 
     @property
     def fingerprint(self) -> str:

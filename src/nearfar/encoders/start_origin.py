@@ -27,6 +27,7 @@ from nearfar.outside_text import first_line, printable
 from nearfar.paths import user_path
 from nearfar.plugins import imported
 from nearfar.run_folder import names
+from nearfar.table_features import TableFeature
 
 State = Mapping[str, Tensor]
 NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "net", "network")
@@ -45,8 +46,8 @@ class Origin:
         std: Likewise.
         head: Of the projection head beside them, as sha256 is of the encoder, where it is to be
             taken over too; None where it is not, or there is none.
-        columns: Names of the features of the vectors that they were trained on, in their order;
-            None where that is not known.
+        columns: What each feature of the vectors that they were trained on is of a table; None
+            where that is not known.
     """
 
     title: str
@@ -55,7 +56,7 @@ class Origin:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     head: str | None = None
-    columns: tuple[str, ...] | None = None
+    columns: tuple[TableFeature, ...] | None = None
 
     def statistics(
         self, channels: int, modality: Modality
@@ -88,8 +89,10 @@ class Origin:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Origin":
         """What `as_json` gave."""
-        known = (record.get(name) for name in ("shape", "mean", "std", "columns"))
-        shape, mean, std, columns = (None if each is None else tuple(each) for each in known)
+        known = (record.get(name) for name in ("shape", "mean", "std"))
+        shape, mean, std = (None if each is None else tuple(each) for each in known)
+        held = record.get("columns")
+        columns = None if held is None else tuple(TableFeature(**each) for each in held)
         head = record.get("head")
         return cls(record["title"], record["sha256"], shape, mean, std, head, columns)
 

@@ -27,6 +27,7 @@ from nearfar.paths import user_path
 from nearfar.similarity.computing import computing
 from nearfar.similarity.extremes import hardest
 from nearfar.similarity.gathering import gather_rows
+from nearfar.table_features import TableFeature
 
 
 class Distill(Method):
@@ -221,7 +222,7 @@ def _teacher(spec: DistillSpec, views: ViewFormat | None) -> tuple[SavedEncoder,
 
 
 def _require_taken(
-    teacher: SavedEncoder, shape: tuple[int, ...], columns: tuple[str, ...] | None = None
+    teacher: SavedEncoder, shape: tuple[int, ...], columns: tuple[TableFeature, ...] | None = None
 ) -> None:
     """Refuse examples that it does not take, or whose columns it knows in another order."""
     try:

@@ -15,6 +15,7 @@ from nearfar.encoders.specs import EncoderSpec
 from nearfar.errors import SettingError
 from nearfar.modality import Modality
 from nearfar.spec import Choice
+from nearfar.table_features import TableFeature
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -62,8 +63,8 @@ class ViewFormat(Protocol):
         ...
 
     @property
-    def columns(self) -> tuple[str, ...] | None:
-        """Name of each feature of vectors; None where they have none."""
+    def columns(self) -> tuple[TableFeature, ...] | None:
+        """What each feature of vectors is of a table; None where that is not known."""
         ...
 
 

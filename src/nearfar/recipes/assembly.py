@@ -28,9 +28,11 @@ from nearfar.modality import channels_of
 from nearfar.recipes.memory import require_memory
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.start import Start, second_start_of, start_of
+from nearfar.table_features import TableFeature
 from nearfar.training.generators import OwnDraws
 from nearfar.training.hardware import Hardware, choose_hardware
 from nearfar.training.ranks import Ranks
+from nearfar.views.float_views import FloatViews
 from nearfar.views.paired_views import PairedViews
 from nearfar.views.views import Views
 
@@ -48,7 +50,7 @@ class Format:
         learnt: What the encoder has learnt of the data before its first step, a tokeniser for one,
             by the names of its buffers.
         second: The same of what is paired with the examples; None where nothing is.
-        columns: Name of each feature of vectors; None where they have none.
+        columns: What each feature of vectors is of a table; None where that is not known.
     """
 
     shape: tuple[int, ...]
@@ -56,7 +58,7 @@ class Format:
     std: tuple[float, ...]
     learnt: Mapping[str, Tensor] = field(default_factory=dict)
     second: "Format | None" = None
-    columns: tuple[str, ...] | None = None
+    columns: tuple[TableFeature, ...] | None = None
 
     @classmethod
     def of_encoder(cls, encoder: SavedEncoder, second: SavedEncoder | None = None) -> "Format":
@@ -129,7 +131,7 @@ def assemble(
     second_start = second_start or second_start_of(recipe.method, ranks)
     source = source or load_source(recipe.data)
     if start is not None:
-        source = in_columns(source, start.origin.columns)
+        source = in_columns(source, start.origin.columns, start.origin.mean)
     taught = hold_out(source, recipe.data)
     labelled = recipe.learns_from_labels
     part = part_to_learn_from(taught.source, recipe.data, labelled=labelled)
@@ -252,7 +254,10 @@ def _second_format(method: MethodSpec, part: Part, start: Start | None) -> Forma
 def views_of(recipe: Recipe, example_format: Format) -> Views:
     """The views that a recipe asks for, of examples of this format."""
     shape, mean, std = example_format.shape, example_format.mean, example_format.std
-    return recipe.views.build(shape, mean=mean, std=std)
+    views = recipe.views.build(shape, mean=mean, std=std)
+    if isinstance(views, FloatViews) and example_format.columns is not None:
+        return views.by_column([feature.column for feature in example_format.columns])
+    return views
 
 
 def training_views_of(recipe: Recipe, example_format: Format) -> Views | PairedViews:

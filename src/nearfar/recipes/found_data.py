@@ -36,7 +36,7 @@ from nearfar.data.wav import SOUNDS
 from nearfar.errors import NearfarError
 from nearfar.npy_headers import declared_shape
 from nearfar.outside_text import printable
-from nearfar.recipes.found_tables import columns_of_table, numbers_missing
+from nearfar.recipes.found_tables import columns_of_table, share_missing
 
 _MOST_HEADERS = 200
 """Image files whose size is looked at."""
@@ -197,7 +197,8 @@ def _in_csv(path: Path) -> Found:
             _side_of(files),
         )
     numbers = [name for name, values in cells.items() if as_numbers(values) is not None]
-    gaps = [name for name in cells if name not in numbers and numbers_missing(cells[name])]
+    gaps = {name: share_missing(cells[name]) for name in cells if name not in numbers}
+    gaps = {name: share for name, share in gaps.items() if share is not None}
     return Found(*columns_of_table(CSVSpec(root=path), cells, numbers, gaps))
 
 
@@ -226,7 +227,8 @@ def _in_parquet(path: Path) -> Found:
         for name, kind in kinds.items()
         if name not in columns.text and not pa.types.is_boolean(kind)
     ]
-    gaps = sorted(columns_with_gaps(path) & set(numbers), key=numbers.index)
+    missing = columns_with_gaps(path)
+    gaps = {name: missing[name] for name in numbers if name in missing}
     return Found(*columns_of_table(ParquetSpec(root=path), cells, numbers, gaps))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Integer
 from torch import Tensor
 
 from nearfar.errors import SettingError
@@ -88,6 +88,7 @@ def vector_view(
     vectors: Float32[Tensor, "batch features"],
     parameters: VectorParameters,
     generator: torch.Generator,
+    columns: Integer[Tensor, " features"] | None = None,
 ) -> Float32[Tensor, "batch features"]:
     """Replace features by those of other vectors, mix another vector in, add noise.
 
@@ -98,11 +99,16 @@ def vector_view(
         vectors: Of mean 0 and deviation 1 in each feature, on the device of the views.
         parameters: What to draw from.
         generator: The only source of randomness, on any device.
+        columns: Which column of a table each feature is of, from 0: those of one are replaced
+            together, as words that cannot stand beside each other must be. None: each is alone.
     """
-    batch, _ = vectors.shape
+    batch, width = vectors.shape
     device, where = vectors.device, {"generator": generator, "device": generator.device}
-    corrupted = (torch.rand(vectors.shape, **where) < parameters.corruption).to(device)
-    donors = torch.randint(batch, vectors.shape, **where).to(device)
+    drawn = (batch, width if columns is None else int(columns.max()) + 1)
+    corrupted = (torch.rand(drawn, **where) < parameters.corruption).to(device)
+    donors = torch.randint(batch, drawn, **where).to(device)
+    if columns is not None:
+        corrupted, donors = (each[:, columns.to(device)] for each in (corrupted, donors))
     views = torch.where(corrupted, vectors.gather(0, donors), vectors)
     weight = (parameters.mixup * torch.rand(batch, 1, **where)).to(device)
     partner = torch.randint(batch, (batch,), **where).to(device)
@@ -120,7 +126,7 @@ class FloatViews(Views):
 
     def __init__(
         self,
-        view: Callable[[Tensor, Any, torch.Generator], Tensor],
+        view: Callable[..., Tensor],
         parameters: tuple[Any, Any],
         *,
         shape: tuple[int, ...],
@@ -132,8 +138,20 @@ class FloatViews(Views):
         examples = in_words(modality, shape)
         super().__init__(parameters, mean, std, count=count, channels=shape[0], examples=examples)
         self.shape = shape
+        self._columns: Tensor | None = None
         self._in_words = examples
         self._view = view
+
+    def by_column(self, names: Sequence[str]) -> "FloatViews":
+        """These views of rows of a table, the features of a column replaced together.
+
+        Args:
+            names: Of the column that each feature is of.
+        """
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        if len(numbers) < len(names):
+            self._columns = torch.tensor([numbers[name] for name in names])
+        return self
 
     @torch.no_grad()
     def draw(
@@ -152,7 +170,8 @@ class FloatViews(Views):
                 f"{tuple(examples.shape)}"
             )
         own = standardised(examples, self._mean, self._std)
-        views = self._view(own, self.parameters[view % 2], generator)
+        together = () if self._columns is None else (self._columns,)
+        views = self._view(own, self.parameters[view % 2], generator, *together)
         if normalise:
             return views
         sides = (-1,) + (1,) * (examples.ndim - 2)

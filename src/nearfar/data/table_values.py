@@ -1,0 +1,76 @@
+"""Features of the values of a table's columns: numbers, numbers with gaps, and words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64, Real
+
+from nearfar.data.column_names import MISSING
+from nearfar.errors import NearfarError
+from nearfar.outside_text import printable
+from nearfar.table_features import TableFeature
+
+MOST_WORDS = 1000
+"""Different words of a column, each of which is a feature."""
+Features = tuple[list[TableFeature], Real[np.ndarray, "rows features"]]
+"""What each feature is, and the features of all rows."""
+
+
+def features_of_words(column: str, words: Sequence[str | None]) -> Features:
+    """A feature for each different word, in sorted order; 1 in the rows that have it, else 0.
+
+    Args:
+        column: Its name.
+        words: One for each row; None, or as tables write a missing value, where there is none: such
+            a row has 0 in all.
+
+    Raises:
+        NearfarError: There is no word at all, or there are more than a thousand different ones.
+    """
+    there = [None if word is None or word.lower() in MISSING else word for word in words]
+    known = sorted({word for word in there if word is not None})
+    if not 0 < len(known) <= MOST_WORDS:
+        raise NearfarError(
+            f"column {printable(column)} of data.categories has {len(known):,} different words, "
+            f"and each is a feature of its own: 1 to {MOST_WORDS:,} are read; leave it out by "
+            "data.leave_out"
+        )
+    places = {word: place for place, word in enumerate(known)}
+    values = np.zeros((len(words), len(known)))
+    for row, word in enumerate(there):
+        if word is not None:
+            values[row, places[word]] = 1
+    return [TableFeature(column, word) for word in known], values
+
+
+def features_with_gaps(column: str, numbers: Float64[np.ndarray, " rows"]) -> Features:
+    """The numbers with their mean where they are missing, and a feature that is 1 there.
+
+    Args:
+        column: Its name.
+        numbers: NaN where they are missing; where none is, they are the only feature.
+
+    Raises:
+        NearfarError: All are missing.
+    """
+    missing = np.isnan(numbers)
+    if missing.all():
+        raise NearfarError(
+            f"column {printable(column)}: all of its numbers are missing; leave it out by "
+            "data.leave_out"
+        )
+    if not missing.any():
+        return [TableFeature(column)], numbers[:, None]
+    filled = np.where(missing, numbers[~missing].mean(), numbers)
+    found = [TableFeature(column), TableFeature(column, missing=True)]
+    return found, np.stack([filled, missing.astype(np.float64)], axis=1)
+
+
+def gaps_among(
+    features: Sequence[TableFeature], filled_by: str = "the mean of the others"
+) -> tuple[str, ...]:
+    """What to tell of the columns in which numbers are missing."""
+    names = [printable(each.column) for each in features if each.missing]
+    if not names:
+        return ()
+    return (f"{filled_by} stands for numbers that are missing in {', '.join(names)}",)
