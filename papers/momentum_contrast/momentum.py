@@ -34,7 +34,7 @@ REPRODUCTION = Reproduction(
     "as 0.999 in a run that is long enough cannot be told here, so nothing is claimed of it. Of "
     "0.999 it can only be told for a run of four such times.",
     setups=setups,
-    seeds=3,
+    seeds=6,
     contrasts=(
         _over("momentum-0.999", "momentum-0.9", 3.8),
         _over("momentum-0.99", "momentum-0.9", 2.6),
