@@ -4,12 +4,14 @@ import io
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from nearfar.data.image_table import file_named, texts_below
 from nearfar.data.shard_specs import ImageParquetSpec
 from nearfar.data.sources import load_source
 from nearfar.data.specs import ImageTableSpec
@@ -226,3 +228,12 @@ def test_labels_out_of_their_names_and_bytes_alone(tmp_path):
     parquet.write_table(pa.table({"x": [1, 2]}), path)
     with pytest.raises(NearfarError, match="no column holds images"):
         load_source(ImageParquetSpec(root=path))
+
+
+def test_paths_of_rows_are_those_that_pathlib_makes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["a.png", "./a.png", "a//b.png", "a/./b.png", "../x.png", "a/../b.png", "a/", "é/.b"]
+    for base in (tmp_path, Path(), Path("/"), Path("sub/..")):
+        text_of = texts_below(base)
+        for name in [*names, str(tmp_path / "c.png"), "//c.png", "n\0.png"]:
+            assert text_of(name) == str(file_named(base, name))

@@ -1,11 +1,13 @@
 """A source from a table of paths of image files, and of their labels."""
 
+import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nearfar.data.column_names import given, labels_among, only, split_among
 from nearfar.data.csv_file import as_labels, told_of_words
+from nearfar.data.file_paths import FilePaths
 from nearfar.data.file_reading import shown
 from nearfar.data.folder import load_listed
 from nearfar.data.folder_listing import Listing
@@ -58,6 +60,20 @@ def is_image_name(value: object) -> bool:
 def file_named(base: Path, name: str) -> Path:
     """The file that a row names; a NUL, which no path holds, is shown by its code."""
     return base / (printable(name) if "\0" in name else name)
+
+
+def texts_below(base: Path) -> Callable[[str], str]:
+    """What gives the path of `file_named` as text, for many names that are not empty.
+
+    pathlib, which takes ten times as long, is asked about odd names alone.
+    """
+    before = os.fspath(base / "_")[:-1]
+
+    def text_of(name: str) -> str:
+        odd = name[0] in "/." or name[-1] == "/" or "//" in name or "/." in name or "\0" in name
+        return os.fspath(file_named(base, name)) if odd else before + name
+
+    return text_of
 
 
 def path_columns(columns: Mapping[str, Sequence[object]]) -> list[str]:
@@ -117,7 +133,7 @@ def listings_of(
     for chosen in (train, test or val):
         if chosen:
             named = None if classes is None else [classes[row] for row in chosen]
-            files = [rows[row] for row in chosen]
+            files = FilePaths([rows[row] for row in chosen])
             listings.append(Listing(files, named, [], f"column {printable(labels or '')}"))
     return listings, notes
 
@@ -148,11 +164,12 @@ def _rows(
     notes: list[str],
     *,
     several: bool,
-) -> dict[int, Path]:
-    """The file of each row that is read, by the row's number; notes say what is left out."""
-    found: dict[int, Path] = {}
-    first: dict[Path, int] = {}
+) -> dict[int, str]:
+    """The path of each row that is read, by the row's number; notes say what is left out."""
+    found: dict[int, str] = {}
+    first: dict[str, int] = {}
     empty, twice, odd = 0, 0, []
+    text_of = texts_below(base)
     for row, value in enumerate(columns[paths]):
         name = str(value)
         if not name:
@@ -163,7 +180,7 @@ def _rows(
                 f"row {row + 1}: {printable(name[:60])} is an address and no file: download the "
                 "images first"
             )
-        path = file_named(base, name)
+        path = text_of(name)
         if several and labels is not None and columns[labels][row] == "":
             raise NearfarError(
                 f"column {printable(labels)}: row {row + 1} has no label; leave such rows out"
@@ -181,8 +198,8 @@ def _rows(
             odd.append(shown(Path(name)))
             continue
         found[row] = path
-    if not any(path.is_file() for path in found.values()):
-        such = f", such as {shown(next(iter(found.values())))}" if found else ""
+    if not any(os.path.isfile(path) for path in found.values()):
+        such = f", such as {shown(Path(next(iter(found.values()))))}" if found else ""
         raise NearfarError(
             f"not one of {many(len(first), 'file')} is there{such}: data.images names the folder "
             "that paths begin at"
@@ -194,10 +211,10 @@ def _rows(
     return found
 
 
-def _is_pipe_or_device(path: Path) -> bool:
+def _is_pipe_or_device(path: str) -> bool:
     """What could be waited for for ever; a file that is missing is told of when it is read."""
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(path).st_mode
     except (OSError, ValueError):
         return False
     return not stat.S_ISREG(mode)
