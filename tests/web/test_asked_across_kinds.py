@@ -9,7 +9,8 @@ import torch
 from torch.nn.functional import cosine_similarity
 from web_runs import TOKEN, ask, begin_run, client_of, ids, leave_encoder, leave_pairs, until_ready
 
-from nearfar.data.source import Part, Partners
+from nearfar.data.file_faults import Faults
+from nearfar.data.source import Part, Partners, StreamedExamples
 from nearfar.data.sources import load_source
 from nearfar.encoders.head_specs import LinearHeadSpec
 from nearfar.encoders.saved import load_encoder
@@ -147,6 +148,21 @@ def test_pairs_without_a_test_part_are_looked_among_whole(tmp_path):
     assert found["own"].endswith("of 8.")
 
 
+class _Damaged(StreamedExamples):
+    """Examples of which the first, called a, could not be read."""
+
+    def __init__(self, rows):
+        self.rows, self.shape = rows, tuple(rows.shape[1:])
+        self.faults = Faults("x", total=5, kind="vector", max_corrupt=0.5)
+        self.faults.add([("a", "cut short")])
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.rows[index]
+
+
 @pytest.mark.parametrize("first", ["texts", "vectors"])
 def test_any_two_kinds_find_one_another_and_words_are_asked_of_the_one_that_is_texts(
     tmp_path, first
@@ -181,6 +197,13 @@ def test_any_two_kinds_find_one_another_and_words_are_asked_of_the_one_that_is_t
     assert found["own"] == f"Its own stands at place {place} of 5."
     if first == "vectors":
         assert across.typed is None
+        lost = replace(part, examples=_Damaged(part.examples), names=list("abcde"))
+        shelves = {"training": replace(shelf, part=lost)}
+        across = both_kinds(run.path, shelves, {"training": features}, lambda _: None)
+        unread, read = across.nearest(0, "training"), across.nearest(1, "training")
+        assert unread["own"] == "It cannot be read, and another stands in for it."
+        assert not any(near.get("right") for near in unread["nearest"])
+        assert read["own"].startswith("Its own stands at place")
         return
     answer = across.typed.nearest(TEXTS[2], "training")["nearest"]
     assert [near["row"] for near in answer] == cosines[2].argsort(descending=True).tolist()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Int8, Int64, Shaped
+from jaxtyping import Bool, Int8, Int64, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -202,6 +202,14 @@ class Part:
     def __len__(self) -> int:
         """The number of examples."""
         return len(self.examples)
+
+    def could_be_read(self) -> Bool[Tensor, " n"]:
+        """Which examples are themselves, once all were read: for no other did another stand in."""
+        faults = self.examples.faults if isinstance(self.examples, StreamedExamples) else None
+        if faults is None or self.names is None:
+            return torch.ones(len(self), dtype=torch.bool)
+        lost = {name for name, _ in faults.all()}
+        return torch.tensor([name not in lost for name in self.names], dtype=torch.bool)
 
     @property
     def example_shape(self) -> tuple[int, ...]:

@@ -6,10 +6,10 @@ from math import comb
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nearfar.data.source import Part, StreamedExamples, choose
+from nearfar.data.source import Part, choose
 from nearfar.evaluation.accuracy import top_accuracy
 from nearfar.evaluation.judged import Found, Judged
 from nearfar.evaluation.pair_specs import AcrossKindsSpec, PairRetrievalSpec, ZeroShotSpec
@@ -139,7 +139,7 @@ def _pairs_of(judged: Judged) -> _Pairs:
     firsts, first_of = torch.arange(len(part)), torch.arange(len(part))
     if isinstance(part.examples, Tensor):
         firsts, first_of = distinct(part.examples)
-    there = (partners.rows >= 0) & _could_be_read(part)[:, None]
+    there = (partners.rows >= 0) & part.could_be_read()[:, None]
     rows, columns = there.nonzero(as_tuple=True)
     places = torch.stack([first_of[rows], second_of[partners.rows[rows, columns]]], dim=1)
     left, places[:, 0] = places[:, 0].unique(return_inverse=True)
@@ -154,15 +154,6 @@ def _pairs_of(judged: Judged) -> _Pairs:
         torch.unique(places, dim=0),
         (part.modality, paired.modality),
     )
-
-
-def _could_be_read(part: Part) -> Bool[Tensor, " n"]:
-    """Which examples of a part are no others' that stand in for them, once all were read."""
-    faults = part.examples.faults if isinstance(part.examples, StreamedExamples) else None
-    if faults is None or part.names is None:
-        return torch.ones(len(part), dtype=torch.bool)
-    lost = {name for name, _ in faults.all()}
-    return torch.tensor([name not in lost for name in part.names])
 
 
 def judge_retrieval(spec: PairRetrievalSpec, judged: Judged) -> Found:

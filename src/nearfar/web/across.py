@@ -27,7 +27,7 @@ class Across:
         first: The examples by part, the part of those that can be picked before others.
         second: What they are paired with, each once, likewise.
         belonging: `(queries, most)` of each example that can be picked the rows of its partners in
-            the first shelf of `second`; −1 where it has fewer.
+            the first shelf of `second`; −1 where it has fewer, or where another stands in.
         typed: Looks for words among the other kind; None where neither kind is texts.
     """
 
@@ -61,6 +61,8 @@ class Across:
             own = [each for each in self.belonging[row].tolist() if each >= 0]
             for cell in cells:
                 cell |= {"right": True} if cell["row"] in own else {}
+            if not own:
+                return answer | {"own": "It cannot be read, and another stands in for it."}
             cosines = shelf.bank.units @ asked
             place = int((cosines > cosines[own].max()).sum()) + 1
             answer["own"] = f"Its own stands at place {place:,} of {len(shelf):,}."
@@ -106,7 +108,9 @@ def both_kinds(
         typed = Typed(encoder, first)
     elif picked.modality == "texts":
         typed = Typed(load_encoder(run, "embedding"), second)
-    return Across(first, second, picked.partners.used().rows, typed)
+    belonging = picked.partners.used().rows
+    belonging = belonging.masked_fill(~picked.could_be_read()[:, None], -1)
+    return Across(first, second, belonging, typed)
 
 
 def _is_paired(part: Part) -> bool:
