@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from nearfar.data.array_likes import as_array, series_of, vectors_of
+from nearfar.data.array_names import array_names
 from nearfar.data.labelled_source import with_labels
 from nearfar.data.source import Part, Source
 from nearfar.data.source_spec import OwnDataSpec
-from nearfar.errors import NearfarError, SettingError, unknown_name
+from nearfar.errors import NearfarError, SettingError
 from nearfar.modality import Modality
 from nearfar.npy_headers import declared_bytes, declared_in
-from nearfar.outside_text import first_line
+from nearfar.outside_text import first_line, printable
 
 
 def source_from_arrays(
@@ -203,7 +205,7 @@ def load_npz(spec: OwnDataSpec) -> Source:
 
     They are called `images`, `labels`, `test_images` and `test_labels`; in the source `series-npz`
     `series` and `test_series` stand for the images, in `vectors-npz` `vectors` and `test_vectors`.
-    The one array of an .npy file is the examples.
+    `array_names` knows others. The one array of an .npy file is the examples.
 
     Returns:
         The source, held in memory.
@@ -216,8 +218,9 @@ def load_npz(spec: OwnDataSpec) -> Source:
     assert path is not None
     what, source_from = spec.modality, _KINDS[spec.modality]
     try:
-        arrays = _read_arrays(path, what, spec.in_memory_mib * 2**20)
-        return source_from(**arrays, test_fraction=spec.test_fraction, name=spec.name)
+        arrays, notes = _read_arrays(path, what, spec.in_memory_mib * 2**20)
+        source = source_from(**arrays, test_fraction=spec.test_fraction, name=spec.name)
+        return replace(source, notes=(*notes, *source.notes))
     except NearfarError as error:
         raise type(error)(f"{path}: {error}") from None
     except UNREADABLE as error:
@@ -227,26 +230,28 @@ def load_npz(spec: OwnDataSpec) -> Source:
         ) from None
 
 
-def _read_arrays(path: Path, what: str, limit: int) -> dict[str, np.ndarray]:
-    """The known arrays of the file, once their declared sizes are seen to be small enough."""
+def _read_arrays(
+    path: Path, what: str, limit: int
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The known arrays of the file, once their declared sizes are seen to be small enough, and
+    what a person should know of them."""
     if is_single(path):
         with path.open("rb") as file:
             declared = declared_bytes(file, path.name)
         require_room(declared, what, limit)
-        return {what: np.load(path, allow_pickle=False)}
-    known = (what, "labels", f"test_{what}", "test_labels")
+        return {what: np.load(path, allow_pickle=False)}, ()
     with zipfile.ZipFile(path) as archive:
-        keys = [name.removesuffix(".npy") for name in archive.namelist()]
-        for key in keys:
-            if key not in known:
-                raise unknown_name("array", key, known)
-        if what not in keys:
-            raise NearfarError(f"no array {what!r}; it holds {', '.join(keys) or 'nothing'}")
+        names = array_names((name.removesuffix(".npy") for name in archive.namelist()), what)
         # A few kB of zip can unpack to any size: what an array declares is read first.
         declared = sum(declared_in(archive, name) for name in archive.namelist())
     require_room(declared, what, limit)
     with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in keys}
+        arrays = {role: file[name] for role, name in names.held.items()}
+    for role in arrays.keys() & {"labels", "test_labels"}:
+        if arrays[role].ndim == 2 and arrays[role].shape[1] == 1:  # a column, as MedMNIST has them
+            arrays[role] = arrays[role][:, 0]
+    unread = ", ".join(map(printable, names.unread))
+    return arrays, (f"not read: the validation part ({unread})",) if unread else ()
 
 
 def is_single(path: Path) -> bool:

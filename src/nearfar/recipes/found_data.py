@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from statistics import median
+from typing import cast
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from nearfar.data.array_names import examples_among
 from nearfar.data.column_names import called_labels
 from nearfar.data.csv_file import as_numbers, read_csv
 from nearfar.data.folder_tree import FileKind, counted, many, walk
@@ -234,14 +237,22 @@ def _in_parquet(path: Path) -> Found:
 
 def _in_npz(path: Path) -> Found:
     """Arrays, told by their names."""
+    shape, dtype = (), np.dtype(float)
     try:
         with ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
-    except (BadZipFile, OSError, NotImplementedError):
+            examples = examples_among(names)
+            if examples is not None:
+                with archive.open(f"{examples}.npy") as file:
+                    shape, dtype = declared_shape(cast(BufferedIOBase, file), examples)
+    except (BadZipFile, OSError, NotImplementedError, ValueError, EOFError):
         raise NearfarError("not a readable .npz file") from None
     for spec in (NpzSpec, SeriesNpzSpec, VectorsNpzSpec):
         if spec.modality in names:
             return Found(spec(root=path), f"an .npz file of {spec.modality}")
+    if examples is not None:
+        called = f"an .npz file whose {printable(examples)} is {dtype} in shape {shape}"
+        return _by_shape(path, shape, dtype, called)
     if {"first", "second"} <= set(names):
         raise NearfarError(
             "arrays first and second are pairs: say of what by --data image-pairs-npz, "
@@ -260,7 +271,13 @@ def _in_npy(path: Path) -> Found:
             shape, dtype = declared_shape(file, path.name)
     except (ValueError, OSError, EOFError) as error:
         raise NearfarError("not a readable .npy file") from error
-    what = f"an .npy file of {dtype} in shape {shape}, without labels"
+    return _by_shape(
+        path, shape, dtype, f"an .npy file of {dtype} in shape {shape}, without labels"
+    )
+
+
+def _by_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype, what: str) -> Found:
+    """Images or vectors, told by the shape and type of the array that holds them."""
     if len(shape) == 2 and dtype.kind in "fiu":
         return Found(VectorsNpzSpec(root=path), f"{what}: a vector a row")
     if len(shape) == 4 or (len(shape) == 3 and dtype == np.uint8):
