@@ -63,7 +63,7 @@ def features_of(model, images, mean, std):
 
 def test_the_teacher_keeps_its_own_size_and_statistics(weights):
     images = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    seen = SimpleNamespace(shape=(3, 8, 8), mean=(0.2, 0.3, 0.4), std=(0.7, 0.6, 0.5))
+    seen = SimpleNamespace(shape=(3, 8, 8), mean=(0.2, 0.3, 0.4), std=(0.7, 0.6, 0.5), columns=None)
     method = student(seen, teacher_weights=str(weights))
     mean, std = (torch.tensor(each).view(-1, 1, 1) for each in (seen.mean, seen.std))
     (_, rows) = method.embed(((images - mean) / std,))
@@ -79,7 +79,7 @@ def test_the_teacher_keeps_its_own_size_and_statistics(weights):
 def test_grey_views_reach_it_as_three_equal_channels(weights):
     """Its first layer is summed over the channels; of equal deviations that is the same picture."""
     grey = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    seen = SimpleNamespace(shape=(1, 8, 8), mean=(0.0,), std=(1.0,))
+    seen = SimpleNamespace(shape=(1, 8, 8), mean=(0.0,), std=(1.0,), columns=None)
     method = student(seen, teacher_weights=str(weights))
     (_, rows) = method.embed((grey,))
     mean, std = [sum(CONFIG.mean) / 3] * 3, [sum(CONFIG.std) / 3] * 3
@@ -149,7 +149,7 @@ def test_weights_that_leave_parts_of_it_random_are_refused(tmp_path):
 
 
 def test_what_is_no_image_is_refused(weights):
-    seen = SimpleNamespace(shape=(2, 40), mean=(0.0,) * 2, std=(1.0,) * 2)
+    seen = SimpleNamespace(shape=(2, 40), mean=(0.0,) * 2, std=(1.0,) * 2, columns=None)
     with pytest.raises(SettingError, match=r"method.teacher does not fit these data: .*3 channels"):
         student(seen, teacher_weights=str(weights))
 
