@@ -169,6 +169,7 @@ def test_columns_of_few_words_are_categories(tmp_path, kind):
         "a": rows / 7,
         "day": np.where(rows % 2 == 0, "workday", "day off"),
         "colour": [("red", "green", None, "blue")[row % 4] for row in rows],
+        "type": np.where(rows % 5 == 0, "x", "y"),
         "kind": np.where(rows % 3 == 0, "x", "y"),
         "note": [f"words of row {row}" for row in rows],
         "class": rows % 2,
@@ -177,7 +178,7 @@ def test_columns_of_few_words_are_categories(tmp_path, kind):
     found = find_data(path)
     assert found.why == (
         "a table of 1 column of numbers and 2 columns of categories (day, colour), labels in "
-        "class; not read: kind (called as labels are), note"
+        "class; not read: type (called as labels are), kind (called as labels are), note"
     )
     source = found.data.build()
     assert [str(feature) for feature in source.columns] == [

@@ -61,7 +61,7 @@ def columns_of_table(
     if labels is None:
         classes = [name for name, values in text.items() if holds_classes(values)]
         labels = classes[0] if len(classes) == 1 else None
-    answers = {name for name in called_labels([*numbers, *text]) if name != labels}
+    answers = [name for name in called_labels([*numbers, *text]) if name != labels]
     words = [name for name in text if name != labels]
     categories = [n for n in words if n not in answers and _are_categories(text[n])]
     filled = [n for n in gaps if n not in (labels, *answers) and gaps[n] <= _MOST_MISSING]
@@ -76,14 +76,6 @@ def columns_of_table(
         return TextTableSpec(root=data.root, text_column=texts[0], label_column=labels), why
     if not features and not categories:
         raise NearfarError(_no_numbers(text, gaps))
-    parts = [f"{many(len(features), 'column')} of numbers"] if features else []
-    if categories:
-        parts.append(f"{many(len(categories), 'column')} of categories ({_listed(categories)})")
-    why = f"a table of {' and '.join(parts)}{labelled}"
-    if filled:
-        why += f"; filled in where numbers are missing: {_listed(filled)}"
-    if why_not:
-        why += f"; not read: {_listed(why_not, why_not)}"
     found = type(data)(
         root=data.root,
         label_column=labels,
@@ -91,7 +83,21 @@ def columns_of_table(
         categories=tuple(categories),
         fill_missing=bool(filled),
     )
-    return found, why
+    return found, f"a table of {_in_words(features, categories)}{labelled}{_told(filled, why_not)}"
+
+
+def _in_words(features: Sequence[str], categories: Sequence[str]) -> str:
+    """The columns that are read."""
+    parts = [f"{many(len(features), 'column')} of numbers"] if features else []
+    if categories:
+        parts.append(f"{many(len(categories), 'column')} of categories ({_listed(categories)})")
+    return " and ".join(parts)
+
+
+def _told(filled: Sequence[str], why_not: Mapping[str, str]) -> str:
+    """The columns that are filled in, and those that are not read, with the reason."""
+    told = f"; filled in where numbers are missing: {_listed(filled)}" if filled else ""
+    return told + (f"; not read: {_listed(why_not, why_not)}" if why_not else "")
 
 
 def _listed(names: Iterable[str], reasons: Mapping[str, str] = MappingProxyType({})) -> str:
