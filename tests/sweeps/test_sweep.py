@@ -367,7 +367,9 @@ def test_why_the_last_worker_ended_is_told(tmp_path):
     study.recipe.data.place.rename(tmp_path / "moved.npz")
     with pytest.raises(NearfarError, match=r"every worker has ended.*images\.npz.*--resume"):
         run_sweep(study, SweepFolder(tmp_path / "sweep"), workers=2, console=QUIET)
-    assert [t.state for t in Search(SweepFolder(tmp_path / "sweep"), study).trials()] == ["running"]
+    trials = Search(SweepFolder(tmp_path / "sweep"), study).trials()
+    # The second worker may begin one before it fails as the first did; both are gone on with.
+    assert {trial.state for trial in trials} == {"running"}
 
 
 @pytest.mark.parametrize(

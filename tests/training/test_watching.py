@@ -29,11 +29,8 @@ def test_the_end_of_the_launcher_comes_as_a_signal(tmp_path):
     told = tmp_path / "told"
     done = subprocess.run([sys.executable, "-c", ORPHAN, str(told)], check=False)
     assert done.returncode == -signal.SIGKILL
-    for _ in range(200):
-        if told.exists():
-            break
-        time.sleep(0.05)
-    assert told.read_text() == "told"
+    # It is there before it is written to.
+    assert wait_until(lambda: told.exists() and told.read_text() == "told")
 
 
 def wait_until(holds):
