@@ -198,6 +198,7 @@ def test_commands_run(page, pictures, monkeypatch, capfd):
                     assert code != 0, f"{command}: ran without its data"
                     assert error.count("\n") == 1, error
                     assert "unknown" not in error, error
+                    assert "--help)" not in error, error  # the command itself is wrong
                 else:
                     assert code == 0, f"{command}\n{error}"
             else:
