@@ -13,6 +13,7 @@ from small_recipe import light_recipe, small_recipe, write_images
 from nearfar.data.specs import NpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
+from nearfar.recipes import judging
 from nearfar.recipes.assembly import assemble, format_of, untrained_encoder
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
@@ -206,6 +207,12 @@ def test_evaluating_again_gives_the_same_figures(trained, tmp_path):
         json.loads((path / "evaluation.json").read_text()) for path in (run, trained[0])
     )
     assert again == first
+
+
+def test_where_a_device_has_no_float64_the_processor_judges(lightly_judged, tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "NO_FLOAT64", "cpu")
+    again = evaluate_run(lightly_judged, out=tmp_path / "again")
+    assert again.read_evaluation() == RunFolder(lightly_judged).read_evaluation()
 
 
 def test_other_data_are_judged_beside_the_run_and_leave_it_alone(lightly_judged, tmp_path):

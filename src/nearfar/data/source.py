@@ -106,7 +106,7 @@ class Partners:
     """
 
     rows: Int64[Tensor, "n most"]
-    others: Shaped[Tensor, "m *shape"] | None = None
+    others: Shaped[Tensor, " m *shape"] | None = None
     modality: Modality | None = None
 
     def chosen(self, indices: Int64[Tensor, " k"]) -> "Partners":
@@ -142,7 +142,7 @@ class Partners:
         examples: Examples,
         indices: Int64[Tensor, " batch"],
         generator: torch.Generator,
-    ) -> Shaped[Tensor, "batch *other"]:
+    ) -> Shaped[Tensor, " batch *other"]:
         """One partner of each of some examples; of one that has none, the example itself.
 
         Args:

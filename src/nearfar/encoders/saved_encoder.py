@@ -86,7 +86,7 @@ class SavedEncoder(nn.Module):
         return SavedEncoder(self.backbone, self._description, head)
 
     def forward(
-        self, examples: Shaped[Tensor, "batch *shape"] | Sequence[Any]
+        self, examples: Shaped[Tensor, " batch *shape"] | Sequence[Any]
     ) -> Float[Tensor, "batch features"]:
         """Features (or embeddings) of images, 0 to 255, of any size, of series, vectors or texts.
 
@@ -108,7 +108,7 @@ class SavedEncoder(nn.Module):
         return self._of_normalised(self._normalised(rows))
 
     def dense(
-        self, images: Shaped[Tensor, "batch *shape"], stage: int = -1
+        self, images: Shaped[Tensor, " batch *shape"], stage: int = -1
     ) -> Float[Tensor, "batch dim h w"]:
         """Features of each place of images, 0 to 255, of any size: those that are pooled to one.
 
@@ -169,7 +169,7 @@ class SavedEncoder(nn.Module):
 
     def of_views(
         self,
-        views: Shaped[Tensor, "batch *shape"],
+        views: Shaped[Tensor, " batch *shape"],
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> Float[Tensor, "batch features"]:

@@ -55,7 +55,7 @@ def view_arrays(part: Part, views: Views, device: torch.device) -> dict[str, np.
     return {"view_originals": _channels_last(examples), "view_samples": np.stack(images, axis=1)}
 
 
-def thumbnails(part: Part, workers: int = 0) -> Shaped[np.ndarray, "n *shape"]:
+def thumbnails(part: Part, workers: int = 0) -> Shaped[np.ndarray, " n *shape"]:
     """All examples of a part, small.
 
     Returns:

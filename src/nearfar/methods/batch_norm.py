@@ -126,7 +126,7 @@ def split_batch_norm(network: nn.Module, splits: int) -> None:
 
 @torch.no_grad()
 def encoded_as_keys(
-    networks: Sequence[nn.Module], images: Shaped[Tensor, "batch *shape"]
+    networks: Sequence[nn.Module], images: Shaped[Tensor, " batch *shape"]
 ) -> Float[Tensor, "batch dim"]:
     """Images passed through networks, in random order where that hides what batch-norm would tell.
 
@@ -165,7 +165,7 @@ def normalises_in_groups(networks: Sequence[nn.Module]) -> bool:
 
 @torch.no_grad()
 def encoded_in_random_order(
-    encode: Callable[[Tensor], Tensor], images: Shaped[Tensor, "batch *shape"]
+    encode: Callable[[Tensor], Tensor], images: Shaped[Tensor, " batch *shape"]
 ) -> Float[Tensor, "batch dim"]:
     """`encode(images)`, every rank encoding a random share of the images of all ranks.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nearfar.data.source import Part
 from nearfar.encoders.head_specs import HeadSpec
 
-ViewsOfBatch = tuple[Shaped[Tensor, "batch *shape"], ...]
+ViewsOfBatch = tuple[Shaped[Tensor, " batch *shape"], ...]
 """Views of a batch, normalised, or bytes of texts; row i of each is of example i."""
 
 

@@ -40,7 +40,7 @@ class Queue(nn.Module):
             self._full = bool(self.entered >= self.size)
         return self.size if self._full else int(self.entered)
 
-    def rows(self, column: str) -> Shaped[Tensor, "filled *row"]:
+    def rows(self, column: str) -> Shaped[Tensor, " filled *row"]:
         """The filled rows of a column, by their slots: a view, good until `enqueue`."""
         return cast(Tensor, getattr(self, column))[: len(self)]
 

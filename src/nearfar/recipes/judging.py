@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from rich.console import Console
 from torch import nn
 

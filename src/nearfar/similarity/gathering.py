@@ -33,8 +33,8 @@ _MOST_DIMENSIONS = 8
 
 
 def gather_rows(
-    tensor: Shaped[Tensor, "rows *shape"], group: dist.ProcessGroup | None = None
-) -> Shaped[Tensor, "all_rows *shape"]:
+    tensor: Shaped[Tensor, " rows *shape"], group: dist.ProcessGroup | None = None
+) -> Shaped[Tensor, " all_rows *shape"]:
     """The rows of all ranks, in the order of the ranks, on every rank.
 
     Every rank of the group must call it. Float tensors carry a gradient: each rank's own slice of
@@ -106,7 +106,7 @@ class _OwnRows(Transformable):
 
 def _gathered(
     tensor: Tensor, counts: list[int], group: dist.ProcessGroup | None
-) -> Shaped[Tensor, "all_rows *shape"]:
+) -> Shaped[Tensor, " all_rows *shape"]:
     """The rows of all ranks; sent as bytes, because not every backend sends every type."""
     world, most = len(counts), max(counts)
     padded = tensor.new_zeros((most, *tensor.shape[1:]))
