@@ -19,9 +19,11 @@ from nearfar.methods.distill_spec import DistillSpec
 from nearfar.recipes.assembly import assemble
 from nearfar.recipes.config_json import read_recipe
 from nearfar.recipes.run import evaluate_run, run_recipe
+from nearfar.run_folder.folder import RunFolder
 from nearfar.table_features import TableFeature
 from nearfar.training.ranks import Ranks
 from nearfar.views.specs import VectorViewsSpec
+from nearfar.web.nearest import search
 
 NAMES = ["height", "width", "age", "class"]
 
@@ -113,6 +115,17 @@ def test_a_run_that_begins_with_it_learns_from_them_in_its_order(trained, tmp_pa
     assert assembly.part.example_shape == (3,)
 
 
+def test_the_site_reads_them_as_the_encoder_does(trained, tmp_path):
+    run, path = trained
+    mixed = written(tmp_path / path.name, ["age", "class", "width", "height"])
+    begun = recipe_of(tmp_path, mixed)
+    begun = replace(begun, encoder=replace(begun.encoder, start=str(run)))
+    page = run_recipe(begun, tmp_path / "run", judge=False)
+    shown = search(page.parent, lambda _: None)
+    spread = shown.gallery.part.examples.std(0)
+    assert spread.argsort().tolist() == [0, 1, 2]  # height, width, age
+
+
 def test_a_teacher_of_another_order_is_refused(trained, tmp_path):
     run, path = trained
     mixed = written(tmp_path / path.name, ["age", "class", "width", "height"])
@@ -171,6 +184,32 @@ def test_words_and_gaps_are_read_as_the_encoder_has_learnt_them(of_words, tmp_pa
         "the mean that the encoder has learnt stands for numbers that are missing in age" in notes
     )
     torch.testing.assert_close(found, whole[8:11], rtol=1e-5, atol=1e-6)
+
+
+def test_a_row_without_a_number_or_a_word_is_read_too(of_words, tmp_path):
+    run, path = of_words
+    (whole, _), table = features(run, path), pd.read_csv(path)
+    found, _ = features(run, written_as(tmp_path / "one.csv", table.iloc[9:10]))
+    assert table.age[9:10].isna().all()
+    torch.testing.assert_close(found, whole[9:10], rtol=1e-5, atol=1e-6)
+    no_city, _ = features(run, written_as(tmp_path / "none.csv", table.iloc[9:10].assign(city="")))
+    assert not torch.allclose(no_city, found)
+
+
+def test_what_stands_for_a_gap_is_what_stood_for_it_in_training(of_words, tmp_path):
+    run, _ = of_words
+    again = evaluate_run(run, out=tmp_path / "again")
+    assert again.read_evaluation() == RunFolder(run).read_evaluation()
+
+
+@pytest.mark.parametrize(("column", "value"), [("age", np.nan), ("city", "")])
+def test_a_column_without_a_value_teaches_nothing(tmp_path, column, value):
+    path = mixed(tmp_path)
+    written_as(path, pd.read_csv(path).assign(**{column: value}))
+    recipe = recipe_of(tmp_path, path)
+    data = replace(recipe.data, categories=("city",), fill_missing=True)
+    with pytest.raises(NearfarError, match=f"column {column} has no value in any row to learn"):
+        assemble(replace(recipe, data=data))
 
 
 def test_a_word_that_it_has_not_learnt_is_none(of_words, tmp_path):

@@ -125,9 +125,7 @@ def examples_of(
     elif isinstance(spec, PicturesSpec) and encoder.modality == "images" and tower == "first":
         spec = _of_encoders_shape(spec, encoder)
     spec.require_root()
-    source = ranks.one_by_machine(
-        lambda: in_columns(load_source(spec), encoder.columns, encoder.means)
-    )
+    source = ranks.one_by_machine(lambda: in_columns(load_source(spec), encoder.columns))
     settings = to_json(spec if spec.place is None else spec.at(user_path(spec.place).absolute()))
     second = tower == "second" and source.second_modality is not None
     return of_source(source, settings, second=second), spec.readers

@@ -13,8 +13,7 @@ LABELS = (
 """Names of columns of labels, the likeliest first."""
 SPLITS = ["split", "subset", "partition", "part", "set", "fold", "data_split"]
 """Names of columns that say which part a row is of."""
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "?"))
-"""How tables of text write a value that is missing, in lower case."""
+_NO_VALUE = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "?"))
 _MOST_LABELS = 0.5
 """Different values over rows from which on a column holds no classes."""
 
@@ -65,6 +64,11 @@ def called_labels(names: Iterable[str], among: Iterable[str] = ()) -> list[str]:
     plain = {_plain(name) for name in (*names, *among)}
     labels = [each for each in LABELS if each != "y" or "x" not in plain]
     return _called(names, labels)
+
+
+def says_missing(cell: str) -> bool:
+    """Whether a cell of text says that there is no value, without spaces around it."""
+    return cell.lower() in _NO_VALUE
 
 
 def answers_among(features: Sequence[str], labelled: str | None) -> tuple[str, ...]:

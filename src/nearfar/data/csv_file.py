@@ -9,18 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from nearfar.data.arrays import source_from_vectors
-from nearfar.data.column_names import MISSING, answers_among, given
+from nearfar.data.column_names import answers_among, given, says_missing
 from nearfar.data.csv_heading import is_heading
 from nearfar.data.source import Source
 from nearfar.data.specs import CSVSpec
-from nearfar.data.table_values import Features, features_of_words, features_with_gaps, gaps_among
+from nearfar.data.table_values import (
+    Features,
+    as_numbers,
+    features_of_numbers,
+    features_of_words,
+    gaps_among,
+)
 from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.outside_text import printable
 
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 20
 _WHOLE = re.compile(r"[0-9]{1,18}(\.0*)?")
-_NO_WORD = MISSING - {""}
 _BYTES_OF_A_CELL = 64
 """Of memory that a cell takes beside its text."""
 
@@ -156,10 +161,10 @@ def load_csv(spec: CSVSpec) -> Source:
 
 def _features(name: str, cells: list[str], fill: bool) -> Features:
     """A column of numbers."""
-    there = ["nan" if cell.lower() in MISSING else cell for cell in cells] if fill else cells
+    there = ["nan" if says_missing(cell) else cell for cell in cells] if fill else cells
     values = as_numbers(there, missing=fill)
     if values is not None:
-        return features_with_gaps(name, values)
+        return features_of_numbers(name, values)
     wrong = [cell for cell in there if as_numbers([cell], missing=fill) is None]
     told = "empty" if wrong[0] == "" else f"such as {printable(wrong[0][:40])!r}"
     raise NearfarError(
@@ -170,35 +175,23 @@ def _features(name: str, cells: list[str], fill: bool) -> Features:
     )
 
 
-def as_numbers(cells: Sequence[str], missing: bool = False) -> np.ndarray | None:
-    """Cells as float64; None where one of them is no number, or is not finite.
-
-    Args:
-        cells: As they stand.
-        missing: Whether `nan` may be among them.
-    """
-    try:
-        values = np.array(cells, dtype=np.float64)
-    except ValueError:
-        return None
-    return values if (np.isfinite(values) | (missing & np.isnan(values))).all() else None
-
-
 def as_labels(cells: Sequence[str]) -> list[int | str]:
     """Cells as whole numbers where all are, written as `2` or as `2.0`, else as they stand.
 
     An empty cell is none. Beside whole numbers, what stands for a number that is missing is none
     either, and becomes empty.
     """
-    there = [cell for cell in cells if cell.lower() not in MISSING]
+    there = [cell for cell in cells if not says_missing(cell)]
     if not there or not all(map(_WHOLE.fullmatch, there)):
         return list(cells)
-    return ["" if cell.lower() in MISSING else int(cell.partition(".")[0]) for cell in cells]
+    return ["" if says_missing(cell) else int(cell.partition(".")[0]) for cell in cells]
 
 
 def told_of_words(labels: Iterable[object]) -> list[str]:
     """That a word which often means no label is the name of a class here."""
-    words = sorted({each for each in labels if isinstance(each, str) and each.lower() in _NO_WORD})
+    words = sorted(
+        {each for each in labels if isinstance(each, str) and each and says_missing(each)}
+    )
     if not words:
         return []
     return [

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nearfar.data.column_names import MISSING
+from nearfar.data.column_names import says_missing
+from nearfar.data.table_values import as_numbers
 
 _COUNTED = 3
 """Whole numbers in a row, each the next one, that are told from data."""
@@ -23,7 +24,7 @@ def is_heading(rows: Sequence[Sequence[str]]) -> bool:
         return False
     if not any(map(_is_number, rows[0])):
         return True
-    words = [at for at, cell in enumerate(rows[0]) if not (_is_missing(cell) or _is_number(cell))]
+    words = [at for at, cell in enumerate(rows[0]) if not (says_missing(cell) or _is_number(cell))]
     if any(_numbers_alone([row[at] for row in rows[1:]]) for at in words):
         return True
     return _counts_up(rows[0]) and not _counts_up(rows[1])
@@ -37,8 +38,8 @@ def _both_files(first: str, second: str) -> bool:
 
 
 def _numbers_alone(cells: Sequence[str]) -> bool:
-    there = [cell for cell in cells if not _is_missing(cell)]
-    return bool(there) and all(map(_is_number, there))
+    there = [cell for cell in cells if not says_missing(cell)]
+    return bool(there) and as_numbers(there) is not None
 
 
 def _counts_up(row: Sequence[str]) -> bool:
@@ -51,13 +52,5 @@ def _counts_up(row: Sequence[str]) -> bool:
     )
 
 
-def _is_missing(cell: str) -> bool:
-    return cell.lower() in MISSING
-
-
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return not _is_missing(cell)
+    return as_numbers([cell]) is not None

@@ -12,7 +12,7 @@ from nearfar.data.column_names import answers_among, given
 from nearfar.data.parquet_columns import NAMES, TableColumns, is_text, opened_parquet, table_columns
 from nearfar.data.source import Source
 from nearfar.data.specs import ParquetSpec
-from nearfar.data.table_values import Features, features_of_words, features_with_gaps, gaps_among
+from nearfar.data.table_values import Features, features_of_numbers, features_of_words, gaps_among
 from nearfar.errors import NearfarError, SettingError, require_known
 from nearfar.outside_text import printable
 from nearfar.table_features import TableFeature
@@ -236,11 +236,11 @@ def _words_of(name: str, column: Any) -> Features:
 def _numbers_of(name: str, column: Any, fill: bool) -> Features:
     """The features of a column of numbers, or of lists of them."""
     if fill and _holds_numbers(column.type):
-        return features_with_gaps(name, column.to_numpy().astype(np.float64))
+        return features_of_numbers(name, column.to_numpy().astype(np.float64))
     values = column_features(name, column)
     width = values.shape[1]
     if not _is_list(column.type):
-        return [TableFeature(name)], values
+        return [TableFeature(name, fill=float(values.mean()))], values
     return [TableFeature(f"{name}[{place}]") for place in range(width)], values
 
 

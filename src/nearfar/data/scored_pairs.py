@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nearfar.data.column_names import MISSING
+from nearfar.data.column_names import says_missing
 from nearfar.data.csv_file import read_csv
 from nearfar.data.folder_tree import many
 from nearfar.data.parquet import read_columns
@@ -195,7 +195,7 @@ def _numbers(name: str, values: Sequence[Any]) -> list[float | None]:
 
 def _number(value: Any) -> float | None:
     """The number that a cell holds, None where it is missing; infinite where it is none."""
-    if value is None or str(value).strip().lower() in MISSING:
+    if value is None or says_missing(str(value).strip()):
         return None
     try:
         return float(value)

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 
 from nearfar.data.column_names import given
-from nearfar.data.csv_file import as_labels, as_numbers, told_of_words
+from nearfar.data.csv_file import as_labels, told_of_words
 from nearfar.data.folder_tree import many
 from nearfar.data.labelled_source import with_labels
 from nearfar.data.saved_dataset import read_saved_dataset
 from nearfar.data.source import Part, Partners, Source, choose
 from nearfar.data.table_cells import table_cells
+from nearfar.data.table_values import as_numbers
 from nearfar.data.text_specs import TextTableSpec
 from nearfar.data.texts import rows_of, told_of_partners
 from nearfar.errors import NearfarError

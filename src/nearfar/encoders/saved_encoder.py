@@ -65,11 +65,6 @@ class SavedEncoder(nn.Module):
         self.eval()
 
     @property
-    def means(self) -> tuple[float, ...]:
-        """`mean` as numbers."""
-        return self._description.mean
-
-    @property
     def fingerprint(self) -> str:
         """Checksum of all that decides what it gives: weights, head, shape and statistics."""
         held = self._description

@@ -69,7 +69,7 @@ def features_of(
     Raises:
         NearfarError: The set has no labels or no test part, or the encoder cannot take it.
     """
-    source = in_columns(source, encoder.columns, encoder.means)
+    source = in_columns(source, encoder.columns)
     why = unfit(source)
     if why:
         raise NearfarError(f"{source.name} {why}")

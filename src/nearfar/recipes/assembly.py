@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from nearfar.data.batches import TrainingBatches
-from nearfar.data.columns import in_columns
+from nearfar.data.columns import in_columns, refuse_empty
 from nearfar.data.held_out import Taught, hold_out
 from nearfar.data.labels import class_counts
 from nearfar.data.normalisation import channel_statistics
@@ -131,7 +131,8 @@ def assemble(
     second_start = second_start or second_start_of(recipe.method, ranks)
     source = source or load_source(recipe.data)
     if start is not None:
-        source = in_columns(source, start.origin.columns, start.origin.mean)
+        source = in_columns(source, start.origin.columns)
+    refuse_empty(source)
     taught = hold_out(source, recipe.data)
     labelled = recipe.learns_from_labels
     part = part_to_learn_from(taught.source, recipe.data, labelled=labelled)

@@ -13,7 +13,7 @@ import numpy as np
 
 from nearfar.data.array_names import examples_among
 from nearfar.data.column_names import called_labels
-from nearfar.data.csv_file import as_numbers, read_csv
+from nearfar.data.csv_file import read_csv
 from nearfar.data.folder_tree import FileKind, counted, many, walk
 from nearfar.data.image_arrow import holds_saved_images
 from nearfar.data.image_files import IMAGES, UnreadableImageError, pillow_quiet, read_header
@@ -33,6 +33,7 @@ from nearfar.data.specs import (
     VectorsNpzSpec,
     WavSpec,
 )
+from nearfar.data.table_values import as_numbers
 from nearfar.data.text_files import TEXTS
 from nearfar.data.text_specs import TextLinesSpec
 from nearfar.data.wav import SOUNDS

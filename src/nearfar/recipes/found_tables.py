@@ -5,10 +5,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from nearfar.data.column_names import MISSING, called_labels, holds_classes, labels_among
-from nearfar.data.csv_file import as_numbers
+from nearfar.data.column_names import called_labels, holds_classes, labels_among, says_missing
 from nearfar.data.folder_tree import many
 from nearfar.data.specs import CSVSpec, ParquetSpec
+from nearfar.data.table_values import as_numbers
 from nearfar.data.text_specs import TextTableSpec
 from nearfar.data.text_table import text_columns
 from nearfar.errors import NearfarError
@@ -29,7 +29,7 @@ def share_missing(cells: Sequence[str]) -> float | None:
 
     None where none is missing, or others are no numbers.
     """
-    there = [cell for cell in cells if cell.lower() not in MISSING]
+    there = [cell for cell in cells if not says_missing(cell)]
     if not 0 < len(there) < len(cells) or as_numbers(there) is None:
         return None
     return 1 - len(there) / len(cells)
@@ -106,7 +106,7 @@ def _listed(names: Iterable[str], reasons: Mapping[str, str] = MappingProxyType(
 
 def _are_categories(values: Sequence[object]) -> bool:
     """Whether the words of a column come again and again."""
-    there = [str(each) for each in values if each is not None and str(each).lower() not in MISSING]
+    there = [str(each) for each in values if each is not None and not says_missing(str(each))]
     different = len(set(there))
     most = max(2, min(_MOST_CATEGORIES, len(there) // _ROWS_OF_A_CATEGORY))
     return 1 < different <= most

@@ -221,7 +221,7 @@ def evaluate_run(
     judged = replace(trained, data=data, evaluation=evaluation)
     _refuse_unwritable(run_folder, out)
     encoder = load_encoder(run_folder.path)
-    source = in_columns(load_source(judged.data), encoder.columns, encoder.means)
+    source = in_columns(load_source(judged.data), encoder.columns)
     try:
         encoder.check(source.train.example_shape, source.modality)
     except NearfarError as error:

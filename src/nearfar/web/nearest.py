@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nearfar.data.columns import in_columns
 from nearfar.data.source import Part, Source, choose
 from nearfar.data.source_spec import PublicSpec, SourceSpec
 from nearfar.data.sources import load_source
@@ -130,7 +131,7 @@ def search(run: Path, say: Callable[[str], None]) -> Searched:
     say("loading the encoder")
     encoder = load_encoder(run)
     say("reading the data")
-    source = _source(run)
+    source = in_columns(_source(run), encoder.columns)
     queries, gallery, told = _parts(source)
     parts = {"training": gallery} if queries is gallery else {"test": queries, "training": gallery}
     features = _features(encoder, parts, source, say)
