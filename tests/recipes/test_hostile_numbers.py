@@ -18,13 +18,8 @@ from nearfar.errors import NearfarError, SettingError
 from nearfar.evaluation.evaluate import evaluate
 from nearfar.information.specs import CriticSpec, EstimationSpec
 from nearfar.methods.unlabelled_specs import MoCoSpec
-from nearfar.recipes.assembly import (
-    Format,
-    _seeded_method,
-    as_saved,
-    assemble,
-    untrained_encoder,
-)
+from nearfar.recipes.assembly import _seeded_method, as_saved, assemble, untrained_encoder
+from nearfar.recipes.example_format import Format
 from nearfar.recipes.names import RECIPES
 from nearfar.run_folder.folder import RunFolder
 from nearfar.training.loop import train

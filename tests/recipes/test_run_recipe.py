@@ -14,8 +14,9 @@ from nearfar.data.specs import NpzSpec
 from nearfar.encoders.saved import load_encoder
 from nearfar.errors import NearfarError, SettingError
 from nearfar.recipes import judging
-from nearfar.recipes.assembly import assemble, format_of, untrained_encoder
+from nearfar.recipes.assembly import assemble, untrained_encoder
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
+from nearfar.recipes.example_format import format_of
 from nearfar.recipes.run import evaluate_run, resume_run, run_recipe
 from nearfar.run_folder.folder import RunFolder
 

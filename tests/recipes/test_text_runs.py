@@ -15,7 +15,8 @@ from nearfar.evaluation.accuracy_specs import FewLabelsSpec, KNNSpec
 from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.methods.labelled_specs import CrossEntropySpec
 from nearfar.methods.unlabelled_specs import MoCoSpec, SimCLRSpec
-from nearfar.recipes.assembly import Format, untrained_encoder
+from nearfar.recipes.assembly import untrained_encoder
+from nearfar.recipes.example_format import Format
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import run_recipe
 from nearfar.testing import run_on_ranks

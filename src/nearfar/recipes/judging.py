@@ -17,14 +17,13 @@ from nearfar.evaluation.judged import Towers
 from nearfar.evaluation.records import FeatureKind
 from nearfar.recipes.assembly import (
     Assembly,
-    Format,
     head_spec_of,
     started_encoder,
     untrained_encoder,
     untrained_towers,
-    views_of,
 )
 from nearfar.recipes.console import print_scores
+from nearfar.recipes.example_format import Format, views_of
 from nearfar.recipes.knn_check import kept_epoch
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.start import (

@@ -23,8 +23,9 @@ from nearfar.evaluation.evaluation_spec import EvaluationSpec
 from nearfar.evaluation.transfer import PROTOCOLS, Features, features_of, some_of, unfit
 from nearfar.methods.labelled_specs import CrossEntropySpec
 from nearfar.methods.unlabelled_specs import SimCLRSpec
-from nearfar.recipes.assembly import Format, untrained_encoder
+from nearfar.recipes.assembly import untrained_encoder
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
+from nearfar.recipes.example_format import Format
 from nearfar.recipes.recipe import Recipe
 from nearfar.recipes.run import resume_run, run_recipe
 from nearfar.report.transfer_table import Cell, Table
