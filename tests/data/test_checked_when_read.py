@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from few_batches import few_batches
 from PIL import Image
 
 from nearfar.data import late_checks, streamed_images
-from nearfar.data.batches import TrainingBatches, evaluation_batches
+from nearfar.data.batches import evaluation_batches
 from nearfar.data.checked_when_read import CheckedWhenRead
 from nearfar.data.file_paths import FilePaths
 from nearfar.data.fingerprint import part_fingerprint, source_fingerprint
@@ -59,16 +60,7 @@ def greys(examples):
 
 
 def epoch(part, *, workers=0, first_step=0, rank=0, ranks=1):
-    batches = TrainingBatches(
-        part.examples,
-        part.labels,
-        batch_size=4,
-        seed=3,
-        device="cpu",
-        workers=workers,
-        rank=rank,
-        ranks=ranks,
-    )
+    batches = few_batches(part, workers=workers, rank=rank, ranks=ranks)
     return [
         (images[:, 0, 0, 0].tolist(), labels.tolist(), indices.tolist())
         for images, labels, indices in batches.epoch(1, first_step)

@@ -9,9 +9,18 @@ from nearfar.data.specs import CSVSpec
 from nearfar.errors import NearfarError, SettingError
 
 
-def load(tmp_path, text, **settings):
-    path = tmp_path / "table.csv"
+def written(folder, text):
+    path = folder / "table.csv"
     path.write_text(text)
+    return path
+
+
+def read(folder, text):
+    return read_csv(written(folder, text), 1)
+
+
+def load(tmp_path, text, **settings):
+    path = written(tmp_path, text)
     return load_source(CSVSpec(root=path, test_fraction=0.0, **settings))
 
 
@@ -44,9 +53,7 @@ def test_without_a_heading_all_rows_are_read(tmp_path):
     ],
 )
 def test_rows_of_values_are_no_heading(tmp_path, text):
-    path = tmp_path / "table.csv"
-    path.write_text(text)
-    columns = read_csv(path, 1)
+    columns = read(tmp_path, text)
     assert not columns.headed
     assert columns.rows == text.count("\n")
 
@@ -64,9 +71,7 @@ def test_rows_of_values_are_no_heading(tmp_path, text):
     ],
 )
 def test_headings_may_hold_numbers(tmp_path, text):
-    path = tmp_path / "table.csv"
-    path.write_text(text)
-    columns = read_csv(path, 1)
+    columns = read(tmp_path, text)
     assert columns.headed
     assert list(columns.cells) == text.splitlines()[0].split(",")
 

@@ -5,10 +5,10 @@ import tarfile
 
 import pytest
 import torch
+from few_batches import few_batches
 from PIL import Image
 
 from nearfar.data import late_checks, streamed_images
-from nearfar.data.batches import TrainingBatches
 from nearfar.data.checked_when_read import CheckedWhenRead
 from nearfar.data.paired_specs import (
     CaptionedFolderSpec,
@@ -98,17 +98,9 @@ def told(beside):
 
 def epoch(part, *, workers=0, first_step=0, rank=0, ranks=1):
     """Of each batch the greys of its images, what their seconds tell, and the numbers."""
-    batches = TrainingBatches(
-        part.examples,
-        part.labels,
-        batch_size=4,
-        seed=3,
-        device="cpu",
-        workers=workers,
-        rank=rank,
-        ranks=ranks,
-        partners=part.partners,
-        numbers=10 * torch.arange(len(part)),
+    numbers = 10 * torch.arange(len(part))
+    batches = few_batches(
+        part, workers=workers, rank=rank, ranks=ranks, partners=part.partners, numbers=numbers
     )
     draws = torch.Generator().manual_seed(0)
     return [
