@@ -117,8 +117,11 @@ class EncoderSpec(
         Raises:
             SettingError: No example that it takes has such a shape.
         """
+        # Here, because this module imports no torch.
+        from nearfar.encoders.small_maps import small_maps_as_products
+
         self.require_sides(shape)
-        return imported(self.target)(**self.arguments(shape))
+        return small_maps_as_products(imported(self.target)(**self.arguments(shape)))
 
     def arguments(self, shape: tuple[int, ...]) -> dict[str, Any]:
         """What the target is called with."""

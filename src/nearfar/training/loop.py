@@ -24,6 +24,7 @@ from nearfar.training.epoch_check import AfterCheck, EpochCheck
 from nearfar.training.generators import Generators
 from nearfar.training.hardware import choose_hardware
 from nearfar.training.interruption import Interrupted, StopSignals
+from nearfar.training.kept_memory import kept_memory
 from nearfar.training.metrics_log import MetricsLog
 from nearfar.training.online_probe import OnlineProbe
 from nearfar.training.pair_noise import MakeViews, views_of_batch
@@ -167,6 +168,7 @@ def train(
             say=progress.note,
         ) as threads,
         compiled_encoders(method, hardware.device, wanted=bool(config.compile)) as compiled,
+        kept_memory(hardware.device),
     ):
         if probe is not None:
             probe.to(hardware.device)
