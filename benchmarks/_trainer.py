@@ -2,7 +2,7 @@
 
     python -m benchmarks._trainer 32 nearfar cpu 1
 
-prints, once it has taken a step, and then for each line that it reads, the images it trains on in a
+prints, once it has warmed up, and then for each line that it reads, the images it trains on in a
 second: of its processor's time on the CPU, by the clock on a GPU.
 """
 
@@ -24,6 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks._contender import plain_nt_xent
 
 RATE, DIM, TEMPERATURE = 0.06, 128, 0.1
+_WARM_UP = 8
+"""Steps before the first that counts: later than any module that a contender imports meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Turns:
 
     def __init__(self, problem: Problem, device: torch.device) -> None:
         self._steps, self._batch, self._device = problem.steps, problem.batch, device
-        self._taken = problem.steps - 1  # one step warms up, whose figure nobody reads
+        self._taken = problem.steps - _WARM_UP  # steps whose figure nobody reads
         self._begun = clock(device)
 
     def next(self) -> None:
