@@ -1,15 +1,20 @@
 """Runs on data of which most have no label."""
 
+import functools
 import io
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from cut_run import goes_on_to_the_same_bits
 from rich.console import Console
 from small_recipe import light_recipe
 
+from launched_ranks import end_of
 from nearfar.data.sources import load_source
 from nearfar.data.specs import NpzSpec, VectorsNpzSpec
 from nearfar.encoders.specs import MLPSpec
@@ -84,6 +89,27 @@ def test_numbers_tell_every_example_apart(recipe):
             assert torch.equal(example, part.examples[row])
 
 
+def _numbers_of_each_batch(recipe, ranks):
+    """What each rank is given in an epoch: whose examples, and that none brings labels."""
+    for share in assemble(recipe).batches.epoch(0):
+        assert share[1] is None
+        numbers = torch.zeros(ranks.count, len(share[2]), dtype=torch.int64)
+        numbers[ranks.rank] = share[2]
+        dist.all_reduce(numbers)
+        with (recipe.data.root.parent / f"seen-{ranks.rank}").open("a") as seen:
+            seen.write(json.dumps(numbers.flatten().tolist()) + "\n")
+
+
+def test_two_ranks_share_out_rows_with_and_without_labels(recipe, tmp_path):
+    recipe = with_training(recipe, batch_size=22)
+    end = end_of(functools.partial(_numbers_of_each_batch, recipe), tmp_path)
+    assert end == ([0, 0], [])
+    found = [sorted(json.loads(line)) for line in (tmp_path / "seen-0").read_text().splitlines()]
+    alone = [sorted(numbers.tolist()) for _, _, numbers in assemble(recipe).batches.epoch(0)]
+    assert found == alone
+    assert (tmp_path / "seen-1").read_text() == (tmp_path / "seen-0").read_text()
+
+
 @pytest.mark.slow
 def test_a_cut_run_goes_on_exactly(recipe, tmp_path):
     goes_on_to_the_same_bits(recipe, tmp_path)
@@ -92,11 +118,12 @@ def test_a_cut_run_goes_on_exactly(recipe, tmp_path):
 @pytest.mark.slow
 def test_a_run_judges_by_labelled_examples(recipe, tmp_path):
     run = tmp_path / "run"
-    run_recipe(recipe, run, console=QUIET)
+    page = run_recipe(recipe, run, console=QUIET).read_text()
     accuracies = [each for each in RunFolder(run).read_evaluation() if each["metric"] == "top1"]
     assert {each["n"] for each in accuracies} == {4}
     checks = [line for line in RunFolder(run).read_metrics() if line["kind"] == "knn"]
     assert [line["asked"] for line in checks] == ["held out"] * 2
+    assert re.search("Learnt from .*: 88 vectors of 3 features, 72 of them without labels", page)
 
 
 def test_choices_for_ones_own_data_count_what_has_no_label(tmp_path):

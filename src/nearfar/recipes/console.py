@@ -29,12 +29,9 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     """
     recipe, part = assembly.recipe, assembly.part
     steps = assembly.batches.steps_per_epoch
-    examples = in_words(part.modality, part.example_shape)
     lines = {
         "recipe": f"{recipe.recipe}, seed {recipe.seed}",
-        "data": f"{assembly.source.name}: {len(part):,} {examples}"
-        + _without_labels(assembly)
-        + _held_out(assembly)
+        "data": learnt_from(assembly)
         + f", views {recipe.views.name}"
         + (f" at {assembly.format.shape[1]} px" if part.modality == "images" else ""),
         "encoder": f"{recipe.encoder.name}, {_weights(assembly.method.encoder)}",
@@ -57,6 +54,18 @@ def print_header(console: Console, assembly: Assembly, out: Path) -> None:
     for note in assembly.source.notes:
         print_note(console, note)
     console.print()
+
+
+def learnt_from(assembly: Assembly) -> str:
+    """How many examples of what a run learns from, with labels or without, and how many are kept.
+
+    Args:
+        assembly: The run.
+    """
+    part = assembly.part
+    examples = in_words(part.modality, part.example_shape)
+    told = f"{assembly.source.name}: {len(part):,} {examples}"
+    return told + _without_labels(assembly) + _held_out(assembly)
 
 
 def _weights(encoder: nn.Module) -> str:

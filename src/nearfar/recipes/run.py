@@ -24,7 +24,7 @@ from nearfar.recipes.assembly import (
     assemble,
 )
 from nearfar.recipes.config_json import read_recipe, recipe_to_json
-from nearfar.recipes.console import print_header, print_note
+from nearfar.recipes.console import learnt_from, print_header, print_note
 from nearfar.recipes.data_root import refuse_lost_data, with_absolute_root
 from nearfar.recipes.experiment import experiment_of
 from nearfar.recipes.judging import judge_encoder, save_encoders
@@ -308,6 +308,7 @@ def _train(
         after_check=after_check,
         settle=unreadable.settle,
         tracking=tracking,
+        learnt_from=learnt_from(assembly),
         console=console,
     )
 

@@ -119,7 +119,7 @@ def title(run: RunFiles) -> str:
 
 
 def summary(run: RunFiles) -> str:
-    """What was trained, in one sentence."""
+    """What was trained, and on what, in a few sentences."""
     config = run.config
     encoder, training = config.get("encoder", {}), config.get("training", {})
     learning = "with" if learnt_labels(config) else "without"
@@ -132,7 +132,11 @@ def summary(run: RunFiles) -> str:
     hardware = run.environment.get("hardware")
     if isinstance(hardware, str):
         parts.append(f"on {hardware}")
-    return f"{' '.join(parts)}. Recipe {config.get('recipe', 'custom')}, seed {config.get('seed')}."
+    sentences = [" ".join(parts)]
+    if learnt_from := run.environment.get("learnt_from"):
+        sentences.append(f"Learnt from {learnt_from}")
+    sentences.append(f"Recipe {config.get('recipe', 'custom')}, seed {config.get('seed')}")
+    return ". ".join(sentences) + "."
 
 
 def duration(seconds: float) -> str:

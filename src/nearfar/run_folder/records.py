@@ -28,6 +28,7 @@ class Environment(_Shape):
     resumed_at_steps: list[int] = []
     seconds: FiniteFloat = 0.0
     hardware: str = ""
+    learnt_from: str = ""
     kept_epoch: _KeptEpoch | None = None
 
 

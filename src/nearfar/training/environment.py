@@ -30,6 +30,7 @@ def recorded_environment(
     ranks: int,
     resumed_at: int | None,
     seconds: float,
+    learnt_from: str = "",
 ) -> Iterator[Callable[[], float]]:
     """Write `environment.json` before training, and how long it took after it, however it ends.
 
@@ -37,11 +38,13 @@ def recorded_environment(
         ranks: How many train now; a run that is gone on with keeps those that it began with.
         resumed_at: Step that a run goes on from; None for a new one.
         seconds: Seconds of training before.
+        learnt_from: How many examples of what, in words; recorded where it is given.
 
     Yields:
         A clock: seconds of training so far, over all processes of the run.
     """
     environment = _describe() | {"ranks": ranks}
+    environment |= {"learnt_from": learnt_from} if learnt_from else {}
     if resumed_at is not None and run_folder.environment.exists():
         before = run_folder.read_environment()
         check(Environment, before, run_folder.environment)

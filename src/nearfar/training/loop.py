@@ -87,6 +87,7 @@ def train(
     after_check: AfterCheck | None = None,
     settle: Callable[[], str | None] | None = None,
     tracking: Tracking | None = None,
+    learnt_from: str = "",
     console: Console | None = None,
 ) -> None:
     """Train a method, or go on training it, and leave it trained in place.
@@ -126,6 +127,7 @@ def train(
             the data meanwhile is put together. Where it gives a sentence, the run is saved, and
             that is the error by which it ends.
         tracking: Is handed the scalars that are logged, on the first rank; decides nothing.
+        learnt_from: How many examples of what, in words, for `environment.json`.
         console: Where progress is shown; None shows nothing.
 
     Raises:
@@ -209,6 +211,7 @@ def train(
                     ranks=ranks.count,
                     resumed_at=start.step if resume else None,
                     seconds=start.seconds,
+                    learnt_from=learnt_from,
                 )
             ) as clock,
             ranks.on_first(
