@@ -53,11 +53,13 @@ def in_words(modality: Modality, shape: Sequence[int]) -> str:
     sides = _SIDES.get(modality)
     if sides is None or len(shape) != len(sides):
         return f"{modality} of shape {tuple(shape)}"
+    counted = [
+        f"{size} {side.removesuffix('s') if size == 1 else side}"
+        for size, side in zip(shape, sides, strict=True)
+    ]
     if modality == "images":
-        return f"images of {shape[0]} channels, {shape[1]}×{shape[2]}"
-    return f"{modality} of " + " × ".join(
-        f"{size} {side}" for size, side in zip(shape, sides, strict=True)
-    )
+        return f"images of {counted[0]}, {shape[1]}×{shape[2]}"
+    return f"{modality} of " + " × ".join(counted)
 
 
 class ForExamples(Choice):

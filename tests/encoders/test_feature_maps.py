@@ -113,7 +113,7 @@ def test_other_sizes_are_squashed_and_types_kept_as_features_have_them(tmp_path)
     assert half.dense(images).dtype == torch.bfloat16
     with pytest.raises(NearfarError, match="takes images as uint8, 0 to 255, not float32"):
         encoder.dense(images.float())
-    with pytest.raises(NearfarError, match="images of 3 channels, 32×32, not images of 1 channels"):
+    with pytest.raises(NearfarError, match="images of 3 channels, 32×32, not images of 1 channel"):
         encoder.dense(images[:, :1])
 
 

@@ -72,7 +72,7 @@ def test_larger_images_are_scaled_to_the_size_that_was_trained_on(digits_encoder
 
 
 def test_images_of_other_channels_are_refused(digits_encoder, tmp_path):
-    with pytest.raises(NearfarError, match="images of 1 channels, 8×8, not images of 3 channels"):
+    with pytest.raises(NearfarError, match="images of 1 channel, 8×8, not images of 3 channels"):
         load_encoder(tmp_path)(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
 
 

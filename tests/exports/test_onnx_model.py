@@ -37,7 +37,7 @@ def test_images_of_any_number_are_answered_as_by_torch(images, tmp_path, capsys)
     out = tmp_path / "encoder.onnx"
     assert main(["export", str(images), "--to", "onnx", "--out", str(out)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "input examples, uint8, any number of images of 1 channels, 8×8" in said
+    assert "input examples, uint8, any number of images of 1 channel, 8×8" in said
     assert "onnxruntime differs from torch by" in said
     model = onnx.load(out)
     onnx.checker.check_model(model)

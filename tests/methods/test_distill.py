@@ -149,7 +149,7 @@ def test_what_is_no_teacher_is_refused_in_one_line(teacher, tmp_path):
     with pytest.raises(NearfarError, match=r"no trained encoder in"):
         student(tmp_path)
     seen = SimpleNamespace(shape=(3, 8, 8), mean=(0.2,) * 3, std=(0.7,) * 3, columns=None)
-    with pytest.raises(SettingError, match=r"method.teacher does not fit these data: .*1 channels"):
+    with pytest.raises(SettingError, match=r"method.teacher does not fit these data: .*1 channel"):
         student(teacher, views=seen)
     with pytest.raises(SettingError, match=r"method.teacher does not fit these data"):
         student(

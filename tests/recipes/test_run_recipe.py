@@ -84,7 +84,7 @@ def test_the_knn_check_is_logged_each_epoch(trained):
 def test_a_person_reads_what_is_trained_and_how_it_came_out(trained):
     run, printed = trained
     for words in (
-        "68 images of 1 channels, 8×8 (8 held out for the kNN check)",
+        "68 images of 1 channel, 8×8 (8 held out for the kNN check)",
         "small-resnet",
         "CPU",
         "Raw data",
@@ -283,7 +283,7 @@ def test_the_runs_own_data_elsewhere_leave_the_run_as_it_was(trained, tmp_path):
 
 def test_data_of_other_channels_are_refused(trained, tmp_path):
     other = NpzSpec(root=write_images(tmp_path / "rgb.npz", channels=3))
-    with pytest.raises(SettingError, match="takes images of 1 channels"):
+    with pytest.raises(SettingError, match="takes images of 1 channel"):
         evaluate_run(trained[0], data=other, console=Console(quiet=True))
 
 

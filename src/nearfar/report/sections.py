@@ -125,7 +125,9 @@ def summary(run: RunFiles) -> str:
     learning = "with" if learnt_labels(config) else "without"
     parts = [f"Backbone {encoder.get('name', 'unknown')}, trained {learning} labels"]
     if "epochs" in training:
-        parts.append(f"for {training['epochs']} epochs in batches of {training.get('batch_size')}")
+        epochs = training["epochs"]
+        parts.append(f"for {epochs} epoch{'s' * (epochs != 1)}")
+        parts.append(f"in batches of {training.get('batch_size')}")
     seconds = run.environment.get("seconds")
     if seconds:  # 0 until training has ended, or was stopped
         parts.append(f"in {duration(seconds)}")
