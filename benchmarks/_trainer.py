@@ -51,7 +51,11 @@ class Problem:
     workers: int = 0
 
 
-PROBLEMS = {32: Problem("resnet18", 512, 128, 3, 0.0), 96: Problem("resnet50", 2048, 32, 1, 0.5)}
+PROBLEMS = {
+    32: Problem("resnet18", 512, 128, 3, 0.0),
+    96: Problem("resnet50", 2048, 32, 1, 0.5),
+    224: Problem("resnet50", 2048, 8, 1, 0.5, images=64),
+}
 """By the images' side; lightly's own example for 32 px leaves the blur out."""
 
 

@@ -51,8 +51,8 @@ def table(found: dict[str, list[float]]) -> str:
         pairs = zip(found["nearfar"], each, strict=True)
         ratio = statistics.median(own / other for own, other in pairs)
         lines.append(
-            f"| {CONTENDERS[name]} | {statistics.median(each):.0f} | {min(each):.0f} to "
-            f"{max(each):.0f} | {ratio:.2f}× |"
+            f"| {CONTENDERS[name]} | {statistics.median(each):.3g} | {min(each):.3g} to "
+            f"{max(each):.3g} | {ratio:.2f}× |"
         )
     return "\n".join(lines)
 
